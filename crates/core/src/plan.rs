@@ -1,0 +1,169 @@
+//! Chooses where an answer comes from: it cuts a time range into pieces and reads
+//! each at the coarsest resolution that still tells its buckets apart. Only what
+//! no roll-up can tell apart is read from the events themselves.
+
+use std::time::Duration;
+
+use crate::range::TimeRange;
+use crate::timestamp::Timestamp;
+
+/// The width of the buckets in which roll-ups are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resolution {
+    /// One minute.
+    Minute,
+    /// A quarter of an hour: every time zone's hours and days begin on one.
+    Quarter,
+    /// A day in UTC.
+    Day,
+}
+
+impl Resolution {
+    /// The width of a bucket. Buckets begin at multiples of it since the epoch.
+    #[must_use]
+    pub const fn width(self) -> Duration {
+        match self {
+            Self::Minute => Duration::from_mins(1),
+            Self::Quarter => Duration::from_mins(15),
+            Self::Day => Duration::from_hours(24),
+        }
+    }
+
+    /// The width in minutes, by which the store knows it.
+    #[must_use]
+    pub const fn minutes(self) -> i16 {
+        match self {
+            Self::Minute => 1,
+            Self::Quarter => 15,
+            Self::Day => 1_440,
+        }
+    }
+}
+
+/// Where a piece of an answer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The events themselves.
+    Events,
+    /// The roll-ups of a resolution.
+    Rollup(Resolution),
+}
+
+/// A piece of a range and where it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it is read.
+    pub source: Source,
+    /// The piece.
+    pub range: TimeRange,
+}
+
+/// Cuts `range` into pieces by ascending time. `edges` are the starts of the
+/// calendar's buckets, ascending; `resolutions` are those that are kept, fine
+/// before coarse.
+#[must_use]
+pub fn pieces(range: TimeRange, edges: &[Timestamp], resolutions: &[Resolution]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    cut(range, edges, resolutions, &mut pieces);
+    pieces
+}
+
+fn cut(range: TimeRange, edges: &[Timestamp], resolutions: &[Resolution], pieces: &mut Vec<Piece>) {
+    if range.start >= range.end {
+        return;
+    }
+    let Some((coarsest, finer)) = resolutions.split_last() else {
+        return pieces.push(Piece { source: Source::Events, range });
+    };
+    let width = coarsest.width();
+    let whole = TimeRange { start: range.start.ceil_to(width), end: range.end.floor_to(width) };
+    if whole.start >= whole.end || !told_apart(whole, edges, width) {
+        return cut(range, edges, finer, pieces);
+    }
+    cut(TimeRange { start: range.start, end: whole.start }, edges, finer, pieces);
+    pieces.push(Piece { source: Source::Rollup(*coarsest), range: whole });
+    cut(TimeRange { start: whole.end, end: range.end }, edges, finer, pieces);
+}
+
+/// Whether every edge within the range begins a bucket of that width.
+fn told_apart(range: TimeRange, edges: &[Timestamp], width: Duration) -> bool {
+    let from = edges.partition_point(|edge| *edge < range.start);
+    let to = edges.partition_point(|edge| *edge < range.end);
+    edges[from..to].iter().all(|edge| edge.floor_to(width) == *edge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::Calendar;
+    use proptest::prelude::*;
+
+    const ALL: [Resolution; 3] = [Resolution::Minute, Resolution::Quarter, Resolution::Day];
+
+    fn range(start: &str, end: &str) -> TimeRange {
+        let at = |text: &str| Timestamp::from(text.parse::<jiff::Timestamp>().unwrap());
+        TimeRange { start: at(start), end: at(end) }
+    }
+
+    fn shown(calendar: &str, range: TimeRange, resolutions: &[Resolution]) -> Vec<String> {
+        let edges = calendar.parse::<Calendar>().unwrap().bucket_starts(range, 25_000).unwrap();
+        let piece = |piece: &Piece| format!("{:?} {} {}", piece.source, piece.range.start, piece.range.end);
+        pieces(range, &edges, resolutions).iter().map(piece).collect()
+    }
+
+    #[test]
+    fn an_aligned_range_is_one_piece() {
+        let month = range("2024-11-01T00:00:00Z", "2024-12-01T00:00:00Z");
+        for (calendar, source) in
+            [("#P1M", "Rollup(Day)"), ("#PT1H", "Rollup(Quarter)"), ("#PT5M", "Rollup(Minute)")]
+        {
+            assert_eq!(
+                shown(calendar, month, &ALL),
+                [format!("{source} 2024-11-01T00:00:00Z 2024-12-01T00:00:00Z")]
+            );
+        }
+        assert_eq!(shown("#PT5M", month, &ALL[1..]), ["Events 2024-11-01T00:00:00Z 2024-12-01T00:00:00Z"]);
+    }
+
+    #[test]
+    fn odd_ends_are_read_finer() {
+        assert_eq!(
+            shown("#P1D", range("2024-11-01T23:44:30Z", "2024-11-03T00:01:00Z"), &ALL),
+            [
+                "Events 2024-11-01T23:44:30Z 2024-11-01T23:45:00Z",
+                "Rollup(Quarter) 2024-11-01T23:45:00Z 2024-11-02T00:00:00Z",
+                "Rollup(Day) 2024-11-02T00:00:00Z 2024-11-03T00:00:00Z",
+                "Rollup(Minute) 2024-11-03T00:00:00Z 2024-11-03T00:01:00Z",
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_tile_the_range_and_keep_edges_apart(
+            start in 1_700_000_000_000_000_i64..1_700_500_000_000_000,
+            length in 1_i64..400_000_000_000,
+            calendar in prop::sample::select(vec!["#PT1M", "#PT15M", "#PT1H", "#P1D", "#P1W", "#PT7M"]),
+        ) {
+            let range = TimeRange {
+                start: Timestamp::from_micros(start),
+                end: Timestamp::from_micros(start + length),
+            };
+            let edges = calendar.parse::<Calendar>().unwrap().bucket_starts(range, 25_000).unwrap();
+            let pieces = pieces(range, &edges, &ALL);
+            prop_assert_eq!(pieces[0].range.start, range.start);
+            prop_assert_eq!(pieces[pieces.len() - 1].range.end, range.end);
+            for pair in pieces.windows(2) {
+                prop_assert_eq!(pair[0].range.end, pair[1].range.start);
+            }
+            for piece in pieces {
+                if let Source::Rollup(resolution) = piece.source {
+                    let width = resolution.width();
+                    prop_assert!(told_apart(piece.range, &edges, width));
+                    prop_assert_eq!(piece.range.start.floor_to(width), piece.range.start);
+                    prop_assert_eq!(piece.range.end.floor_to(width), piece.range.end);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Points in time as everything here keeps them: microseconds since the epoch,
+//! UTC. Calendars and time zones are jiff's business; this is the plain number
+//! that is compared, stored and carried in ids.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The first instant that an id can carry.
+    pub const EPOCH: Self = Self(0);
+    /// The first instant that nothing can carry: the year 9999 ends here, as it
+    /// does for `google.protobuf.Timestamp`.
+    pub const END: Self = Self(253_402_300_800_000_000);
+
+    /// The point `micros` after the epoch.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// The point of a `google.protobuf.Timestamp`, cut to the microsecond. None
+    /// outside the years 0001 to 9999 or with `nanos` outside 0 to 999,999,999.
+    #[must_use]
+    pub fn from_seconds_nanos(seconds: i64, nanos: i32) -> Option<Self> {
+        const FIRST: i64 = -62_135_596_800;
+        const LAST: i64 = 253_402_300_799;
+        if !(FIRST..=LAST).contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
+            return None;
+        }
+        Some(Self(seconds * 1_000_000 + i64::from(nanos) / 1_000))
+    }
+
+    /// The current time of this machine's clock.
+    #[must_use]
+    pub fn now() -> Self {
+        Self::from(SystemTime::now())
+    }
+
+    /// Microseconds since the epoch.
+    #[must_use]
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds and remaining nanoseconds, as protobuf writes them.
+    #[must_use]
+    pub fn seconds_nanos(self) -> (i64, i32) {
+        let micros = i32::try_from(self.0.rem_euclid(1_000_000)).expect("less than a million");
+        (self.0.div_euclid(1_000_000), micros * 1_000)
+    }
+
+    /// The last multiple of `width` since the epoch that is not after this.
+    #[must_use]
+    pub const fn floor_to(self, width: Duration) -> Self {
+        let width = width.as_micros() as i64;
+        Self(self.0 - self.0.rem_euclid(width))
+    }
+
+    /// The first multiple of `width` since the epoch that is not before this.
+    #[must_use]
+    pub const fn ceil_to(self, width: Duration) -> Self {
+        let width = width.as_micros() as i64;
+        let over = self.0.rem_euclid(width);
+        if over == 0 { self } else { Self(self.0 - over + width) }
+    }
+
+    /// This point plus `duration`, or [`Timestamp::END`] where that ends.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros)).min(Self::END)
+    }
+
+    /// This point minus `duration`, or the epoch where that begins.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros)).max(Self::EPOCH)
+    }
+
+    /// How long after `earlier` this is; zero if it is not.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The same point for jiff.
+    #[must_use]
+    pub fn to_jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_microsecond(self.0).expect("protobuf's years lie within jiff's")
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => Self::EPOCH.plus(after),
+            Err(_) => Self::EPOCH,
+        }
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(timestamp: Timestamp) -> Self {
+        let micros = Duration::from_micros(timestamp.0.unsigned_abs());
+        if timestamp.0 < 0 { UNIX_EPOCH - micros } else { UNIX_EPOCH + micros }
+    }
+}
+
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(timestamp: jiff::Timestamp) -> Self {
+        Self(timestamp.as_microsecond())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339, UTC.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_jiff().fmt(f)
+    }
+}

@@ -1,0 +1,74 @@
+//! Compiles the contract with protox, so that no protoc has to be installed, and
+//! generates three things from it:
+//!
+//! * `v1`: the public types, clients and servers;
+//! * `raw`: the ingest server once more, with usage events left as the bytes in
+//!   which they came (a message field and a bytes field look alike on the wire).
+//!   The ingest service validates events in place instead of building ten strings
+//!   for each of them;
+//! * `queue`: the envelope between ingest and worker.
+//!
+//! The descriptor set for reflection is the one that the code was made from.
+
+use std::path::PathBuf;
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use prost_types::field_descriptor_proto::Type;
+
+const PUBLIC: [&str; 4] = [
+    "flowmeter/v1/usage.proto",
+    "flowmeter/v1/ingest.proto",
+    "flowmeter/v1/query.proto",
+    "flowmeter/v1/admin.proto",
+];
+const QUEUE: [&str; 1] = ["flowmeter/queue/v1/envelope.proto"];
+const EVENT: &str = ".flowmeter.v1.UsageEvent";
+const BATCHES: [&str; 2] = ["RecordUsageRequest", "StreamUsageRequest"];
+
+fn main() -> anyhow::Result<()> {
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
+    println!("cargo:rerun-if-changed={}", root.display());
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+
+    let public = protox::compile(PUBLIC, [&root])?;
+    std::fs::write(out.join("descriptors.bin"), public.encode_to_vec())?;
+    tonic_prost_build::configure().out_dir(subdirectory(&out, "v1")?).compile_fds(public.clone())?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .build_client(false)
+        .out_dir(subdirectory(&out, "raw")?)
+        .compile_fds(with_raw_events(public))?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .out_dir(subdirectory(&out, "queue")?)
+        .compile_fds(protox::compile(QUEUE, [&root])?)?;
+    Ok(())
+}
+
+fn subdirectory(out: &std::path::Path, name: &str) -> std::io::Result<PathBuf> {
+    let path = out.join(name);
+    std::fs::create_dir_all(&path)?;
+    Ok(path)
+}
+
+/// The ingest contract with each batch's events as bytes, and without what the
+/// ingest service does not serve.
+fn with_raw_events(mut set: FileDescriptorSet) -> FileDescriptorSet {
+    set.file.retain(|file| file.name().ends_with("/ingest.proto"));
+    for file in &mut set.file {
+        file.dependency.clear();
+        for message in &mut file.message_type {
+            if !BATCHES.contains(&message.name()) {
+                continue;
+            }
+            for field in &mut message.field {
+                if field.type_name() == EVENT {
+                    field.set_type(Type::Bytes);
+                    field.type_name = None;
+                }
+            }
+        }
+    }
+    set
+}
