@@ -70,7 +70,9 @@ mod tests {
 
     fn merged(aggregates: &[Aggregate]) -> Aggregate {
         let mut slot = None;
-        aggregates.iter().for_each(|aggregate| Aggregate::merge_into(&mut slot, aggregate));
+        for aggregate in aggregates {
+            Aggregate::merge_into(&mut slot, aggregate);
+        }
         slot.unwrap()
     }
 

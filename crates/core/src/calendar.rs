@@ -279,9 +279,9 @@ mod tests {
             let starts = calendar.bucket_starts(TimeRange { start, end }, 25_000).unwrap();
             prop_assert!(starts[0] <= start && starts[starts.len() - 1] < end);
             prop_assert!(starts.windows(2).all(|pair| pair[0] < pair[1]));
-            for (index, bucket) in starts.iter().enumerate() {
+            for (index, bucket) in (0..).zip(&starts) {
                 // Each start lies in its own bucket, and the instant before in the last.
-                prop_assert_eq!(calendar.index(*bucket), calendar.index(starts[0]) + index as i64);
+                prop_assert_eq!(calendar.index(*bucket), calendar.index(starts[0]) + index);
                 let before = Timestamp::from_micros(bucket.micros() - 1);
                 prop_assert_eq!(calendar.index(before), calendar.index(*bucket) - 1);
             }

@@ -68,7 +68,7 @@ pub fn fold<'a>(
         }
     }
     let mut spread = Spread::default();
-    for cell in &cells.cells {
+    for cell in &cells.all {
         spread.add(cell);
     }
     spread.finish()
@@ -120,7 +120,7 @@ impl Cell<'_> {
 #[derive(Default)]
 struct Cells<'a> {
     table: HashTable<(u64, usize)>,
-    cells: Vec<Cell<'a>>,
+    all: Vec<Cell<'a>>,
     hashing: FixedState,
 }
 
@@ -138,7 +138,7 @@ impl<'a> Cells<'a> {
         }
         let hash = hasher.finish();
 
-        let cells = &mut self.cells;
+        let cells = &mut self.all;
         let same = |(_, index): &(u64, usize)| {
             let cell: &Cell<'_> = &cells[*index];
             cell.tenant == tenant

@@ -55,15 +55,15 @@ impl Timestamp {
 
     /// The last multiple of `width` since the epoch that is not after this.
     #[must_use]
-    pub const fn floor_to(self, width: Duration) -> Self {
-        let width = width.as_micros() as i64;
+    pub fn floor_to(self, width: Duration) -> Self {
+        let width = whole_micros(width);
         Self(self.0 - self.0.rem_euclid(width))
     }
 
     /// The first multiple of `width` since the epoch that is not before this.
     #[must_use]
-    pub const fn ceil_to(self, width: Duration) -> Self {
-        let width = width.as_micros() as i64;
+    pub fn ceil_to(self, width: Duration) -> Self {
+        let width = whole_micros(width);
         let over = self.0.rem_euclid(width);
         if over == 0 { self } else { Self(self.0 - over + width) }
     }
@@ -71,14 +71,14 @@ impl Timestamp {
     /// This point plus `duration`, or [`Timestamp::END`] where that ends.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        let micros = whole_micros(duration);
         Self(self.0.saturating_add(micros)).min(Self::END)
     }
 
     /// This point minus `duration`, or the epoch where that begins.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        let micros = whole_micros(duration);
         Self(self.0.saturating_sub(micros)).max(Self::EPOCH)
     }
 
@@ -93,6 +93,11 @@ impl Timestamp {
     pub fn to_jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_microsecond(self.0).expect("protobuf's years lie within jiff's")
     }
+}
+
+/// The microseconds of a duration; more than fit are as good as all that fit.
+fn whole_micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl From<SystemTime> for Timestamp {
@@ -114,6 +119,15 @@ impl From<Timestamp> for SystemTime {
 impl From<jiff::Timestamp> for Timestamp {
     fn from(timestamp: jiff::Timestamp) -> Self {
         Self(timestamp.as_microsecond())
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    /// Reads RFC 3339.
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        Ok(text.parse::<jiff::Timestamp>()?.into())
     }
 }
 

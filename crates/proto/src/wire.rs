@@ -67,8 +67,7 @@ fn read_field<'a>(
             let bytes = reader.bytes(wire_type)?;
             event.timestamp = Some(read_timestamp(bytes)?);
         }
-        // An int32 is sent as its 64-bit value, of which the lower half counts.
-        8 => event.http_status = Some(reader.varint(wire_type)?.cast_signed() as i32),
+        8 => event.http_status = Some(reader.int32(wire_type)?),
         14 => event.duration_ms = Some(reader.varint(wire_type)?.cast_signed()),
         15 => event.response_bytes = Some(reader.varint(wire_type)?.cast_signed()),
         16 => value.whole = Some(reader.varint(wire_type)?.cast_signed()),
@@ -89,7 +88,7 @@ fn read_timestamp(bytes: &[u8]) -> Result<Timestamp, Violation> {
         let (number, wire_type) = reader.key()?;
         match number {
             1 => seconds = reader.varint(wire_type)?.cast_signed(),
-            2 => nanos = reader.varint(wire_type)?.cast_signed() as i32,
+            2 => nanos = reader.int32(wire_type)?,
             _ => reader.skip(wire_type)?,
         }
     }
@@ -160,6 +159,12 @@ impl<'a> Reader<'a> {
             return Err(broken());
         }
         prost::encoding::decode_varint(&mut self.rest).map_err(|_| broken())
+    }
+
+    /// An int32, which is sent as 64 bits of which the lower half counts.
+    #[allow(clippy::cast_possible_truncation, reason = "as protobuf prescribes")]
+    fn int32(&mut self, wire_type: WireType) -> Result<i32, Violation> {
+        Ok((self.varint(wire_type)? as u32).cast_signed())
     }
 
     fn bytes(&mut self, wire_type: WireType) -> Result<&'a [u8], Violation> {

@@ -1,0 +1,43 @@
+//! The ingest service: it validates what is reported, gives it ids, and answers when the
+//! broker has made it durable. It needs the store for tokens alone.
+
+mod accept;
+mod config;
+mod recorder;
+mod rpc;
+
+use std::sync::Arc;
+
+use flowmeter_proto::raw::ingest_service_server::IngestServiceServer;
+use flowmeter_queue::{Publisher, PublisherSettings};
+use flowmeter_service::auth::Authenticator;
+use flowmeter_service::server::{GrpcServer, MAX_MESSAGE_BYTES, watch_health};
+use flowmeter_store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use config::Config;
+
+/// Serves until `stop`; then finishes the calls that are under way.
+pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let store = Store::new(&config.database.settings())?;
+    // The publishers outlive the calls: they stop when the last sender is gone.
+    let (publishers, stop_publishers) = (TaskTracker::new(), CancellationToken::new());
+    let settings = PublisherSettings { linger: config.linger, ..PublisherSettings::default() };
+    let publisher = Publisher::start(&config.queue.settings(), settings, &publishers, &stop_publishers);
+
+    let mut server = GrpcServer::bind(&config.server, "ingest").await?;
+    let recorder = recorder::Recorder::new(publisher.clone(), Authenticator::new(store), &config);
+    let service = IngestServiceServer::new(rpc::Ingest { recorder: Arc::new(recorder) })
+        .max_decoding_message_size(MAX_MESSAGE_BYTES);
+    server.routes().add_service(service);
+    let check =
+        || async { if publisher.is_connected() { Ok(()) } else { Err("no connection to the broker") } };
+    let watching = watch_health(server.health(), stop.clone(), check);
+    let (served, ()) = tokio::join!(server.serve(stop.clone()), watching);
+
+    stop_publishers.cancel();
+    publishers.close();
+    publishers.wait().await;
+    served
+}

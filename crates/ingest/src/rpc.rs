@@ -1,0 +1,36 @@
+//! The methods of `IngestService`, one file each.
+
+mod record_usage;
+mod stream_usage;
+
+use std::sync::Arc;
+
+use flowmeter_proto::raw::ingest_service_server::IngestService;
+use flowmeter_proto::raw::{RecordUsageRequest, RecordUsageResponse, StreamUsageRequest};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::recorder::Recorder;
+
+/// The service.
+pub struct Ingest {
+    pub recorder: Arc<Recorder>,
+}
+
+#[tonic::async_trait]
+impl IngestService for Ingest {
+    async fn record_usage(
+        &self,
+        request: Request<RecordUsageRequest>,
+    ) -> Result<Response<RecordUsageResponse>, Status> {
+        record_usage::handle(&self.recorder, request).await
+    }
+
+    type StreamUsageStream = stream_usage::Answers;
+
+    async fn stream_usage(
+        &self,
+        request: Request<Streaming<StreamUsageRequest>>,
+    ) -> Result<Response<Self::StreamUsageStream>, Status> {
+        Ok(stream_usage::handle(self.recorder.clone(), request))
+    }
+}

@@ -1,0 +1,62 @@
+//! A message on the wire: an envelope of whole requests, and headers with the time at
+//! which it was enqueued and the trace that it belongs to.
+
+use bytes::Bytes;
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_proto::queue::{Envelope, Request};
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
+use prost::Message;
+
+/// The W3C `traceparent` of the span that a message belongs to.
+pub type TraceContext = Option<String>;
+
+/// An accepted request on its way to the queue.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The request.
+    pub request: Request,
+    /// The trace of its sender.
+    pub trace: TraceContext,
+}
+
+const CONTENT_TYPE: &str = "application/x-protobuf; messageType=flowmeter.queue.v1.Envelope";
+const ENQUEUED_AT: &str = "x-flowmeter-enqueued-at";
+const TRACEPARENT: &str = "traceparent";
+/// The broker writes the message to disk before it confirms it.
+const PERSISTENT: u8 = 2;
+
+pub(crate) fn encode(requests: Vec<Request>) -> Vec<u8> {
+    Envelope { requests }.encode_to_vec()
+}
+
+pub(crate) fn decode(data: Bytes) -> Result<Envelope, prost::DecodeError> {
+    Envelope::decode(data)
+}
+
+pub(crate) fn properties(enqueued_at: Timestamp, trace: TraceContext) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    headers.insert(ENQUEUED_AT.into(), AMQPValue::LongLongInt(enqueued_at.micros()));
+    if let Some(trace) = trace {
+        headers.insert(TRACEPARENT.into(), AMQPValue::LongString(trace.into()));
+    }
+    BasicProperties::default()
+        .with_content_type(CONTENT_TYPE.into())
+        .with_delivery_mode(PERSISTENT)
+        .with_headers(headers)
+}
+
+/// When a message was enqueued, by the clock of the ingest service.
+pub(crate) fn enqueued_at(properties: &BasicProperties) -> Option<Timestamp> {
+    match properties.headers().as_ref()?.inner().get(ENQUEUED_AT)? {
+        AMQPValue::LongLongInt(micros) => Some(Timestamp::from_micros(*micros)),
+        _ => None,
+    }
+}
+
+pub(crate) fn trace(properties: &BasicProperties) -> TraceContext {
+    match properties.headers().as_ref()?.inner().get(TRACEPARENT)? {
+        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+        _ => None,
+    }
+}

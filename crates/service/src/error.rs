@@ -1,0 +1,220 @@
+//! Errors as callers see them: a code, a reason from one table, and details that say
+//! which field, how long to wait, or what is missing. The internal cause stays inside
+//! and is logged once, here.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use flowmeter_core::violation::Violation;
+use flowmeter_queue::PublishError;
+use flowmeter_store::StoreError;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+/// Whose reasons they are, in `google.rpc.ErrorInfo.domain`.
+pub const DOMAIN: &str = "flowmeter";
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal $code:ident;)*) => {
+        /// Why a call failed, or an item of a batch was rejected.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Reason {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The reason as it stands in `ErrorInfo` and in rejections.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// The code of a call that fails for it.
+            #[must_use]
+            pub const fn code(self) -> Code {
+                match self { $(Self::$variant => Code::$code),* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A field has a wrong value.
+    InvalidField = "INVALID_FIELD" InvalidArgument;
+    /// A time range cannot be read, or has too many buckets.
+    InvalidRange = "INVALID_RANGE" InvalidArgument;
+    /// A calendar cannot be read.
+    InvalidCalendar = "INVALID_CALENDAR" InvalidArgument;
+    /// A filter cannot be read.
+    InvalidFilter = "INVALID_FILTER" InvalidArgument;
+    /// A page token is not one of ours, or belongs to another list.
+    InvalidPageToken = "INVALID_PAGE_TOKEN" InvalidArgument;
+    /// There is no token.
+    TokenMissing = "TOKEN_MISSING" Unauthenticated;
+    /// The token is unknown or revoked.
+    TokenInvalid = "TOKEN_INVALID" Unauthenticated;
+    /// The token has ended.
+    TokenExpired = "TOKEN_EXPIRED" Unauthenticated;
+    /// The token lacks the scope.
+    ScopeMissing = "SCOPE_MISSING" PermissionDenied;
+    /// There is no such thing for this caller.
+    NotFound = "NOT_FOUND" NotFound;
+    /// The name is taken.
+    AlreadyExists = "ALREADY_EXISTS" AlreadyExists;
+    /// The queue takes no more for now.
+    QueueFull = "QUEUE_FULL" ResourceExhausted;
+    /// The batch is larger than allowed.
+    BatchTooLarge = "BATCH_TOO_LARGE" ResourceExhausted;
+    /// The broker is away. Not acknowledged: safe to repeat with the same request id.
+    QueueUnavailable = "QUEUE_UNAVAILABLE" Unavailable;
+    /// The database is away. Safe to repeat.
+    StoreUnavailable = "STORE_UNAVAILABLE" Unavailable;
+    /// The service stops. Safe to repeat, at another.
+    ShuttingDown = "SHUTTING_DOWN" Unavailable;
+    /// Not done within the deadline. Safe to repeat with the same request id.
+    DeadlineExceeded = "DEADLINE_EXCEEDED" DeadlineExceeded;
+    /// A defect. The log has the cause under the given trace.
+    Internal = "INTERNAL" Internal;
+}
+
+/// How long to wait before trying again, where the reason does not say more.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// A failed call.
+#[derive(Debug)]
+pub struct ApiError {
+    reason: Reason,
+    message: String,
+    details: Box<ErrorDetails>,
+}
+
+impl ApiError {
+    /// A failure for `reason`, in words for the caller.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        let mut details = Box::new(ErrorDetails::new());
+        details.set_error_info(reason.name(), DOMAIN, HashMap::new());
+        if matches!(reason.code(), Code::Unavailable) || reason == Reason::QueueFull {
+            details.set_retry_info(Some(RETRY_DELAY));
+        }
+        Self { reason, message: message.into(), details }
+    }
+
+    /// Wrong fields: the request is wrong as a whole.
+    #[must_use]
+    pub fn violations(reason: Reason, violations: &[Violation]) -> Self {
+        let message = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let mut error = Self::new(reason, message);
+        let fields: Vec<_> = violations
+            .iter()
+            .map(|violation| FieldViolation::new(&violation.field, &violation.description))
+            .collect();
+        error.details.set_bad_request(fields);
+        error
+    }
+
+    /// One wrong field.
+    pub fn field(reason: Reason, field: &str, description: impl Into<String>) -> Self {
+        Self::violations(reason, &[Violation::new(field, description)])
+    }
+
+    /// There is no such thing, or it is another tenant's, which looks the same.
+    #[must_use]
+    pub fn not_found(kind: &str, name: &str) -> Self {
+        let mut error = Self::new(Reason::NotFound, format!("there is no {kind} {name:?}"));
+        error.details.set_resource_info(kind, name, "", "not found");
+        error
+    }
+
+    /// The name is taken.
+    #[must_use]
+    pub fn already_exists(kind: &str, name: &str) -> Self {
+        let mut error = Self::new(Reason::AlreadyExists, format!("there is a {kind} {name:?} already"));
+        error.details.set_resource_info(kind, name, "", "already exists");
+        error
+    }
+
+    /// A limit that the request is beyond.
+    #[must_use]
+    pub fn too_large(message: String) -> Self {
+        let mut error = Self::new(Reason::BatchTooLarge, message.clone());
+        error.details.add_quota_failure_violation("request", message);
+        error
+    }
+
+    /// Not done in time.
+    pub fn deadline(message: impl Into<String>) -> Self {
+        Self::new(Reason::DeadlineExceeded, message)
+    }
+}
+
+impl From<Violation> for ApiError {
+    fn from(violation: Violation) -> Self {
+        Self::violations(Reason::InvalidField, &[violation])
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if error.is_transient() {
+            tracing::warn!(%error, "the store is unavailable");
+            return Self::new(
+                Reason::StoreUnavailable,
+                "the database is unavailable; the call can be repeated",
+            );
+        }
+        // The caller gets a name for it, the operator the cause.
+        let trace = uuid::Uuid::now_v7();
+        tracing::error!(%error, %trace, "a defect");
+        let mut internal = Self::new(Reason::Internal, format!("internal error, trace {trace}"));
+        internal.details.set_request_info(trace.to_string(), "");
+        internal
+    }
+}
+
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Full => {
+                let mut full = Self::new(Reason::QueueFull, "the queue is full: nothing was kept");
+                full.details.add_quota_failure_violation("queue", "the queue holds as much as it may");
+                full
+            }
+            PublishError::Unavailable => Self::new(
+                Reason::QueueUnavailable,
+                "the queue did not confirm; repeat with the same request_id",
+            ),
+        }
+    }
+}
+
+impl From<ApiError> for Status {
+    fn from(error: ApiError) -> Self {
+        Status::with_error_details(error.reason.code(), error.message, *error.details)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_reasons_is_part_of_the_contract() {
+        let table: Vec<_> =
+            Reason::ALL.iter().map(|reason| format!("{} {:?}", reason.name(), reason.code())).collect();
+        insta::assert_snapshot!(table.join("\n"), @"");
+    }
+
+    #[test]
+    fn every_error_says_its_reason() {
+        let status = Status::from(ApiError::field(Reason::InvalidRange, "range", "expected a date"));
+        assert_eq!(status.message(), "range: expected a date");
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, "INVALID_RANGE");
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "range");
+        let status = Status::from(ApiError::from(PublishError::Unavailable));
+        assert!(status.get_error_details().retry_info().is_some());
+    }
+}

@@ -1,0 +1,142 @@
+//! The gRPC server of a service: listening, health, reflection, and an end in bounded
+//! time.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::config::ServerArgs;
+
+/// Bytes of a message on the wire. The limit of a batch is far lower and answers with a
+/// reason; this one only protects memory.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How often an idle connection is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// The default of 64 KiB would make a batch wait for the reader many times.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// A server that listens and is about to serve.
+pub struct GrpcServer {
+    listener: TcpListener,
+    routes: RoutesBuilder,
+    health: HealthReporter,
+    max_connection_age: Duration,
+    drain_timeout: Duration,
+}
+
+impl GrpcServer {
+    /// Binds the address, with health checks and reflection. `service` names it in the
+    /// log.
+    pub async fn bind(args: &ServerArgs, service: &str) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: is the port taken?", args.listen))?;
+        let address = listener.local_addr()?;
+        tracing::info!(service, %address, version = env!("CARGO_PKG_VERSION"), "listening");
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_service_status("", ServingStatus::NotServing).await;
+        let mut routes = RoutesBuilder::default();
+        routes.add_service(health_service);
+        let descriptors = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(flowmeter_proto::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        // Older clients, some releases of grpcurl among them, ask the alpha version.
+        routes.add_service(descriptors().build_v1()?).add_service(descriptors().build_v1alpha()?);
+        Ok(Self {
+            listener,
+            routes,
+            health,
+            max_connection_age: args.max_connection_age,
+            drain_timeout: args.drain_timeout,
+        })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// To which services are added.
+    pub fn routes(&mut self) -> &mut RoutesBuilder {
+        &mut self.routes
+    }
+
+    /// By which a service says whether it is ready.
+    #[must_use]
+    pub fn health(&self) -> HealthReporter {
+        self.health.clone()
+    }
+
+    /// Serves until `stop`, and then lets calls finish for a bounded time.
+    pub async fn serve(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let health = self.health;
+        let server = Server::builder()
+            .tcp_nodelay(true)
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_connection_age(self.max_connection_age)
+            .max_connection_age_grace(self.drain_timeout)
+            .add_routes(self.routes.routes())
+            .serve_with_incoming_shutdown(
+                TcpListenerStream::new(self.listener),
+                stop.clone().cancelled_owned(),
+            );
+        let overtime = async {
+            stop.cancelled().await;
+            // Load balancers look here and send no more.
+            health.set_service_status("", ServingStatus::NotServing).await;
+            tokio::time::sleep(self.drain_timeout).await;
+        };
+        tokio::select! {
+            outcome = server => outcome.context("the gRPC server failed"),
+            () = overtime => {
+                tracing::warn!("calls or connections were cut off: they took longer than the drain timeout");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Keeps the health status up to date: serving while `check` succeeds.
+pub async fn watch_health<F, E>(health: HealthReporter, stop: CancellationToken, check: impl Fn() -> F)
+where
+    F: Future<Output = Result<(), E>>,
+    E: std::fmt::Display,
+{
+    let mut healthy = None;
+    while !stop.is_cancelled() {
+        let outcome = check().await;
+        if healthy != Some(outcome.is_ok()) {
+            healthy = Some(outcome.is_ok());
+            let status = match &outcome {
+                Ok(()) => ServingStatus::Serving,
+                Err(error) => {
+                    tracing::warn!(%error, "not ready");
+                    ServingStatus::NotServing
+                }
+            };
+            if outcome.is_ok() {
+                tracing::info!("ready");
+            }
+            health.set_service_status("", status).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}

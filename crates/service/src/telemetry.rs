@@ -1,0 +1,101 @@
+//! Logs, and traces where an address for them is set. A trace goes with a request from
+//! the client's `traceparent` through the message's headers to the worker.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tonic::metadata::MetadataMap;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::config::{LogFormat, TelemetryArgs};
+
+/// Keeps telemetry going; dropping it sends what is left.
+pub struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+}
+
+/// Starts logs on standard error, and traces if they are wanted.
+pub fn start(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Telemetry> {
+    let filter = EnvFilter::try_new(&args.log).with_context(|| format!("--log {:?}", args.log))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = match args.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let traces = match &args.otlp_endpoint {
+        Some(endpoint) => Some(trace_provider(endpoint, service)?),
+        None => None,
+    };
+    let spans =
+        traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
+    tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init()?;
+    Ok(Telemetry { traces })
+}
+
+fn trace_provider(endpoint: &str, service: &'static str) -> anyhow::Result<SdkTracerProvider> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .with_context(|| format!("--otlp-endpoint {endpoint:?}"))?;
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(Resource::builder().with_service_name(format!("flowmeter-{service}")).build())
+        .build())
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(traces) = self.traces.take()
+            && let Err(error) = traces.shutdown()
+        {
+            tracing::warn!(%error, "the last traces could not be sent");
+        }
+    }
+}
+
+/// Makes `span` a part of the caller's trace.
+pub fn continue_trace(span: &Span, metadata: &MetadataMap) {
+    struct Headers<'a>(&'a MetadataMap);
+    impl Extractor for Headers<'_> {
+        fn get(&self, key: &str) -> Option<&str> {
+            self.0.get(key)?.to_str().ok()
+        }
+        fn keys(&self) -> Vec<&str> {
+            Vec::new()
+        }
+    }
+    if !span.is_disabled() && metadata.contains_key("traceparent") {
+        let _ = span.set_parent(TraceContextPropagator::new().extract(&Headers(metadata)));
+    }
+}
+
+/// Makes `span` a part of the trace of a W3C `traceparent`.
+pub fn continue_traceparent(span: &Span, traceparent: Option<&str>) {
+    if let Some(traceparent) = traceparent.filter(|_| !span.is_disabled()) {
+        let headers = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+        let _ = span.set_parent(TraceContextPropagator::new().extract(&headers));
+    }
+}
+
+/// The W3C `traceparent` of a span, for a message's headers. None where no traces are
+/// made.
+#[must_use]
+pub fn traceparent(span: &Span) -> Option<String> {
+    if span.is_disabled() {
+        return None;
+    }
+    let mut headers = HashMap::new();
+    TraceContextPropagator::new().inject_context(&span.context(), &mut headers);
+    headers.remove("traceparent")
+}

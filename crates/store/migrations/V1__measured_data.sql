@@ -1,0 +1,128 @@
+-- Every primary key, unique key and foreign key of measured data begins with
+-- tenant_id, so that the schema can be distributed by tenant.
+
+-- Tenants. The id follows from the name, so the key makes names unique.
+CREATE TABLE tenant (
+    tenant_id   uuid PRIMARY KEY,
+    name        text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- Tokens. The secret itself is kept nowhere.
+CREATE TABLE api_token (
+    tenant_id   uuid NOT NULL REFERENCES tenant,
+    token_id    uuid NOT NULL,
+    token_hash  bytea NOT NULL,
+    scopes      text[] NOT NULL,
+    description text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    expires_at  timestamptz,
+    revoked_at  timestamptz,
+    PRIMARY KEY (tenant_id, token_id)
+);
+
+-- The ledger of requests: who is in it has been applied, or is dead.
+CREATE TABLE ingest_request (
+    tenant_id   uuid NOT NULL,
+    request_id  uuid NOT NULL,
+    accepted    integer NOT NULL,
+    duplicates  integer NOT NULL,
+    conflicts   integer NOT NULL,
+    settled_at  timestamptz NOT NULL,
+    dead_reason text,
+    PRIMARY KEY (tenant_id, request_id)
+) PARTITION BY RANGE (request_id);
+
+-- The events themselves. The id is the timestamp, to the microsecond, and 62 bits
+-- that tell events of one microsecond apart: see event_timestamp().
+CREATE TABLE usage_event (
+    tenant_id     uuid NOT NULL,
+    id            uuid NOT NULL,
+    provider      text,
+    action        text,
+    application   text,
+    detail        text,
+    environment   text,
+    invocation_id text,
+    method        text,
+    service       text,
+    type          text,
+    "user"        text,
+    httpstatus    smallint,
+    duration      bigint,
+    response_size bigint,
+    value         numeric,
+    attributes    jsonb,
+    PRIMARY KEY (tenant_id, id)
+) PARTITION BY RANGE (id);
+
+-- The timestamp that an event's id carries.
+CREATE FUNCTION event_timestamp(id uuid) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN to_timestamp(0)
+        + ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint * interval '1 millisecond'
+        + ceil(('x' || substr(id::text, 16, 3))::bit(12)::integer * 1000 / 4096.0) * interval '1 microsecond';
+
+-- The dictionary of series: what a series id, which is a hash, stands for.
+CREATE TABLE series (
+    tenant_id    uuid NOT NULL,
+    series_id    uuid NOT NULL,
+    metric       text NOT NULL,
+    label_names  text[] NOT NULL,
+    label_values text[] NOT NULL,
+    PRIMARY KEY (tenant_id, series_id)
+);
+CREATE INDEX series_by_labels ON series (tenant_id, metric, label_names);
+
+-- Roll-ups by resolution in minutes. Metrics that count keep the count alone.
+CREATE TABLE rollup (
+    tenant_id   uuid NOT NULL,
+    series_id   uuid NOT NULL,
+    resolution  smallint NOT NULL,
+    bucket      timestamptz NOT NULL,
+    count       bigint NOT NULL,
+    sum         numeric,
+    min         numeric,
+    max         numeric,
+    first_id    uuid,
+    first_value numeric,
+    last_id     uuid,
+    last_value  numeric,
+    PRIMARY KEY (tenant_id, series_id, resolution, bucket)
+) WITH (fillfactor = 80);
+
+-- What batches have added since roll-ups were last folded, at the finest resolution
+-- of each series. Rows are only appended and removed, so workers never wait for
+-- each other. A reader adds these to the roll-ups.
+CREATE TABLE rollup_partial (
+    tenant_id   uuid NOT NULL,
+    series_id   uuid NOT NULL,
+    resolution  smallint NOT NULL,
+    bucket      timestamptz NOT NULL,
+    count       bigint NOT NULL,
+    sum         numeric,
+    min         numeric,
+    max         numeric,
+    first_id    uuid,
+    first_value numeric,
+    last_id     uuid,
+    last_value  numeric
+) WITH (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 20000,
+    autovacuum_vacuum_insert_threshold = -1,
+    autovacuum_vacuum_cost_delay = 0,
+    vacuum_truncate = off
+);
+CREATE INDEX rollup_partial_by_series ON rollup_partial (tenant_id, series_id, bucket);
+
+-- How far each worker has come in the queue of its shard. At updated_at it held no
+-- message enqueued before holds_from; a worker that left in order has an infinite
+-- updated_at and holds nothing.
+CREATE TABLE worker_progress (
+    worker_id       uuid PRIMARY KEY,
+    shard           smallint NOT NULL,
+    applied_through timestamptz NOT NULL,
+    holds_from      timestamptz,
+    updated_at      timestamptz NOT NULL
+);

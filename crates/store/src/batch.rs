@@ -1,0 +1,449 @@
+//! Applies a batch of requests in one transaction: the ledger, the events, what they
+//! add to the roll-ups, and the worker's progress. Either all of it happens or none.
+//!
+//! The usual batch holds only new events and goes by plain COPY. When a key turns out
+//! to be taken, the transaction is done again in a way that tells new events from
+//! duplicates and conflicts; that way is tried first for some batches then, because
+//! duplicates come in flocks.
+
+use std::collections::{HashMap, HashSet};
+
+use deadpool_postgres::Transaction;
+use flowmeter_core::fold::{Folded, fold};
+use flowmeter_core::ids::{EventId, RequestId, SeriesId, TenantId};
+use flowmeter_core::metric::{Catalog, Measure};
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::{Field, UsageEvent};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::copy::Copy;
+use crate::partitions::{EVENTS, Partitions, REQUESTS};
+use crate::progress::{Progress, Worker};
+use crate::{Store, StoreError, events, progress};
+
+/// A request of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewRequest {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its id. A batch holds each request once.
+    pub id: RequestId,
+    /// The number of its events.
+    pub events: usize,
+}
+
+/// An event of a batch.
+#[derive(Debug)]
+pub struct NewEvent<'a> {
+    /// Its request, by the index in [`Batch::requests`].
+    pub request: usize,
+    /// Its id.
+    pub id: EventId,
+    /// Whether its sender named it, so that it may be there already.
+    pub keyed: bool,
+    /// The event, settled.
+    pub event: UsageEvent<'a>,
+}
+
+/// What is applied at once.
+#[derive(Debug, Default)]
+pub struct Batch<'a> {
+    /// The requests, each once.
+    pub requests: Vec<NewRequest>,
+    /// Their events, in any order: the first one of an id is kept.
+    pub events: Vec<NewEvent<'a>>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// Requests that were applied now.
+    pub requests: usize,
+    /// Requests that had been applied before, and were dropped whole.
+    pub repeated_requests: usize,
+    /// Events stored now.
+    pub events: usize,
+    /// Events that were stored before, with the same content.
+    pub duplicates: usize,
+    /// Events whose id was stored before with other content.
+    pub conflicts: usize,
+}
+
+/// What became of one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Its request had been applied before.
+    Repeated,
+    New,
+    Duplicate,
+    Conflict,
+}
+
+/// Batches that expect duplicates after one was found.
+const CAUTIOUS_BATCHES: u32 = 16;
+/// Series remembered as being in the dictionary. Beyond that all are forgotten, which
+/// costs one look at the dictionary each.
+const KNOWN_SERIES: usize = 200_000;
+
+/// Applies batches, one after the other.
+pub struct Writer {
+    store: Store,
+    catalog: &'static Catalog,
+    worker: Worker,
+    partitions: Partitions,
+    known_series: HashSet<(TenantId, SeriesId)>,
+    cautious: u32,
+}
+
+impl Writer {
+    /// A writer that reports its progress as `worker`.
+    #[must_use]
+    pub fn new(store: Store, catalog: &'static Catalog, worker: Worker) -> Self {
+        let partitions = Partitions::new(store.clone());
+        Self { store, catalog, worker, partitions, known_series: HashSet::new(), cautious: 0 }
+    }
+
+    /// Applies a batch. The progress is asked for as late as possible.
+    pub async fn apply(
+        &mut self,
+        batch: &Batch<'_>,
+        progress: impl Fn() -> Progress,
+    ) -> Result<Applied, StoreError> {
+        self.partitions.ensure(&EVENTS, batch.events.iter().map(|event| event.id.0)).await?;
+        self.partitions.ensure(&REQUESTS, batch.requests.iter().map(|request| request.id.0)).await?;
+        let keyed = batch.events.iter().any(|event| event.keyed);
+        if keyed && self.cautious > 0 {
+            self.cautious -= 1;
+            return self.attempt(batch, &progress, true).await;
+        }
+        match self.attempt(batch, &progress, false).await {
+            Err(StoreError::Duplicate) => {
+                self.cautious = CAUTIOUS_BATCHES;
+                self.attempt(batch, &progress, true).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        batch: &Batch<'_>,
+        progress: &impl Fn() -> Progress,
+        cautious: bool,
+    ) -> Result<Applied, StoreError> {
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        let fresh = insert_requests(&transaction, &batch.requests).await?;
+
+        // In order of ids: neighbours in the index are written together, and two workers
+        // with the same events meet them in the same order and cannot deadlock.
+        let mut order: Vec<usize> =
+            (0..batch.events.len()).filter(|index| fresh[batch.events[*index].request]).collect();
+        order.sort_by_key(|index| (batch.events[*index].id, *index));
+
+        let mut outcomes = vec![Outcome::Repeated; batch.events.len()];
+        let folded = if cautious {
+            copy_cautiously(&transaction, batch, &order, &mut outcomes).await?;
+            if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Duplicate | Outcome::Conflict)) {
+                correct_receipts(&transaction, batch, &outcomes).await?;
+            }
+            self.fold(batch, &outcomes)
+        } else {
+            let copy = copy_new(&transaction, batch, &order).await?;
+            for index in &order {
+                outcomes[*index] = Outcome::New;
+            }
+            // The server takes the rows meanwhile.
+            let folded = self.fold(batch, &outcomes);
+            copy.finish().await?;
+            folded
+        };
+        append_partials(&transaction, &folded).await?;
+        let added = self.insert_series(&transaction, &folded).await?;
+        progress::record(&transaction, self.worker, progress()).await?;
+        transaction.batch_execute("-- apply\nNOTIFY flowmeter_applied").await?;
+        transaction.commit().await?;
+
+        if self.known_series.len() + added.len() > KNOWN_SERIES {
+            self.known_series.clear();
+        }
+        self.known_series.extend(added);
+        Ok(summary(&fresh, &outcomes))
+    }
+
+    fn fold<'a>(&self, batch: &'a Batch<'a>, outcomes: &[Outcome]) -> Folded<'a> {
+        let new = batch.events.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::New);
+        fold(
+            self.catalog,
+            new.map(|(event, _)| (batch.requests[event.request].tenant, event.id, &event.event)),
+        )
+    }
+
+    /// Puts the series that are not known yet into the dictionary.
+    async fn insert_series(
+        &self,
+        transaction: &Transaction<'_>,
+        folded: &Folded<'_>,
+    ) -> Result<Vec<(TenantId, SeriesId)>, StoreError> {
+        let mut unknown: Vec<_> = folded
+            .series
+            .iter()
+            .filter(|series| !self.known_series.contains(&(series.tenant, series.id)))
+            .collect();
+        if unknown.is_empty() {
+            return Ok(Vec::new());
+        }
+        // In the same order everywhere, so that two workers cannot deadlock.
+        unknown.sort_by_key(|series| (series.tenant, series.id));
+        transaction
+            .batch_execute(
+                "-- insert_series
+                 CREATE TEMP TABLE IF NOT EXISTS incoming_series (LIKE series) ON COMMIT DELETE ROWS",
+            )
+            .await?;
+        let statement = transaction
+            .prepare_cached("-- insert_series\nCOPY incoming_series FROM STDIN (FORMAT binary)")
+            .await?;
+        let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+        for series in &unknown {
+            let names: Vec<_> = series.label_set.labels.iter().map(Field::name).collect();
+            let mut row = copy.row(5);
+            row.uuid(series.tenant.0);
+            row.uuid(series.id.0);
+            row.text(&series.definition.full_name);
+            row.text_array(&names);
+            row.text_array(&series.values);
+            copy.flush_full().await?;
+        }
+        copy.flush().await?;
+        copy.finish().await?;
+        transaction
+            .execute(
+                "-- insert_series
+                 INSERT INTO series SELECT * FROM incoming_series ORDER BY tenant_id, series_id
+                 ON CONFLICT DO NOTHING",
+                &[],
+            )
+            .await?;
+        Ok(unknown.iter().map(|series| (series.tenant, series.id)).collect())
+    }
+}
+
+fn summary(fresh: &[bool], outcomes: &[Outcome]) -> Applied {
+    let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count();
+    let requests = fresh.iter().filter(|fresh| **fresh).count();
+    Applied {
+        requests,
+        repeated_requests: fresh.len() - requests,
+        events: count(Outcome::New),
+        duplicates: count(Outcome::Duplicate),
+        conflicts: count(Outcome::Conflict),
+    }
+}
+
+/// Enters requests into the ledger, as if all their events were new. Returns for each
+/// whether it was not there yet.
+async fn insert_requests(
+    transaction: &Transaction<'_>,
+    requests: &[NewRequest],
+) -> Result<Vec<bool>, StoreError> {
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    order.sort_by_key(|index| requests[*index].id);
+    let tenants: Vec<_> = order.iter().map(|index| requests[*index].tenant.0).collect();
+    let ids: Vec<_> = order.iter().map(|index| requests[*index].id.0).collect();
+    let events: Vec<_> = order
+        .iter()
+        .map(|index| i32::try_from(requests[*index].events).expect("a request has at most 10,000 events"))
+        .collect();
+    let statement = transaction
+        .prepare_cached(
+            "-- insert_requests
+             INSERT INTO ingest_request (tenant_id, request_id, accepted, duplicates, conflicts, settled_at)
+             SELECT tenant_id, request_id, accepted, 0, 0, clock_timestamp()
+             FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS new (tenant_id, request_id, accepted)
+             ON CONFLICT DO NOTHING
+             RETURNING tenant_id, request_id",
+        )
+        .await?;
+    let rows = transaction.query(&statement, &[&tenants, &ids, &events]).await?;
+    if rows.len() == requests.len() {
+        return Ok(vec![true; requests.len()]);
+    }
+    let inserted: HashSet<(Uuid, Uuid)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    Ok(requests.iter().map(|request| inserted.contains(&(request.tenant.0, request.id.0))).collect())
+}
+
+/// Writes events that are all expected to be new.
+async fn copy_new(
+    transaction: &Transaction<'_>,
+    batch: &Batch<'_>,
+    order: &[usize],
+) -> Result<Copy, StoreError> {
+    let same = |pair: &[usize]| {
+        let [a, b] = [&batch.events[pair[0]], &batch.events[pair[1]]];
+        a.id == b.id && batch.requests[a.request].tenant == batch.requests[b.request].tenant
+    };
+    if order.windows(2).any(same) {
+        return Err(StoreError::Duplicate);
+    }
+    let statement = transaction.prepare_cached(&events::copy_statement("usage_event", "")).await?;
+    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    let mut scratch = Vec::new();
+    for index in order {
+        let event = &batch.events[*index];
+        let mut row = copy.row(events::COLUMNS);
+        events::write(&mut row, batch.requests[event.request].tenant, event.id, &event.event, &mut scratch);
+        copy.flush_full().await?;
+    }
+    copy.flush().await?;
+    Ok(copy)
+}
+
+/// Writes events of which some may be there already, and finds out which.
+async fn copy_cautiously(
+    transaction: &Transaction<'_>,
+    batch: &Batch<'_>,
+    order: &[usize],
+    outcomes: &mut [Outcome],
+) -> Result<(), StoreError> {
+    transaction
+        .batch_execute(
+            "-- copy_cautiously
+             CREATE TEMP TABLE IF NOT EXISTS incoming_event (LIKE usage_event, ordinal integer)
+                ON COMMIT DELETE ROWS;
+             -- The temporary table has no statistics, and the big one must never be read whole.
+             SET LOCAL enable_hashjoin = off;
+             SET LOCAL enable_mergejoin = off;
+             SET LOCAL enable_seqscan = off",
+        )
+        .await?;
+    let statement =
+        transaction.prepare_cached(&events::copy_statement("incoming_event", ", ordinal")).await?;
+    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    let mut scratch = Vec::new();
+    for index in order {
+        let event = &batch.events[*index];
+        let mut row = copy.row(events::COLUMNS + 1);
+        events::write(&mut row, batch.requests[event.request].tenant, event.id, &event.event, &mut scratch);
+        row.integer(i32::try_from(*index).expect("a batch is far smaller"));
+        copy.flush_full().await?;
+    }
+    copy.flush().await?;
+    copy.finish().await?;
+
+    let statement = transaction.prepare_cached(&events::insert_incoming_statement()).await?;
+    for row in transaction.query(&statement, &[]).await? {
+        outcomes[ordinal(&row)] = Outcome::New;
+    }
+    let statement = transaction.prepare_cached(&events::compare_incoming_statement()).await?;
+    for row in transaction.query(&statement, &[]).await? {
+        let index = ordinal(&row);
+        if outcomes[index] != Outcome::New {
+            outcomes[index] = if row.get(1) { Outcome::Conflict } else { Outcome::Duplicate };
+        }
+    }
+    Ok(())
+}
+
+fn ordinal(row: &tokio_postgres::Row) -> usize {
+    usize::try_from(row.get::<_, i32>(0)).expect("ordinals are indices")
+}
+
+/// Sets the counts of requests that had events which were not new.
+async fn correct_receipts(
+    transaction: &Transaction<'_>,
+    batch: &Batch<'_>,
+    outcomes: &[Outcome],
+) -> Result<(), StoreError> {
+    let mut counts: HashMap<usize, (i32, i32)> = HashMap::new();
+    for (event, outcome) in batch.events.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Duplicate => counts.entry(event.request).or_default().0 += 1,
+            Outcome::Conflict => counts.entry(event.request).or_default().1 += 1,
+            Outcome::New | Outcome::Repeated => {}
+        }
+    }
+    let (mut tenants, mut ids, mut duplicates, mut conflicts) = (vec![], vec![], vec![], vec![]);
+    for (request, (duplicate, conflict)) in counts {
+        tenants.push(batch.requests[request].tenant.0);
+        ids.push(batch.requests[request].id.0);
+        duplicates.push(duplicate);
+        conflicts.push(conflict);
+    }
+    let statement = transaction
+        .prepare_typed_cached(
+            "-- correct_receipts
+             UPDATE ingest_request AS request
+             SET accepted = request.accepted - new.duplicates - new.conflicts,
+                 duplicates = new.duplicates, conflicts = new.conflicts
+             FROM unnest($1, $2, $3, $4) AS new (tenant_id, request_id, duplicates, conflicts)
+             WHERE request.tenant_id = new.tenant_id AND request.request_id = new.request_id",
+            &[Type::UUID_ARRAY, Type::UUID_ARRAY, Type::INT4_ARRAY, Type::INT4_ARRAY],
+        )
+        .await?;
+    transaction.execute(&statement, &[&tenants, &ids, &duplicates, &conflicts]).await?;
+    Ok(())
+}
+
+async fn append_partials(transaction: &Transaction<'_>, folded: &Folded<'_>) -> Result<(), StoreError> {
+    if folded.partials.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction
+        .prepare_cached("-- append_partials\nCOPY rollup_partial FROM STDIN (FORMAT binary)")
+        .await?;
+    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    for partial in &folded.partials {
+        let series = &folded.series[partial.series];
+        let aggregate = &partial.aggregate;
+        let mut row = copy.row(12);
+        row.uuid(series.tenant.0);
+        row.uuid(series.id.0);
+        row.smallint(Some(series.label_set.resolutions[0].minutes()));
+        row.timestamp(partial.bucket);
+        row.bigint(Some(aggregate.count));
+        if series.definition.measure == Measure::Count {
+            (0..7).for_each(|_| row.null());
+        } else {
+            row.numeric(aggregate.sum);
+            row.numeric(aggregate.min);
+            row.numeric(aggregate.max);
+            row.uuid(aggregate.first.0.0);
+            row.numeric(aggregate.first.1);
+            row.uuid(aggregate.last.0.0);
+            row.numeric(aggregate.last.1);
+        }
+        copy.flush_full().await?;
+    }
+    copy.flush().await?;
+    copy.finish().await
+}
+
+/// Marks requests as dead: their receipts say why, and nothing of them is applied.
+pub async fn bury(
+    store: &Store,
+    requests: &[(TenantId, RequestId)],
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    Partitions::new(store.clone()).ensure(&REQUESTS, requests.iter().map(|(_, id)| id.0)).await?;
+    let client = store.client().await?;
+    let tenants: Vec<_> = requests.iter().map(|(tenant, _)| tenant.0).collect();
+    let ids: Vec<_> = requests.iter().map(|(_, id)| id.0).collect();
+    client
+        .execute(
+            "-- bury
+             INSERT INTO ingest_request
+             SELECT tenant_id, request_id, 0, 0, 0, $3, $4
+             FROM unnest($1::uuid[], $2::uuid[]) AS dead (tenant_id, request_id)
+             ON CONFLICT DO NOTHING",
+            &[&tenants, &ids, &std::time::SystemTime::from(now), &reason],
+        )
+        .await?;
+    client.batch_execute("-- bury\nNOTIFY flowmeter_applied").await?;
+    Ok(())
+}

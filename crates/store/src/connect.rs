@@ -1,0 +1,78 @@
+//! Connections: a bounded pool, with a limit on how long any statement may take.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::{Config, NoTls};
+
+use crate::StoreError;
+
+/// How to reach the database.
+#[derive(Clone)]
+pub struct Settings {
+    /// A PostgreSQL URL. It may hold a password, so it is never shown.
+    pub url: String,
+    /// Connections at most.
+    pub max_connections: usize,
+    /// How long a statement may take, since a caller that went away cannot stop it.
+    pub statement_timeout: Duration,
+}
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    config: Config,
+}
+
+impl Store {
+    /// Prepares a pool. It connects when it is first used, so a service starts while
+    /// the database is away.
+    pub fn new(settings: &Settings) -> Result<Self, StoreError> {
+        let mut config: Config = settings.url.parse().map_err(StoreError::from_url)?;
+        let options = format!(
+            "{} -c statement_timeout={} -c timezone=UTC",
+            config.get_options().unwrap_or(""),
+            settings.statement_timeout.as_millis()
+        );
+        config.application_name("flowmeter").connect_timeout(Duration::from_secs(5)).options(options);
+        let manager = Manager::from_config(
+            config.clone(),
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(settings.max_connections)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(Duration::from_secs(5)))
+            .create_timeout(Some(Duration::from_secs(5)))
+            .build()
+            .map_err(|error| StoreError::Refused(error.to_string()))?;
+        Ok(Self { pool, config })
+    }
+
+    /// A connection from the pool.
+    pub async fn client(&self) -> Result<Object, StoreError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// How to open a connection beside the pool, for one that lives long.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether the database answers.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.client().await?.simple_query("-- check\nSELECT 1").await?;
+        Ok(())
+    }
+}
+
+impl StoreError {
+    pub(crate) fn from_url(_: tokio_postgres::Error) -> Self {
+        // The parser's text could repeat the password.
+        Self::Refused(
+            "the database URL cannot be read: expected postgres://user:password@host:port/name".into(),
+        )
+    }
+}

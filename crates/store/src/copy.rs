@@ -1,0 +1,187 @@
+//! PostgreSQL's binary COPY format: rows written straight into the buffers that go to
+//! the server.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use flowmeter_core::quantity::Quantity;
+use flowmeter_core::timestamp::Timestamp;
+use futures::SinkExt;
+use tokio_postgres::CopyInSink;
+use uuid::Uuid;
+
+use crate::StoreError;
+
+/// Bytes sent at once: large enough to cost few messages, small enough that the
+/// server parses one while the next is written.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// PostgreSQL counts time from 2000-01-01.
+const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// A running COPY.
+pub(crate) struct Copy {
+    sink: std::pin::Pin<Box<CopyInSink<Bytes>>>,
+    buffer: BytesMut,
+}
+
+impl Copy {
+    /// Starts with the format's header.
+    pub(crate) fn new(sink: CopyInSink<Bytes>) -> Self {
+        let mut buffer = BytesMut::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
+        buffer.put_slice(b"PGCOPY\n\xff\r\n\0");
+        buffer.put_i32(0); // flags
+        buffer.put_i32(0); // header extension
+        Self { sink: Box::pin(sink), buffer }
+    }
+
+    /// A row of that many columns, each of which must then be written.
+    pub(crate) fn row(&mut self, columns: i16) -> Row<'_> {
+        self.buffer.put_i16(columns);
+        Row { buffer: &mut self.buffer }
+    }
+
+    /// Sends what has gathered, if it is enough to be worth it. Call it between rows.
+    pub(crate) async fn flush_full(&mut self) -> Result<(), StoreError> {
+        if self.buffer.len() >= CHUNK_BYTES {
+            let chunk =
+                std::mem::replace(&mut self.buffer, BytesMut::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4));
+            self.sink.feed(chunk.freeze()).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the rest, so that the server works on it while we do something else.
+    pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
+        self.buffer.put_i16(-1);
+        let chunk = std::mem::take(&mut self.buffer);
+        self.sink.send(chunk.freeze()).await?;
+        Ok(())
+    }
+
+    /// Waits until the server has taken every row. [`Copy::flush`] must come before.
+    pub(crate) async fn finish(mut self) -> Result<(), StoreError> {
+        self.sink.as_mut().finish().await?;
+        Ok(())
+    }
+}
+
+/// One row, whose columns are written in order.
+pub(crate) struct Row<'a> {
+    buffer: &'a mut BytesMut,
+}
+
+impl Row<'_> {
+    pub(crate) fn null(&mut self) {
+        self.buffer.put_i32(-1);
+    }
+
+    pub(crate) fn uuid(&mut self, uuid: Uuid) {
+        self.buffer.put_i32(16);
+        self.buffer.put_slice(uuid.as_bytes());
+    }
+
+    /// Text, where empty means absent.
+    pub(crate) fn text(&mut self, text: &str) {
+        if text.is_empty() {
+            return self.null();
+        }
+        self.bytes(text.as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.buffer.put_i32(i32::try_from(bytes.len()).expect("limits keep fields under 4 MiB"));
+        self.buffer.put_slice(bytes);
+    }
+
+    pub(crate) fn smallint(&mut self, number: Option<i16>) {
+        match number {
+            Some(number) => {
+                self.buffer.put_i32(2);
+                self.buffer.put_i16(number);
+            }
+            None => self.null(),
+        }
+    }
+
+    pub(crate) fn integer(&mut self, number: i32) {
+        self.buffer.put_i32(4);
+        self.buffer.put_i32(number);
+    }
+
+    pub(crate) fn bigint(&mut self, number: Option<i64>) {
+        match number {
+            Some(number) => {
+                self.buffer.put_i32(8);
+                self.buffer.put_i64(number);
+            }
+            None => self.null(),
+        }
+    }
+
+    pub(crate) fn timestamp(&mut self, timestamp: Timestamp) {
+        self.bigint(Some(timestamp.micros() - POSTGRES_EPOCH_MICROS));
+    }
+
+    /// `numeric`: a sign, base-10000 digits and the power of the first of them.
+    pub(crate) fn numeric(&mut self, quantity: Quantity) {
+        const ONE: u128 = 1_000_000_000;
+        // Ten groups hold any i128 of billionths: 39 digits, and 3 to fill up the fraction.
+        let mut groups = [0_u16; 12];
+        let magnitude = quantity.billionths().unsigned_abs();
+        let (mut whole, mut fraction) = (magnitude / ONE, (magnitude % ONE) * 1_000);
+        for group in groups[9..].iter_mut().rev() {
+            *group = (fraction % 10_000) as u16;
+            fraction /= 10_000;
+        }
+        for group in groups[..9].iter_mut().rev() {
+            *group = (whole % 10_000) as u16;
+            whole /= 10_000;
+        }
+        let first = groups.iter().position(|group| *group != 0).unwrap_or(9);
+        let last = groups.iter().rposition(|group| *group != 0).map_or(first, |last| last + 1);
+        let digits = &groups[first..last.max(first)];
+        let scale = if groups[9..] == [0, 0, 0] { 0 } else { 9 };
+
+        self.buffer.put_i32(8 + 2 * i32::try_from(digits.len()).expect("at most 12"));
+        self.buffer.put_i16(i16::try_from(digits.len()).expect("at most 12"));
+        self.buffer.put_i16(8 - i16::try_from(first).expect("at most 12"));
+        self.buffer.put_u16(if quantity.billionths() < 0 { 0x4000 } else { 0 });
+        self.buffer.put_i16(scale);
+        for digit in digits {
+            self.buffer.put_u16(*digit);
+        }
+    }
+
+    /// `jsonb` of an object of texts; absent where it is empty.
+    pub(crate) fn json_object(&mut self, entries: &[(&str, &str)], scratch: &mut Vec<u8>) {
+        if entries.is_empty() {
+            return self.null();
+        }
+        scratch.clear();
+        scratch.push(1); // version of jsonb's binary format
+        for (index, (name, value)) in entries.iter().enumerate() {
+            scratch.push(if index == 0 { b'{' } else { b',' });
+            serde_json::to_writer(&mut *scratch, name).expect("a vector takes all text");
+            scratch.push(b':');
+            serde_json::to_writer(&mut *scratch, value).expect("a vector takes all text");
+        }
+        scratch.push(b'}');
+        self.bytes(scratch);
+    }
+
+    pub(crate) fn text_array(&mut self, texts: &[&str]) {
+        const TEXT_OID: u32 = 25;
+        let bytes: usize = texts.iter().map(|text| 4 + text.len()).sum();
+        let header = if texts.is_empty() { 12 } else { 20 };
+        self.buffer.put_i32(i32::try_from(header + bytes).expect("limits keep fields under 4 MiB"));
+        self.buffer.put_i32(i32::from(!texts.is_empty())); // dimensions
+        self.buffer.put_i32(0); // no nulls
+        self.buffer.put_u32(TEXT_OID);
+        if !texts.is_empty() {
+            self.buffer.put_i32(i32::try_from(texts.len()).expect("a handful of labels"));
+            self.buffer.put_i32(1); // lower bound
+        }
+        for text in texts {
+            self.bytes(text.as_bytes());
+        }
+    }
+}

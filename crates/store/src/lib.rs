@@ -1,0 +1,21 @@
+//! PostgreSQL: one module for each kind of thing that is kept there, with its SQL
+//! beside the method that runs it. Nothing here knows of gRPC or AMQP.
+
+mod connect;
+mod copy;
+mod error;
+mod migrate;
+mod sql;
+
+pub mod batch;
+pub mod events;
+pub mod partitions;
+pub mod progress;
+pub mod receipts;
+pub mod rollups;
+pub mod tenants;
+pub mod tokens;
+
+pub use connect::{Settings, Store};
+pub use error::StoreError;
+pub use migrate::migrate;

@@ -1,0 +1,126 @@
+//! Partitions by time of the tables whose keys are time-ordered ids. Dropping one is
+//! how data is let go of.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use flowmeter_core::ids::EventId;
+use flowmeter_core::timestamp::Timestamp;
+use uuid::Uuid;
+
+use crate::{Store, StoreError};
+
+/// A table partitioned by ranges of ids.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Table {
+    name: &'static str,
+}
+
+/// The usage events.
+pub const EVENTS: Table = Table { name: "usage_event" };
+/// The ledger of requests.
+pub const REQUESTS: Table = Table { name: "ingest_request" };
+
+/// A week: few enough tables for 400 days, small enough to let go of one by one.
+const WIDTH: Duration = Duration::from_hours(7 * 24);
+/// The epoch was a Thursday; partitions begin on Mondays.
+const MONDAY_OFFSET: Duration = Duration::from_hours(3 * 24);
+/// Serialises the making of partitions between workers.
+const PARTITION_LOCK: i64 = 0x666c_6f77_7061_7274;
+
+/// Makes partitions before they are needed, and remembers which there are.
+pub struct Partitions {
+    store: Store,
+    known: HashSet<(&'static str, Timestamp)>,
+}
+
+impl Partitions {
+    /// Remembers nothing yet.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store, known: HashSet::new() }
+    }
+
+    /// Makes sure that a table has a partition for each of these ids.
+    pub async fn ensure(&mut self, table: &Table, ids: impl Iterator<Item = Uuid>) -> Result<(), StoreError> {
+        let mut missing = HashSet::new();
+        let mut last = None;
+        for id in ids {
+            let start = partition_start(id);
+            // Neighbours mostly share their partition.
+            if last != Some(start) {
+                last = Some(start);
+                if !self.known.contains(&(table.name, start)) {
+                    missing.insert(start);
+                }
+            }
+        }
+        for start in missing {
+            self.make(table, start).await?;
+            self.known.insert((table.name, start));
+        }
+        Ok(())
+    }
+
+    async fn make(&self, table: &Table, start: Timestamp) -> Result<(), StoreError> {
+        let parent = table.name;
+        let date = start.to_jiff().strftime("%Y%m%d").to_string();
+        let name = format!("{parent}_{date}");
+        let (from, to) = (EventId::first_at(start), EventId::first_at(start.plus(WIDTH)));
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        transaction
+            .execute("-- make_partition\nSELECT pg_advisory_xact_lock($1)", &[&PARTITION_LOCK])
+            .await?;
+        let there =
+            transaction.query_one("-- make_partition\nSELECT to_regclass($1) IS NOT NULL", &[&name]).await?;
+        if !there.get::<_, bool>(0) {
+            // Attaching a table locks the parent less than creating one in it would: others
+            // go on writing.
+            transaction
+                .batch_execute(&format!(
+                    "-- make_partition
+                     CREATE TABLE {name} (LIKE {parent} INCLUDING ALL);
+                     ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{}') TO ('{}')",
+                    lower_bound(from.0),
+                    lower_bound(to.0)
+                ))
+                .await?;
+            tracing::info!(partition = name, "made a partition");
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// The start of the partition in which an id lies, by the id's milliseconds.
+fn partition_start(id: Uuid) -> Timestamp {
+    let (high, _) = id.as_u64_pair();
+    let millis = i64::try_from(high >> 16).expect("48 bits");
+    let at = Timestamp::from_micros(millis.saturating_mul(1_000)).min(Timestamp::END);
+    let shifted = at.plus(MONDAY_OFFSET).floor_to(WIDTH);
+    Timestamp::from_micros(shifted.micros() - i64::try_from(MONDAY_OFFSET.as_micros()).expect("three days"))
+}
+
+/// The smallest UUID of that millisecond, whatever its version and variant say.
+fn lower_bound(id: Uuid) -> Uuid {
+    let (high, _) = id.as_u64_pair();
+    Uuid::from_u64_pair(high & !0xffff, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start_at(time: &str) -> String {
+        let at = time.parse().unwrap();
+        partition_start(EventId::first_at(at).0).to_string()
+    }
+
+    #[test]
+    fn partitions_are_weeks_from_monday() {
+        assert_eq!(start_at("2024-11-20T10:00:00Z"), "2024-11-18T00:00:00Z");
+        assert_eq!(start_at("2024-11-18T00:00:00Z"), "2024-11-18T00:00:00Z");
+        assert_eq!(start_at("2024-11-17T23:59:59.999999Z"), "2024-11-11T00:00:00Z");
+    }
+}

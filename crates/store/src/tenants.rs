@@ -1,0 +1,60 @@
+//! Tenants. A tenant's id follows from its name, so nobody has to ask for it.
+
+use std::time::SystemTime;
+
+use flowmeter_core::ids::TenantId;
+use flowmeter_core::timestamp::Timestamp;
+use tokio_postgres::types::Type;
+
+use crate::{Store, StoreError};
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its name, which is unique.
+    pub name: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+fn read(row: &tokio_postgres::Row) -> Tenant {
+    Tenant { name: row.get(0), created_at: Timestamp::from(row.get::<_, SystemTime>(1)) }
+}
+
+/// Creates a tenant. [`StoreError::Duplicate`] if the name is taken.
+pub async fn insert_tenant(store: &Store, id: TenantId, name: &str) -> Result<Tenant, StoreError> {
+    let client = store.client().await?;
+    let row = client
+        .query_one(
+            "-- insert_tenant\nINSERT INTO tenant VALUES ($1, $2) RETURNING name, created_at",
+            &[&id.0, &name],
+        )
+        .await?;
+    Ok(read(&row))
+}
+
+/// The tenant of that id, if there is one.
+pub async fn get_tenant(store: &Store, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+    let client = store.client().await?;
+    let rows = client
+        .query_typed(
+            "-- get_tenant\nSELECT name, created_at FROM tenant WHERE tenant_id = $1",
+            &[(&id.0, Type::UUID)],
+        )
+        .await?;
+    Ok(rows.first().map(read))
+}
+
+/// Lists tenants by name, from after `after`. The operator's own is not among them.
+pub async fn list_tenants(store: &Store, after: &str, limit: i64) -> Result<Vec<Tenant>, StoreError> {
+    let client = store.client().await?;
+    let rows = client
+        .query_typed(
+            "-- list_tenants
+             SELECT name, created_at FROM tenant
+             WHERE name > $1 AND tenant_id <> $2 ORDER BY name LIMIT $3",
+            &[(&after, Type::TEXT), (&TenantId::OPERATOR.0, Type::UUID), (&limit, Type::INT8)],
+        )
+        .await?;
+    Ok(rows.iter().map(read).collect())
+}

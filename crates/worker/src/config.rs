@@ -1,0 +1,53 @@
+//! The settings of the worker.
+
+use std::time::Duration;
+
+use clap::Parser;
+use flowmeter_service::config::{DatabaseArgs, QueueArgs, ServerArgs, duration};
+
+/// Applies what was reported: takes requests from the queue and writes events and
+/// roll-ups. Answers health checks only.
+#[derive(Parser)]
+#[command(name = "flowmeter-worker", version)]
+pub struct Config {
+    /// Where and how to listen.
+    #[command(flatten)]
+    pub server: ServerArgs,
+
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// The queue.
+    #[command(flatten)]
+    pub queue: QueueArgs,
+
+    /// Batching.
+    #[command(flatten)]
+    pub batching: Batching,
+
+    /// How often roll-ups are folded.
+    // Readers add what is not folded yet, so this is about keeping that little.
+    #[arg(long, env = "FLOWMETER_FOLD_INTERVAL", default_value = "1s", value_parser = duration)]
+    pub fold_interval: Duration,
+}
+
+/// How messages are gathered into transactions.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Batching {
+    /// Events of a transaction, from which on it does not wait for more.
+    // Measured: larger ones are no faster, and make answers wait.
+    #[arg(long, env = "FLOWMETER_BATCH_EVENTS", default_value_t = 20_000)]
+    pub batch_events: usize,
+
+    /// How long a message waits for others to share a transaction with, when the
+    /// worker is idle.
+    // Unnoticed beside the second that an answer may be old, and a fifth of a commit's cost.
+    #[arg(long, env = "FLOWMETER_BATCH_LINGER", default_value = "5ms", value_parser = duration)]
+    pub batch_linger: Duration,
+
+    /// Messages of a shard that are held and not yet applied.
+    // Two transactions of usual messages of 1,000 events, and some.
+    #[arg(long, env = "FLOWMETER_PREFETCH", default_value_t = 64)]
+    pub prefetch: u16,
+}
