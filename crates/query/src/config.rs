@@ -1,0 +1,29 @@
+//! The settings of the query service.
+
+use std::time::Duration;
+
+use clap::Parser;
+use flowmeter_service::config::{DatabaseArgs, ServerArgs, duration};
+
+/// Answers from what has been applied, and manages tenants and tokens.
+#[derive(Parser)]
+#[command(name = "flowmeter-query", version)]
+pub struct Config {
+    /// Where and how to listen.
+    #[command(flatten)]
+    pub server: ServerArgs,
+
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// Buckets of a series at most.
+    // A chart cannot show more, and an answer stays around a megabyte.
+    #[arg(long, env = "FLOWMETER_MAX_POINTS", default_value_t = 25_000)]
+    pub max_points: u64,
+
+    /// How far ahead of the clock an event may be: the ingest service's setting. Ranges
+    /// without an end reach so far.
+    #[arg(long, env = "FLOWMETER_MAX_EVENT_AHEAD", default_value = "1h", value_parser = duration)]
+    pub max_event_ahead: Duration,
+}

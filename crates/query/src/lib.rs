@@ -1,0 +1,37 @@
+//! The query service: it reads what workers have applied, and manages tenants and
+//! tokens. It never writes measured data.
+
+mod admin;
+mod config;
+mod page_token;
+mod question;
+mod rpc;
+
+use flowmeter_proto::v1::admin_service_server::AdminServiceServer;
+use flowmeter_proto::v1::query_service_server::QueryServiceServer;
+use flowmeter_service::auth::Authenticator;
+use flowmeter_service::server::{GrpcServer, watch_health};
+use flowmeter_store::Store;
+use flowmeter_store::receipts::Receipts;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+
+/// Serves until `stop`; then finishes the calls that are under way.
+pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let store = Store::new(&config.database.settings())?;
+    let mut server = GrpcServer::bind(&config.server, "query").await?;
+    let authenticator = Authenticator::new(store.clone());
+    let query = rpc::Query {
+        store: store.clone(),
+        receipts: Receipts::listen(store.clone()),
+        authenticator: authenticator.clone(),
+        max_points: config.max_points,
+        max_event_ahead: config.max_event_ahead,
+    };
+    let admin = admin::Admin { store: store.clone(), authenticator };
+    server.routes().add_service(QueryServiceServer::new(query)).add_service(AdminServiceServer::new(admin));
+    let watching = watch_health(server.health(), stop.clone(), || store.check());
+    let (served, ()) = tokio::join!(server.serve(stop.clone()), watching);
+    served
+}

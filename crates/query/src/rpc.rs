@@ -1,0 +1,125 @@
+//! The methods of `QueryService`, one file each.
+
+mod event;
+mod get_build_info;
+mod get_receipt;
+mod get_usage_event;
+mod list_usage_events;
+mod query_time_series;
+
+use std::time::Duration;
+
+use flowmeter_core::ids::{RequestId, TenantId};
+use flowmeter_proto::v1::query_service_server::QueryService;
+use flowmeter_proto::v1::{
+    GetBuildInfoRequest, GetBuildInfoResponse, GetReceiptRequest, GetReceiptResponse, GetUsageEventRequest,
+    GetUsageEventResponse, ListUsageEventsRequest, ListUsageEventsResponse, QueryTimeSeriesRequest,
+    QueryTimeSeriesResponse,
+};
+use flowmeter_service::auth::{Authenticator, Scope};
+use flowmeter_service::error::{ApiError, Reason};
+use flowmeter_service::{deadline, telemetry};
+use flowmeter_store::Store;
+use flowmeter_store::progress;
+use flowmeter_store::receipts::Receipts;
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+use tracing::Instrument;
+
+/// How long an answer may wait for a request to be applied.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// The service.
+pub struct Query {
+    pub store: Store,
+    pub receipts: Receipts,
+    pub authenticator: Authenticator,
+    pub max_points: u64,
+    pub max_event_ahead: Duration,
+}
+
+impl Query {
+    /// Who calls, and until when an answer may wait.
+    async fn caller(&self, metadata: &MetadataMap) -> Result<(TenantId, Instant), ApiError> {
+        let deadline = deadline::of(metadata, MAX_WAIT);
+        let caller = self.authenticator.authorize(metadata, Scope::Query).await?;
+        Ok((caller.tenant, deadline))
+    }
+
+    /// Waits until the caller's own request is applied.
+    async fn after(&self, tenant: TenantId, request_id: &str, deadline: Instant) -> Result<(), ApiError> {
+        if request_id.is_empty() {
+            return Ok(());
+        }
+        let id = read_request_id("after_request_id", request_id)?;
+        match self.receipts.wait(tenant, id, deadline).await? {
+            Some(_) => Ok(()),
+            None => Err(ApiError::deadline(format!("request {id} is not applied yet"))),
+        }
+    }
+
+    /// Up to when all acknowledged data is in an answer that is read after this.
+    async fn fresh_through(&self) -> Result<Option<flowmeter_core::timestamp::Timestamp>, ApiError> {
+        let client = self.store.client().await?;
+        Ok(progress::fresh_through(&client).await?)
+    }
+}
+
+fn read_request_id(field: &str, text: &str) -> Result<RequestId, ApiError> {
+    RequestId::parse(text).ok_or_else(|| {
+        ApiError::field(Reason::InvalidField, field, "expected a request id as RecordUsage returned it")
+    })
+}
+
+/// Runs a method in its span, as a part of the caller's trace.
+macro_rules! traced {
+    ($name:literal, $metadata:expr, $handling:expr) => {{
+        let span = tracing::info_span!($name);
+        telemetry::continue_trace(&span, $metadata);
+        Ok(Response::new($handling.instrument(span).await?))
+    }};
+}
+pub(crate) use traced;
+
+#[tonic::async_trait]
+impl QueryService for Query {
+    async fn get_build_info(
+        &self,
+        _: Request<GetBuildInfoRequest>,
+    ) -> Result<Response<GetBuildInfoResponse>, Status> {
+        Ok(Response::new(get_build_info::answer()))
+    }
+
+    async fn get_usage_event(
+        &self,
+        request: Request<GetUsageEventRequest>,
+    ) -> Result<Response<GetUsageEventResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!("GetUsageEvent", &metadata, get_usage_event::handle(self, &metadata, &request))
+    }
+
+    async fn list_usage_events(
+        &self,
+        request: Request<ListUsageEventsRequest>,
+    ) -> Result<Response<ListUsageEventsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!("ListUsageEvents", &metadata, list_usage_events::handle(self, &metadata, &request))
+    }
+
+    async fn query_time_series(
+        &self,
+        request: Request<QueryTimeSeriesRequest>,
+    ) -> Result<Response<QueryTimeSeriesResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!("QueryTimeSeries", &metadata, query_time_series::handle(self, &metadata, &request))
+    }
+
+    async fn get_receipt(
+        &self,
+        request: Request<GetReceiptRequest>,
+    ) -> Result<Response<GetReceiptResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!("GetReceipt", &metadata, get_receipt::handle(self, &metadata, &request))
+    }
+}
