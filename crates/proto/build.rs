@@ -2,10 +2,10 @@
 //! generates three things from it:
 //!
 //! * `v1`: the public types, clients and servers;
-//! * `raw`: the ingest server once more, with usage events left as the bytes in
+//! * `raw`: the ingest service once more, with usage events left as the bytes in
 //!   which they came (a message field and a bytes field look alike on the wire).
-//!   The ingest service validates events in place instead of building ten strings
-//!   for each of them;
+//!   The server validates events in place instead of building ten strings for each of
+//!   them, and a load generator encodes its events once;
 //! * `queue`: the envelope between ingest and worker.
 //!
 //! The descriptor set for reflection is the one that the code was made from.
@@ -36,7 +36,6 @@ fn main() -> anyhow::Result<()> {
     tonic_prost_build::configure().out_dir(subdirectory(&out, "v1")?).compile_fds(public.clone())?;
     tonic_prost_build::configure()
         .bytes(".")
-        .build_client(false)
         .out_dir(subdirectory(&out, "raw")?)
         .compile_fds(with_raw_events(public))?;
     tonic_prost_build::configure()

@@ -336,21 +336,27 @@ async fn copy_cautiously(
     copy.finish().await?;
 
     let statement = transaction.prepare_cached(&events::insert_incoming_statement()).await?;
-    for row in transaction.query(&statement, &[]).await? {
-        outcomes[ordinal(&row)] = Outcome::New;
-    }
-    let statement = transaction.prepare_cached(&events::compare_incoming_statement()).await?;
-    for row in transaction.query(&statement, &[]).await? {
-        let index = ordinal(&row);
-        if outcomes[index] != Outcome::New {
-            outcomes[index] = if row.get(1) { Outcome::Conflict } else { Outcome::Duplicate };
+    let inserted = transaction.query(&statement, &[]).await?;
+    let mut inserted: HashSet<(Uuid, Uuid)> = inserted.iter().map(|row| (row.get(0), row.get(1))).collect();
+    // The first of an id is the one that was inserted; those after it are not new.
+    let mut known = Vec::new();
+    for index in order {
+        let event = &batch.events[*index];
+        if inserted.remove(&(batch.requests[event.request].tenant.0, event.id.0)) {
+            outcomes[*index] = Outcome::New;
+        } else {
+            known.push(i32::try_from(*index).expect("a batch is far smaller"));
         }
     }
+    if known.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction.prepare_cached(&events::compare_incoming_statement()).await?;
+    for row in transaction.query(&statement, &[&known]).await? {
+        let index = usize::try_from(row.get::<_, i32>(0)).expect("ordinals are indices");
+        outcomes[index] = if row.get(1) { Outcome::Conflict } else { Outcome::Duplicate };
+    }
     Ok(())
-}
-
-fn ordinal(row: &tokio_postgres::Row) -> usize {
-    usize::try_from(row.get::<_, i32>(0)).expect("ordinals are indices")
 }
 
 /// Sets the counts of requests that had events which were not new.

@@ -30,8 +30,9 @@ impl Store {
     /// the database is away.
     pub fn new(settings: &Settings) -> Result<Self, StoreError> {
         let mut config: Config = settings.url.parse().map_err(StoreError::from_url)?;
+        // Compiling a statement costs more than any of ours takes.
         let options = format!(
-            "{} -c statement_timeout={} -c timezone=UTC",
+            "{} -c statement_timeout={} -c timezone=UTC -c jit=off",
             config.get_options().unwrap_or(""),
             settings.statement_timeout.as_millis()
         );

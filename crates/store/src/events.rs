@@ -60,23 +60,20 @@ pub(crate) fn copy_statement(table: &str, further: &str) -> String {
 }
 
 /// Moves the first of each id of the temporary table to where it is missing, and
-/// returns the ordinals of those that moved.
+/// returns the keys of those that moved.
 pub(crate) fn insert_incoming_statement() -> String {
     let columns = COLUMN_NAMES.join(", ");
     format!(
         "-- insert_incoming
-         WITH first AS (
-             SELECT DISTINCT ON (tenant_id, id) * FROM incoming_event ORDER BY tenant_id, id, ordinal
-         ), inserted AS (
-             INSERT INTO usage_event ({columns}) SELECT {columns} FROM first ORDER BY id
-             ON CONFLICT DO NOTHING
-             RETURNING tenant_id, id
-         )
-         SELECT first.ordinal FROM first JOIN inserted USING (tenant_id, id)"
+         INSERT INTO usage_event ({columns})
+         SELECT DISTINCT ON (id, tenant_id) {columns} FROM incoming_event ORDER BY id, tenant_id, ordinal
+         ON CONFLICT DO NOTHING
+         RETURNING tenant_id, id"
     )
 }
 
-/// For each ordinal of the temporary table whether its content is not the stored one.
+/// For each of the given ordinals of the temporary table whether its content is not the
+/// stored one.
 pub(crate) fn compare_incoming_statement() -> String {
     let columns = |of: &str| {
         let columns: Vec<_> =
@@ -86,7 +83,8 @@ pub(crate) fn compare_incoming_statement() -> String {
     format!(
         "-- compare_incoming
          SELECT incoming.ordinal, ({}) IS DISTINCT FROM ({})
-         FROM incoming_event AS incoming JOIN usage_event AS stored USING (tenant_id, id)",
+         FROM incoming_event AS incoming JOIN usage_event AS stored USING (tenant_id, id)
+         WHERE incoming.ordinal = ANY ($1)",
         columns("incoming"),
         columns("stored")
     )

@@ -1,0 +1,263 @@
+//! `bench ingest`: the whole path, from a client's batch to the answer that has it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use flowmeter_core::ids::RequestId;
+use flowmeter_proto::raw::RecordUsageRequest;
+use flowmeter_proto::raw::ingest_service_client::IngestServiceClient;
+use flowmeter_proto::v1::query_service_client::QueryServiceClient;
+use flowmeter_proto::v1::{GetReceiptRequest, QueryTimeSeriesRequest, get_receipt_response::State};
+use flowmeter_stack::usage::{Usage, of, of_tree};
+use flowmeter_stack::{Progress, Stack, StackOptions, workspace_root};
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::events::Templates;
+use crate::percentiles::Durations;
+
+/// How the load looks.
+#[derive(clap::Args)]
+pub struct Ingest {
+    /// How long batches are sent.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Connections that send at the same time.
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// Events of a batch.
+    #[arg(long, default_value_t = 1_000)]
+    batch: usize,
+    /// Batches of a connection that wait for their acknowledgement at the same time.
+    #[arg(long, default_value_t = 4)]
+    in_flight: usize,
+    /// Gives each event an id of its sender's, so that duplicates would be found.
+    #[arg(long)]
+    keyed: bool,
+    /// Further settings of the services, such as `FLOWMETER_SHARDS=2`.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
+}
+
+/// Every how many batches the time until it is in the answers is measured.
+const PROBE_EVERY: usize = 25;
+/// What is measured once all is sent must arrive within this, or something is broken.
+const DRAIN_LIMIT: Duration = Duration::from_mins(2);
+
+struct Acknowledged {
+    latency: Duration,
+    at: Instant,
+}
+
+impl Ingest {
+    pub fn run(&self) -> Result<()> {
+        let settings = self.settings.iter().map(|setting| {
+            let (name, value) = setting.split_once('=').context("--set takes NAME=VALUE")?;
+            Ok((name.to_owned(), value.to_owned()))
+        });
+        let options = StackOptions {
+            fresh: true,
+            settings: settings.collect::<Result<_>>()?,
+            ..StackOptions::default()
+        };
+        let progress = Progress::visible(Arc::default());
+        let stack = Stack::start(&workspace_root().join("target/stack-bench"), &options, &progress)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let measured = runtime.block_on(self.measure(&stack));
+        stack.stop(&progress)?;
+        measured
+    }
+
+    async fn measure(&self, stack: &Stack) -> Result<()> {
+        let token: MetadataValue<Ascii> = format!("Bearer {}", stack.token).parse()?;
+        let templates = Arc::new(Templates::new());
+        let query = QueryServiceClient::new(channel(&stack.query.url()).await?);
+        let before = usage(stack);
+        let own_before = of(std::process::id()).unwrap_or_default();
+        let bytes_before = database_bytes(stack).await?;
+
+        let deadline = Instant::now() + Duration::from_secs(self.seconds);
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut senders = Vec::new();
+        for _ in 0..self.connections {
+            let channel = channel(&stack.ingest.url()).await?;
+            for _ in 0..self.in_flight {
+                let sender = Sender {
+                    client: IngestServiceClient::new(channel.clone()),
+                    query: query.clone(),
+                    token: token.clone(),
+                    templates: templates.clone(),
+                    next: next.clone(),
+                    batch: self.batch,
+                    keyed: self.keyed,
+                };
+                senders.push(tokio::spawn(sender.run(deadline)));
+            }
+        }
+        let (mut acknowledged, mut queryable) = (Vec::new(), Vec::new());
+        for sender in senders {
+            let (acks, probes) = sender.await??;
+            acknowledged.extend(acks);
+            queryable.extend(probes);
+        }
+        let first = acknowledged.iter().map(|ack| ack.at).min().context("nothing was acknowledged")?;
+        let last = acknowledged.iter().map(|ack| ack.at).max().context("nothing was acknowledged")?;
+        let events = acknowledged.len() * self.batch;
+        let answered = wait_until_all_is_answered(query, &token, events).await?;
+        let own = of(std::process::id()).unwrap_or_default();
+        let after = usage(stack);
+
+        let total = answered.duration_since(first);
+        println!();
+        println!("{events} events in batches of {} over {} connections", self.batch, self.connections);
+        println!("  acknowledged   {:>9.0} events/s", rate(events, last.duration_since(first)));
+        println!("  all queryable  {:>9.0} events/s", rate(events, total));
+        println!(
+            "  acknowledgement    {}",
+            Durations::new(acknowledged.iter().map(|ack| ack.latency).collect())
+        );
+        println!("  then to queryable  {}", Durations::new(queryable));
+        println!("  CPU seconds per million events, and peak memory:");
+        for ((name, before), (_, after)) in before.iter().zip(&after) {
+            print_usage(name, *before, *after, events);
+        }
+        print_usage("load", own_before, own, events);
+        // What is folded away and vacuumed later is not the size that lasts.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let bytes = database_bytes(stack).await?;
+        for (name, size) in &bytes {
+            let grown =
+                size - bytes_before.iter().find(|(other, _)| other == name).map_or(0, |(_, size)| *size);
+            println!("  on disk  {name:<15} {:>7.1} bytes per event", grown as f64 / events as f64);
+        }
+        Ok(())
+    }
+}
+
+fn rate(events: usize, time: Duration) -> f64 {
+    events as f64 / time.as_secs_f64()
+}
+
+fn print_usage(name: &str, before: Usage, after: Usage, events: usize) {
+    let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6 / events as f64;
+    println!("    {name:<11} {cpu:>6.2} s  {:>6.0} MB", after.peak_rss_bytes as f64 / 1e6);
+}
+
+async fn channel(url: &str) -> Result<Channel> {
+    let endpoint = Endpoint::from_shared(url.to_owned())?
+        .initial_connection_window_size(4 * 1024 * 1024)
+        .initial_stream_window_size(1024 * 1024);
+    endpoint.connect().await.with_context(|| format!("connect to {url}"))
+}
+
+struct Sender {
+    client: IngestServiceClient<Channel>,
+    query: QueryServiceClient<Channel>,
+    token: MetadataValue<Ascii>,
+    templates: Arc<Templates>,
+    next: Arc<AtomicUsize>,
+    batch: usize,
+    keyed: bool,
+}
+
+impl Sender {
+    async fn run(mut self, deadline: Instant) -> Result<(Vec<Acknowledged>, Vec<Duration>)> {
+        let (mut acknowledged, mut probes) = (Vec::new(), Vec::new());
+        while Instant::now() < deadline {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
+            let events = self.templates.batch(number, self.batch, u64::try_from(now)?, self.keyed);
+            let request_id = RequestId::generate().to_string();
+            let message = RecordUsageRequest { events, request_id: request_id.clone(), return_ids: false };
+            let begin = Instant::now();
+            let answer = self.client.record_usage(self.authorized(message)).await?.into_inner();
+            let at = Instant::now();
+            ensure!(answer.rejections.is_empty(), "rejected: {:?}", answer.rejections[0]);
+            acknowledged.push(Acknowledged { latency: at - begin, at });
+            if number.is_multiple_of(PROBE_EVERY) {
+                let mut query = self.query.clone();
+                let request = self.authorized(GetReceiptRequest { request_id, wait: true });
+                probes.push(tokio::spawn(async move {
+                    let receipt = query.get_receipt(request).await?.into_inner();
+                    ensure!(receipt.state() == State::Applied, "a request was not applied within 10 s");
+                    Ok(at.elapsed())
+                }));
+            }
+        }
+        let mut queryable = Vec::new();
+        for probe in probes {
+            queryable.push(probe.await??);
+        }
+        Ok((acknowledged, queryable))
+    }
+
+    fn authorized<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.token.clone());
+        request
+    }
+}
+
+/// Asks the three count metrics until they have every event, and not one more.
+async fn wait_until_all_is_answered(
+    mut query: QueryServiceClient<Channel>,
+    token: &MetadataValue<Ascii>,
+    events: usize,
+) -> Result<Instant> {
+    let expected = i64::try_from(events)?;
+    let begin = Instant::now();
+    loop {
+        let mut counted = 0;
+        for metric in ["ReadRequests", "WriteRequests", "DeleteRequests"] {
+            let mut request = Request::new(QueryTimeSeriesRequest {
+                metric: format!("ODSLRequest/{metric}"),
+                calendar: "#P1Y".into(),
+                range: "from(2020)".into(),
+                ..QueryTimeSeriesRequest::default()
+            });
+            request.metadata_mut().insert("authorization", token.clone());
+            let answer = query.query_time_series(request).await?.into_inner();
+            counted += answer.series[0].points.iter().map(|point| point.count).sum::<i64>();
+        }
+        let now = Instant::now();
+        ensure!(counted <= expected, "{counted} events are counted, but only {expected} were sent");
+        if counted == expected {
+            return Ok(now);
+        }
+        ensure!(begin.elapsed() < DRAIN_LIMIT, "{counted} of {expected} events after {DRAIN_LIMIT:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What each process has used so far.
+fn usage(stack: &Stack) -> Vec<(&'static str, Usage)> {
+    vec![
+        ("ingest", stack.ingest.usage().unwrap_or_default()),
+        ("worker", stack.worker.usage().unwrap_or_default()),
+        ("query", stack.query.usage().unwrap_or_default()),
+        ("postgresql", stack.servers.postgres.pid().and_then(of_tree).unwrap_or_default()),
+        ("rabbitmq", stack.servers.rabbit.pid().and_then(of_tree).unwrap_or_default()),
+    ]
+}
+
+/// The size of each kind of table with its indexes.
+async fn database_bytes(stack: &Stack) -> Result<Vec<(String, i64)>> {
+    let (client, connection) =
+        tokio_postgres::connect(stack.servers.postgres.url(), tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let rows = client
+        .query(
+            "SELECT regexp_replace(relname, '_[0-9]{8}$', '') AS name, sum(pg_total_relation_size(oid))::bigint
+             FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+               AND relname ~ '^(usage_event|ingest_request|rollup|rollup_partial|series)'
+             GROUP BY name ORDER BY name",
+            &[],
+        )
+        .await?;
+    drop(client);
+    connection.await??;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}

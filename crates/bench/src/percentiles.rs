@@ -1,0 +1,28 @@
+//! Percentiles of what was measured.
+
+use std::time::Duration;
+
+/// Durations that were measured.
+#[derive(Debug, Default)]
+pub struct Durations(Vec<Duration>);
+
+impl Durations {
+    /// Adds all of them, in any order.
+    pub fn new(mut durations: Vec<Duration>) -> Self {
+        durations.sort_unstable();
+        Self(durations)
+    }
+
+    /// The duration below which `percent` of all are; zero where there are none.
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let index = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
+        self.0.get(index).copied().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Durations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = |percent| self.percentile(percent).as_secs_f64() * 1_000.0;
+        write!(f, "p50 {:.1} ms  p99 {:.1} ms  max {:.1} ms", millis(50), millis(99), millis(100))
+    }
+}

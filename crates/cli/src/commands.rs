@@ -1,0 +1,63 @@
+//! One module a command: its flags, what it calls and what it prints.
+#![allow(
+    clippy::doc_markdown,
+    reason = "the comments of flags are their help, where backticks would be in the way"
+)]
+
+pub(crate) mod bootstrap;
+pub(crate) mod build_info;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod migrate;
+pub(crate) mod receipt;
+pub(crate) mod record;
+pub(crate) mod replay;
+pub(crate) mod sample;
+pub(crate) mod series;
+pub(crate) mod tenant;
+pub(crate) mod token;
+
+use std::{io::Write, process::ExitCode};
+
+use anyhow::Result;
+
+use crate::arguments::{Arguments, Command};
+
+/// The exit code of a command that was carried out, but not for all of its lines.
+pub(crate) const INCOMPLETE: u8 = 3;
+
+/// Carries out a command.
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let remote = arguments.remote;
+    match arguments.command {
+        Command::Replay(replay) => replay::run(replay, &remote).await,
+        Command::Sample(sample) => sample::run(&sample),
+        Command::Record(record) => record::run(*record, &remote).await,
+        Command::Series(series) => series::run(series, &remote).await,
+        Command::Events(events) => events::run(events, &remote).await,
+        Command::Receipt(receipt) => receipt::run(receipt, &remote).await,
+        Command::BuildInfo(_) => build_info::run(&remote).await,
+        Command::Health(health) => health::run(health, &remote).await,
+        Command::Tenant(tenant) => tenant::run(tenant, &remote).await,
+        Command::Token(token) => token::run(token, &remote).await,
+        Command::Migrate(migrate) => migrate::run(&migrate, &remote).await,
+        Command::Bootstrap(bootstrap) => bootstrap::run(&bootstrap, &remote).await,
+    }
+}
+
+/// Prints an answer. Unlike `print!` it returns an error when the reader has gone.
+fn show(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// A message of the contract that tells what comes next, where there is more.
+fn note_next_page(token: &str) {
+    if !token.is_empty() {
+        eprintln!("There is more: --page-token {token}");
+    }
+}

@@ -1,0 +1,153 @@
+//! `flowmeter record`: one usage event from the command line.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use clap::Args;
+use flowmeter_proto::v1::{RecordUsageRequest, UsageEvent};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{INCOMPLETE, show};
+use crate::{
+    arguments::Remote,
+    connection, failure, json, moment,
+    render::{table, text::printable},
+    replay::delivery::{self, Patience},
+};
+
+/// How long a single event is tried: someone is waiting for the prompt.
+const IN_ALL: Duration = Duration::from_secs(20);
+
+/// Record one usage event. Needs a token with the scope ingest.
+///
+/// Exit code 0 if it was accepted, 3 if it was rejected.
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// Your own id of the event: the same id and timestamp count once.
+    #[arg(long, value_name = "ID", requires = "timestamp")]
+    event_id: Option<String>,
+
+    /// When the use happened, in RFC 3339. Default: now.
+    #[arg(long, value_name = "TIME")]
+    timestamp: Option<Timestamp>,
+
+    /// The provider of the metrics that the event counts in. Default: ODSLRequest.
+    #[arg(long)]
+    provider: Option<String>,
+
+    /// The action performed; for AzureServiceBus the name of the metric.
+    #[arg(long)]
+    action: Option<String>,
+
+    /// The application that supplies the event.
+    #[arg(long)]
+    application: Option<String>,
+
+    /// What the event is, in words.
+    #[arg(long)]
+    detail: Option<String>,
+
+    /// The environment the event was taken from.
+    #[arg(long)]
+    environment: Option<String>,
+
+    /// The HTTP status of the response.
+    #[arg(long, value_name = "CODE")]
+    httpstatus: Option<i32>,
+
+    /// The id of the invocation.
+    #[arg(long, value_name = "ID")]
+    invocation_id: Option<String>,
+
+    /// The HTTP method, such as get.
+    #[arg(long)]
+    method: Option<String>,
+
+    /// The service called.
+    #[arg(long)]
+    service: Option<String>,
+
+    /// The type: api, message, process, storage, subscription or another.
+    #[arg(long)]
+    r#type: Option<String>,
+
+    /// The user or tenant that caused the use.
+    #[arg(long)]
+    user: Option<String>,
+
+    /// The execution time in milliseconds.
+    #[arg(long, value_name = "MS")]
+    duration: Option<i64>,
+
+    /// The size of the response in bytes.
+    #[arg(long, value_name = "BYTES")]
+    response_size: Option<i64>,
+
+    /// The value, a whole number or an exact decimal such as 12.50.
+    #[arg(long, allow_hyphen_values = true, value_name = "NUMBER")]
+    value: Option<String>,
+
+    /// A further attribute, such as key=AAA. May be repeated.
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = parse_attribute)]
+    attributes: Vec<(String, String)>,
+
+    /// The id of the request, a UUID of version 7: the same id counts once.
+    /// Default: a new one.
+    #[arg(long, value_name = "UUID")]
+    request_id: Option<String>,
+}
+
+fn parse_attribute(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.into(), value.into()))
+}
+
+/// Carries out the command.
+pub(crate) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
+    let client = connection::ingest(remote)?;
+    let request_id = record.request_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+    let request = RecordUsageRequest { events: vec![record.into()], request_id, return_ids: true };
+    let patience = Patience { call: remote.timeout, in_all: IN_ALL };
+    let told = |status: &_| eprintln!("trying again: {}", failure::name_status(status));
+    let answer = delivery::deliver(client, &request, patience, told).await?;
+    if remote.json() {
+        show(&json::pretty("RecordUsageResponse", &answer)?)?;
+    } else {
+        show(&table::properties(&[
+            ("request", answer.request_id.clone()),
+            ("event", answer.event_ids.first().cloned().unwrap_or_default()),
+        ]))?;
+    }
+    for rejection in &answer.rejections {
+        eprintln!("rejected: {}", printable(&delivery::describe(rejection)));
+    }
+    Ok(if answer.rejections.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+}
+
+impl From<Record> for UsageEvent {
+    fn from(record: Record) -> Self {
+        let text = Option::unwrap_or_default;
+        let value: Option<i64> = record.value.as_deref().and_then(|value| value.parse().ok());
+        Self {
+            event_id: text(record.event_id),
+            timestamp: record.timestamp.map(moment::to_wire),
+            provider: text(record.provider),
+            action: text(record.action),
+            application: text(record.application),
+            detail: text(record.detail),
+            environment: text(record.environment),
+            httpstatus: record.httpstatus,
+            invocation_id: text(record.invocation_id),
+            method: text(record.method),
+            service: text(record.service),
+            r#type: text(record.r#type),
+            user: text(record.user),
+            duration: record.duration,
+            response_size: record.response_size,
+            value,
+            decimal_value: if value.is_some() { String::new() } else { text(record.value) },
+            attributes: record.attributes.into_iter().collect(),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `flowmeter replay`: reads a log, records its events and says what became of them.
+
+use std::{
+    fmt::Write,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{INCOMPLETE, show};
+use crate::{
+    arguments::Remote,
+    connection, failure, moment,
+    replay::{
+        Format, Parser,
+        delivery::Patience,
+        flow::{self, Flow, Limits},
+        progress::Progress,
+        reading::{self, Source},
+        settling::{self, Settled},
+        shift,
+        tally::{self, Tally},
+    },
+};
+
+/// Replay a log: record the uses that its lines report
+///
+/// Needs a token with the scope ingest, and query to wait until all is applied.
+///
+/// The log is read as a stream, with bounded memory. Every event has an id made from
+/// its line, so a log that is replayed again, also after a failure in the middle,
+/// counts nothing twice; identical lines of one log are distinct events. What is not
+/// recorded is told: malformed lines and rejected events, the first of each with their
+/// line numbers, all of them counted.
+///
+/// Formats:
+///   nova      OpenStack Nova's API log. service: nova-api or nova-metadata,
+///             application: project id, user: user id, action: the path without ids,
+///             duration: time in ms. Times are read as UTC. Other lines are skipped.
+///   combined  Apache's or nginx's combined access log, $request_time at the end as the
+///             duration. service: the path's first segment, user: remote user or address.
+///   jsonl     Usage events in proto JSON, one a line, each with a timestamp.
+///   nova and combined give the path as the attribute key, cut to 1 KiB.
+///
+/// Exit code: 0 all lines were recorded (or report no use); 1 the replay failed, run it
+/// again; 3 it is done, but some lines were malformed, rejected or could not be applied.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Replay {
+    /// The log, or - for standard input.
+    file: PathBuf,
+
+    /// The form of the log.
+    #[arg(long)]
+    format: Format,
+
+    /// Move all times so that the last event is now, keeping their distances: for logs
+    /// older than the service accepts. The log is read twice, so standard input is read to
+    /// its end first and kept in a temporary file. A second replay is at another time, so it
+    /// counts anew; the summary names the --shift-to that repeats this one.
+    #[arg(long)]
+    shift_to_now: bool,
+
+    /// Like --shift-to-now, but to a fixed time in RFC 3339: can be replayed twice.
+    #[arg(long, value_name = "TIME", conflicts_with = "shift_to_now")]
+    shift_to: Option<Timestamp>,
+
+    /// The application of all events. Default: the project's id for nova, apache for
+    /// combined, the event's own for jsonl.
+    #[arg(long, value_name = "NAME")]
+    application: Option<String>,
+
+    /// Tells apart logs that can hold identical lines, such as those of two servers;
+    /// their events are distinct.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    source: String,
+
+    // Large enough to make the cost of a request small, small enough for a short retry.
+    /// Events in a request.
+    #[arg(long, default_value_t = 1000, value_name = "EVENTS", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    batch: u16,
+
+    /// Connections to the ingest service.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    connections: u8,
+
+    // Two requests are at the broker while two more are on the wire.
+    /// Requests under way at the same time on each connection.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    in_flight: u8,
+
+    /// How long to repeat a request that the service cannot take for the moment.
+    #[arg(long, default_value = "2m", value_name = "DURATION", value_parser = moment::parse_duration)]
+    retry_for: Duration,
+
+    /// How long to wait in the end until everything is applied, since the last that was;
+    /// 0s does not wait.
+    #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = moment::parse_duration)]
+    wait: Duration,
+}
+
+/// Carries out the command.
+pub(crate) async fn run(replay: Replay, remote: &Remote) -> Result<ExitCode> {
+    let mut source = Source::new(&replay.file);
+    let parser = || Parser::new(replay.format, replay.application.clone(), &replay.source);
+    let target = replay.shift_target();
+    let mut by = SignedDuration::ZERO;
+    if let Some(target) = target {
+        (source, by) = find_shift(source, parser(), target).await?;
+    }
+    let clients: Vec<_> =
+        (0..replay.connections).map(|_| connection::ingest(remote)).collect::<Result<_>>()?;
+    let chunks = reading::start(&source, parser(), by)?;
+    let limits = Limits {
+        batch: replay.batch.into(),
+        in_flight: usize::from(replay.in_flight) * usize::from(replay.connections),
+        patience: Patience { call: remote.timeout, in_all: replay.retry_for },
+    };
+    let start = Instant::now();
+    let progress = Progress::new(source.size());
+    let mut flow = Flow::new(clients, limits, progress.clone());
+    let ended = flow.run(chunks).await;
+    let took = start.elapsed();
+    progress.finish();
+
+    let flow::Done { tally, requests } = flow.done();
+    let settled = match &ended {
+        Ok(()) if !replay.wait.is_zero() => wait(requests, replay.wait, remote).await?,
+        _ => None,
+    };
+    report(&replay, &source, &tally, took, settled.as_ref(), target, remote)?;
+    ended.context("the replay stopped; run it again: what is recorded already counts once")?;
+    let all_applied = settled.is_none_or(|settled| settled.dead == 0 && settled.conflicts == 0);
+    let complete = tally.is_complete() && all_applied;
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+}
+
+impl Replay {
+    /// The time to move the log to. Whole seconds, to be pasted.
+    fn shift_target(&self) -> Option<Timestamp> {
+        let now = || Timestamp::from_second(Timestamp::now().as_second()).ok();
+        self.shift_to.or_else(|| self.shift_to_now.then(now).flatten())
+    }
+}
+
+/// By how much to move the log so that its last event is at a time. Takes a pass over it.
+async fn find_shift(source: Source, parser: Parser, target: Timestamp) -> Result<(Source, SignedDuration)> {
+    let pass = move || {
+        let source = source.kept().context("cannot keep the log in a temporary file")?;
+        let lines = source.open()?;
+        let latest = shift::latest(lines, parser);
+        let latest = latest.with_context(|| format!("cannot read {}", source.name()))?;
+        Ok((source, latest.map_or(SignedDuration::ZERO, |latest| target.duration_since(latest))))
+    };
+    tokio::task::spawn_blocking(pass).await?
+}
+
+/// Waits until the requests are applied. None if there were none.
+async fn wait(requests: Vec<String>, patience: Duration, remote: &Remote) -> Result<Option<Settled>> {
+    if requests.is_empty() {
+        return Ok(None);
+    }
+    let progress = Progress::of_requests(requests.len());
+    let client = connection::query(remote)?;
+    let patience = Patience { call: remote.timeout, in_all: patience };
+    let settled = settling::settle(&client, requests, patience, || progress.advance()).await;
+    progress.finish();
+    Ok(Some(settled))
+}
+
+fn report(
+    replay: &Replay,
+    source: &Source,
+    tally: &Tally,
+    took: Duration,
+    settled: Option<&Settled>,
+    target: Option<Timestamp>,
+    remote: &Remote,
+) -> Result<()> {
+    let command = tally.covered.command();
+    if remote.json() {
+        return show(&json_report(tally, took, settled, target, command.as_deref())?);
+    }
+    let mut out = tally.summary(&source.name(), replay.format.name(), took);
+    if let (Some(first), Some(last)) = (tally.covered.first, tally.covered.last) {
+        let _ = writeln!(out, "The events are from {first} to {last}.");
+    }
+    if let Some(target) = target {
+        let _ = writeln!(out, "To replay them again without counting them twice: --shift-to {target}");
+    }
+    match settled {
+        Some(Settled { failure: Some(status), .. }) => {
+            let reason = failure::describe_status(status);
+            let _ = write!(out, "Acknowledged; whether it is applied is not known: {reason}");
+        }
+        Some(settled) => out.push_str(&tally::describe_settled(settled)),
+        None => {}
+    }
+    if tally.rejected > 0 && target.is_none() {
+        out.push_str("If the log is too old for the service, --shift-to-now moves it to the present.\n");
+    }
+    if let Some(command) = command.filter(|_| tally.accepted > 0) {
+        let _ = writeln!(out, "\nLook at it:\n  {command}");
+    }
+    show(&out)
+}
+
+fn json_report(
+    tally: &Tally,
+    took: Duration,
+    settled: Option<&Settled>,
+    target: Option<Timestamp>,
+    command: Option<&str>,
+) -> Result<String> {
+    let mut report = serde_json::to_value(tally)?;
+    let Some(fields) = report.as_object_mut() else { return Ok(report.to_string()) };
+    let mut put = |name: &str, value: serde_json::Value| fields.insert(name.into(), value);
+    put("seconds", took.as_secs_f64().into());
+    put("firstEvent", tally.covered.first.map(|time| time.to_string()).into());
+    put("lastEvent", tally.covered.last.map(|time| time.to_string()).into());
+    put("shiftTo", target.map(|time| time.to_string()).into());
+    put("seriesCommand", command.into());
+    if let Some(settled) = settled {
+        put("requestsApplied", settled.applied.into());
+        put("requestsPending", settled.pending.into());
+        put("requestsDead", settled.dead.into());
+        put("stored", settled.stored.into());
+        put("duplicates", settled.duplicates.into());
+        put("conflicts", settled.conflicts.into());
+    }
+    Ok(serde_json::to_string_pretty(&report)?)
+}

@@ -1,0 +1,88 @@
+//! `flowmeter tenant`: tenants, which are managed with the operator's token.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use flowmeter_proto::v1::{CreateTenantRequest, GetTenantRequest, ListTenantsRequest, Tenant as Found};
+
+use super::{note_next_page, show};
+use crate::{
+    arguments::Remote,
+    connection, json, moment,
+    render::table::{Align, properties, table},
+};
+
+/// Create and show tenants. Needs a token with the scope admin.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenant {
+    /// Create a tenant. Only for the operator.
+    Create {
+        /// The id: 1 to 63 of a-z, 0-9 and -, beginning with a letter and not
+        /// ending with a dash.
+        tenant: String,
+    },
+    /// Show a tenant.
+    Get {
+        /// The id, or the resource name tenants/ID.
+        tenant: String,
+    },
+    /// List the tenants that the token manages.
+    List {
+        /// How many to list at most.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=1000))]
+        page_size: i32,
+
+        /// Where to go on, as the page before said.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        page_token: String,
+    },
+}
+
+/// Carries out the command.
+pub(crate) async fn run(tenant: Tenant, remote: &Remote) -> Result<ExitCode> {
+    let mut client = connection::admin(remote)?;
+    let timeout = remote.timeout;
+    match tenant {
+        Tenant::Create { tenant } => {
+            let request = CreateTenantRequest { tenant_id: tenant };
+            let call = connection::within(timeout, request, |request| client.create_tenant(request));
+            print(call.await?.tenant.unwrap_or_default(), remote)?;
+        }
+        Tenant::Get { tenant } => {
+            let request = GetTenantRequest { name: resource_name(&tenant) };
+            let call = connection::within(timeout, request, |request| client.get_tenant(request));
+            print(call.await?.tenant.unwrap_or_default(), remote)?;
+        }
+        Tenant::List { page_size, page_token } => {
+            let request = ListTenantsRequest { page_size, page_token };
+            let call = connection::within(timeout, request, |request| client.list_tenants(request));
+            let page = call.await?;
+            if remote.json() {
+                show(&json::pretty("ListTenantsResponse", &page)?)?;
+            } else {
+                let row =
+                    |tenant: &Found| [tenant.name.clone(), moment::rfc3339(tenant.create_time.as_ref())];
+                let rows: Vec<_> = page.tenants.iter().map(row).collect();
+                show(&table([("NAME", Align::Left), ("CREATED", Align::Left)], &rows))?;
+                note_next_page(&page.next_page_token);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The resource name of a tenant that was given by id or name.
+pub(super) fn resource_name(tenant: &str) -> String {
+    if tenant.is_empty() || tenant.starts_with("tenants/") {
+        return tenant.into();
+    }
+    format!("tenants/{tenant}")
+}
+
+fn print(tenant: Found, remote: &Remote) -> Result<()> {
+    if remote.json() {
+        return show(&json::pretty("Tenant", &tenant)?);
+    }
+    show(&properties(&[("created", moment::rfc3339(tenant.create_time.as_ref())), ("name", tenant.name)]))
+}

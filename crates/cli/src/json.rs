@@ -1,0 +1,95 @@
+//! Messages of the contract as proto JSON, both ways, from the descriptor set
+//! that the services' reflection serves. It knows no message in particular.
+
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor};
+
+static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    DescriptorPool::decode(flowmeter_proto::FILE_DESCRIPTOR_SET)
+        .expect("the descriptor set was made together with this code")
+});
+
+/// The descriptor of a message of package `flowmeter.v1`.
+fn descriptor(message: &str) -> MessageDescriptor {
+    POOL.get_message_by_name(&format!("flowmeter.v1.{message}"))
+        .expect("the caller names a message of the contract")
+}
+
+fn dynamic<M: Message>(name: &str, message: &M) -> Result<DynamicMessage> {
+    DynamicMessage::decode(descriptor(name), message.encode_to_vec().as_slice())
+        .with_context(|| format!("cannot show {name} as JSON"))
+}
+
+/// The message as indented proto JSON: names in camelCase, timestamps in
+/// RFC 3339, 64-bit numbers as strings, fields at their default left out.
+pub(crate) fn pretty<M: Message>(name: &str, message: &M) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&dynamic(name, message)?)?)
+}
+
+/// The message as proto JSON on one line.
+pub(crate) fn line<M: Message>(name: &str, message: &M) -> Result<String> {
+    Ok(serde_json::to_string(&dynamic(name, message)?)?)
+}
+
+/// Reads messages of one kind from proto JSON.
+pub(crate) struct Reader {
+    descriptor: MessageDescriptor,
+    options: DeserializeOptions,
+}
+
+impl Reader {
+    /// A reader of messages of this name in package `flowmeter.v1`.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { descriptor: descriptor(name), options: DeserializeOptions::new().deny_unknown_fields(true) }
+    }
+
+    /// Reads one message. The error says what is wrong; an unknown field is
+    /// named.
+    pub(crate) fn read<M: Message + Default>(&self, text: &str) -> Result<M, String> {
+        let mut input = serde_json::Deserializer::from_str(text);
+        let message =
+            DynamicMessage::deserialize_with_options(self.descriptor.clone(), &mut input, &self.options)
+                .map_err(|error| without_line(&error))?;
+        input.end().map_err(|error| without_line(&error))?;
+        M::decode(message.encode_to_vec().as_slice()).map_err(|error| error.to_string())
+    }
+}
+
+/// The text of an error whose line number would always be 1.
+fn without_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
+}
+
+#[cfg(test)]
+mod tests {
+    use flowmeter_proto::v1::{Point, UsageEvent};
+
+    use super::*;
+
+    #[test]
+    fn prints_proto_json() {
+        let point = Point {
+            timestamp: Some(prost_types::Timestamp { seconds: 0, nanos: 500_000_000 }),
+            value: "12.5".into(),
+            count: 3,
+        };
+        assert_eq!(
+            line("Point", &point).unwrap(),
+            r#"{"timestamp":"1970-01-01T00:00:00.500Z","value":"12.5","count":"3"}"#
+        );
+    }
+
+    #[test]
+    fn reads_both_spellings_and_names_unknown_fields() {
+        let reader = Reader::new("UsageEvent");
+        let snake: UsageEvent = reader.read(r#"{"response_size": 7}"#).unwrap();
+        let camel: UsageEvent = reader.read(r#"{"responseSize": "7"}"#).unwrap();
+        assert_eq!(snake, camel);
+        let error = reader.read::<UsageEvent>(r#"{"sevice": "x"}"#).unwrap_err();
+        assert!(error.contains("sevice"), "{error}");
+        assert!(reader.read::<UsageEvent>("{} {}").is_err());
+    }
+}

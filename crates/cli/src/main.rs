@@ -1,0 +1,36 @@
+//! `flowmeter`, the command line of Flowmeter: replays logs, reads and draws
+//! time series, and manages tenants and tokens. It speaks gRPC to the services;
+//! only `migrate` and `bootstrap` open the database.
+
+mod arguments;
+mod commands;
+mod connection;
+mod failure;
+mod json;
+mod moment;
+mod render;
+mod replay;
+mod sample;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = arguments::Arguments::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(commands::run(arguments)) {
+        Ok(code) => code,
+        Err(error) if failure::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("{}", failure::describe(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Points in time: between the wire's timestamps, jiff's and text. Timestamps
+//! on the wire that jiff cannot hold (beyond the year 9999) become none.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Reads a timestamp of the wire.
+pub(crate) fn from_wire(timestamp: &prost_types::Timestamp) -> Option<Timestamp> {
+    Timestamp::new(timestamp.seconds, timestamp.nanos).ok()
+}
+
+/// Makes a timestamp of the wire.
+pub(crate) fn to_wire(timestamp: Timestamp) -> prost_types::Timestamp {
+    // The wire counts nanoseconds forward from the second, jiff away from zero.
+    let backward = timestamp.subsec_nanosecond() < 0;
+    prost_types::Timestamp {
+        seconds: timestamp.as_second() - i64::from(backward),
+        nanos: timestamp.subsec_nanosecond() + if backward { 1_000_000_000 } else { 0 },
+    }
+}
+
+/// RFC 3339 in UTC, or an empty string for none.
+pub(crate) fn rfc3339(timestamp: Option<&prost_types::Timestamp>) -> String {
+    timestamp.and_then(from_wire).map(|timestamp| timestamp.to_string()).unwrap_or_default()
+}
+
+/// Reads a duration such as `10s`, `1m 30s` or `500ms` from the command line.
+pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let duration: SignedDuration =
+        text.parse().map_err(|_| "expected a duration such as 10s, 500ms or 2m".to_owned())?;
+    duration.try_into().map_err(|_| "a duration cannot be negative".to_owned())
+}
+
+/// Reads how far from now something lies, such as `30d` or `12h`; days are of
+/// 24 hours. Returns the moment.
+pub(crate) fn parse_from_now(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let span: jiff::Span = text.parse().map_err(|_| "expected a duration such as 30d or 12h".to_owned())?;
+    now.to_zoned(jiff::tz::TimeZone::UTC)
+        .checked_add(span)
+        .map(|moment| moment.timestamp())
+        .map_err(|_| "that is too far away".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_counts_forward_also_before_1970() {
+        let before: Timestamp = "1969-12-31T23:59:59.25Z".parse().unwrap();
+        let wire = to_wire(before);
+        assert_eq!((wire.seconds, wire.nanos), (-1, 250_000_000));
+        assert_eq!(from_wire(&wire), Some(before));
+    }
+
+    #[test]
+    fn reads_durations_of_people() {
+        assert_eq!(parse_duration("1m 30s").unwrap().as_secs(), 90);
+        assert!(parse_duration("-1s").is_err());
+        assert!(parse_duration("soon").is_err());
+        let now: Timestamp = "2026-01-31T00:00:00Z".parse().unwrap();
+        let later = parse_from_now("30d", now).unwrap();
+        assert_eq!(later.to_string(), "2026-03-02T00:00:00Z");
+    }
+}

@@ -1,0 +1,254 @@
+//! Draws the points of one series in characters: bars beside the rows of a table,
+//! or columns over a time axis. Values are doubles here and only here: a drawing
+//! needs no more than three digits of the exact decimal.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "positions in a drawing: small, not negative, and rounded anyway"
+)]
+
+use std::fmt::Write;
+
+use super::{
+    text::{compact, width},
+    timeline::Timeline,
+};
+
+const LYING: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+const STANDING: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The least height of a column chart, in lines; round steps may add some.
+const HEIGHT: usize = 10;
+
+/// Which of several buckets stands for them where they share a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peak {
+    /// The highest.
+    Highest,
+    /// The lowest.
+    Lowest,
+}
+
+/// A bar for each value, at most so many columns wide. Bars begin at zero, or at
+/// the lowest value if that is negative; nothing is drawn for a missing value.
+pub(crate) fn bars(values: &[Option<f64>], columns: usize) -> Vec<String> {
+    let (bottom, top) = extent(values.iter().flatten().copied());
+    let scale = Scale { bottom, top, step: top - bottom, lines: columns };
+    let bar = |value: &Option<f64>| {
+        let eighths = value.map_or(0, |value| scale.eighths(value, columns));
+        let mut bar = "█".repeat(eighths / 8);
+        if !eighths.is_multiple_of(8) {
+            bar.push(LYING[eighths % 8 - 1]);
+        }
+        bar
+    };
+    values.iter().map(bar).collect()
+}
+
+/// A column chart of values on a timeline, no wider than `columns`. Where there
+/// are more buckets than columns, several share one, the peak of them is drawn,
+/// and a line below says so.
+pub(crate) fn columns(timeline: &Timeline, values: &[f64], peak: Peak, columns: usize) -> String {
+    let scale = Scale::new(values.iter().copied(), HEIGHT);
+    let labels = scale.labels();
+    let margin = labels.iter().map(|label| width(label)).max().unwrap_or(0);
+    let room = columns.saturating_sub(margin + 2).max(8);
+    let per = timeline.slots().div_ceil(room);
+    // Wider bars than this look like a table.
+    let wide = (room / timeline.slots().div_ceil(per)).clamp(1, 6);
+    let bars = shared(timeline, values, peak, per);
+
+    let lines_per_label = scale.lines / (labels.len() - 1);
+    let mut out = String::new();
+    for line in 0..scale.lines {
+        let (label, edge) = match line % lines_per_label {
+            0 => (labels[line / lines_per_label].as_str(), '┤'),
+            _ => ("", '│'),
+        };
+        let mut row = format!("{label:>margin$} {edge}");
+        for bar in &bars {
+            let eighths = bar.map_or(0, |value| scale.eighths(value, scale.lines));
+            row.push_str(&cell(eighths, scale.lines - line, wide));
+        }
+        let _ = writeln!(out, "{}", row.trim_end());
+    }
+    let bottom = &labels[labels.len() - 1];
+    let _ = write!(out, "{bottom:>margin$} └{}", axis(timeline, per, wide, bars.len(), margin + 2));
+    if per > 1 {
+        let which = if peak == Peak::Highest { "highest" } else { "lowest" };
+        let _ = writeln!(out, "Each column shows the {which} of {per} buckets.");
+    }
+    out
+}
+
+/// One cell of a column that is so many eighths high, in the line with this number
+/// counted from below, from 1.
+fn cell(eighths: usize, line: usize, wide: usize) -> String {
+    let below = (line - 1) * 8;
+    let block = match eighths.saturating_sub(below) {
+        0 => ' ',
+        part => STANDING[part.min(8) - 1],
+    };
+    // Columns of three and more stand apart.
+    let gap = usize::from(wide > 2);
+    let mut cell = block.to_string().repeat(wide - gap);
+    cell.push_str(&" ".repeat(gap));
+    cell
+}
+
+/// The line under the columns with its ticks, and the line of labels.
+fn axis(timeline: &Timeline, per: usize, wide: usize, bars: usize, margin: usize) -> String {
+    let mut line = vec!['─'; bars * wide];
+    let mut under = String::new();
+    for (column, text) in timeline.labels(per, wide) {
+        line[column] = '┬';
+        let gap = (margin + column).saturating_sub(under.len());
+        let _ = write!(under, "{}{text}", " ".repeat(gap));
+    }
+    format!("{}\n{under}\n", line.into_iter().collect::<String>())
+}
+
+/// The value of each column.
+fn shared(timeline: &Timeline, values: &[f64], peak: Peak, per: usize) -> Vec<Option<f64>> {
+    let mut bars: Vec<Option<f64>> = vec![None; timeline.slots().div_ceil(per)];
+    for (index, value) in values.iter().enumerate() {
+        let bar = &mut bars[timeline.slot(index) / per];
+        let keep = match peak {
+            Peak::Highest => f64::max,
+            Peak::Lowest => f64::min,
+        };
+        *bar = Some(bar.map_or(*value, |bar| keep(bar, *value)));
+    }
+    bars
+}
+
+/// The value axis, from a round value to a round value, so many lines high.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    bottom: f64,
+    top: f64,
+    step: f64,
+    lines: usize,
+}
+
+impl Scale {
+    fn new(values: impl Iterator<Item = f64>, lines: usize) -> Self {
+        let (low, high) = extent(values);
+        let step = round_step((high - low) / 4.0);
+        let bottom = (low / step).floor() * step;
+        let top = (high / step).ceil() * step;
+        let steps = ((top - bottom) / step).round() as usize;
+        Self { bottom, top, step, lines: lines.next_multiple_of(steps) }
+    }
+
+    /// The labels from top to bottom.
+    fn labels(&self) -> Vec<String> {
+        let steps = ((self.top - self.bottom) / self.step).round() as usize;
+        (0..=steps).map(|step| compact(self.top - step as f64 * self.step)).collect()
+    }
+
+    /// How many eighths of a character high a value is; a value that exists can be
+    /// seen.
+    fn eighths(&self, value: f64, characters: usize) -> usize {
+        let share = ((value - self.bottom) / (self.top - self.bottom)).clamp(0.0, 1.0);
+        ((share * characters as f64 * 8.0).round() as usize).max(1)
+    }
+}
+
+/// The lowest and the highest value and zero, never the same.
+fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+    (low, if low < high { high } else { low + 1.0 })
+}
+
+/// The next of 1, 2, 5 times a power of ten.
+fn round_step(least: f64) -> f64 {
+    let power = 10_f64.powf(least.log10().floor());
+    let factor = least / power;
+    let round = [1.0, 2.0, 5.0].into_iter().find(|round| factor <= *round + 1e-9);
+    round.unwrap_or(10.0) * power
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn timeline(calendar: &str, minutes: &[i64]) -> Timeline {
+        let start: Timestamp = "2026-11-20T22:00:00Z".parse().unwrap();
+        let times: Vec<_> =
+            minutes.iter().map(|minutes| start + SignedDuration::from_mins(*minutes)).collect();
+        Timeline::new(calendar, &times).unwrap()
+    }
+
+    #[test]
+    fn draws_bars() {
+        let bars = bars(&[Some(0.0), Some(5.0), None, Some(10.0), Some(7.3)], 4);
+        assert_eq!(bars, ["▏", "██", "", "████", "██▉"]);
+    }
+
+    #[test]
+    fn draws_columns_with_gaps() {
+        let timeline = timeline("#PT1H", &[0, 60, 120, 300, 360, 420, 480]);
+        let values = [3.0, 12.0, 40.0, 95.0, 100.0, 66.0, 0.0];
+        insta::assert_snapshot!(columns(&timeline, &values, Peak::Highest, 60), @r"
+        100 ┤                              ▄▄▄▄▄ █████
+            │                              █████ █████
+            │                              █████ █████
+            │                              █████ █████ ▅▅▅▅▅
+            │                              █████ █████ █████
+         50 ┤                              █████ █████ █████
+            │            █████             █████ █████ █████
+            │            █████             █████ █████ █████
+            │      ▂▂▂▂▂ █████             █████ █████ █████
+            │▂▂▂▂▂ █████ █████             █████ █████ █████ ▁▁▁▁▁
+          0 └────────────┬─────────────────┬─────────────────┬─────
+                         2026-11-21        03:00             06:00
+        ");
+    }
+
+    #[test]
+    fn many_buckets_share_columns() {
+        let minutes: Vec<i64> = (0..2880).collect();
+        let values: Vec<f64> = minutes.iter().map(|m| 1e6 * (1.0 + (*m as f64 / 230.0).sin())).collect();
+        insta::assert_snapshot!(columns(&timeline("#PT1M", &minutes), &values, Peak::Highest, 70), @r"
+          2M ┤     ▄▇██▇▄                          ▄▇██▇▅▁
+             │   ▂████████▂                      ▁▇███████▃
+             │  ▂██████████▃                    ▂██████████▄
+        1.5M ┤ ▂████████████▃                  ▁████████████▄
+             │▁██████████████▂                 ██████████████▃
+             │████████████████▁               ████████████████▂
+          1M ┤█████████████████              ▇█████████████████              ▆
+             │█████████████████▇            ▅███████████████████            ▄█
+             │██████████████████▆          ▅████████████████████▇          ▄██
+        500k ┤███████████████████▆        ▄██████████████████████▇        ▃███
+             │████████████████████▇      ▅████████████████████████▇▁     ▅████
+             │██████████████████████▄▁▁▃▇███████████████████████████▄▁▁▃▇█████
+           0 └──┬───────────────┬───────────────┬───────────────┬─────────────
+                2026-11-21      12:00           2026-11-22      12:00
+        Each column shows the highest of 45 buckets.
+        ");
+    }
+
+    proptest! {
+        #[test]
+        fn fits_its_width_whatever_the_values(
+            values in prop::collection::vec(-1e12_f64..1e12, 1..400),
+            room in 30_usize..200,
+        ) {
+            let minutes: Vec<i64> = (0_i64..).take(values.len()).map(|m| m * 15).collect();
+            let drawn = columns(&timeline("#PT15M", &minutes), &values, Peak::Lowest, room);
+            for line in drawn.lines().filter(|line| !line.starts_with("Each")) {
+                prop_assert!(width(line) <= room, "{drawn}");
+            }
+            for bar in bars(&values.iter().copied().map(Some).collect::<Vec<_>>(), room) {
+                prop_assert!(width(&bar) <= room);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Text and numbers as a terminal may show them.
+
+use std::borrow::Cow;
+
+use unicode_width::UnicodeWidthStr;
+
+/// The text without control characters, each replaced by `\u{…}`: what a service
+/// recorded must not move the cursor of who reads it.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        let escape = |c: char| {
+            if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
+        };
+        return text.chars().map(escape).collect::<String>().into();
+    }
+    text.into()
+}
+
+/// How many columns of a terminal the text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text cut to so many bytes at most, at a character's boundary.
+pub(crate) fn cut(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
+}
+
+/// A number for an axis: four digits or less and a metric prefix.
+pub(crate) fn compact(number: f64) -> String {
+    const PREFIXES: [(f64, &str); 5] = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")];
+    for (limit, prefix) in PREFIXES {
+        if number.abs() >= limit {
+            let unit = if prefix == "k" { 1e3 } else { limit };
+            return format!("{}{prefix}", three_decimals(number / unit));
+        }
+    }
+    if number != 0.0 && number.abs() < 0.001 {
+        return format!("{number:.0e}");
+    }
+    three_decimals(number)
+}
+
+fn three_decimals(number: f64) -> String {
+    let text = format!("{number:.3}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".into() } else { text.into() }
+}
+
+/// A count with thousands set apart, as `12 345`: a comma or a point would be
+/// read differently in different countries.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_control_characters_harmlessly() {
+        assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
+        assert!(matches!(printable("größe"), Cow::Borrowed("größe")));
+    }
+
+    #[test]
+    fn cuts_at_a_character() {
+        assert_eq!(cut("aé", 2), "a");
+        assert_eq!(cut("aé", 3), "aé");
+    }
+
+    #[test]
+    fn writes_numbers_short() {
+        let shown: Vec<_> = [0.0, 0.125, 9999.0, 12_000.0, 2.5e6, -3e9, 1e-9].map(compact).into();
+        assert_eq!(shown, ["0", "0.125", "9999", "12k", "2.5M", "-3G", "1e-9"]);
+        assert_eq!(grouped(1_234_567), "1 234 567");
+        assert_eq!(grouped(999), "999");
+    }
+}

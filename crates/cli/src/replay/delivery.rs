@@ -1,0 +1,159 @@
+//! Gathers events into requests and records them: each request under an id of its
+//! own, repeated under the same id until the service has acknowledged it.
+
+use std::time::Duration;
+
+use flowmeter_proto::v1::{
+    RecordUsageRequest, RecordUsageResponse, Rejection, UsageEvent,
+    ingest_service_client::IngestServiceClient,
+};
+use prost::Message;
+use tokio::time::Instant;
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::connection::{self, Authorized};
+
+/// The contract allows 4 MiB of events in a request; this leaves room for what
+/// frames them.
+const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024 - 256 * 1024;
+
+/// A request and the lines that its events come from.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) request: RecordUsageRequest,
+    pub(crate) lines: Vec<u64>,
+}
+
+/// Gathers events.
+pub(crate) struct Batcher {
+    max_events: usize,
+    bytes: usize,
+    lines: Vec<u64>,
+    events: Vec<UsageEvent>,
+}
+
+impl Batcher {
+    /// A batcher that gathers so many events at most.
+    pub(crate) fn new(max_events: usize) -> Self {
+        Self { max_events, bytes: 0, lines: Vec::new(), events: Vec::new() }
+    }
+
+    /// Adds an event. Returns a batch when one is full.
+    pub(crate) fn push(&mut self, line: u64, event: UsageEvent) -> Option<Batch> {
+        let bytes = event.encoded_len();
+        let full = self.events.len() >= self.max_events || self.bytes + bytes > MAX_BATCH_BYTES;
+        let batch = if full { self.take() } else { None };
+        self.bytes += bytes;
+        self.lines.push(line);
+        self.events.push(event);
+        batch
+    }
+
+    /// Whether no event waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The batch as it is. None if it is empty.
+    pub(crate) fn take(&mut self) -> Option<Batch> {
+        if self.events.is_empty() {
+            return None;
+        }
+        self.bytes = 0;
+        let request = RecordUsageRequest {
+            events: std::mem::take(&mut self.events),
+            request_id: Uuid::now_v7().to_string(),
+            return_ids: false,
+        };
+        Some(Batch { request, lines: std::mem::take(&mut self.lines) })
+    }
+}
+
+/// How long to try.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// The deadline of one call.
+    pub(crate) call: Duration,
+    /// How long a call is repeated.
+    pub(crate) in_all: Duration,
+}
+
+/// Records a request, and repeats it as long as that can help and patience lasts.
+/// Tells each time what failed.
+pub(crate) async fn deliver(
+    mut client: IngestServiceClient<Authorized>,
+    request: &RecordUsageRequest,
+    patience: Patience,
+    failed: impl Fn(&Status),
+) -> Result<RecordUsageResponse, Status> {
+    let start = Instant::now();
+    for attempt in 0.. {
+        let call = connection::within(patience.call, request.clone(), |request| client.record_usage(request));
+        let status = match call.await {
+            Ok(answer) => return Ok(answer),
+            Err(status) => status,
+        };
+        match connection::retry_delay(&status, attempt) {
+            Some(delay) if start.elapsed() + delay < patience.in_all => {
+                failed(&status);
+                tokio::time::sleep(delay).await;
+            }
+            _ => return Err(status),
+        }
+    }
+    unreachable!("the attempts are counted without end")
+}
+
+/// Why an event was not accepted, without its place in the request.
+pub(crate) fn describe(rejection: &Rejection) -> String {
+    let prefix = format!("events[{}].", rejection.index);
+    let mut text = rejection.reason.clone();
+    for (at, violation) in rejection.field_violations.iter().enumerate() {
+        let field = violation.field.strip_prefix(&prefix).unwrap_or(&violation.field);
+        let gap = if at == 0 { ": " } else { "; " };
+        text.extend([gap, field, " ", &violation.description]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use flowmeter_proto::v1::FieldViolation;
+
+    use super::*;
+
+    #[test]
+    fn batches_have_both_limits() {
+        let mut batcher = Batcher::new(2);
+        assert!(batcher.take().is_none());
+        assert!(batcher.push(1, UsageEvent::default()).is_none());
+        assert!(batcher.push(2, UsageEvent::default()).is_none());
+        let batch = batcher.push(3, UsageEvent::default()).unwrap();
+        assert_eq!(batch.lines, [1, 2]);
+        assert_eq!(batch.request.request_id.len(), 36);
+
+        let mut batcher = Batcher::new(10_000);
+        let large = UsageEvent { detail: "x".repeat(1 << 20), ..UsageEvent::default() };
+        let full: Vec<_> = (0..9).filter_map(|line| batcher.push(line, large.clone())).collect();
+        assert_eq!(full.iter().map(|batch| batch.lines.len()).collect::<Vec<_>>(), [3, 3]);
+        assert!(full.iter().all(|batch| batch.request.encoded_len() < 4 << 20));
+    }
+
+    #[test]
+    fn says_why_an_event_was_rejected() {
+        let violation = |field: &str, description: &str| FieldViolation {
+            field: field.into(),
+            description: description.into(),
+        };
+        let rejection = Rejection {
+            index: 3,
+            reason: "INVALID_FIELD".into(),
+            field_violations: vec![
+                violation("events[3].timestamp", "is too old"),
+                violation("events[3].user", "is too long"),
+            ],
+        };
+        assert_eq!(describe(&rejection), "INVALID_FIELD: timestamp is too old; user is too long");
+    }
+}

@@ -1,0 +1,127 @@
+//! The ids of replayed events: made from the line alone, so that a second replay
+//! of a log makes the same ids, whatever the file is called.
+
+use std::{
+    collections::HashMap,
+    fmt::Write,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::Format;
+
+/// How many distinct lines are remembered at least, to number identical ones.
+/// Identical lines carry the same time, so they are close to one another in a log;
+/// this is far more than any server writes in the second that a line names.
+const REMEMBERED: usize = 500_000;
+
+/// Makes the ids of one log's events.
+pub(crate) struct Identity {
+    prefix: Sha256,
+    format: Format,
+    /// How often each of the last lines was seen, by its digest. When `recent` is
+    /// full, it becomes `before`: memory stays bounded, and what is forgotten
+    /// depends on the log only.
+    recent: Counts,
+    before: Counts,
+}
+
+type Counts = HashMap<u128, u32, BuildHasherDefault<Digested>>;
+
+/// Digests are hashes already: half of one is enough.
+#[derive(Default)]
+struct Digested(u64);
+
+impl Hasher for Digested {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, digest: u128) {
+        #[allow(clippy::cast_possible_truncation, reason = "half of it is wanted")]
+        let half = digest as u64;
+        self.0 = half;
+    }
+}
+
+impl Identity {
+    /// Ids for a log of this format. Logs of different sources have different ids,
+    /// even where their lines are identical.
+    pub(crate) fn new(format: Format, source: &str) -> Self {
+        let mut prefix = Sha256::new();
+        // The length keeps a source apart from the beginning of a line.
+        prefix.update(source.len().to_be_bytes());
+        prefix.update(source.as_bytes());
+        Self { prefix, format, recent: Counts::default(), before: Counts::default() }
+    }
+
+    /// The id of the event in the next line: the format, the request's own id if
+    /// it has one, a digest of the line, and from the second of identical lines on
+    /// their number.
+    pub(crate) fn next(&mut self, line: &str, invocation_id: &str) -> String {
+        let digest = self.prefix.clone().chain_update(line.as_bytes()).finalize();
+        let (half, _) = digest.split_at(16);
+        let digest = u128::from_be_bytes(half.try_into().expect("the half has 16 bytes"));
+        let mut id = String::with_capacity(96);
+        id.push_str(self.format.name());
+        // An id that is not of Nova's form could be of any length.
+        if self.format == Format::Nova && !invocation_id.is_empty() && invocation_id.len() <= 64 {
+            let _ = write!(id, ":{invocation_id}");
+        }
+        let _ = write!(id, ":{digest:032x}");
+        let occurrence = self.occurrence(digest);
+        if occurrence > 1 {
+            let _ = write!(id, ":{occurrence}");
+        }
+        id
+    }
+
+    fn occurrence(&mut self, digest: u128) -> u32 {
+        if self.recent.len() >= REMEMBERED {
+            self.before = std::mem::take(&mut self.recent);
+        }
+        let before = self.before.get(&digest).copied().unwrap_or(0);
+        let count = self.recent.entry(digest).or_insert(before);
+        *count = count.saturating_add(1);
+        *count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_identical_lines() {
+        let mut identity = Identity::new(Format::Combined, "");
+        let first = identity.next("a", "");
+        assert_eq!(first.len(), "combined:".len() + 32);
+        assert_eq!(identity.next("a", ""), format!("{first}:2"));
+        assert_ne!(identity.next("b", ""), first);
+        assert_eq!(identity.next("a", ""), format!("{first}:3"));
+    }
+
+    #[test]
+    fn the_ids_of_a_release_are_those_of_the_next() {
+        let mut identity = Identity::new(Format::Nova, "host-1");
+        insta::assert_snapshot!(identity.next("line", "req-1"), @"nova:req-1:bd659074c12d7232f7b4245194689732");
+    }
+
+    #[test]
+    fn counting_goes_on_when_lines_are_forgotten() {
+        let mut identity = Identity::new(Format::Combined, "");
+        for line in 0..REMEMBERED as u128 - 1 {
+            identity.occurrence(line);
+        }
+        assert_eq!(identity.occurrence(7), 2);
+        identity.occurrence(u128::MAX);
+        assert_eq!(identity.occurrence(7), 3);
+    }
+}

@@ -1,0 +1,119 @@
+//! Waits until acknowledged requests are applied, and adds up what became of them.
+
+use std::time::Duration;
+
+use flowmeter_proto::v1::{
+    GetReceiptRequest, GetReceiptResponse, get_receipt_response::State,
+    query_service_client::QueryServiceClient,
+};
+use tokio::{task::JoinSet, time::Instant};
+use tonic::Status;
+
+use super::delivery::Patience;
+use crate::connection::{self, Authorized};
+
+/// Receipts asked for at the same time.
+const AT_ONCE: usize = 8;
+
+/// What became of the requests of a replay.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// Requests that are in the answers.
+    pub(crate) applied: usize,
+    /// Requests among the dead letters.
+    pub(crate) dead: usize,
+    /// Requests that were still on their way when patience ended.
+    pub(crate) pending: usize,
+    /// New events.
+    pub(crate) stored: i64,
+    /// Events that were there before.
+    pub(crate) duplicates: i64,
+    /// Events whose id was there before with other content.
+    pub(crate) conflicts: i64,
+    /// Why the first dead request is dead.
+    pub(crate) dead_reason: String,
+    /// Why the rest is not known.
+    pub(crate) failure: Option<Status>,
+}
+
+/// Waits for all requests. Gives up when one of them takes longer than patience
+/// lasts, or a receipt cannot be read. Tells each time one is settled.
+pub(crate) async fn settle(
+    client: &QueryServiceClient<Authorized>,
+    requests: Vec<String>,
+    patience: Patience,
+    mut told: impl FnMut(),
+) -> Settled {
+    let mut settled = Settled { pending: requests.len(), ..Settled::default() };
+    let mut requests = requests.into_iter();
+    let mut asked = JoinSet::new();
+    loop {
+        while asked.len() < AT_ONCE {
+            let Some(request) = requests.next() else { break };
+            asked.spawn(receipt(client.clone(), request, patience));
+        }
+        let answer = match asked.join_next().await {
+            None => return settled,
+            Some(Ok(answer)) => answer,
+            // Not cancelled by anyone, so it panicked; its message is printed already.
+            Some(Err(_)) => Err(Status::internal("a task ended early")),
+        };
+        match answer {
+            Ok(receipt) if receipt.state() == State::Pending => return settled,
+            Ok(receipt) => {
+                settled.add(receipt);
+                told();
+            }
+            Err(status) => {
+                settled.failure = Some(status);
+                return settled;
+            }
+        }
+    }
+}
+
+impl Settled {
+    fn add(&mut self, receipt: GetReceiptResponse) {
+        self.pending -= 1;
+        match receipt.state() {
+            State::Dead => {
+                self.dead += 1;
+                if self.dead_reason.is_empty() {
+                    self.dead_reason = receipt.dead_reason;
+                }
+            }
+            _ => self.applied += 1,
+        }
+        self.stored += i64::from(receipt.accepted_count);
+        self.duplicates += i64::from(receipt.duplicate_count);
+        self.conflicts += i64::from(receipt.conflict_count);
+    }
+}
+
+/// The receipt of a request once it is settled, or pending when patience ended.
+pub(crate) async fn receipt(
+    mut client: QueryServiceClient<Authorized>,
+    request_id: String,
+    patience: Patience,
+) -> Result<GetReceiptResponse, Status> {
+    let start = Instant::now();
+    for attempt in 0.. {
+        let left = patience.in_all.saturating_sub(start.elapsed());
+        let request = GetReceiptRequest { request_id: request_id.clone(), wait: !left.is_zero() };
+        // The server waits until the deadline at most; the last question is asked
+        // without waiting and needs time to be answered.
+        let timeout =
+            if left.is_zero() { patience.call } else { patience.call.min(left + Duration::from_secs(1)) };
+        let answer = connection::within(timeout, request, |request| client.get_receipt(request)).await;
+        match answer {
+            Ok(receipt) if receipt.state() != State::Pending || left.is_zero() => return Ok(receipt),
+            // A server that has stopped waiting, or does not wait, is not to be flooded.
+            Ok(_) => tokio::time::sleep(Duration::from_millis(100).min(left)).await,
+            Err(status) => match connection::retry_delay(&status, attempt) {
+                Some(delay) if !left.is_zero() => tokio::time::sleep(delay.min(left)).await,
+                _ => return Err(status),
+            },
+        }
+    }
+    unreachable!("the attempts are counted without end")
+}

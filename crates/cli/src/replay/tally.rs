@@ -1,0 +1,255 @@
+//! What a replay came to, and how it is told: counts, the first complaints, the
+//! time that the events cover and the query that shows them.
+
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
+
+use flowmeter_proto::v1::UsageEvent;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::settling::Settled;
+use crate::{
+    moment,
+    render::text::{grouped, printable},
+};
+
+/// Lines that are shown one by one; the others are counted.
+const SHOWN: u64 = 5;
+
+/// Metrics are few; a log that names thousands is no reason to keep them all.
+const MAX_METRICS: usize = 64;
+
+/// The counts of a replay, in lines but for `accepted` and what follows, which
+/// counts events.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Tally {
+    pub(crate) lines: u64,
+    pub(crate) events: u64,
+    pub(crate) malformed: u64,
+    pub(crate) skipped: u64,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    #[serde(skip)]
+    pub(crate) covered: Covered,
+}
+
+impl Tally {
+    /// Whether a complaint about a line is to be shown, `so_far` of the same kind
+    /// having been counted, this one included.
+    pub(crate) fn is_shown(so_far: u64) -> bool {
+        so_far <= SHOWN
+    }
+
+    /// Whether every line is in order and was recorded.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.malformed == 0 && self.rejected == 0 && self.accepted == self.events
+    }
+
+    /// The summary for people.
+    pub(crate) fn summary(&self, source: &str, format: &str, took: Duration) -> String {
+        let mut out = String::new();
+        let seconds = took.as_secs_f64();
+        let _ = writeln!(
+            out,
+            "Replayed {} lines of {} as {format} in {seconds:.1} s.",
+            grouped(self.lines),
+            printable(source)
+        );
+        let mut row = |name: &str, count: u64, meaning: &str| {
+            let _ = writeln!(out, "  {name:<10} {:>12}  {meaning}", grouped(count));
+        };
+        row("accepted", self.accepted, &format!("events, {} a second", rate(self.accepted, took)));
+        row("rejected", self.rejected, "events that the service did not accept");
+        row("malformed", self.malformed, "lines that are not of this format");
+        row("skipped", self.skipped, "lines that report no use: blank, or no API request");
+        let unsent = self.events - self.accepted - self.rejected;
+        if unsent > 0 {
+            row("not sent", unsent, "events that were not acknowledged");
+        }
+        out
+    }
+}
+
+fn rate(events: u64, took: Duration) -> String {
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+    grouped(events.saturating_mul(1_000_000) / micros)
+}
+
+/// What became of the requests, for people.
+pub(crate) fn describe_settled(settled: &Settled) -> String {
+    let mut out = String::new();
+    if settled.pending == 0 && settled.dead == 0 {
+        let _ = writeln!(
+            out,
+            "All of it is applied: {} new events, {} duplicates, {} conflicts.",
+            settled.stored, settled.duplicates, settled.conflicts
+        );
+    } else {
+        let _ = writeln!(
+            out,
+            "Applied: {} requests ({} new events, {} duplicates, {} conflicts); still on their way: {}; dead: {}.",
+            settled.applied,
+            settled.stored,
+            settled.duplicates,
+            settled.conflicts,
+            settled.pending,
+            settled.dead
+        );
+    }
+    if settled.conflicts > 0 {
+        out.push_str(
+            "A conflict is an event that was recorded before with other content; the first one is kept.\n",
+        );
+    }
+    if settled.dead > 0 {
+        let _ = writeln!(out, "The first dead request: {}", printable(&settled.dead_reason));
+    }
+    if settled.pending > 0 {
+        out.push_str("Everything was acknowledged, so nothing is lost: it will be applied.\n");
+    }
+    out
+}
+
+/// The time that events cover and the metrics that they count in.
+#[derive(Debug, Default)]
+pub(crate) struct Covered {
+    pub(crate) first: Option<Timestamp>,
+    pub(crate) last: Option<Timestamp>,
+    metrics: BTreeMap<String, u64>,
+}
+
+impl Covered {
+    /// Adds an event.
+    pub(crate) fn add(&mut self, event: &UsageEvent) {
+        let Some(time) = event.timestamp.as_ref().and_then(moment::from_wire) else { return };
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        self.last = self.last.max(Some(time));
+        if let Some(metric) = metric(event)
+            && (self.metrics.len() < MAX_METRICS || self.metrics.contains_key(&metric))
+        {
+            *self.metrics.entry(metric).or_default() += 1;
+        }
+    }
+
+    /// The command that shows the metric most events count in.
+    pub(crate) fn command(&self) -> Option<String> {
+        let (first, last) = (self.first?, self.last?);
+        let (metric, _) = self.metrics.iter().max_by_key(|(_, count)| **count)?;
+        let calendar = calendar(last.duration_since(first));
+        let second = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        let quoted = metric.replace('\'', r"'\''");
+        let metric = if metric.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-.".contains(&b)) {
+            metric.clone()
+        } else {
+            format!("'{quoted}'")
+        };
+        Some(format!(
+            "flowmeter series {metric} --calendar '{calendar}' --range 'between({},{})'",
+            second(first),
+            second(last)
+        ))
+    }
+}
+
+/// A built-in metric that the event counts in.
+fn metric(event: &UsageEvent) -> Option<String> {
+    let provider = if event.provider.is_empty() { "ODSLRequest" } else { &event.provider };
+    let name = match provider {
+        "ODSLRequest" => match event.method.to_ascii_lowercase().as_str() {
+            "get" | "head" | "options" => "ReadRequests",
+            "post" | "put" | "patch" => "WriteRequests",
+            "delete" => "DeleteRequests",
+            _ => return None,
+        },
+        "ODSLProcess" => "RunRequests",
+        "AzureServiceBus" if !event.action.is_empty() => &event.action,
+        _ => return None,
+    };
+    Some(format!("{provider}/{name}"))
+}
+
+/// The finest calendar that gives a chart of a readable number of buckets.
+fn calendar(extent: SignedDuration) -> &'static str {
+    const HOUR: i64 = 3600;
+    match extent.as_secs() {
+        ..=7200 => "#PT1M",
+        7201..=43_200 => "#PT15M",
+        43_201..=604_800 => "#PT1H",
+        604_801..=15_552_000 => "#P1D",
+        _ if extent.as_secs() < 24 * HOUR * 730 => "#P1W",
+        _ => "#P1M",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(time: &str, method: &str) -> UsageEvent {
+        UsageEvent {
+            timestamp: Some(moment::to_wire(time.parse().unwrap())),
+            method: method.into(),
+            ..UsageEvent::default()
+        }
+    }
+
+    #[test]
+    fn gives_the_command_for_what_most_events_are() {
+        let mut covered = Covered::default();
+        assert_eq!(covered.command(), None);
+        covered.add(&event("2026-11-20T10:00:01.9Z", "POST"));
+        covered.add(&event("2026-11-20T19:30:00Z", "put"));
+        covered.add(&event("2026-11-20T09:00:00Z", "get"));
+        assert_eq!(
+            covered.command().unwrap(),
+            "flowmeter series ODSLRequest/WriteRequests --calendar '#PT15M' --range 'between(2026-11-20T09:00:00,2026-11-20T19:30:00)'"
+        );
+    }
+
+    #[test]
+    fn names_are_quoted_for_the_shell() {
+        let mut bus = event("2026-11-20T09:00:00Z", "");
+        bus.provider = "AzureServiceBus".into();
+        bus.action = "it's; rm".into();
+        let mut covered = Covered::default();
+        covered.add(&bus);
+        assert!(covered.command().unwrap().contains(r"'AzureServiceBus/it'\''s; rm'"));
+    }
+
+    #[test]
+    fn summarises() {
+        let tally = Tally {
+            lines: 12_000,
+            events: 11_900,
+            malformed: 3,
+            skipped: 97,
+            accepted: 11_000,
+            rejected: 100,
+            ..Tally::default()
+        };
+        insta::assert_snapshot!(tally.summary("a.log", "nova", Duration::from_millis(2500)), @r"
+        Replayed 12 000 lines of a.log as nova in 2.5 s.
+          accepted         11 000  events, 4 400 a second
+          rejected            100  events that the service did not accept
+          malformed             3  lines that are not of this format
+          skipped              97  lines that report no use: blank, or no API request
+          not sent            800  events that were not acknowledged
+        ");
+        let settled = Settled {
+            applied: 3,
+            pending: 1,
+            dead: 1,
+            stored: 7,
+            conflicts: 2,
+            dead_reason: "poison".into(),
+            ..Settled::default()
+        };
+        insta::assert_snapshot!(describe_settled(&settled), @r"
+        Applied: 3 requests (7 new events, 0 duplicates, 2 conflicts); still on their way: 1; dead: 1.
+        A conflict is an event that was recorded before with other content; the first one is kept.
+        The first dead request: poison
+        Everything was acknowledged, so nothing is lost: it will be applied.
+        ");
+    }
+}

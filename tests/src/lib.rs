@@ -1,0 +1,8 @@
+//! The harness of the end-to-end tests: installations of their own, on the servers that
+//! `cargo xtask test` shares between them, and a proxy that fails on command.
+
+mod installation;
+mod proxy;
+
+pub use installation::{Installation, Options, Tenant, event, eventually, request_id, servers};
+pub use proxy::Proxy;

@@ -1,0 +1,183 @@
+//! Who may call what: every method with every kind of wrong token, and no way to
+//! another tenant's data.
+
+use std::time::Duration;
+
+use flowmeter_proto::v1::admin_service_client::AdminServiceClient;
+use flowmeter_proto::v1::ingest_service_client::IngestServiceClient;
+use flowmeter_proto::v1::query_service_client::QueryServiceClient;
+use flowmeter_proto::v1::{
+    CreateTenantRequest, CreateTokenRequest, GetBuildInfoRequest, GetReceiptRequest, GetTenantRequest,
+    GetUsageEventRequest, ListTenantsRequest, ListTokensRequest, ListUsageEventsRequest,
+    QueryTimeSeriesRequest, RecordUsageRequest, RevokeTokenRequest, Scope, StreamUsageRequest,
+};
+use flowmeter_tests::{Installation, event, eventually, request_id};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+
+async fn channel(url: String) -> Channel {
+    Endpoint::from_shared(url).unwrap().connect().await.unwrap()
+}
+
+fn with_token<T>(message: T, token: Option<&str>) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    }
+    request
+}
+
+/// Calls every method that needs a token, and returns its name and failure.
+async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'static str, Status)> {
+    let mut ingest = IngestServiceClient::new(channel(installation.ingest.url()).await);
+    let channel = channel(installation.query.url()).await;
+    let (mut query, mut admin) = (QueryServiceClient::new(channel.clone()), AdminServiceClient::new(channel));
+    let mut failures = Vec::new();
+    macro_rules! call {
+        ($client:ident.$method:ident($message:expr)) => {
+            if let Err(status) = $client.$method(with_token($message, token)).await {
+                failures.push((stringify!($method), status));
+            }
+        };
+    }
+    call!(ingest.record_usage(RecordUsageRequest { events: vec![event()], ..Default::default() }));
+    let stream = tokio_stream::iter([StreamUsageRequest { events: vec![event()], ..Default::default() }]);
+    let streamed = match ingest.stream_usage(with_token(stream, token)).await {
+        Ok(answers) => answers.into_inner().message().await.map(|_| ()),
+        Err(status) => Err(status),
+    };
+    failures.extend(streamed.err().map(|status| ("stream_usage", status)));
+    call!(query.get_usage_event(GetUsageEventRequest::default()));
+    call!(query.list_usage_events(ListUsageEventsRequest::default()));
+    call!(query.query_time_series(QueryTimeSeriesRequest::default()));
+    call!(query.get_receipt(GetReceiptRequest::default()));
+    call!(admin.create_tenant(CreateTenantRequest::default()));
+    call!(admin.get_tenant(GetTenantRequest::default()));
+    call!(admin.list_tenants(ListTenantsRequest::default()));
+    call!(admin.create_token(CreateTokenRequest::default()));
+    call!(admin.list_tokens(ListTokensRequest::default()));
+    call!(admin.revoke_token(RevokeTokenRequest::default()));
+    failures
+}
+
+const METHODS: usize = 12;
+
+fn reason(status: &Status) -> String {
+    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn every_method_wants_a_token_of_its_scope() {
+    let installation = Installation::start("every-method").await;
+    installation.tenant("acme").await;
+    let forged = "fm_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for (token, code, expected) in [
+        (None, Code::Unauthenticated, "TOKEN_MISSING"),
+        (Some("nonsense"), Code::Unauthenticated, "TOKEN_INVALID"),
+        (Some(forged), Code::Unauthenticated, "TOKEN_INVALID"),
+    ] {
+        let failures = call_all(&installation, token).await;
+        assert_eq!(failures.len(), METHODS);
+        for (method, status) in failures {
+            assert_eq!((status.code(), reason(&status).as_str()), (code, expected), "{method} {token:?}");
+        }
+    }
+    let by_scope = [
+        (Scope::Ingest, ["record_usage", "stream_usage"].as_slice()),
+        (Scope::Query, &["get_usage_event", "list_usage_events", "query_time_series", "get_receipt"]),
+        (
+            Scope::Admin,
+            &["create_tenant", "get_tenant", "list_tenants", "create_token", "list_tokens", "revoke_token"],
+        ),
+        (Scope::Catalog, &[]),
+    ];
+    for (scope, allowed) in by_scope {
+        let token = installation.token("acme", &[scope]).await;
+        let failures = call_all(&installation, Some(&token)).await;
+        let missing = |status: &Status| status.message().starts_with("the token lacks the scope");
+        let refused = failures.iter().filter(|(_, status)| missing(status)).count();
+        assert_eq!(refused, METHODS - allowed.len(), "{scope:?}");
+        assert!(failures.iter().all(|(method, status)| missing(status) != allowed.contains(method)));
+    }
+}
+
+#[tokio::test]
+async fn build_info_needs_no_token() {
+    let installation = Installation::start("build-info").await;
+    let mut query = QueryServiceClient::new(channel(installation.query.url()).await);
+    let info = query.get_build_info(GetBuildInfoRequest {}).await.unwrap().into_inner();
+    assert_eq!((info.service.as_str(), info.version.as_str()), ("flowmeter-query", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn a_tenant_sees_and_manages_only_its_own() {
+    let installation = Installation::start("only-its-own").await;
+    let (acme, other) = (installation.tenant("acme").await, installation.tenant("other").await);
+    let request = request_id();
+    let id = acme.record(&request, vec![event()]).await.unwrap().event_ids.remove(0);
+    acme.settled(&request).await;
+
+    let get = GetUsageEventRequest { id: id.clone(), ..Default::default() };
+    assert!(acme.query.clone().get_usage_event(get.clone()).await.is_ok());
+    let status = other.query.clone().get_usage_event(get).await.unwrap_err();
+    let absent = GetUsageEventRequest { id: id.replace(&id[..2], "00"), ..Default::default() };
+    let unknown = other.query.clone().get_usage_event(absent).await.unwrap_err();
+    assert_eq!((status.code(), unknown.code()), (Code::NotFound, Code::NotFound));
+    assert_eq!(other.read_requests().await, 0);
+    let listed = other.query.clone().list_usage_events(ListUsageEventsRequest::default()).await.unwrap();
+    assert!(listed.into_inner().usage_events.is_empty());
+    let receipt = GetReceiptRequest { request_id: request, wait: false };
+    let receipt = other.query.clone().get_receipt(receipt).await.unwrap().into_inner();
+    assert_eq!(receipt.accepted_count, 0);
+
+    let mut admin = installation.admin(&other.token).await;
+    let code = |status: Status| status.code();
+    let get = GetTenantRequest { name: "tenants/acme".into() };
+    assert_eq!(admin.get_tenant(get).await.map_err(code).unwrap_err(), Code::NotFound);
+    let list = ListTokensRequest { parent: "tenants/acme".into(), ..Default::default() };
+    assert_eq!(admin.list_tokens(list).await.map_err(code).unwrap_err(), Code::NotFound);
+    let create = CreateTokenRequest {
+        parent: "tenants/acme".into(),
+        scopes: vec![Scope::Query.into()],
+        ..Default::default()
+    };
+    assert_eq!(admin.create_token(create).await.map_err(code).unwrap_err(), Code::NotFound);
+    let tenants = admin.list_tenants(ListTenantsRequest::default()).await.unwrap().into_inner().tenants;
+    assert_eq!(tenants.iter().map(|tenant| tenant.name.as_str()).collect::<Vec<_>>(), ["tenants/other"]);
+    let create = CreateTenantRequest { tenant_id: "third".into() };
+    assert_eq!(admin.create_tenant(create).await.map_err(code).unwrap_err(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_revoked_or_expired_token_is_refused() {
+    let installation = Installation::start("revoked").await;
+    let acme = installation.tenant("acme").await;
+    let mut admin = installation.admin(&acme.token).await;
+    let mut query = QueryServiceClient::new(channel(installation.query.url()).await);
+    let scopes = vec![Scope::Query.into()];
+
+    let create = CreateTokenRequest { scopes: scopes.clone(), ..Default::default() };
+    let created = admin.create_token(create).await.unwrap().into_inner();
+    let list = || ListUsageEventsRequest::default();
+    assert!(query.list_usage_events(with_token(list(), Some(&created.secret))).await.is_ok());
+    let name = created.token.unwrap().name;
+    admin.revoke_token(RevokeTokenRequest { name: name.clone() }).await.unwrap();
+    eventually("TOKEN_INVALID".to_owned(), async || {
+        let answer = query.clone().list_usage_events(with_token(list(), Some(&created.secret))).await;
+        answer.err().map(|status| reason(&status)).unwrap_or_default()
+    })
+    .await;
+    let tokens = admin.list_tokens(ListTokensRequest::default()).await.unwrap().into_inner().tokens;
+    let revoked = tokens.iter().find(|token| token.name == name).unwrap();
+    assert!(revoked.revoke_time.is_some());
+
+    let soon = std::time::SystemTime::now() + Duration::from_secs(1);
+    let create = CreateTokenRequest { scopes, expire_time: Some(soon.into()), ..Default::default() };
+    let short = admin.create_token(create).await.unwrap().into_inner().secret;
+    eventually("TOKEN_EXPIRED".to_owned(), async || {
+        let answer = query.clone().list_usage_events(with_token(list(), Some(&short))).await;
+        answer.err().map(|status| reason(&status)).unwrap_or_default()
+    })
+    .await;
+}

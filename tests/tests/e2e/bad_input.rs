@@ -1,0 +1,185 @@
+//! What is wrong is refused with the code and the field of the contract, and nothing of
+//! it is half-kept.
+
+use flowmeter_proto::v1::{
+    GetUsageEventRequest, ListUsageEventsRequest, QueryTimeSeriesRequest, UsageEvent,
+};
+use flowmeter_tests::{Installation, Tenant, event, request_id};
+use prost_types::Timestamp;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// Code, reason and the fields that are named.
+fn shown(status: &Status) -> (Code, String, Vec<String>) {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
+    let fields = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+    (status.code(), reason, fields.into_iter().map(|violation| violation.field).collect())
+}
+
+fn seconds_from_now(seconds: i64) -> Option<Timestamp> {
+    let now: Timestamp = std::time::SystemTime::now().into();
+    Some(Timestamp { seconds: now.seconds + seconds, nanos: 0 })
+}
+
+#[tokio::test]
+async fn wrong_events_are_named_and_the_others_are_kept() {
+    let installation = Installation::start("wrong-events").await;
+    let tenant = installation.tenant("acme").await;
+    let day = 86_400;
+    let attributes = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+    let many = (0..33).map(|number| (number.to_string(), String::new())).collect();
+    let cases: Vec<(UsageEvent, &str)> = vec![
+        (UsageEvent { timestamp: seconds_from_now(7_200), ..event() }, "timestamp"),
+        (UsageEvent { timestamp: seconds_from_now(-401 * day), ..event() }, "timestamp"),
+        (UsageEvent { timestamp: Some(Timestamp { seconds: 0, nanos: -1 }), ..event() }, "timestamp"),
+        (UsageEvent { event_id: "a".into(), ..event() }, "timestamp"),
+        (UsageEvent { event_id: "a".repeat(1025), timestamp: seconds_from_now(0), ..event() }, "event_id"),
+        (UsageEvent { service: "s".repeat(1025), ..event() }, "service"),
+        (UsageEvent { user: "a\0b".into(), ..event() }, "user"),
+        (UsageEvent { httpstatus: Some(99), ..event() }, "httpstatus"),
+        (UsageEvent { httpstatus: Some(1000), ..event() }, "httpstatus"),
+        (UsageEvent { duration: Some(-1), ..event() }, "duration"),
+        (UsageEvent { response_size: Some(-1), ..event() }, "response_size"),
+        (UsageEvent { decimal_value: "1e3".into(), ..event() }, "decimal_value"),
+        (UsageEvent { decimal_value: "1".into(), value: Some(1), ..event() }, "decimal_value"),
+        (UsageEvent { attributes: many, ..event() }, "attributes"),
+        (UsageEvent { attributes: attributes("", "x"), ..event() }, "attributes"),
+        (UsageEvent { attributes: attributes("service", "x"), ..event() }, "attributes"),
+        (UsageEvent { attributes: attributes("key", &"x".repeat(1025)), ..event() }, "attributes[\"key\"]"),
+    ];
+    let mut events = vec![event()];
+    events.extend(cases.iter().map(|(event, _)| event.clone()));
+    events.push(event());
+    let request = request_id();
+    let answer = tenant.record(&request, events).await.unwrap();
+    assert_eq!(answer.accepted_count, 2);
+    assert_eq!(answer.rejections.len(), cases.len());
+    for (rejection, (index, (_, field))) in answer.rejections.iter().zip((1..).zip(&cases)) {
+        assert_eq!((rejection.index, rejection.reason.as_str()), (index, "INVALID_FIELD"));
+        let fields: Vec<_> = rejection.field_violations.iter().map(|found| found.field.clone()).collect();
+        assert_eq!(fields, [format!("events[{index}].{field}")]);
+        assert_eq!(answer.event_ids[usize::try_from(index).unwrap()], "");
+    }
+    assert_eq!(tenant.settled(&request).await.accepted_count, 2);
+    assert_eq!(tenant.read_requests().await, 2);
+}
+
+#[tokio::test]
+async fn a_batch_of_only_wrong_events_is_settled_too() {
+    let installation = Installation::start("only-wrong").await;
+    let tenant = installation.tenant("acme").await;
+    let request = request_id();
+    let wrong = UsageEvent { duration: Some(-1), ..event() };
+    assert_eq!(tenant.record(&request, vec![wrong]).await.unwrap().accepted_count, 0);
+    assert_eq!(tenant.settled(&request).await.accepted_count, 0);
+}
+
+#[tokio::test]
+async fn requests_that_are_wrong_as_a_whole_are_refused() {
+    let installation = Installation::start("wrong-as-a-whole").await;
+    let tenant = installation.tenant("acme").await;
+    let whole = async |request: &str, events| shown(&tenant.record(request, events).await.unwrap_err());
+    assert_eq!(whole("", vec![]).await, (Code::InvalidArgument, "INVALID_FIELD".into(), vec!["events".into()]));
+    for request in ["nonsense", "00000000-0000-4000-8000-000000000000", "00000000-0000-7000-8000-000000000000"] {
+        let expected = (Code::InvalidArgument, "INVALID_FIELD".to_owned(), vec!["request_id".to_owned()]);
+        assert_eq!(whole(request, vec![event()]).await, expected, "{request}");
+    }
+    let exhausted = (Code::ResourceExhausted, "BATCH_TOO_LARGE".to_owned(), vec![]);
+    assert_eq!(whole("", vec![event(); 10_001]).await, exhausted);
+    let large = UsageEvent { detail: "x".repeat(1024), ..event() };
+    assert_eq!(whole("", vec![large; 5_000]).await, exhausted);
+    assert_eq!(tenant.read_requests().await, 0);
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_is_named() {
+    use flowmeter_proto::raw::RecordUsageRequest;
+    use flowmeter_proto::raw::ingest_service_client::IngestServiceClient;
+    use prost::Message;
+
+    let installation = Installation::start("not-utf8").await;
+    let tenant = installation.tenant("acme").await;
+    let channel =
+        tonic::transport::Endpoint::from_shared(installation.ingest.url()).unwrap().connect().await.unwrap();
+    let mut client = IngestServiceClient::new(channel);
+    let wrong = vec![11 << 3 | 2, 2, 0xc3, 0x28];
+    let events = vec![wrong.into(), event().encode_to_vec().into(), vec![0xff, 0xff].into()];
+    let mut request =
+        tonic::Request::new(RecordUsageRequest { events, request_id: request_id(), return_ids: false });
+    request.metadata_mut().insert("authorization", format!("Bearer {}", tenant.token).parse().unwrap());
+    let answer = client.record_usage(request).await.unwrap().into_inner();
+    assert_eq!(answer.accepted_count, 1);
+    let fields: Vec<_> =
+        answer.rejections.iter().map(|rejection| rejection.field_violations[0].field.as_str()).collect();
+    assert_eq!(fields, ["events[0].service", "events[2]"]);
+}
+
+async fn series_failure(
+    tenant: &Tenant,
+    change: impl FnOnce(&mut QueryTimeSeriesRequest),
+) -> (Code, String, Vec<String>) {
+    let mut request = QueryTimeSeriesRequest {
+        metric: "ODSLRequest/ReadRequests".into(),
+        range: "2024".into(),
+        ..QueryTimeSeriesRequest::default()
+    };
+    change(&mut request);
+    shown(&tenant.series(request).await.unwrap_err())
+}
+
+#[tokio::test]
+async fn wrong_questions_are_refused() {
+    let installation = Installation::start("wrong-questions").await;
+    let tenant = installation.tenant("acme").await;
+    let invalid = |reason: &str, field: &str| (Code::InvalidArgument, reason.to_owned(), vec![field.to_owned()]);
+    let not_found = (Code::NotFound, "NOT_FOUND".to_owned(), vec![]);
+
+    let failure = series_failure(&tenant, |request| request.metric = "ODSLRequest/Unknown".into()).await;
+    assert_eq!(failure, not_found);
+    let failure = series_failure(&tenant, |request| request.metric = "ReadRequests".into()).await;
+    assert_eq!(failure, invalid("INVALID_FIELD", "metric"));
+    let failure = series_failure(&tenant, |request| request.observed = 42).await;
+    assert_eq!(failure, invalid("INVALID_FIELD", "observed"));
+    let failure = series_failure(&tenant, |request| request.calendar = "hourly".into()).await;
+    assert_eq!(failure, invalid("INVALID_CALENDAR", "calendar"));
+    let failure = series_failure(&tenant, |request| request.range = "from(yesterday)".into()).await;
+    assert_eq!(failure, invalid("INVALID_RANGE", "range"));
+    let failure = series_failure(&tenant, |request| request.calendar = "#PT1M".into()).await;
+    assert_eq!(failure, invalid("INVALID_RANGE", "range"), "527,040 points are too many");
+    let failure = series_failure(&tenant, |request| request.filter = "{\"a\":".into()).await;
+    assert_eq!(failure, invalid("INVALID_FILTER", "filter"));
+    let failure = series_failure(&tenant, |request| request.after_request_id = "x".into()).await;
+    assert_eq!(failure, invalid("INVALID_FIELD", "after_request_id"));
+
+    let mut query = tenant.query.clone();
+    let get = GetUsageEventRequest { id: "x".into(), ..Default::default() };
+    assert_eq!(shown(&query.get_usage_event(get).await.unwrap_err()), invalid("INVALID_FIELD", "id"));
+    for (list, reason, field) in [
+        (ListUsageEventsRequest { page_size: -1, ..Default::default() }, "INVALID_FIELD", "page_size"),
+        (ListUsageEventsRequest { page_size: 1_001, ..Default::default() }, "INVALID_FIELD", "page_size"),
+        (ListUsageEventsRequest { order_by: "service".into(), ..Default::default() }, "INVALID_FIELD", "order_by"),
+        (
+            ListUsageEventsRequest { page_token: "abc".into(), ..Default::default() },
+            "INVALID_PAGE_TOKEN",
+            "page_token",
+        ),
+    ] {
+        assert_eq!(shown(&query.list_usage_events(list).await.unwrap_err()), invalid(reason, field));
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_a_request_ends_with_the_callers_deadline() {
+    let installation = Installation::start("callers-deadline").await;
+    let tenant = installation.tenant("acme").await;
+    let mut request = tonic::Request::new(QueryTimeSeriesRequest {
+        metric: "ODSLRequest/ReadRequests".into(),
+        range: "2024".into(),
+        after_request_id: request_id(),
+        ..QueryTimeSeriesRequest::default()
+    });
+    request.set_timeout(std::time::Duration::from_secs(2));
+    let status = tenant.query.clone().query_time_series(request).await.unwrap_err();
+    assert_eq!(shown(&status), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED".into(), vec![]));
+}

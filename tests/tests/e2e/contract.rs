@@ -1,0 +1,43 @@
+//! What grpcurl and Kubernetes see: reflection and health on every service.
+
+use flowmeter_tests::{Installation, eventually};
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+
+async fn channel(url: String) -> Channel {
+    Endpoint::from_shared(url).unwrap().connect().await.unwrap()
+}
+
+async fn reflect(channel: Channel, question: MessageRequest) -> MessageResponse {
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+    let answers = ServerReflectionClient::new(channel)
+        .server_reflection_info(tokio_stream::iter([request]))
+        .await
+        .unwrap();
+    answers.into_inner().message().await.unwrap().unwrap().message_response.unwrap()
+}
+
+#[tokio::test]
+async fn every_service_reflects_and_says_that_it_is_healthy() {
+    let installation = Installation::start("reflects").await;
+    for service in [&installation.ingest, &installation.worker, &installation.query] {
+        let channel = channel(service.url()).await;
+        let question = MessageRequest::FileContainingSymbol("flowmeter.v1.IngestService".into());
+        let MessageResponse::FileDescriptorResponse(files) = reflect(channel.clone(), question).await else {
+            panic!("{} does not describe the contract", service.name());
+        };
+        assert!(!files.file_descriptor_proto.is_empty());
+        let health = HealthClient::new(channel);
+        eventually(ServingStatus::Serving, async || {
+            let request = HealthCheckRequest { service: String::new() };
+            health.clone().check(request).await.unwrap().into_inner().status()
+        })
+        .await;
+    }
+}

@@ -1,0 +1,106 @@
+//! What cannot be applied ends among the dead letters with its reason, and blocks
+//! nothing.
+
+use flowmeter_core::ids::{RequestId, TenantId};
+use flowmeter_proto::queue::{Envelope, Request, Usage};
+use flowmeter_proto::v1::get_receipt_response::State;
+use flowmeter_queue::DEAD_LETTER_REASON;
+use flowmeter_tests::{Installation, event, eventually, request_id, servers};
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions};
+use lapin::types::AMQPValue;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use prost::Message;
+
+async fn broker() -> (Connection, Channel) {
+    let (_, amqp_url) = servers();
+    let connection = Connection::connect(&amqp_url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+async fn put(channel: &Channel, prefix: &str, payload: &[u8]) {
+    let queue = format!("{prefix}.requests.0");
+    let properties = BasicProperties::default();
+    channel
+        .basic_publish("".into(), queue.as_str().into(), BasicPublishOptions::default(), payload, properties)
+        .await
+        .unwrap();
+}
+
+/// The payload and the reason of the next dead letter.
+async fn dead_letter(channel: &Channel, prefix: &str) -> Option<(Vec<u8>, String)> {
+    let queue = format!("{prefix}.dead-letters");
+    let letter = channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await.unwrap()?;
+    letter.ack(BasicAckOptions::default()).await.unwrap();
+    let headers = letter.properties.headers().clone().unwrap_or_default();
+    let Some(AMQPValue::LongString(reason)) = headers.inner().get(DEAD_LETTER_REASON) else {
+        panic!("a dead letter says why");
+    };
+    Some((letter.data.clone(), reason.to_string()))
+}
+
+#[tokio::test]
+async fn a_malformed_message_blocks_nothing() {
+    let installation = Installation::start("malformed-message").await;
+    let tenant = installation.tenant("acme").await;
+    let (_connection, channel) = broker().await;
+    put(&channel, &installation.queue_prefix, b"this is no envelope").await;
+    let request = request_id();
+    tenant.record(&request, vec![event()]).await.unwrap();
+    assert_eq!(tenant.settled(&request).await.state(), State::Applied);
+    assert_eq!(tenant.read_requests().await, 1);
+    let mut letter = None;
+    eventually(true, async || {
+        letter = dead_letter(&channel, &installation.queue_prefix).await;
+        letter.is_some()
+    })
+    .await;
+    let (payload, reason) = letter.unwrap();
+    assert_eq!(payload, b"this is no envelope");
+    assert!(reason.starts_with("not an envelope"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_poisoned_request_dies_alone_and_its_receipt_says_so() {
+    let installation = Installation::start("poisoned-request").await;
+    let tenant = installation.tenant("acme").await;
+    let acme = TenantId::named("acme");
+    let (_connection, channel) = broker().await;
+    let request = |event: Vec<u8>| {
+        let id = RequestId::generate();
+        let event_id = uuid::Uuid::now_v7();
+        let usage = Usage { id: event_id.as_bytes().to_vec().into(), keyed: false, event: event.into() };
+        let request = Request {
+            tenant_id: acme.0.as_bytes().to_vec().into(),
+            request_id: id.0.as_bytes().to_vec().into(),
+            usage: vec![usage],
+        };
+        (id.to_string(), request)
+    };
+    // A NUL is beyond what PostgreSQL takes as text: only the database finds it out.
+    let nul = flowmeter_proto::v1::UsageEvent { user: "a\0b".into(), ..event() };
+    let (refused, refused_request) = request(nul.encode_to_vec());
+    let (unreadable, unreadable_request) = request(vec![0xff]);
+    let (first_good, first_request) = request(event().encode_to_vec());
+    let (second_good, second_request) = request(event().encode_to_vec());
+    let requests = vec![first_request, refused_request, unreadable_request, second_request];
+    put(&channel, &installation.queue_prefix, &Envelope { requests }.encode_to_vec()).await;
+
+    for good in [first_good, second_good] {
+        assert_eq!(tenant.settled(&good).await.state(), State::Applied);
+    }
+    for (dead, expected) in [(refused, "the database refuses it"), (unreadable, "an event cannot be read")] {
+        let receipt = tenant.settled(&dead).await;
+        assert_eq!(receipt.state(), State::Dead);
+        assert!(receipt.dead_reason.starts_with(expected), "{}", receipt.dead_reason);
+    }
+    assert_eq!(tenant.read_requests().await, 2);
+    let mut letters = Vec::new();
+    eventually(2, async || {
+        letters.extend(dead_letter(&channel, &installation.queue_prefix).await);
+        letters.len()
+    })
+    .await;
+    // Each letter is an envelope of its one request, which can be put back as it is.
+    assert!(letters.iter().all(|(data, _)| Envelope::decode(&data[..]).unwrap().requests.len() == 1));
+}

@@ -1,0 +1,13 @@
+//! The real services, as processes, on real servers, spoken to over gRPC.
+
+mod auth;
+mod bad_input;
+mod contract;
+mod dead_letters;
+mod exactly_once;
+mod lists;
+mod outages;
+mod replay;
+mod rollups;
+mod schema;
+mod stream;

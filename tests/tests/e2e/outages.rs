@@ -1,0 +1,110 @@
+//! The broker and the database go away and come back.
+
+use std::time::Duration;
+
+use flowmeter_proto::v1::get_receipt_response::State;
+use flowmeter_tests::{Installation, Options, Proxy, event, eventually, request_id, servers};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+async fn proxy_to(url: &str) -> Proxy {
+    Proxy::start(url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned()).await
+}
+
+#[tokio::test]
+async fn without_a_broker_nothing_is_acknowledged_and_a_repetition_is_safe() {
+    let (_, amqp_url) = servers();
+    let proxy = proxy_to(&amqp_url).await;
+    let options = Options {
+        amqp_url: Some(("ingest", proxy.in_url(&amqp_url))),
+        settings: vec![("FLOWMETER_CONFIRM_TIMEOUT".into(), "1s".into())],
+        ..Options::default()
+    };
+    let installation = Installation::start_with("without-a-broker", options).await;
+    let tenant = installation.tenant("acme").await;
+    tenant.record(&request_id(), vec![event()]).await.unwrap();
+    proxy.go_away();
+    let request = request_id();
+    let status = tenant.record(&request, vec![event(); 5]).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    let details = status.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, "QUEUE_UNAVAILABLE");
+    assert!(details.retry_info().unwrap().retry_delay.is_some());
+    proxy.recover();
+    eventually(true, async || tenant.record(&request, vec![event(); 5]).await.is_ok()).await;
+    assert_eq!(tenant.settled(&request).await.accepted_count, 5);
+    eventually(6, async || tenant.read_requests().await).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_takes_and_does_not_confirm_counts_once() {
+    let (_, amqp_url) = servers();
+    let proxy = proxy_to(&amqp_url).await;
+    let options = Options {
+        amqp_url: Some(("ingest", proxy.in_url(&amqp_url))),
+        settings: vec![("FLOWMETER_CONFIRM_TIMEOUT".into(), "1s".into())],
+        ..Options::default()
+    };
+    let installation = Installation::start_with("does-not-confirm", options).await;
+    let tenant = installation.tenant("acme").await;
+    tenant.record(&request_id(), vec![event()]).await.unwrap();
+    // Cut at a moment when the message may or may not have arrived: the caller repeats.
+    let request = request_id();
+    let (answer, ()) = tokio::join!(tenant.record(&request, vec![event(); 5]), async {
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        proxy.go_away();
+    });
+    proxy.recover();
+    if answer.is_err() {
+        eventually(true, async || tenant.record(&request, vec![event(); 5]).await.is_ok()).await;
+    }
+    assert_eq!(tenant.settled(&request).await.accepted_count, 5);
+    assert_eq!(tenant.read_requests().await, 6);
+}
+
+#[tokio::test]
+async fn ingest_goes_on_while_the_database_is_away() {
+    let (database_url, _) = servers();
+    let proxy = proxy_to(&database_url).await;
+    // Each test has a database of its own, whose name only the harness knows.
+    let direct = database_url.rsplit_once('/').unwrap().0;
+    let own = format!("{direct}/test_database_away");
+    let options = Options { database_url: Some(("ingest", proxy.in_url(&own))), ..Options::default() };
+    let installation = Installation::start_with("database-away", options).await;
+    let tenant = installation.tenant("acme").await;
+    tenant.record(&request_id(), vec![event()]).await.unwrap();
+    proxy.go_away();
+    // Longer than a token is believed without asking.
+    let begin = std::time::Instant::now();
+    let mut sent = 1;
+    while begin.elapsed() < Duration::from_secs(12) {
+        tenant.record(&request_id(), vec![event()]).await.unwrap();
+        sent += 1;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    eventually(sent, async || tenant.read_requests().await).await;
+}
+
+#[tokio::test]
+async fn a_worker_without_its_database_applies_everything_later() {
+    let (database_url, _) = servers();
+    let proxy = proxy_to(&database_url).await;
+    let direct = database_url.rsplit_once('/').unwrap().0;
+    let own = format!("{direct}/test_applies_later");
+    let options = Options { database_url: Some(("worker", proxy.in_url(&own))), ..Options::default() };
+    let installation = Installation::start_with("applies-later", options).await;
+    let tenant = installation.tenant("acme").await;
+    let first = request_id();
+    tenant.record(&first, vec![event()]).await.unwrap();
+    tenant.settled(&first).await;
+    proxy.go_away();
+    let mut last = String::new();
+    for _ in 0..10 {
+        last = request_id();
+        tenant.record(&last, vec![event(); 10]).await.unwrap();
+    }
+    assert_eq!(tenant.read_requests().await, 1);
+    proxy.recover();
+    eventually(State::Applied, async || tenant.settled(&last).await.state()).await;
+    assert_eq!(tenant.read_requests().await, 101);
+}
