@@ -107,7 +107,10 @@ async fn build_info_needs_no_token() {
     let installation = Installation::start("build-info").await;
     let mut query = QueryServiceClient::new(channel(installation.query.url()).await);
     let info = query.get_build_info(GetBuildInfoRequest {}).await.unwrap().into_inner();
-    assert_eq!((info.service.as_str(), info.version.as_str()), ("flowmeter-query", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        (info.service.as_str(), info.version.as_str()),
+        ("flowmeter-query", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[tokio::test]

@@ -1,9 +1,7 @@
 //! What is wrong is refused with the code and the field of the contract, and nothing of
 //! it is half-kept.
 
-use flowmeter_proto::v1::{
-    GetUsageEventRequest, ListUsageEventsRequest, QueryTimeSeriesRequest, UsageEvent,
-};
+use flowmeter_proto::v1::{GetUsageEventRequest, ListUsageEventsRequest, QueryTimeSeriesRequest, UsageEvent};
 use flowmeter_tests::{Installation, Tenant, event, request_id};
 use prost_types::Timestamp;
 use tonic::{Code, Status};
@@ -17,9 +15,9 @@ fn shown(status: &Status) -> (Code, String, Vec<String>) {
     (status.code(), reason, fields.into_iter().map(|violation| violation.field).collect())
 }
 
-fn seconds_from_now(seconds: i64) -> Option<Timestamp> {
+fn seconds_from_now(seconds: i64) -> Timestamp {
     let now: Timestamp = std::time::SystemTime::now().into();
-    Some(Timestamp { seconds: now.seconds + seconds, nanos: 0 })
+    Timestamp { seconds: now.seconds + seconds, nanos: 0 }
 }
 
 #[tokio::test]
@@ -30,11 +28,14 @@ async fn wrong_events_are_named_and_the_others_are_kept() {
     let attributes = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
     let many = (0..33).map(|number| (number.to_string(), String::new())).collect();
     let cases: Vec<(UsageEvent, &str)> = vec![
-        (UsageEvent { timestamp: seconds_from_now(7_200), ..event() }, "timestamp"),
-        (UsageEvent { timestamp: seconds_from_now(-401 * day), ..event() }, "timestamp"),
+        (UsageEvent { timestamp: Some(seconds_from_now(7_200)), ..event() }, "timestamp"),
+        (UsageEvent { timestamp: Some(seconds_from_now(-401 * day)), ..event() }, "timestamp"),
         (UsageEvent { timestamp: Some(Timestamp { seconds: 0, nanos: -1 }), ..event() }, "timestamp"),
         (UsageEvent { event_id: "a".into(), ..event() }, "timestamp"),
-        (UsageEvent { event_id: "a".repeat(1025), timestamp: seconds_from_now(0), ..event() }, "event_id"),
+        (
+            UsageEvent { event_id: "a".repeat(1025), timestamp: Some(seconds_from_now(0)), ..event() },
+            "event_id",
+        ),
         (UsageEvent { service: "s".repeat(1025), ..event() }, "service"),
         (UsageEvent { user: "a\0b".into(), ..event() }, "user"),
         (UsageEvent { httpstatus: Some(99), ..event() }, "httpstatus"),
@@ -80,8 +81,13 @@ async fn requests_that_are_wrong_as_a_whole_are_refused() {
     let installation = Installation::start("wrong-as-a-whole").await;
     let tenant = installation.tenant("acme").await;
     let whole = async |request: &str, events| shown(&tenant.record(request, events).await.unwrap_err());
-    assert_eq!(whole("", vec![]).await, (Code::InvalidArgument, "INVALID_FIELD".into(), vec!["events".into()]));
-    for request in ["nonsense", "00000000-0000-4000-8000-000000000000", "00000000-0000-7000-8000-000000000000"] {
+    assert_eq!(
+        whole("", vec![]).await,
+        (Code::InvalidArgument, "INVALID_FIELD".into(), vec!["events".into()])
+    );
+    for request in
+        ["nonsense", "00000000-0000-4000-8000-000000000000", "00000000-0000-7000-8000-000000000000"]
+    {
         let expected = (Code::InvalidArgument, "INVALID_FIELD".to_owned(), vec!["request_id".to_owned()]);
         assert_eq!(whole(request, vec![event()]).await, expected, "{request}");
     }
@@ -132,7 +138,8 @@ async fn series_failure(
 async fn wrong_questions_are_refused() {
     let installation = Installation::start("wrong-questions").await;
     let tenant = installation.tenant("acme").await;
-    let invalid = |reason: &str, field: &str| (Code::InvalidArgument, reason.to_owned(), vec![field.to_owned()]);
+    let invalid =
+        |reason: &str, field: &str| (Code::InvalidArgument, reason.to_owned(), vec![field.to_owned()]);
     let not_found = (Code::NotFound, "NOT_FOUND".to_owned(), vec![]);
 
     let failure = series_failure(&tenant, |request| request.metric = "ODSLRequest/Unknown".into()).await;
@@ -158,7 +165,11 @@ async fn wrong_questions_are_refused() {
     for (list, reason, field) in [
         (ListUsageEventsRequest { page_size: -1, ..Default::default() }, "INVALID_FIELD", "page_size"),
         (ListUsageEventsRequest { page_size: 1_001, ..Default::default() }, "INVALID_FIELD", "page_size"),
-        (ListUsageEventsRequest { order_by: "service".into(), ..Default::default() }, "INVALID_FIELD", "order_by"),
+        (
+            ListUsageEventsRequest { order_by: "service".into(), ..Default::default() },
+            "INVALID_FIELD",
+            "order_by",
+        ),
         (
             ListUsageEventsRequest { page_token: "abc".into(), ..Default::default() },
             "INVALID_PAGE_TOKEN",

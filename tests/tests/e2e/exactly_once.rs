@@ -63,7 +63,11 @@ async fn the_same_event_in_different_requests_counts_once() {
         ..QueryTimeSeriesRequest::default()
     };
     let points = tenant.series(durations).await.unwrap();
-    assert_eq!(points.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["6"], "the first is kept");
+    assert_eq!(
+        points.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(),
+        ["6"],
+        "the first is kept"
+    );
 }
 
 #[tokio::test]
@@ -71,8 +75,7 @@ async fn a_worker_killed_between_commit_and_ack_counts_once() {
     let (_, amqp_url) = servers();
     let host = amqp_url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned();
     let proxy = Proxy::start(host).await;
-    let options =
-        Options { amqp_url: Some(("worker", proxy.in_url(&amqp_url))), ..Options::default() };
+    let options = Options { amqp_url: Some(("worker", proxy.in_url(&amqp_url))), ..Options::default() };
     let mut installation = Installation::start_with("commit-and-ack", options).await;
     let tenant = installation.tenant("acme").await;
     let before = request_id();

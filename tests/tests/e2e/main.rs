@@ -1,5 +1,7 @@
 //! The real services, as processes, on real servers, spoken to over gRPC.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod auth;
 mod bad_input;
 mod contract;

@@ -1,0 +1,48 @@
+//! What to type next: commands that work as they stand against the stack that runs.
+
+use flowmeter_stack::Stack;
+
+/// A metric of the built-in sample.
+pub(crate) const METRIC: &str = "ODSLRequest/ReadRequests";
+
+/// One bucket an hour.
+pub(crate) const CALENDAR: &str = "#PT1H";
+
+/// The commands, ready to paste. `since` is the date from which on there are events.
+pub(crate) fn commands(stack: &Stack, since: &str) -> String {
+    let (ingest, query) = (stack.ingest.url(), stack.query.url());
+    let (ingest_at, query_at) = (stack.ingest.address(), stack.query.address());
+    let (cli, token) = (stack.binaries.cli.display(), &stack.token);
+    let range = format!("from({since})");
+    let authorization = format!("-H 'authorization: Bearer {token}'");
+    format!(
+        r#"
+With the command line:
+
+  export FLOWMETER_INGEST_URL={ingest} FLOWMETER_QUERY_URL={query}
+  export FLOWMETER_TOKEN={token}
+  alias flowmeter='{cli}'
+  flowmeter series {METRIC} --calendar '{CALENDAR}' --range '{range}'
+  flowmeter sample | flowmeter replay - --format jsonl
+  flowmeter --help
+
+With grpcurl:
+
+  grpcurl -plaintext {ingest_at} list
+  grpcurl -plaintext {query_at} list
+  grpcurl -plaintext {query_at} describe flowmeter.v1.QueryService
+  grpcurl -plaintext {query_at} flowmeter.v1.QueryService/GetBuildInfo
+  grpcurl -plaintext {authorization} \
+    -d '{{"events": [{{"method": "get", "service": "/pets", "httpstatus": 200, "duration": 12}}]}}' \
+    {ingest_at} flowmeter.v1.IngestService/RecordUsage
+  grpcurl -plaintext {authorization} \
+    -d '{{"metric": "{METRIC}", "calendar": "{CALENDAR}", "range": "{range}"}}' \
+    {query_at} flowmeter.v1.QueryService/QueryTimeSeries
+
+As the operator, who administers all tenants:
+
+  flowmeter --token {operator} tenant list
+"#,
+        operator = stack.operator_token,
+    )
+}

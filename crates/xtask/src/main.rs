@@ -1,0 +1,48 @@
+//! `cargo xtask`: what one does with this repository beyond cargo itself.
+
+mod detach;
+mod guide;
+mod interrupt;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Starts, tests and measures Flowmeter on this machine, with servers of its own.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Starts everything, with a sample in it, and shows how to use it; Ctrl-C stops everything.
+    ///
+    /// PostgreSQL and RabbitMQ are private servers on free loopback ports, installed through apt-get when missing;
+    /// `DATABASE_URL` and `AMQP_URL` name others to use instead. Their data is kept in target/stack.
+    Up(up::Up),
+    /// Stops what `up --detach` left running.
+    Down,
+    /// Checks format, lints and documentation, and runs all tests against private servers.
+    ///
+    /// The last line says `N passed, N failed`. With a filter only the tests run whose names contain it, and no
+    /// other checks.
+    Test(test::Test),
+}
+
+fn main() -> ExitCode {
+    let result: Result<ExitCode> = match Arguments::parse().task {
+        Task::Up(task) => task.run(),
+        Task::Down => detach::down(),
+        Task::Test(task) => task.run(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
