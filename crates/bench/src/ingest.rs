@@ -11,7 +11,7 @@ use flowmeter_proto::raw::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::query_service_client::QueryServiceClient;
 use flowmeter_proto::v1::{GetReceiptRequest, QueryTimeSeriesRequest, get_receipt_response::State};
 use flowmeter_stack::usage::{Usage, of, of_tree};
-use flowmeter_stack::{Progress, Stack, StackOptions, workspace_root};
+use flowmeter_stack::{Binaries, Profile, Progress, Stack, StackOptions, workspace_root};
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
@@ -34,6 +34,9 @@ pub struct Ingest {
     /// Batches of a connection that wait for their acknowledgement at the same time.
     #[arg(long, default_value_t = 4)]
     in_flight: usize,
+    /// Events a second to send at most; without it as many as are taken.
+    #[arg(long)]
+    rate: Option<usize>,
     /// Gives each event an id of its sender's, so that duplicates would be found.
     #[arg(long)]
     keyed: bool,
@@ -60,6 +63,7 @@ impl Ingest {
         });
         let options = StackOptions {
             fresh: true,
+            binaries: Some(Binaries::build_with_workspace(Profile::Release)?),
             settings: settings.collect::<Result<_>>()?,
             ..StackOptions::default()
         };
@@ -93,6 +97,8 @@ impl Ingest {
                     next: next.clone(),
                     batch: self.batch,
                     keyed: self.keyed,
+                    begin: Instant::now(),
+                    rate: self.rate,
                 };
                 senders.push(tokio::spawn(sender.run(deadline)));
             }
@@ -161,6 +167,8 @@ struct Sender {
     next: Arc<AtomicUsize>,
     batch: usize,
     keyed: bool,
+    begin: Instant,
+    rate: Option<usize>,
 }
 
 impl Sender {
@@ -168,22 +176,31 @@ impl Sender {
         let (mut acknowledged, mut probes) = (Vec::new(), Vec::new());
         while Instant::now() < deadline {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if let Some(rate) = self.rate {
+                let due = Duration::from_secs_f64((number * self.batch) as f64 / rate as f64);
+                tokio::time::sleep_until((self.begin + due).into()).await;
+            }
             let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
             let events = self.templates.batch(number, self.batch, u64::try_from(now)?, self.keyed);
             let request_id = RequestId::generate().to_string();
             let message = RecordUsageRequest { events, request_id: request_id.clone(), return_ids: false };
             let begin = Instant::now();
-            let answer = self.client.record_usage(self.authorized(message)).await?.into_inner();
+            let answer = self.client.record_usage(authorized(message, &self.token)).await?.into_inner();
             let at = Instant::now();
             ensure!(answer.rejections.is_empty(), "rejected: {:?}", answer.rejections[0]);
             acknowledged.push(Acknowledged { latency: at - begin, at });
             if number.is_multiple_of(PROBE_EVERY) {
                 let mut query = self.query.clone();
-                let request = self.authorized(GetReceiptRequest { request_id, wait: true });
+                let token = self.token.clone();
                 probes.push(tokio::spawn(async move {
-                    let receipt = query.get_receipt(request).await?.into_inner();
-                    ensure!(receipt.state() == State::Applied, "a request was not applied within 10 s");
-                    Ok(at.elapsed())
+                    let question = GetReceiptRequest { request_id, wait: true };
+                    while at.elapsed() < DRAIN_LIMIT {
+                        let answer = query.get_receipt(authorized(question.clone(), &token)).await?;
+                        if answer.into_inner().state() == State::Applied {
+                            return Ok(at.elapsed());
+                        }
+                    }
+                    anyhow::bail!("a request was not applied within {DRAIN_LIMIT:?}")
                 }));
             }
         }
@@ -193,12 +210,12 @@ impl Sender {
         }
         Ok((acknowledged, queryable))
     }
+}
 
-    fn authorized<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", self.token.clone());
-        request
-    }
+fn authorized<T>(message: T, token: &MetadataValue<Ascii>) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", token.clone());
+    request
 }
 
 /// Asks the three count metrics until they have every event, and not one more.
@@ -212,14 +229,13 @@ async fn wait_until_all_is_answered(
     loop {
         let mut counted = 0;
         for metric in ["ReadRequests", "WriteRequests", "DeleteRequests"] {
-            let mut request = Request::new(QueryTimeSeriesRequest {
+            let request = QueryTimeSeriesRequest {
                 metric: format!("ODSLRequest/{metric}"),
                 calendar: "#P1Y".into(),
                 range: "from(2020)".into(),
                 ..QueryTimeSeriesRequest::default()
-            });
-            request.metadata_mut().insert("authorization", token.clone());
-            let answer = query.query_time_series(request).await?.into_inner();
+            };
+            let answer = query.query_time_series(authorized(request, token)).await?.into_inner();
             counted += answer.series[0].points.iter().map(|point| point.count).sum::<i64>();
         }
         let now = Instant::now();

@@ -72,8 +72,6 @@ reasons! {
     QueueUnavailable = "QUEUE_UNAVAILABLE" Unavailable;
     /// The database is away. Safe to repeat.
     StoreUnavailable = "STORE_UNAVAILABLE" Unavailable;
-    /// The service stops. Safe to repeat, at another.
-    ShuttingDown = "SHUTTING_DOWN" Unavailable;
     /// Not done within the deadline. Safe to repeat with the same request id.
     DeadlineExceeded = "DEADLINE_EXCEEDED" DeadlineExceeded;
     /// A defect. The log has the cause under the given trace.
@@ -204,7 +202,26 @@ mod tests {
     fn the_table_of_reasons_is_part_of_the_contract() {
         let table: Vec<_> =
             Reason::ALL.iter().map(|reason| format!("{} {:?}", reason.name(), reason.code())).collect();
-        insta::assert_snapshot!(table.join("\n"), @"");
+        insta::assert_snapshot!(table.join("
+"), @r"
+        INVALID_FIELD InvalidArgument
+        INVALID_RANGE InvalidArgument
+        INVALID_CALENDAR InvalidArgument
+        INVALID_FILTER InvalidArgument
+        INVALID_PAGE_TOKEN InvalidArgument
+        TOKEN_MISSING Unauthenticated
+        TOKEN_INVALID Unauthenticated
+        TOKEN_EXPIRED Unauthenticated
+        SCOPE_MISSING PermissionDenied
+        NOT_FOUND NotFound
+        ALREADY_EXISTS AlreadyExists
+        QUEUE_FULL ResourceExhausted
+        BATCH_TOO_LARGE ResourceExhausted
+        QUEUE_UNAVAILABLE Unavailable
+        STORE_UNAVAILABLE Unavailable
+        DEADLINE_EXCEEDED DeadlineExceeded
+        INTERNAL Internal
+        ");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `cargo xtask`: what one does with this repository beyond cargo itself.
 
+mod bench;
 mod detach;
 mod guide;
 mod interrupt;
@@ -33,6 +34,10 @@ enum Task {
     /// The last line says `N passed, N failed`. With a filter only the tests run whose names contain it, and no
     /// other checks.
     Test(test::Test),
+    /// Measures speed, memory and size in release mode, with servers and a load of its own.
+    ///
+    /// `cargo xtask bench --help` names the benches, and each has a `--help` of its own.
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
         Task::Up(task) => task.run(),
         Task::Down => detach::down(),
         Task::Test(task) => task.run(),
+        Task::Bench(task) => task.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -43,7 +43,8 @@ fn nova(text: &str) -> Vec<Line> {
             let words: Vec<_> = line.split(' ').collect();
             let (_, rest) = line.split_once('"').unwrap();
             let bytes = rest.split_once(" len: ").unwrap().1.split(' ').next().unwrap();
-            let user = line.split_once("[req-").unwrap().1.split(' ').nth(1).unwrap();
+            // Some requests come from nobody.
+            let user = line.split_once("[req-").and_then(|(_, rest)| rest.split(' ').nth(1)).unwrap_or("");
             Line {
                 minute: format!("{}T{}", words[1], &words[2][..5]),
                 class: class(rest.split(' ').next().unwrap()),
@@ -80,7 +81,7 @@ fn add(lines: &[&Line], width: usize, value: impl Fn(&Line) -> i64) -> BTreeMap<
 }
 
 async fn series(tenant: &Tenant, mut request: QueryTimeSeriesRequest, width: usize) -> BTreeMap<String, i64> {
-    request.range = "between(2015,2017)".into();
+    request.range = "between(2015-05,2017-05)".into();
     if request.calendar == "#PT1M" {
         // A year of minutes is more than an answer may have.
         let ranges = ["between(2015-05-17,2015-05-20)", "2017-05-16"];
