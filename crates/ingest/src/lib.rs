@@ -26,7 +26,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let settings = PublisherSettings { linger: config.linger, ..PublisherSettings::default() };
     let publisher = Publisher::start(&config.queue.settings(), settings, &publishers, &stop_publishers);
 
-    let mut server = GrpcServer::bind(&config.server, "ingest").await?;
+    let mut server =
+        GrpcServer::bind(config.listen, &config.server, "ingest", &["flowmeter.v1.IngestService"]).await?;
     let recorder = recorder::Recorder::new(publisher.clone(), Authenticator::new(store), &config);
     let service = IngestServiceServer::new(rpc::Ingest { recorder: Arc::new(recorder) })
         .max_decoding_message_size(MAX_MESSAGE_BYTES);

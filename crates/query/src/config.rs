@@ -1,5 +1,6 @@
 //! The settings of the query service.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -9,7 +10,13 @@ use flowmeter_service::config::{DatabaseArgs, ServerArgs, duration};
 #[derive(Parser)]
 #[command(name = "flowmeter-query", version)]
 pub struct Config {
-    /// Where and how to listen.
+    /// Address to listen on for gRPC, health checks and reflection. Port 0 takes a free
+    /// one, which the log names.
+    // On every address, because a service in a container is asked from outside.
+    #[arg(long, env = "FLOWMETER_LISTEN", default_value = "0.0.0.0:7072")]
+    pub listen: SocketAddr,
+
+    /// How to serve.
     #[command(flatten)]
     pub server: ServerArgs,
 

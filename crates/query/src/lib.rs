@@ -20,7 +20,13 @@ pub use config::Config;
 /// Serves until `stop`; then finishes the calls that are under way.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
-    let mut server = GrpcServer::bind(&config.server, "query").await?;
+    let mut server = GrpcServer::bind(
+        config.listen,
+        &config.server,
+        "query",
+        &["flowmeter.v1.QueryService", "flowmeter.v1.AdminService"],
+    )
+    .await?;
     let authenticator = Authenticator::new(store.clone());
     let query = rpc::Query {
         store: store.clone(),

@@ -1,18 +1,13 @@
 //! Settings that services share. Each is a flag and an environment variable.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
 
-/// Where and how a service listens and speaks.
+/// How a service serves. Where it listens is its own setting, because each has a
+/// default of its own.
 #[derive(Debug, Args)]
 pub struct ServerArgs {
-    /// Address to listen on for gRPC, health checks and reflection. Port 0 takes a free
-    /// one, which the log names.
-    #[arg(long, env = "FLOWMETER_LISTEN", default_value = "127.0.0.1:0")]
-    pub listen: SocketAddr,
-
     /// How long a connection lives before the client is asked to make another, so that
     /// load spreads over replicas that are added.
     // A quarter of an hour: rare enough to cost nothing.

@@ -25,32 +25,57 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
+/// By which a service says whether it is ready: the server as a whole, and each gRPC
+/// service that it serves.
+#[derive(Clone)]
+pub struct Health {
+    reporter: HealthReporter,
+    served: &'static [&'static str],
+}
+
+impl Health {
+    async fn set(&self, status: ServingStatus) {
+        for name in [""].iter().chain(self.served) {
+            self.reporter.set_service_status(*name, status).await;
+        }
+    }
+}
+
 /// A server that listens and is about to serve.
 pub struct GrpcServer {
     listener: TcpListener,
     routes: RoutesBuilder,
-    health: HealthReporter,
+    health: Health,
     max_connection_age: Duration,
     drain_timeout: Duration,
 }
 
 impl GrpcServer {
-    /// Binds the address, with health checks and reflection. `service` names it in the
-    /// log.
-    pub async fn bind(args: &ServerArgs, service: &str) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(args.listen)
+    /// Binds the address, with health checks and reflection of the gRPC services that are
+    /// `served`. `service` names it in the log.
+    pub async fn bind(
+        listen: SocketAddr,
+        args: &ServerArgs,
+        service: &str,
+        served: &'static [&'static str],
+    ) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(listen)
             .await
-            .with_context(|| format!("cannot listen on {}: is the port taken?", args.listen))?;
+            .with_context(|| format!("cannot listen on {listen}: is the port taken?"))?;
         let address = listener.local_addr()?;
         tracing::info!(service, %address, version = env!("CARGO_PKG_VERSION"), "listening");
-        let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_service_status("", ServingStatus::NotServing).await;
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let health = Health { reporter, served };
+        health.set(ServingStatus::NotServing).await;
         let mut routes = RoutesBuilder::default();
         routes.add_service(health_service);
         let descriptors = || {
-            tonic_reflection::server::Builder::configure()
+            let all = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(flowmeter_proto::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+            // Everything is described, and what is served here is listed.
+            let listed = ["grpc.health.v1.Health"].iter().chain(served);
+            listed.fold(all, |all, name| all.with_service_name(*name))
         };
         // Older clients, some releases of grpcurl among them, ask the alpha version.
         routes.add_service(descriptors().build_v1()?).add_service(descriptors().build_v1alpha()?);
@@ -75,7 +100,7 @@ impl GrpcServer {
 
     /// By which a service says whether it is ready.
     #[must_use]
-    pub fn health(&self) -> HealthReporter {
+    pub fn health(&self) -> Health {
         self.health.clone()
     }
 
@@ -98,7 +123,7 @@ impl GrpcServer {
         let overtime = async {
             stop.cancelled().await;
             // Load balancers look here and send no more.
-            health.set_service_status("", ServingStatus::NotServing).await;
+            health.set(ServingStatus::NotServing).await;
             tokio::time::sleep(self.drain_timeout).await;
         };
         tokio::select! {
@@ -112,7 +137,7 @@ impl GrpcServer {
 }
 
 /// Keeps the health status up to date: serving while `check` succeeds.
-pub async fn watch_health<F, E>(health: HealthReporter, stop: CancellationToken, check: impl Fn() -> F)
+pub async fn watch_health<F, E>(health: Health, stop: CancellationToken, check: impl Fn() -> F)
 where
     F: Future<Output = Result<(), E>>,
     E: std::fmt::Display,
@@ -132,7 +157,7 @@ where
             if outcome.is_ok() {
                 tracing::info!("ready");
             }
-            health.set_service_status("", status).await;
+            health.set(status).await;
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}

@@ -1,5 +1,6 @@
 //! The settings of the worker.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -10,7 +11,13 @@ use flowmeter_service::config::{DatabaseArgs, QueueArgs, ServerArgs, duration};
 #[derive(Parser)]
 #[command(name = "flowmeter-worker", version)]
 pub struct Config {
-    /// Where and how to listen.
+    /// Address to listen on for gRPC, health checks and reflection. Port 0 takes a free
+    /// one, which the log names.
+    // On every address, because a service in a container is asked from outside.
+    #[arg(long, env = "FLOWMETER_LISTEN", default_value = "0.0.0.0:7073")]
+    pub listen: SocketAddr,
+
+    /// How to serve.
     #[command(flatten)]
     pub server: ServerArgs,
 

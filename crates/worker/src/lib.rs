@@ -20,7 +20,7 @@ pub use config::{Batching, Config};
 /// Works until `stop`; then finishes the transactions that are under way.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
-    let server = GrpcServer::bind(&config.server, "worker").await?;
+    let server = GrpcServer::bind(config.listen, &config.server, "worker", &[]).await?;
     let disconnected = Arc::new(AtomicUsize::new(usize::from(config.queue.shards)));
     let tasks = TaskTracker::new();
     for index in 0..config.queue.shards {

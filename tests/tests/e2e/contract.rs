@@ -26,18 +26,32 @@ async fn reflect(channel: Channel, question: MessageRequest) -> MessageResponse 
 #[tokio::test]
 async fn every_service_reflects_and_says_that_it_is_healthy() {
     let installation = Installation::start("reflects").await;
-    for service in [&installation.ingest, &installation.worker, &installation.query] {
+    let ingest: &[&str] = &["flowmeter.v1.IngestService"];
+    let query: &[&str] = &["flowmeter.v1.AdminService", "flowmeter.v1.QueryService"];
+    for (service, served) in
+        [(&installation.ingest, ingest), (&installation.worker, &[]), (&installation.query, query)]
+    {
         let channel = channel(service.url()).await;
+        let question = MessageRequest::ListServices(String::new());
+        let MessageResponse::ListServicesResponse(list) = reflect(channel.clone(), question).await else {
+            panic!("{} lists nothing", service.name());
+        };
+        let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+        names.retain(|name| name.starts_with("flowmeter."));
+        names.sort();
+        assert_eq!(names, served);
         let question = MessageRequest::FileContainingSymbol("flowmeter.v1.IngestService".into());
         let MessageResponse::FileDescriptorResponse(files) = reflect(channel.clone(), question).await else {
             panic!("{} does not describe the contract", service.name());
         };
         assert!(!files.file_descriptor_proto.is_empty());
         let health = HealthClient::new(channel);
-        eventually(ServingStatus::Serving, async || {
-            let request = HealthCheckRequest { service: String::new() };
-            health.clone().check(request).await.unwrap().into_inner().status()
-        })
-        .await;
+        for name in [""].iter().chain(served) {
+            eventually(ServingStatus::Serving, async || {
+                let request = HealthCheckRequest { service: (*name).to_owned() };
+                health.clone().check(request).await.unwrap().into_inner().status()
+            })
+            .await;
+        }
     }
 }

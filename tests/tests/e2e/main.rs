@@ -13,3 +13,4 @@ mod replay;
 mod rollups;
 mod schema;
 mod stream;
+mod traces;
