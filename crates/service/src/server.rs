@@ -136,31 +136,35 @@ impl GrpcServer {
     }
 }
 
+/// How often readiness is looked at, and how often while there is none.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+const WATCH_INTERVAL_NOT_READY: Duration = Duration::from_millis(100);
+
 /// Keeps the health status up to date: serving while `check` succeeds.
 pub async fn watch_health<F, E>(health: Health, stop: CancellationToken, check: impl Fn() -> F)
 where
     F: Future<Output = Result<(), E>>,
     E: std::fmt::Display,
 {
-    let mut healthy = None;
+    let mut ready = None;
     while !stop.is_cancelled() {
         let outcome = check().await;
-        if healthy != Some(outcome.is_ok()) {
-            healthy = Some(outcome.is_ok());
-            let status = match &outcome {
-                Ok(()) => ServingStatus::Serving,
-                Err(error) => {
-                    tracing::warn!(%error, "not ready");
-                    ServingStatus::NotServing
-                }
-            };
-            if outcome.is_ok() {
+        match &outcome {
+            Ok(()) if ready != Some(true) => {
                 tracing::info!("ready");
+                health.set(ServingStatus::Serving).await;
             }
-            health.set(status).await;
+            Err(error) if ready == Some(true) => {
+                tracing::warn!(%error, "not ready any more");
+                health.set(ServingStatus::NotServing).await;
+            }
+            Err(error) if ready.is_none() => tracing::info!(%error, "not ready yet"),
+            _ => {}
         }
+        ready = Some(outcome.is_ok());
+        let interval = if outcome.is_ok() { WATCH_INTERVAL } else { WATCH_INTERVAL_NOT_READY };
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = tokio::time::sleep(interval) => {}
             () = stop.cancelled() => {}
         }
     }
