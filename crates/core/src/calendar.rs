@@ -244,6 +244,15 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_time_lies_in_a_bucket() {
+        for code in ["#P1M", "#P1Y", "#P1W", "#P1D"] {
+            let last =
+                TimeRange { start: Timestamp::from_micros(Timestamp::END.micros() - 1), end: Timestamp::END };
+            assert_eq!(calendar(code).bucket_starts(last, 10).unwrap().len(), 1, "{code}");
+        }
+    }
+
+    #[test]
     fn a_wrong_code_says_where_and_what() {
         for (code, position) in [
             ("", 1),

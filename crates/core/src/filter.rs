@@ -96,7 +96,8 @@ impl Equals {
     fn matches(&self, event: &UsageEvent<'_>) -> bool {
         match (&self.field, &self.value) {
             (Field::Text(field), Value::Text(text)) => event.text(*field) == text,
-            (Field::Attribute(name), Value::Text(text)) => event.attribute(name) == Some(text),
+            // An absent text is empty, as it is in a series' labels.
+            (Field::Attribute(name), Value::Text(text)) => event.attribute(name).unwrap_or("") == text,
             (Field::HttpStatus, Value::Number(number)) => {
                 event.http_status.is_some_and(|status| Quantity::from(i64::from(status)) == *number)
             }
@@ -288,6 +289,7 @@ mod tests {
             ("httpstatus = 200.0 AND duration = 7 AND queue = orders", true),
             ("response_size = 0", false),
             ("queue = \"\"", false),
+            ("topic = \"\"", true),
             ("user = \"\"", true),
         ] {
             assert_eq!(Filter::parse(text).unwrap().matches(&event()), expected, "{text}");

@@ -88,10 +88,12 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The same point for jiff.
+    /// The same point for jiff, whose time ends a day before the year 9999 does: points of
+    /// its last day become the last that jiff has.
     #[must_use]
     pub fn to_jiff(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_microsecond(self.0).expect("protobuf's years lie within jiff's")
+        let nearest = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        jiff::Timestamp::from_microsecond(self.0).unwrap_or(nearest)
     }
 }
 
@@ -135,5 +137,28 @@ impl fmt::Display for Timestamp {
     /// RFC 3339, UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to_jiff().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_time_can_be_shown() {
+        for seconds in [-62_135_596_800, 0, 253_402_300_799] {
+            let at = Timestamp::from_seconds_nanos(seconds, 999_999_999).unwrap();
+            assert!(!at.to_string().is_empty());
+        }
+        assert_eq!(Timestamp::from_micros(i64::MIN).to_string(), jiff::Timestamp::MIN.to_string());
+    }
+
+    #[test]
+    fn rounding_goes_to_multiples_since_the_epoch() {
+        let hour = Duration::from_hours(1);
+        let at = Timestamp::from_micros(3_600_000_001);
+        assert_eq!(at.floor_to(hour).micros(), 3_600_000_000);
+        assert_eq!(at.ceil_to(hour).micros(), 7_200_000_000);
+        assert_eq!(at.floor_to(hour).ceil_to(hour).micros(), 3_600_000_000);
     }
 }

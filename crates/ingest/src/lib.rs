@@ -39,6 +39,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
 
     stop_publishers.cancel();
     publishers.close();
-    publishers.wait().await;
+    if tokio::time::timeout(config.confirm_timeout, publishers.wait()).await.is_err() {
+        tracing::warn!("the broker did not confirm what was left; it was not acknowledged either");
+    }
     served
 }

@@ -67,8 +67,8 @@ impl Recorder {
         let trace = telemetry::traceparent(&Span::current());
         let publishing = async {
             let kib = u32::try_from(bytes.div_ceil(KIB)).expect("batches are limited to megabytes");
-            let _room = self.waiting_kib.acquire_many(kib).await.expect("it is never closed");
-            self.publisher.publish(Accepted { request: decision.request, trace }).await
+            let room = self.waiting_kib.clone().acquire_many_owned(kib).await.expect("it is never closed");
+            self.publisher.publish(Accepted { request: decision.request, trace, room }).await
         };
         match timeout_at(deadline, publishing).await {
             Ok(published) => published?,

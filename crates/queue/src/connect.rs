@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lapin::options::BasicPublishOptions;
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
 
@@ -31,9 +32,24 @@ pub enum QueueError {
     /// The broker ended the subscription, as it does when a queue is deleted.
     #[error("the broker ended the subscription")]
     Ended,
+    /// There is no such queue any more.
+    #[error("the broker returned a message: its queue is gone")]
+    Unroutable,
     /// The broker did not take a message.
     #[error("the broker refused a message")]
     Refused,
+}
+
+/// A message that no queue takes comes back: without this the broker would confirm it and
+/// throw it away.
+pub(crate) const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandatory: true, immediate: false };
+
+/// How long a farewell may take. A broker that is short of memory does not listen.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Closes a connection, or drops it.
+pub(crate) async fn close(connection: &Connection) {
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "done".into())).await;
 }
 
 /// Half-open connections are noticed after two missed beats.

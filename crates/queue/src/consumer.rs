@@ -4,12 +4,11 @@ use bytes::Bytes;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::queue::Envelope;
 use futures::StreamExt;
-use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::AMQPValue;
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 
+use crate::connect::{MANDATORY, close};
 use crate::message::{self, TraceContext};
 use crate::{DEAD_LETTER_REASON, QueueError, Settings};
 
@@ -49,7 +48,7 @@ impl Subscription {
     pub async fn open(settings: &Settings, shard: u16, prefetch: u16) -> Result<Self, QueueError> {
         let connection = settings.connect("flowmeter worker").await?;
         let channel = connection.create_channel().await?;
-        settings.topology.declare(&channel).await?;
+        settings.topology.declare(&connection).await?;
         // Before consuming, because it bounds the buffer of deliveries.
         channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
         let queue = settings.topology.queue(shard);
@@ -96,20 +95,21 @@ impl Subscription {
             .basic_publish(
                 "".into(),
                 self.dead_letter_queue.as_str().into(),
-                BasicPublishOptions::default(),
+                MANDATORY,
                 data,
                 delivery.properties.clone().with_headers(headers).with_delivery_mode(2),
             )
             .await?
             .await?;
         match confirmation {
-            Confirmation::Ack(_) => Ok(()),
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(QueueError::Unroutable),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(QueueError::Refused),
         }
     }
 
     /// Gives back what was taken and not acknowledged, and disconnects.
     pub async fn close(self) {
-        let _ = self.connection.close(200, "done".into()).await;
+        close(&self.connection).await;
     }
 }

@@ -7,6 +7,7 @@ use flowmeter_proto::queue::{Envelope, Request};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use prost::Message;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The W3C `traceparent` of the span that a message belongs to.
 pub type TraceContext = Option<String>;
@@ -18,6 +19,9 @@ pub struct Accepted {
     pub request: Request,
     /// The trace of its sender.
     pub trace: TraceContext,
+    /// Its share of the memory that waiting requests may take, given back when it is settled
+    /// or dropped, not when its sender stops to wait.
+    pub room: OwnedSemaphorePermit,
 }
 
 const CONTENT_TYPE: &str = "application/x-protobuf; messageType=flowmeter.queue.v1.Envelope";

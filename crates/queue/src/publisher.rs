@@ -12,14 +12,15 @@ use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::queue::Request;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::ConfirmSelectOptions;
 use lapin::{Channel, Confirmation, PublisherConfirm};
 use prost::Message;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connect::{MANDATORY, close};
 use crate::message::{self, Accepted};
 use crate::{Backoff, QueueError, Settings};
 
@@ -67,6 +68,8 @@ pub enum PublishError {
 const WAITING_REQUESTS: usize = 1024;
 
 type Waiter = oneshot::Sender<Result<(), PublishError>>;
+/// Who waits for a message, and the memory that it takes.
+type Waiters = Vec<(Waiter, OwnedSemaphorePermit)>;
 
 /// Publishes accepted requests.
 #[derive(Clone)]
@@ -125,7 +128,7 @@ impl Publisher {
 #[derive(Default)]
 struct Gathered {
     requests: Vec<Request>,
-    waiters: Vec<Waiter>,
+    waiters: Waiters,
     trace: message::TraceContext,
     bytes: usize,
     since: Option<Instant>,
@@ -140,15 +143,15 @@ impl Gathered {
         self.bytes += accepted.request.encoded_len();
         self.trace = self.trace.take().or(accepted.trace);
         self.requests.push(accepted.request);
-        self.waiters.push(waiter);
+        self.waiters.push((waiter, accepted.room));
         self.since.get_or_insert_with(Instant::now);
     }
 }
 
 /// A message that the broker has not confirmed yet, and who waits for it.
-type Sent = (Vec<Waiter>, PublisherConfirm);
+type Sent = (Waiters, PublisherConfirm);
 
-async fn confirmed((waiters, confirm): Sent) -> (Vec<Waiter>, Result<Confirmation, lapin::Error>) {
+async fn confirmed((waiters, confirm): Sent) -> (Waiters, Result<Confirmation, lapin::Error>) {
     (waiters, confirm.await)
 }
 
@@ -171,7 +174,7 @@ impl ShardPublisher {
                     self.disconnected.fetch_sub(1, Ordering::Relaxed);
                     let outcome = self.publish(&channel, &stop).await;
                     self.disconnected.fetch_add(1, Ordering::Relaxed);
-                    let _ = connection.close(200, "done".into()).await;
+                    close(&connection).await;
                     outcome
                 }
                 Err(error) => Err(error),
@@ -190,7 +193,7 @@ impl ShardPublisher {
     async fn connect(&self) -> Result<(lapin::Connection, Channel), QueueError> {
         let connection = self.settings.connect("flowmeter publisher").await?;
         let channel = connection.create_channel().await?;
-        self.settings.topology.declare(&channel).await?;
+        self.settings.topology.declare(&connection).await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Ok((connection, channel))
     }
@@ -245,7 +248,7 @@ impl ShardPublisher {
             .basic_publish(
                 "".into(),
                 self.queue.as_str().into(),
-                BasicPublishOptions::default(),
+                MANDATORY,
                 &payload,
                 message::properties(Timestamp::now(), gathered.trace),
             )
@@ -262,14 +265,17 @@ async fn sleep_until(deadline: Option<Instant>) {
 }
 
 /// Tells the senders of a message what became of it.
-fn settle(waiters: Vec<Waiter>, confirmation: Result<Confirmation, lapin::Error>) -> Result<(), QueueError> {
+fn settle(waiters: Waiters, confirmation: Result<Confirmation, lapin::Error>) -> Result<(), QueueError> {
     let (answer, outcome) = match confirmation {
-        Ok(Confirmation::Ack(_)) => (Ok(()), Ok(())),
+        Ok(Confirmation::Ack(None)) => (Ok(()), Ok(())),
+        // The queue is gone. Which message came back is not certain where several are on
+        // their way, so all that are not settled yet fail with this one.
+        Ok(Confirmation::Ack(Some(_))) => (Err(PublishError::Unavailable), Err(QueueError::Unroutable)),
         Ok(Confirmation::Nack(_)) => (Err(PublishError::Full), Ok(())),
         Ok(Confirmation::NotRequested) => (Err(PublishError::Unavailable), Err(QueueError::Refused)),
         Err(error) => (Err(PublishError::Unavailable), Err(error.into())),
     };
-    for waiter in waiters {
+    for (waiter, _room) in waiters {
         // One that has given up waiting does not want to know.
         let _ = waiter.send(answer);
     }

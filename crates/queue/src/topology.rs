@@ -1,7 +1,7 @@
 //! Which queues there are. Every service declares the same ones, so the order in which
 //! they start does not matter.
 
-use lapin::Channel;
+use lapin::Connection;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
@@ -41,11 +41,11 @@ impl Topology {
     }
 
     /// Declares every queue.
-    pub(crate) async fn declare(&self, channel: &Channel) -> Result<(), QueueError> {
+    pub(crate) async fn declare(&self, connection: &Connection) -> Result<(), QueueError> {
         let mut dead = quorum();
         // Dead letters wait for an operator: none is dropped to make room for another.
         dead.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
-        declare(channel, &self.dead_letters(), dead).await?;
+        declare(connection, &self.dead_letters(), dead).await?;
         for shard in 0..self.shards {
             let mut arguments = quorum();
             let dead_letters = self.dead_letters();
@@ -59,7 +59,7 @@ impl Topology {
             ] {
                 arguments.insert(name.into(), value);
             }
-            declare(channel, &self.queue(shard), arguments).await?;
+            declare(connection, &self.queue(shard), arguments).await?;
         }
         Ok(())
     }
@@ -71,7 +71,18 @@ fn quorum() -> FieldTable {
     arguments
 }
 
-async fn declare(channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), QueueError> {
-    channel.queue_declare(ShortString::from(name), QueueDeclareOptions::durable(), arguments).await?;
+/// Declares a queue. One that is there with other arguments is used as it is: they cannot
+/// be changed, and a broker that works is worth more than a limit that is exact.
+async fn declare(connection: &Connection, name: &str, arguments: FieldTable) -> Result<(), QueueError> {
+    let declare = async |options, arguments| {
+        // A refusal closes the channel, so each attempt has one of its own.
+        let channel = connection.create_channel().await?;
+        channel.queue_declare(ShortString::from(name), options, arguments).await?;
+        channel.close(200, "done".into()).await
+    };
+    let Err(refused) = declare(QueueDeclareOptions::durable(), arguments).await else { return Ok(()) };
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+    declare(passive, FieldTable::default()).await?;
+    tracing::warn!(queue = name, error = %refused, "the queue keeps its old arguments: delete it to change them");
     Ok(())
 }

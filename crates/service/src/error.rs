@@ -78,6 +78,9 @@ reasons! {
     Internal = "INTERNAL" Internal;
 }
 
+/// Characters of a caller's own text that an error repeats.
+const MAX_SHOWN_CHARS: usize = 200;
+
 /// How long to wait before trying again, where the reason does not say more.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
@@ -121,6 +124,9 @@ impl ApiError {
     /// There is no such thing, or it is another tenant's, which looks the same.
     #[must_use]
     pub fn not_found(kind: &str, name: &str) -> Self {
+        // A name from outside can be long, and an error travels in headers.
+        let name = name.chars().take(MAX_SHOWN_CHARS).collect::<String>();
+        let name = name.as_str();
         let mut error = Self::new(Reason::NotFound, format!("there is no {kind} {name:?}"));
         error.details.set_resource_info(kind, name, "", "not found");
         error
@@ -156,6 +162,9 @@ impl From<Violation> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::TimedOut) {
+            return Self::deadline("the database took too long: ask for less");
+        }
         if error.is_transient() {
             tracing::warn!(%error, "the store is unavailable");
             return Self::new(

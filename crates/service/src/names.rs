@@ -7,7 +7,10 @@ use uuid::Uuid;
 const TENANT_ID: &str =
     "expected 1 to 63 of a-z, 0-9 and -, beginning with a letter and not ending with a dash";
 
-/// The id of a tenant as its users know it, such as `acme`.
+/// How the operator's own tenant, whose name is empty, stands in a resource name.
+const OPERATOR: &str = "-";
+
+/// The id of a tenant as its users know it, such as `acme`; empty for the operator's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantName(String);
 
@@ -26,13 +29,13 @@ impl TenantName {
         let id = name
             .strip_prefix("tenants/")
             .ok_or_else(|| Violation::new(field, "expected a name such as tenants/acme"))?;
-        Self::parse(field, id)
+        if id == OPERATOR { Ok(Self(String::new())) } else { Self::parse(field, id) }
     }
 
     /// The id by which the tenant is kept.
     #[must_use]
     pub fn id(&self) -> TenantId {
-        TenantId::named(&self.0)
+        if self.0.is_empty() { TenantId::OPERATOR } else { TenantId::named(&self.0) }
     }
 
     /// The plain id.
@@ -45,7 +48,7 @@ impl TenantName {
 /// `tenants/{tenant}`; the operator's own tenant has an empty id.
 #[must_use]
 pub fn tenant_resource(tenant: &str) -> String {
-    format!("tenants/{}", if tenant.is_empty() { "-" } else { tenant })
+    format!("tenants/{}", if tenant.is_empty() { OPERATOR } else { tenant })
 }
 
 /// `tenants/{tenant}/tokens/{token}`.

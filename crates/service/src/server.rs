@@ -140,6 +140,9 @@ impl GrpcServer {
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 const WATCH_INTERVAL_NOT_READY: Duration = Duration::from_millis(100);
 
+/// How long a look may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Keeps the health status up to date: serving while `check` succeeds.
 pub async fn watch_health<F, E>(health: Health, stop: CancellationToken, check: impl Fn() -> F)
 where
@@ -148,7 +151,11 @@ where
 {
     let mut ready = None;
     while !stop.is_cancelled() {
-        let outcome = check().await;
+        // A check that hangs is a check that fails.
+        let outcome = match tokio::time::timeout(CHECK_TIMEOUT, check()).await {
+            Ok(outcome) => outcome.map_err(|error| error.to_string()),
+            Err(_) => Err("no answer".to_owned()),
+        };
         match &outcome {
             Ok(()) if ready != Some(true) => {
                 tracing::info!("ready");

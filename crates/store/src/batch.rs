@@ -113,16 +113,20 @@ impl Writer {
         self.partitions.ensure(&EVENTS, batch.events.iter().map(|event| event.id.0)).await?;
         self.partitions.ensure(&REQUESTS, batch.requests.iter().map(|request| request.id.0)).await?;
         let keyed = batch.events.iter().any(|event| event.keyed);
-        if keyed && self.cautious > 0 {
-            self.cautious -= 1;
-            return self.attempt(batch, &progress, true).await;
-        }
-        match self.attempt(batch, &progress, false).await {
-            Err(StoreError::Duplicate) => {
-                self.cautious = CAUTIOUS_BATCHES;
-                self.attempt(batch, &progress, true).await
+        let mut cautious = keyed && self.cautious > 0;
+        self.cautious = self.cautious.saturating_sub(u32::from(cautious));
+        loop {
+            match self.attempt(batch, &progress, cautious).await {
+                Err(StoreError::Duplicate) if !cautious => {
+                    self.cautious = CAUTIOUS_BATCHES;
+                    cautious = true;
+                }
+                Err(StoreError::PartitionMissing) => {
+                    self.partitions.forget();
+                    return Err(StoreError::PartitionMissing);
+                }
+                outcome => return outcome,
             }
-            outcome => outcome,
         }
     }
 
@@ -243,7 +247,8 @@ fn summary(fresh: &[bool], outcomes: &[Outcome]) -> Applied {
 }
 
 /// Enters requests into the ledger, as if all their events were new. Returns for each
-/// whether it was not there yet.
+/// whether it was not there yet. One that was dead is as good as new: an operator has
+/// put it back.
 async fn insert_requests(
     transaction: &Transaction<'_>,
     requests: &[NewRequest],
@@ -265,7 +270,10 @@ async fn insert_requests(
              INSERT INTO ingest_request (tenant_id, request_id, accepted, duplicates, conflicts, settled_at)
              SELECT tenant_id, request_id, accepted, 0, 0, clock_timestamp()
              FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS new (tenant_id, request_id, accepted)
-             ON CONFLICT DO NOTHING
+             ON CONFLICT (tenant_id, request_id) DO UPDATE SET
+                 accepted = excluded.accepted, duplicates = 0, conflicts = 0,
+                 settled_at = excluded.settled_at, dead_reason = NULL
+             WHERE ingest_request.dead_reason IS NOT NULL
              RETURNING tenant_id, request_id",
         )
         .await?;

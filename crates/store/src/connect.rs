@@ -32,11 +32,12 @@ impl Store {
         let mut config: Config = settings.url.parse().map_err(StoreError::from_url)?;
         // Compiling a statement costs more than any of ours takes.
         let options = format!(
-            "{} -c statement_timeout={} -c timezone=UTC -c jit=off -c client_min_messages=warning",
+            "{} -c statement_timeout={} -c timezone=UTC -c jit=off -c client_min_messages=warning {DEAD_PEER_OPTIONS}",
             config.get_options().unwrap_or(""),
             settings.statement_timeout.as_millis()
         );
         config.application_name("flowmeter").connect_timeout(Duration::from_secs(5)).options(options);
+        notice_dead_peers(&mut config);
         let manager = Manager::from_config(
             config.clone(),
             NoTls,
@@ -67,6 +68,21 @@ impl Store {
         self.client().await?.simple_query("-- check\nSELECT 1").await?;
         Ok(())
     }
+}
+
+/// The server's side of [`notice_dead_peers`]: a worker that vanished must not keep its
+/// locks.
+const DEAD_PEER_OPTIONS: &str = "-c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 \
+    -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30s";
+
+/// Notices within half a minute that the other side is gone without a word, where the
+/// defaults of TCP take hours.
+pub(crate) fn notice_dead_peers(config: &mut Config) {
+    config
+        .keepalives_idle(Duration::from_secs(10))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_secs(30));
 }
 
 impl StoreError {

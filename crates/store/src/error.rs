@@ -9,6 +9,12 @@ pub enum StoreError {
     /// succeed.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The database took longer than a statement may. The same again may take as long.
+    #[error("the database took too long")]
+    TimedOut,
+    /// A partition is missing that was there before: somebody let go of it.
+    #[error("a partition is missing")]
+    PartitionMissing,
     /// A key is there already.
     #[error("the key is taken")]
     Duplicate,
@@ -21,7 +27,7 @@ impl StoreError {
     /// Whether the same again may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::TimedOut | Self::PartitionMissing)
     }
 }
 
@@ -37,11 +43,18 @@ impl From<tokio_postgres::Error> for StoreError {
         if *code == SqlState::UNIQUE_VIOLATION {
             return Self::Duplicate;
         }
-        // Connection, rollback, resources, operator intervention and system trouble; and a
-        // partition that another worker is just making.
-        let passing = ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class));
+        if *code == SqlState::QUERY_CANCELED {
+            return Self::TimedOut;
+        }
+        if *code == SqlState::CHECK_VIOLATION && database.message().starts_with("no partition") {
+            return Self::PartitionMissing;
+        }
+        // Only what is wrong with the data itself stays wrong: data exceptions, broken
+        // constraints and exceeded limits. A missing table, a lost grant or a standby that
+        // takes no writes is for an operator to put right, and no reason to give up data.
+        let of_the_data = ["22", "23", "54"].iter().any(|class| code.code().starts_with(class));
         let text = format!("{} ({})", database.message(), code.code());
-        if passing { Self::Unavailable(text) } else { Self::Refused(text) }
+        if of_the_data { Self::Refused(text) } else { Self::Unavailable(text) }
     }
 }
 

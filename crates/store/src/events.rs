@@ -182,6 +182,6 @@ pub async fn list_events(
     sql.matching(&page.filter);
     sql.push(if page.descending { " ORDER BY id DESC" } else { " ORDER BY id" });
     sql.push(" LIMIT ").value(page.limit, Type::INT8);
-    let rows = sql.query(&*store.client().await?).await?;
+    let rows = sql.query(store).await?;
     Ok(rows.iter().map(read).collect())
 }

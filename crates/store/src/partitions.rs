@@ -62,6 +62,11 @@ impl Partitions {
         Ok(())
     }
 
+    /// Remembers nothing any more: one of them has been dropped.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+
     async fn make(&self, table: &Table, start: Timestamp) -> Result<(), StoreError> {
         let parent = table.name;
         let date = start.to_jiff().strftime("%Y%m%d").to_string();

@@ -56,12 +56,18 @@ pub(crate) async fn record(
     Ok(())
 }
 
-/// Records a worker's progress outside of a batch, and forgets workers that are gone.
+/// Records a worker's progress outside of a batch.
 pub async fn report(store: &Store, worker: Worker, progress: Progress) -> Result<(), StoreError> {
-    let client = store.client().await?;
-    record(&client, worker, progress).await?;
-    let statement = client
-        .prepare_cached(
+    record(&store.client().await?, worker, progress).await
+}
+
+/// Forgets workers that are gone, where others have come further.
+pub async fn forget_workers(store: &Store) -> Result<(), StoreError> {
+    let (worker, shard) = (FORGOTTEN_AFTER.as_secs_f64(), SHARD_FORGOTTEN_AFTER.as_secs_f64());
+    store
+        .client()
+        .await?
+        .execute(
             "-- forget_workers
              DELETE FROM worker_progress AS gone
              WHERE updated_at < clock_timestamp() - make_interval(secs => $2)
@@ -70,10 +76,9 @@ pub async fn report(store: &Store, worker: Worker, progress: Progress) -> Result
                                WHERE newer.shard = gone.shard
                                  AND newer.worker_id <> gone.worker_id
                                  AND newer.applied_through >= gone.applied_through)",
+            &[&worker, &shard],
         )
         .await?;
-    let (worker, shard) = (FORGOTTEN_AFTER.as_secs_f64(), SHARD_FORGOTTEN_AFTER.as_secs_f64());
-    client.execute(&statement, &[&worker, &shard]).await?;
     Ok(())
 }
 

@@ -121,10 +121,9 @@ pub struct Point {
 
 /// Answers a question, with the points by ascending time.
 pub async fn read_series(store: &Store, question: &SeriesQuestion<'_>) -> Result<Vec<Point>, StoreError> {
-    let client = store.client().await?;
     let series = match question.label_set {
         Some(label_set) if question.pieces.iter().any(|piece| piece.source != Source::Events) => {
-            series_of(&client, question, label_set).await?
+            series_of(store, question, label_set).await?
         }
         _ => Vec::new(),
     };
@@ -148,7 +147,7 @@ pub async fn read_series(store: &Store, question: &SeriesQuestion<'_>) -> Result
     sql.push(&format!(
         ")\nSELECT bucket, ({value})::text, sum(count)::bigint FROM part GROUP BY bucket ORDER BY bucket"
     ));
-    let rows = sql.query(&client).await?;
+    let rows = sql.query(store).await?;
     let point = |row: &tokio_postgres::Row| Point {
         // Buckets are numbered from 1.
         bucket: usize::try_from(row.get::<_, i32>(0) - 1).expect("no row lies before the first bucket"),
@@ -260,7 +259,7 @@ fn from_events(sql: &mut Sql, question: &SeriesQuestion<'_>, piece: &Piece) {
 /// The series of a label set that satisfy the filter. Where the filter names every
 /// label, the one series follows from their values; otherwise the dictionary knows.
 async fn series_of(
-    client: &tokio_postgres::Client,
+    store: &Store,
     question: &SeriesQuestion<'_>,
     label_set: &LabelSet,
 ) -> Result<Vec<SeriesId>, StoreError> {
@@ -294,5 +293,5 @@ async fn series_of(
             sql.push(&format!(" AND label_values[{}] = ", index + 1)).value(value.clone(), Type::TEXT);
         }
     }
-    Ok(sql.query(client).await?.iter().map(|row| SeriesId(row.get(0))).collect())
+    Ok(sql.query(store).await?.iter().map(|row| SeriesId(row.get(0))).collect())
 }

@@ -3,14 +3,15 @@
 
 use std::fmt::Write;
 
+use deadpool_postgres::Object;
 use flowmeter_core::filter::{Filter, Value};
 use flowmeter_core::ids::EventId;
 use flowmeter_core::range::TimeRange;
 use flowmeter_core::usage::Field;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{NoTls, Row};
 
-use crate::StoreError;
+use crate::{Store, StoreError};
 
 /// A statement in the making.
 pub(crate) struct Sql {
@@ -47,7 +48,7 @@ impl Sql {
             self.push(" AND ");
             match &condition.field {
                 Field::Attribute(name) => {
-                    self.push("attributes ->> ").value(name.clone(), Type::TEXT);
+                    self.push("coalesce(attributes ->> ").value(name.clone(), Type::TEXT).push(", '')");
                 }
                 field => {
                     self.push("\"").push(field.name()).push("\"");
@@ -69,10 +70,38 @@ impl Sql {
     }
 
     /// Runs it, in one round trip. It is planned for these very values, so that only
-    /// the partitions they need are looked at.
-    pub(crate) async fn query(&self, client: &Client) -> Result<Vec<Row>, StoreError> {
+    /// the partitions they need are looked at. Dropping the future stops the statement.
+    pub(crate) async fn query(&self, store: &Store) -> Result<Vec<Row>, StoreError> {
+        let running = Running(Some(store.client().await?));
+        let client = running.0.as_ref().expect("it is running");
         let values: Vec<(&(dyn ToSql + Sync), Type)> =
             self.values.iter().map(|(value, of)| (&**value as &(dyn ToSql + Sync), of.clone())).collect();
-        Ok(client.query_typed(&self.text, &values).await?)
+        let rows = client.query_typed(&self.text, &values).await;
+        running.finished();
+        Ok(rows?)
+    }
+}
+
+/// A connection with a statement under way. When the caller goes away before it ends, the
+/// connection must not go back to the pool, where the next caller would wait behind it.
+struct Running(Option<Object>);
+
+impl Running {
+    /// Gives the connection back.
+    fn finished(mut self) {
+        self.0.take();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(connection) = self.0.take() else { return };
+        let cancel = connection.cancel_token();
+        drop(Object::take(connection));
+        tokio::spawn(async move {
+            if let Err(error) = cancel.cancel_query(NoTls).await {
+                tracing::debug!(%error, "an abandoned statement runs until its timeout");
+            }
+        });
     }
 }

@@ -75,18 +75,20 @@ impl Applier {
             // Only when all is applied has the newest message been reached.
             let reached = if waiting.is_empty() { applied_through } else { Timestamp::EPOCH };
             let (batch, unreadable) = read(parts);
-            dead.extend(unreadable);
             match self.apply_patiently(&batch, reached).await? {
-                Ok(applied) => log(applied),
-                Err(error) if parts.len() == 1 => dead.push(refused(parts[0], &error)),
+                Ok(applied) => {
+                    log(applied);
+                    dead.extend(unreadable);
+                }
+                Err(error) if parts.len() <= 1 => {
+                    tracing::error!(%error, "the database refuses what is left of a batch");
+                    dead.extend(parts.first().map(|part| refused(*part, &error)));
+                }
                 Err(_) => {
                     let (first, second) = parts.split_at(parts.len() / 2);
                     waiting.extend([second, first]);
                 }
             }
-        }
-        for letter in &dead {
-            self.record_death(letter).await?;
         }
         Ok(dead)
     }
@@ -111,7 +113,9 @@ impl Applier {
         }
     }
 
-    async fn record_death(&self, letter: &DeadLetter) -> Result<(), Abandoned> {
+    /// Writes into the ledger that a request is dead. Its letter must be safe by then: a
+    /// request that the ledger knows is not looked at again.
+    pub async fn record_death(&self, letter: &DeadLetter) -> Result<(), Abandoned> {
         tracing::error!(
             reason = letter.reason,
             request = letter.request.map(|(_, id)| id.to_string()),
@@ -121,6 +125,10 @@ impl Applier {
         let Some(request) = letter.request else { return Ok(()) };
         let mut backoff = Backoff::default();
         while let Err(error) = bury(&self.store, &[request], &letter.reason, Timestamp::now()).await {
+            if !error.is_transient() {
+                tracing::error!(%error, "a dead request gets no receipt");
+                return Ok(());
+            }
             tracing::warn!(%error, "the receipt of a dead request waits for the database");
             self.wait(&mut backoff).await?;
         }
@@ -162,8 +170,9 @@ fn letter(part: Part<'_>, reason: String) -> DeadLetter {
 
 fn ids(request: &Request) -> Option<(TenantId, RequestId)> {
     let tenant = Uuid::from_slice(&request.tenant_id).ok()?;
-    let id = Uuid::from_slice(&request.request_id).ok()?;
-    Some((TenantId(tenant), RequestId(id)))
+    let id = RequestId(Uuid::from_slice(&request.request_id).ok()?);
+    // Time ends for the ledger as it does for events.
+    (id.timestamp() < Timestamp::END).then_some((TenantId(tenant), id))
 }
 
 /// Reads requests into a batch. Those that cannot be read are dead.
@@ -174,7 +183,7 @@ fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
     batch.events.reserve(parts.iter().map(|part| part.request.usage.len()).sum());
     for part in parts {
         let Some((tenant, id)) = ids(part.request) else {
-            dead.push(letter(*part, "not a request: its ids are not 16 bytes long".to_owned()));
+            dead.push(letter(*part, "not a request: its ids are not UUIDs of our time".to_owned()));
             continue;
         };
         // A redelivered copy can meet its original in one batch.
@@ -198,7 +207,9 @@ fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
 fn read_events<'a>(request: &'a Request, index: usize, events: &mut Vec<NewEvent<'a>>) -> Result<(), String> {
     let mut violations = Vec::new();
     for usage in &request.usage {
-        let id = Uuid::from_slice(&usage.id).map_err(|_| "an event's id is not 16 bytes long".to_owned())?;
+        let id = Uuid::from_slice(&usage.id).ok().map(EventId);
+        let id = id.filter(|id| id.timestamp() < Timestamp::END);
+        let id = id.ok_or_else(|| "an event's id is not a UUID of our time".to_owned())?;
         let mut event = read_usage_event(&usage.event, &mut violations);
         if let Some(violation) = violations.first() {
             return Err(format!("an event cannot be read: {violation}"));
@@ -207,7 +218,7 @@ fn read_events<'a>(request: &'a Request, index: usize, events: &mut Vec<NewEvent
             return Err("an event's httpstatus is beyond what is stored".to_owned());
         }
         event.settle();
-        events.push(NewEvent { request: index, id: EventId(id), keyed: usage.keyed, event });
+        events.push(NewEvent { request: index, id, keyed: usage.keyed, event });
     }
     Ok(())
 }

@@ -47,8 +47,8 @@ pub struct Batching {
     #[arg(long, env = "FLOWMETER_BATCH_EVENTS", default_value_t = 20_000)]
     pub batch_events: usize,
 
-    /// How long a message waits for others to share a transaction with, when the
-    /// worker is idle.
+    /// How long a message waits for others to share a transaction with, when little is
+    /// reported. It grows with the load to five times as much.
     // Unnoticed beside the second that an answer may be old, and a fifth of a commit's cost.
     #[arg(long, env = "FLOWMETER_BATCH_LINGER", default_value = "5ms", value_parser = duration)]
     pub batch_linger: Duration,
@@ -57,4 +57,31 @@ pub struct Batching {
     // Two transactions of usual messages of 1,000 events, and some.
     #[arg(long, env = "FLOWMETER_PREFETCH", default_value_t = 64)]
     pub prefetch: u16,
+}
+
+impl Batching {
+    /// How long to wait for others, after a transaction of `events`. Under load a longer
+    /// wait is worth it: each transaction costs the same few partial rows for more events.
+    #[must_use]
+    pub fn linger_after(&self, events: usize) -> Duration {
+        /// Events from which on the wait is longer than the least.
+        const MANY: usize = 200;
+        /// At 25 ms a transaction is still far below the second within which answers come.
+        const LONGEST: usize = 5;
+        let factor = (events / MANY).clamp(1, LONGEST);
+        self.batch_linger * u32::try_from(factor).expect("at most 5")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_grows_with_the_load_and_has_a_limit() {
+        let batching =
+            Batching { batch_events: 20_000, batch_linger: Duration::from_millis(5), prefetch: 64 };
+        let waits = [0, 200, 500, 1_000, 20_000].map(|events| batching.linger_after(events).as_millis());
+        assert_eq!(waits, [5, 5, 10, 25, 25]);
+    }
 }

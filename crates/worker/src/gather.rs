@@ -18,7 +18,8 @@ pub struct Gathered {
     pub messages: Vec<(Delivery, Result<Envelope, String>)>,
     /// When the newest of them was enqueued.
     pub newest: Option<Timestamp>,
-    events: usize,
+    /// The number of their events.
+    pub events: usize,
     bytes: usize,
     requests: bool,
     since: Option<Instant>,
@@ -52,15 +53,15 @@ impl Gathered {
             || self.messages.len() >= usize::from(batching.prefetch)
     }
 
-    /// When they are to be applied; None while there is nothing. Messages without requests
-    /// only tell the time, which can wait for others.
-    pub fn due(&self, batching: Batching) -> Option<Instant> {
+    /// When they are to be applied, after a transaction of so many events; None while there
+    /// is nothing. Messages without requests only tell the time, which can wait for others.
+    pub fn due(&self, batching: Batching, events_before: usize) -> Option<Instant> {
         const TIME_CAN_WAIT: Duration = Duration::from_millis(200);
         let since = self.since?;
         if self.is_full(batching) {
             return Some(since);
         }
-        Some(since + if self.requests { batching.batch_linger } else { TIME_CAN_WAIT })
+        Some(since + if self.requests { batching.linger_after(events_before) } else { TIME_CAN_WAIT })
     }
 
     /// The tag of the last message.

@@ -2,12 +2,13 @@
 
 mod apply;
 mod config;
-mod fold;
 mod gather;
+mod periodic;
 mod shard;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use flowmeter_core::metric::Catalog;
 use flowmeter_service::server::{GrpcServer, watch_health};
@@ -34,7 +35,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         );
         tasks.spawn(shard.run(stop.clone()));
     }
-    tasks.spawn(fold::run(store.clone(), config.fold_interval, stop.clone()));
+    tasks.spawn(periodic::fold(store.clone(), config.fold_interval, stop.clone()));
+    tasks.spawn(periodic::forget(store.clone(), stop.clone()));
     tasks.close();
 
     let check = || async {
@@ -44,6 +46,23 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         store.check().await.map_err(|error| error.to_string())
     };
     let watching = watch_health(server.health(), stop.clone(), check);
-    let (served, (), ()) = tokio::join!(server.serve(stop.clone()), watching, tasks.wait());
+    let (served, (), ()) = tokio::join!(
+        server.serve(stop.clone()),
+        watching,
+        finish(&tasks, &stop, config.server.drain_timeout)
+    );
     served
+}
+
+/// Waits for the tasks to end, but not for ever once they were asked to: what they hold
+/// goes back to the broker when the process ends.
+async fn finish(tasks: &TaskTracker, stop: &CancellationToken, patience: Duration) {
+    let overtime = async {
+        stop.cancelled().await;
+        tokio::time::sleep(patience).await;
+    };
+    tokio::select! {
+        () = tasks.wait() => {}
+        () = overtime => tracing::warn!("work was cut off: it took longer than the drain timeout"),
+    }
 }

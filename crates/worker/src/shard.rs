@@ -97,12 +97,14 @@ impl Shard {
         let mut gathered = Gathered::default();
         let mut reported = Instant::now();
         let mut reached = Timestamp::EPOCH;
+        let mut events_before = 0;
         loop {
-            let due = gathered.due(self.batching);
+            let due = gathered.due(self.batching, events_before);
             if due.is_some_and(|due| due <= Instant::now())
                 && let Some(applier) = idle.take()
             {
                 held.clear();
+                events_before = gathered.events;
                 applying = Some(apply(applier, std::mem::take(&mut gathered)));
                 continue;
             }
@@ -116,8 +118,8 @@ impl Shard {
                 biased;
                 (applier, messages, outcome) = under_way(&mut applying) => {
                     applying = None;
+                    settle(&subscription, &applier, &messages, outcome?).await?;
                     idle = Some(applier);
-                    settle(&subscription, &messages, outcome?).await?;
                     reached = reached.max(messages.newest.unwrap_or(reached));
                     reported = Instant::now();
                 }
@@ -157,16 +159,20 @@ fn apply(mut applier: Applier, gathered: Gathered) -> Applying {
     Box::pin(applying.instrument(span))
 }
 
-/// Writes the dead letters and acknowledges everything: in this order, so that a crash
-/// in between repeats and loses nothing.
+/// Writes the dead letters, then that they are dead, and then acknowledges everything: in
+/// this order, so that a crash in between repeats and loses nothing.
 async fn settle(
     subscription: &Subscription,
+    applier: &Applier,
     messages: &Gathered,
     dead: Vec<DeadLetter>,
 ) -> Result<(), Abandoned> {
-    for letter in dead {
+    for letter in &dead {
         let (delivery, _) = &messages.messages[letter.message];
         subscription.bury(delivery, &letter.data, &letter.reason).await?;
+    }
+    for letter in &dead {
+        applier.record_death(letter).await?;
     }
     if let Some(tag) = messages.last_tag() {
         subscription.ack_through(tag).await?;

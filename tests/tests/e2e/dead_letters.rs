@@ -61,6 +61,30 @@ async fn a_malformed_message_blocks_nothing() {
 }
 
 #[tokio::test]
+async fn a_dead_request_that_is_put_back_is_applied() {
+    let installation = Installation::start("put-back").await;
+    let tenant = installation.tenant("acme").await;
+    let (_connection, channel) = broker().await;
+    let id = RequestId::generate();
+    let envelope = |event: Vec<u8>| {
+        let event_id = uuid::Uuid::now_v7();
+        let usage = Usage { id: event_id.as_bytes().to_vec().into(), keyed: false, event: event.into() };
+        let request = Request {
+            tenant_id: TenantId::named("acme").0.as_bytes().to_vec().into(),
+            request_id: id.0.as_bytes().to_vec().into(),
+            usage: vec![usage],
+        };
+        Envelope { requests: vec![request] }.encode_to_vec()
+    };
+    put(&channel, &installation.queue_prefix, &envelope(vec![0xff])).await;
+    assert_eq!(tenant.settled(&id.to_string()).await.state(), State::Dead);
+    // What made it poisonous is mended meanwhile.
+    put(&channel, &installation.queue_prefix, &envelope(event().encode_to_vec())).await;
+    eventually(State::Applied, async || tenant.settled(&id.to_string()).await.state()).await;
+    assert_eq!(tenant.read_requests().await, 1);
+}
+
+#[tokio::test]
 async fn a_poisoned_request_dies_alone_and_its_receipt_says_so() {
     let installation = Installation::start("poisoned-request").await;
     let tenant = installation.tenant("acme").await;

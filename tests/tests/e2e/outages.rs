@@ -63,6 +63,58 @@ async fn a_broker_that_takes_and_does_not_confirm_counts_once() {
 }
 
 #[tokio::test]
+async fn nothing_is_acknowledged_for_a_queue_that_is_gone() {
+    let settings = vec![("FLOWMETER_CONFIRM_TIMEOUT".into(), "2s".into())];
+    let mut installation =
+        Installation::start_with("queue-gone", Options { settings, ..Options::default() }).await;
+    let tenant = installation.tenant("acme").await;
+    let first = request_id();
+    tenant.record(&first, vec![event()]).await.unwrap();
+    tenant.settled(&first).await;
+    // Without a worker nobody else would declare it again.
+    installation.worker.kill9().unwrap();
+    let (_, amqp_url) = servers();
+    let connection =
+        lapin::Connection::connect(&amqp_url, lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel
+        .queue_delete("queue-gone.requests.0".into(), lapin::options::QueueDeleteOptions::default())
+        .await
+        .unwrap();
+    let request = request_id();
+    let status = tenant.record(&request, vec![event(); 3]).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    // It makes the queue anew by itself, and a repetition goes through.
+    eventually(true, async || tenant.record(&request, vec![event(); 3]).await.is_ok()).await;
+    installation.worker.start_again().unwrap();
+    assert_eq!(tenant.settled(&request).await.accepted_count, 3);
+    assert_eq!(tenant.read_requests().await, 4);
+}
+
+#[tokio::test]
+async fn a_week_that_was_let_go_of_takes_late_events_again() {
+    let installation = Installation::start("late-week").await;
+    let tenant = installation.tenant("acme").await;
+    let now: prost_types::Timestamp = std::time::SystemTime::now().into();
+    let old = flowmeter_proto::v1::UsageEvent {
+        timestamp: Some(prost_types::Timestamp { seconds: now.seconds - 100 * 86_400, nanos: 0 }),
+        ..event()
+    };
+    let first = request_id();
+    tenant.record(&first, vec![old.clone()]).await.unwrap();
+    tenant.settled(&first).await;
+    let client = installation.store.client().await.unwrap();
+    let partitions =
+        "SELECT min(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'usage_event'::regclass";
+    let name: String = client.query_one(partitions, &[]).await.unwrap().get(0);
+    client.batch_execute(&format!("DROP TABLE {name}")).await.unwrap();
+    let late = request_id();
+    tenant.record(&late, vec![old]).await.unwrap();
+    assert_eq!(tenant.settled(&late).await.state(), State::Applied);
+    assert_eq!(tenant.settled(&late).await.accepted_count, 1);
+}
+
+#[tokio::test]
 async fn ingest_goes_on_while_the_database_is_away() {
     let (database_url, _) = servers();
     let proxy = proxy_to(&database_url).await;
