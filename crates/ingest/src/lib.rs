@@ -26,16 +26,17 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let settings = PublisherSettings { linger: config.linger, ..PublisherSettings::default() };
     let publisher = Publisher::start(&config.queue.settings(), settings, &publishers, &stop_publishers);
 
+    let authenticator = Authenticator::new(store);
     let mut server =
         GrpcServer::bind(config.listen, &config.server, "ingest", &["flowmeter.v1.IngestService"]).await?;
-    let recorder = recorder::Recorder::new(publisher.clone(), Authenticator::new(store), &config);
+    let recorder = recorder::Recorder::new(publisher.clone(), authenticator.clone(), &config);
     let service = IngestServiceServer::new(rpc::Ingest { recorder: Arc::new(recorder) })
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     server.routes().add_service(service);
     let check =
         || async { if publisher.is_connected() { Ok(()) } else { Err("no connection to the broker") } };
     let watching = watch_health(server.health(), stop.clone(), check);
-    let (served, ()) = tokio::join!(server.serve(stop.clone()), watching);
+    let (served, ()) = tokio::join!(server.serve(Some(authenticator), stop.clone()), watching);
 
     stop_publishers.cancel();
     publishers.close();

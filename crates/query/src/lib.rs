@@ -35,9 +35,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         max_points: config.max_points,
         max_event_ahead: config.max_event_ahead,
     };
-    let admin = admin::Admin { store: store.clone(), authenticator };
+    let admin = admin::Admin { store: store.clone(), authenticator: authenticator.clone() };
     server.routes().add_service(QueryServiceServer::new(query)).add_service(AdminServiceServer::new(admin));
     let watching = watch_health(server.health(), stop.clone(), || store.check());
-    let (served, ()) = tokio::join!(server.serve(stop.clone()), watching);
+    let (served, ()) = tokio::join!(server.serve(Some(authenticator), stop.clone()), watching);
     served
 }

@@ -62,7 +62,7 @@ pub struct Caller {
 
 /// A token as we remember it.
 #[derive(Debug)]
-struct Grant {
+pub(crate) struct Grant {
     caller: Caller,
     expires_at: Option<Timestamp>,
     revoked: bool,
@@ -99,6 +99,16 @@ impl Authenticator {
 
     /// The caller, if it may do what needs `scope`.
     pub async fn authorize(&self, metadata: &MetadataMap, scope: Scope) -> Result<Caller, ApiError> {
+        let grant = self.authenticate(metadata).await?;
+        if !grant.caller.scopes.contains(&scope) {
+            let text = format!("the token lacks the scope {}", scope.name());
+            return Err(ApiError::new(Reason::ScopeMissing, text));
+        }
+        Ok(grant.caller.clone())
+    }
+
+    /// What the caller's token allows, if it is good.
+    pub(crate) async fn authenticate(&self, metadata: &MetadataMap) -> Result<Arc<Grant>, ApiError> {
         let secret = secret(metadata)?;
         let looked_up = self.believed.try_get_with(secret.clone(), self.look_up(&secret)).await;
         let grant = looked_up
@@ -113,11 +123,7 @@ impl Authenticator {
         if grant.expires_at.is_some_and(|end| end <= Timestamp::now()) {
             return Err(ApiError::new(Reason::TokenExpired, "the token has expired"));
         }
-        if !grant.caller.scopes.contains(&scope) {
-            let text = format!("the token lacks the scope {}", scope.name());
-            return Err(ApiError::new(Reason::ScopeMissing, text));
-        }
-        Ok(grant.caller.clone())
+        Ok(grant)
     }
 
     async fn look_up(&self, secret: &Secret) -> Result<Option<Arc<Grant>>, StoreError> {

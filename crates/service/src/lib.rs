@@ -5,6 +5,7 @@ pub mod auth;
 pub mod config;
 pub mod deadline;
 pub mod error;
+mod gate;
 pub mod names;
 pub mod server;
 pub mod shutdown;

@@ -13,12 +13,16 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::auth::Authenticator;
 use crate::config::ServerArgs;
+use crate::gate::Gate;
 
 /// Bytes of a message on the wire. The limit of a batch is far lower and answers with a
 /// reason; this one only protects memory.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
+/// Calls of one connection at the same time.
+const STREAMS: u32 = 128;
 /// How often an idle connection is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// The default of 64 KiB would make a batch wait for the reader many times.
@@ -104,8 +108,13 @@ impl GrpcServer {
         self.health.clone()
     }
 
-    /// Serves until `stop`, and then lets calls finish for a bounded time.
-    pub async fn serve(self, stop: CancellationToken) -> anyhow::Result<()> {
+    /// Serves until `stop`, and then lets calls finish for a bounded time. Methods that need
+    /// a token are only reached with a good one.
+    pub async fn serve(
+        self,
+        authenticator: Option<Authenticator>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
         let health = self.health;
         let server = Server::builder()
             .tcp_nodelay(true)
@@ -115,6 +124,8 @@ impl GrpcServer {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_connection_age(self.max_connection_age)
             .max_connection_age_grace(self.drain_timeout)
+            .max_concurrent_streams(STREAMS)
+            .layer(Gate::new(authenticator))
             .add_routes(self.routes.routes())
             .serve_with_incoming_shutdown(
                 TcpListenerStream::new(self.listener),

@@ -47,7 +47,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     };
     let watching = watch_health(server.health(), stop.clone(), check);
     let (served, (), ()) = tokio::join!(
-        server.serve(stop.clone()),
+        server.serve(None, stop.clone()),
         watching,
         finish(&tasks, &stop, config.server.drain_timeout)
     );

@@ -184,3 +184,14 @@ async fn a_revoked_or_expired_token_is_refused() {
     })
     .await;
 }
+
+/// A body that never ends is not waited for, where the token is no good.
+#[tokio::test]
+async fn a_wrong_token_is_refused_before_the_body_is_read() {
+    let installation = Installation::start("before-the-body").await;
+    let mut ingest = IngestServiceClient::new(channel(installation.ingest.url()).await);
+    let endless = tokio_stream::pending::<StreamUsageRequest>();
+    let call = ingest.stream_usage(with_token(endless, Some("nonsense")));
+    let status = tokio::time::timeout(Duration::from_secs(10), call).await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+}

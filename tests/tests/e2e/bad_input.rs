@@ -31,6 +31,10 @@ async fn wrong_events_are_named_and_the_others_are_kept() {
         (UsageEvent { timestamp: Some(seconds_from_now(7_200)), ..event() }, "timestamp"),
         (UsageEvent { timestamp: Some(seconds_from_now(-401 * day)), ..event() }, "timestamp"),
         (UsageEvent { timestamp: Some(Timestamp { seconds: 0, nanos: -1 }), ..event() }, "timestamp"),
+        (
+            UsageEvent { timestamp: Some(Timestamp { seconds: 253_402_300_799, nanos: 0 }), ..event() },
+            "timestamp",
+        ),
         (UsageEvent { event_id: "a".into(), ..event() }, "timestamp"),
         (
             UsageEvent { event_id: "a".repeat(1025), timestamp: Some(seconds_from_now(0)), ..event() },
@@ -85,9 +89,12 @@ async fn requests_that_are_wrong_as_a_whole_are_refused() {
         whole("", vec![]).await,
         (Code::InvalidArgument, "INVALID_FIELD".into(), vec!["events".into()])
     );
-    for request in
-        ["nonsense", "00000000-0000-4000-8000-000000000000", "00000000-0000-7000-8000-000000000000"]
-    {
+    for request in [
+        "nonsense",
+        "00000000-0000-4000-8000-000000000000",
+        "00000000-0000-7000-8000-000000000000",
+        "ffffffff-ffff-7fff-bfff-ffffffffffff",
+    ] {
         let expected = (Code::InvalidArgument, "INVALID_FIELD".to_owned(), vec!["request_id".to_owned()]);
         assert_eq!(whole(request, vec![event()]).await, expected, "{request}");
     }
@@ -154,6 +161,11 @@ async fn wrong_questions_are_refused() {
     assert_eq!(failure, invalid("INVALID_RANGE", "range"));
     let failure = series_failure(&tenant, |request| request.calendar = "#PT1M".into()).await;
     assert_eq!(failure, invalid("INVALID_RANGE", "range"), "527,040 points are too many");
+    let long = format!("a/{}", "x".repeat(9_000));
+    let failure = series_failure(&tenant, |request| request.metric = long).await;
+    assert_eq!(failure, not_found);
+    let failure = series_failure(&tenant, |request| request.range = "between(2024,9999)".into()).await;
+    assert_eq!(failure, invalid("INVALID_RANGE", "range"), "too many hours, and no panic");
     let failure = series_failure(&tenant, |request| request.filter = "{\"a\":".into()).await;
     assert_eq!(failure, invalid("INVALID_FILTER", "filter"));
     let failure = series_failure(&tenant, |request| request.after_request_id = "x".into()).await;
