@@ -245,7 +245,7 @@ default_permissions.configure = .*
 default_permissions.read = .*
 default_permissions.write = .*
 # The memory that all quorum queues together need until their log is rolled over; the default is 512 MiB.
-raft.wal_max_size_bytes = 67108864
+raft.wal_max_size_bytes = 33554432
 # Publishers are held back above this, not at 40 % of a machine that is shared with others.
 vm_memory_high_watermark.absolute = 1GB
 disk_free_limit.absolute = 256MB
