@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flowmeter_core::ids::RequestId;
 use flowmeter_proto::v1::admin_service_client::AdminServiceClient;
+use flowmeter_proto::v1::get_receipt_response::State;
 use flowmeter_proto::v1::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::query_service_client::QueryServiceClient;
 use flowmeter_proto::v1::{
@@ -211,10 +212,16 @@ impl Tenant {
         Ok(self.ingest.clone().record_usage(request).await?.into_inner())
     }
 
-    /// The receipt of a request, when it is settled.
+    /// The receipt of a request, when it is settled; after a minute as it is.
     pub async fn settled(&self, request_id: &str) -> GetReceiptResponse {
-        let request = GetReceiptRequest { request_id: request_id.into(), wait: true };
-        self.query.clone().get_receipt(request).await.expect("a receipt").into_inner()
+        let begin = std::time::Instant::now();
+        loop {
+            let request = GetReceiptRequest { request_id: request_id.into(), wait: true };
+            let receipt = self.query.clone().get_receipt(request).await.expect("a receipt").into_inner();
+            if receipt.state() != State::Pending || begin.elapsed() > Duration::from_mins(1) {
+                return receipt;
+            }
+        }
     }
 
     /// The points of a series, as (start, value).

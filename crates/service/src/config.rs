@@ -28,7 +28,8 @@ pub struct ServerArgs {
 #[derive(Debug, Clone, Args)]
 pub struct TelemetryArgs {
     /// What is logged: a level, or `module=level` directives separated by commas.
-    #[arg(long, env = "FLOWMETER_LOG", default_value = "info")]
+    // The AMQP client would log the content of messages that come back.
+    #[arg(long, env = "FLOWMETER_LOG", default_value = "info,lapin=error,tokio_postgres=warn")]
     pub log: String,
 
     /// How logs look.

@@ -11,8 +11,9 @@ async fn proxy_to(url: &str) -> Proxy {
     Proxy::start(url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned()).await
 }
 
-#[tokio::test]
-async fn without_a_broker_nothing_is_acknowledged_and_a_repetition_is_safe() {
+/// An installation whose ingest service reaches the broker through a proxy, and gives up
+/// waiting for it after a second.
+async fn broker_behind_a_proxy(name: &str) -> (Installation, Proxy) {
     let (_, amqp_url) = servers();
     let proxy = proxy_to(&amqp_url).await;
     let options = Options {
@@ -20,7 +21,12 @@ async fn without_a_broker_nothing_is_acknowledged_and_a_repetition_is_safe() {
         settings: vec![("FLOWMETER_CONFIRM_TIMEOUT".into(), "1s".into())],
         ..Options::default()
     };
-    let installation = Installation::start_with("without-a-broker", options).await;
+    (Installation::start_with(name, options).await, proxy)
+}
+
+#[tokio::test]
+async fn without_a_broker_nothing_is_acknowledged_and_a_repetition_is_safe() {
+    let (installation, proxy) = broker_behind_a_proxy("without-a-broker").await;
     let tenant = installation.tenant("acme").await;
     tenant.record(&request_id(), vec![event()]).await.unwrap();
     proxy.go_away();
@@ -38,14 +44,7 @@ async fn without_a_broker_nothing_is_acknowledged_and_a_repetition_is_safe() {
 
 #[tokio::test]
 async fn a_broker_that_takes_and_does_not_confirm_counts_once() {
-    let (_, amqp_url) = servers();
-    let proxy = proxy_to(&amqp_url).await;
-    let options = Options {
-        amqp_url: Some(("ingest", proxy.in_url(&amqp_url))),
-        settings: vec![("FLOWMETER_CONFIRM_TIMEOUT".into(), "1s".into())],
-        ..Options::default()
-    };
-    let installation = Installation::start_with("does-not-confirm", options).await;
+    let (installation, proxy) = broker_behind_a_proxy("does-not-confirm").await;
     let tenant = installation.tenant("acme").await;
     tenant.record(&request_id(), vec![event()]).await.unwrap();
     // Cut at a moment when the message may or may not have arrived: the caller repeats.
