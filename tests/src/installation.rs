@@ -52,6 +52,7 @@ pub struct Installation {
     pub database_url: String,
     /// What the names of its queues begin with.
     pub queue_prefix: String,
+    another_worker: ServiceSpec,
     operator: String,
 }
 
@@ -71,7 +72,7 @@ impl Installation {
 
         let binaries = Binaries::for_tests().expect("the services are built");
         let directory = log_directory(name);
-        let spawn = |service: &'static str, binary: &PathBuf| {
+        let spec = |service: &'static str, binary: &PathBuf| {
             let own = |other: &Option<(&'static str, String)>, usual: &str| match other {
                 Some((of, url)) if *of == service => url.clone(),
                 _ => usual.to_owned(),
@@ -82,8 +83,11 @@ impl Installation {
                 .env("FLOWMETER_AMQP_URL", own(&options.amqp_url, &amqp_url))
                 .env("FLOWMETER_QUEUE_PREFIX", name);
             spec.env.extend(options.settings.iter().cloned());
-            Service::spawn(spec).expect("the service starts")
+            spec
         };
+        let spawn = |service, binary| Service::spawn(spec(service, binary)).expect("the service starts");
+        let another_worker =
+            ServiceSpec { name: "another-worker".into(), ..spec("worker", &binaries.worker) };
         Self {
             ingest: spawn("ingest", &binaries.ingest),
             worker: spawn("worker", &binaries.worker),
@@ -91,8 +95,14 @@ impl Installation {
             store,
             database_url,
             queue_prefix: name.to_owned(),
+            another_worker,
             operator,
         }
+    }
+
+    /// Starts a second worker beside the first.
+    pub fn start_another_worker(&self) -> Service {
+        Service::spawn(self.another_worker.clone()).expect("the worker starts")
     }
 
     /// The operator's token.

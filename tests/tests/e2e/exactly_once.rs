@@ -120,3 +120,48 @@ async fn workers_killed_over_and_over_lose_and_double_nothing() {
     assert_eq!(tenant.settled(&last).await.state(), State::Applied);
     eventually(sent, async || tenant.read_requests().await).await;
 }
+
+/// The orders that several senders report.
+const ORDERS: usize = 300;
+
+#[tokio::test]
+async fn several_workers_and_shards_share_the_work_and_count_once() {
+    let settings = vec![("FLOWMETER_SHARDS".to_owned(), "2".to_owned())];
+    let options = Options { settings, ..Options::default() };
+    let installation = Installation::start_with("several-workers", options).await;
+    let mut another = installation.start_another_worker();
+    let tenant = installation.tenant("acme").await;
+    let time = now();
+    let named =
+        |number: usize| UsageEvent { event_id: format!("order-{number}"), timestamp: Some(time), ..event() };
+    // Each sender reports all of the same orders, in another order, and some uses of its own:
+    // the same keys meet in transactions of both workers at the same time.
+    let senders = (0..8_usize).map(|sender| {
+        let tenant = tenant.clone();
+        async move {
+            let mut requests = Vec::new();
+            for start in (0..ORDERS).step_by(30) {
+                let place = |step| ((start + step) * (2 * sender + 1)) % ORDERS;
+                let mut events: Vec<_> = (0..30).map(|step| named(place(step))).collect();
+                events.push(event());
+                let request = request_id();
+                tenant.record(&request, events).await.unwrap();
+                requests.push(request);
+            }
+            requests
+        }
+    });
+    let requests: Vec<_> = join_all(senders).await.into_iter().flatten().collect();
+    another.kill9().unwrap();
+    let mut accepted = 0;
+    for request in &requests {
+        let receipt = tenant.settled(request).await;
+        assert_eq!((receipt.state(), receipt.conflict_count), (State::Applied, 0));
+        accepted += i64::from(receipt.accepted_count);
+    }
+    assert_eq!(accepted, tenant.read_requests().await);
+    let orders: std::collections::HashSet<_> = (0..8_usize)
+        .flat_map(|sender| (0..ORDERS).map(move |step| (step * (2 * sender + 1)) % ORDERS))
+        .collect();
+    assert_eq!(accepted, i64::try_from(orders.len() + requests.len()).unwrap());
+}
