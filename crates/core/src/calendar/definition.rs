@@ -1,0 +1,151 @@
+//! Calendars that a tenant defines, as data, and what can be wrong with them.
+
+use std::time::Duration;
+
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+
+use super::holiday::Holiday;
+use super::interval::Interval;
+use super::points::Points;
+use super::working_days::WorkingDays;
+use super::{Buckets, CalendarError};
+
+/// The most holidays that a definition may have.
+pub const MAX_HOLIDAYS: usize = 1_000;
+
+/// What a calendar is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Definition {
+    /// Buckets of one width.
+    Interval {
+        /// An ISO 8601 duration, such as `PT1H`, `P1D` or `P1M`, also with a leading `#`.
+        interval: String,
+        /// The IANA name of the time zone.
+        zone: String,
+        /// How much later than usual each bucket begins, in whole minutes on the clock of
+        /// the zone: a gas day is `P1D` and six hours.
+        offset: Duration,
+    },
+    /// Buckets from one working day to the next.
+    WorkingDays {
+        /// The days of the week on which no work is done; they may be repeated.
+        weekend: Vec<Weekday>,
+        /// The IANA name of the time zone.
+        zone: String,
+        /// Further days on which no work is done, [`MAX_HOLIDAYS`] at most.
+        holidays: Vec<Holiday>,
+    },
+}
+
+/// Why a definition is no calendar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DefinitionError {
+    /// The code is empty, or that of a built-in calendar.
+    #[error("the code {0:?} cannot be defined: it may not be empty, begin with # or be a built-in name")]
+    Code(String),
+    /// The interval cannot be read.
+    #[error("the interval is wrong {0}")]
+    Interval(CalendarError),
+    /// There is no such time zone.
+    #[error(transparent)]
+    Zone(#[from] UnknownZone),
+    /// The offset has seconds.
+    #[error("the offset must be whole minutes")]
+    OffsetNotInMinutes,
+    /// The offset is as long as an interval can be, or longer.
+    #[error("the offset must be shorter than the shortest interval of {interval}, {} minutes", .shortest.as_secs() / 60)]
+    OffsetTooLong {
+        /// The interval.
+        interval: String,
+        /// How long it is at least.
+        shortest: Duration,
+    },
+    /// All seven days of the week are weekend.
+    #[error("the weekend has all seven days: no working day is left")]
+    WeekendOfAllDays,
+    /// There are too many holidays.
+    #[error("there are {0} holidays, at most {MAX_HOLIDAYS} are allowed")]
+    TooManyHolidays(usize),
+    /// A holiday can never be.
+    #[error("holiday {number} is wrong ({holiday}): {fault}")]
+    Holiday {
+        /// Which one, from 1.
+        number: usize,
+        /// The holiday.
+        holiday: Box<Holiday>,
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// Weekend and holidays of every week leave nothing.
+    #[error("no working day is left in the year {0}: weekend and the holidays of every week cover all days")]
+    NoWorkingDay(i16),
+}
+
+/// A name is that of no time zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no time zone: an IANA name is expected, such as Europe/London or UTC")]
+pub struct UnknownZone(pub String);
+
+/// The time zone of an IANA name, such as `Europe/London` or `UTC`.
+///
+/// Zones are those of the system's database if it has one, and else those that jiff brings.
+pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
+    let unknown = || UnknownZone(name.to_owned());
+    let zone = TimeZone::get(name).map_err(|_| unknown())?;
+    // The name Etc/Unknown stands for a zone that nobody knows.
+    if zone.is_unknown() { Err(unknown()) } else { Ok(zone) }
+}
+
+impl Definition {
+    /// Whether it is a calendar, and else why not.
+    pub fn validate(&self) -> Result<(), DefinitionError> {
+        self.read().map(|_| ())
+    }
+
+    /// The zone and the buckets that it means.
+    pub(super) fn read(&self) -> Result<(TimeZone, Buckets), DefinitionError> {
+        match self {
+            Self::Interval { interval, zone: name, offset } => {
+                Ok((zone(name)?, interval_buckets(interval, *offset)?))
+            }
+            Self::WorkingDays { weekend, zone: name, holidays } => {
+                Ok((zone(name)?, Buckets::Points(Points::WorkingDays(working_days(weekend, holidays)?))))
+            }
+        }
+    }
+}
+
+fn interval_buckets(code: &str, offset: Duration) -> Result<Buckets, DefinitionError> {
+    let (text, position) = code.strip_prefix('#').map_or((code, 1), |text| (text, 2));
+    let interval = Interval::read(text, position).map_err(DefinitionError::Interval)?;
+    let shortest = interval.shortest();
+    match i64::try_from(offset.as_micros()) {
+        _ if !offset.as_nanos().is_multiple_of(60_000_000_000) => Err(DefinitionError::OffsetNotInMinutes),
+        Ok(offset) if offset < shortest => Ok(interval.buckets(offset)),
+        _ => Err(DefinitionError::OffsetTooLong {
+            interval: code.to_owned(),
+            shortest: Duration::from_micros(shortest.unsigned_abs()),
+        }),
+    }
+}
+
+fn working_days(weekend: &[Weekday], holidays: &[Holiday]) -> Result<WorkingDays, DefinitionError> {
+    let all = (0..7).all(|day| weekend.iter().any(|weekday| weekday.to_monday_zero_offset() == day));
+    if all {
+        return Err(DefinitionError::WeekendOfAllDays);
+    }
+    if holidays.len() > MAX_HOLIDAYS {
+        return Err(DefinitionError::TooManyHolidays(holidays.len()));
+    }
+    for (number, holiday) in (1..).zip(holidays) {
+        if let Some(fault) = holiday.fault() {
+            return Err(DefinitionError::Holiday { number, holiday: Box::new(holiday.clone()), fault });
+        }
+    }
+    let days = WorkingDays::new(weekend, holidays.to_vec());
+    match days.year_without_working_days() {
+        Some(year) => Err(DefinitionError::NoWorkingDay(year)),
+        None => Ok(days),
+    }
+}

@@ -1,0 +1,125 @@
+//! Intervals as ISO 8601 durations, and where on the clock they begin.
+
+use super::days::{DAY, HOUR, MINUTE, month_start};
+use super::points::Points;
+use super::{Buckets, CalendarError, clock};
+
+/// 1970-01-05 was a Monday.
+const A_MONDAY: i64 = 4 * DAY;
+
+/// The longest interval, in months and in minutes.
+const CENTURY_MONTHS: i64 = 1_200;
+const CENTURY_MINUTES: i64 = 52_560_000;
+
+/// The width of a calendar's buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interval {
+    /// Microseconds of a clock that is never changed, counted from a local time.
+    Fixed { width: i64, origin: i64 },
+    /// Calendar months, counted from the year 0.
+    Months(i64),
+}
+
+impl Interval {
+    /// Reads an ISO 8601 duration, whose first character is at `position` of its code.
+    pub(super) fn read(text: &str, position: usize) -> Result<Self, CalendarError> {
+        let wrong = |position, expected| CalendarError { position, expected };
+        let duration = text
+            .strip_prefix('P')
+            .ok_or(wrong(position, "an ISO 8601 duration, such as PT15M, PT1H, P1D, P1W or P1M"))?;
+        let mut units = Units::default();
+        units.read(duration, position + 1)?;
+        let end = position + text.chars().count();
+        match (units.months, units.minutes) {
+            (0, 0) => Err(wrong(end, "a duration of a minute or more")),
+            (months, 0) if months > CENTURY_MONTHS => Err(wrong(position + 1, "at most 100 years")),
+            (0, minutes) if minutes > CENTURY_MINUTES => Err(wrong(position + 1, "at most 100 years")),
+            (months, 0) => Ok(Self::Months(months)),
+            (0, minutes) => {
+                Ok(Self::Fixed { width: minutes * MINUTE, origin: if units.weeks { A_MONDAY } else { 0 } })
+            }
+            _ => Err(wrong(position + 1, "either years and months, or weeks, days and times")),
+        }
+    }
+
+    /// Its least length on a clock that is never changed.
+    pub(super) fn shortest(self) -> i64 {
+        match self {
+            Self::Fixed { width, .. } => width,
+            // Months repeat after 400 years.
+            Self::Months(months) => (0..4_800)
+                .map(|index| month_start((index + 1) * months) - month_start(index * months))
+                .min()
+                .map_or(0, |days| days * DAY),
+        }
+    }
+
+    /// Buckets of this width that begin `offset` microseconds later than usual.
+    pub(super) fn buckets(self, offset: i64) -> Buckets {
+        match self {
+            Self::Fixed { width, origin } if width <= HOUR => {
+                Buckets::Cells(clock::Cells { width, origin: origin + offset })
+            }
+            Self::Fixed { width, origin } => {
+                Buckets::Points(Points::Fixed { width, origin: origin + offset })
+            }
+            Self::Months(months) => Buckets::Points(Points::Months { months, offset }),
+        }
+    }
+}
+
+/// The parts of an ISO 8601 duration, added up.
+#[derive(Default)]
+struct Units {
+    months: i64,
+    minutes: i64,
+    weeks: bool,
+}
+
+impl Units {
+    /// Reads what follows the P, whose first character is at `position` of the code.
+    fn read(&mut self, duration: &str, position: usize) -> Result<(), CalendarError> {
+        // Each designator with its rank, so that they come in order and once.
+        const DATE: [char; 4] = ['Y', 'M', 'W', 'D'];
+        const TIME: [char; 2] = ['H', 'M'];
+        let (mut number, mut rank, mut time) = (None::<i64>, 0, false);
+        for (index, character) in duration.chars().enumerate() {
+            let wrong = |expected| CalendarError { position: position + index, expected };
+            if let Some(digit) = character.to_digit(10) {
+                let longer = number.unwrap_or(0) * 10 + i64::from(digit);
+                if longer > 99_999_999 {
+                    return Err(wrong("a smaller number"));
+                }
+                number = Some(longer);
+                continue;
+            }
+            if character == 'T' && number.is_none() && !time {
+                (time, rank) = (true, 0);
+                continue;
+            }
+            let designators: &[char] = if time { &TIME } else { &DATE };
+            let found = designators.iter().position(|designator| *designator == character);
+            let (Some(at), Some(count)) = (found.filter(|at| *at >= rank), number.take()) else {
+                return Err(wrong(if time {
+                    "a number and H or M"
+                } else {
+                    "a number and Y, M, W or D, or T"
+                }));
+            };
+            rank = at + 1;
+            match (time, character) {
+                (false, 'Y') => self.months += count * 12,
+                (false, 'M') => self.months += count,
+                (false, 'W') => (self.minutes, self.weeks) = (self.minutes + count * 7 * 1_440, true),
+                (false, _) => self.minutes += count * 1_440,
+                (true, 'H') => self.minutes += count * 60,
+                (true, _) => self.minutes += count,
+            }
+        }
+        if number.is_some() || (time && rank == 0) {
+            let position = position + duration.chars().count();
+            return Err(CalendarError { position, expected: "a unit: Y, M, W or D, or after T, H or M" });
+        }
+        Ok(())
+    }
+}
