@@ -16,10 +16,11 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 
-const PUBLIC: [&str; 4] = [
+const PUBLIC: [&str; 5] = [
     "flowmeter/v1/usage.proto",
     "flowmeter/v1/ingest.proto",
     "flowmeter/v1/query.proto",
+    "flowmeter/v1/catalog.proto",
     "flowmeter/v1/admin.proto",
 ];
 const QUEUE: [&str; 1] = ["flowmeter/queue/v1/envelope.proto"];

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use flowmeter_core::ids::RequestId;
 use flowmeter_proto::v1::admin_service_client::AdminServiceClient;
+use flowmeter_proto::v1::catalog_service_client::CatalogServiceClient;
 use flowmeter_proto::v1::get_receipt_response::State;
 use flowmeter_proto::v1::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::query_service_client::QueryServiceClient;
 use flowmeter_proto::v1::{
-    CreateTenantRequest, CreateTokenRequest, GetReceiptRequest, GetReceiptResponse, QueryTimeSeriesRequest,
-    RecordUsageRequest, RecordUsageResponse, Scope, UsageEvent,
+    CreateTenantRequest, CreateTokenRequest, GetReceiptRequest, GetReceiptResponse, Point,
+    QueryTimeSeriesRequest, RecordUsageRequest, RecordUsageResponse, Scope, UsageEvent,
 };
 use flowmeter_stack::{Binaries, Service, ServiceSpec, workspace_root};
 use flowmeter_store::{Settings, Store, tokens};
@@ -118,6 +119,10 @@ impl Installation {
         let scopes = [Scope::Ingest, Scope::Query, Scope::Catalog, Scope::Admin];
         let token = self.token(name, &scopes).await;
         Tenant {
+            catalog: CatalogServiceClient::with_interceptor(
+                connect(&self.query.url()).await,
+                Bearer::new(&token),
+            ),
             ingest: IngestServiceClient::with_interceptor(
                 connect(&self.ingest.url()).await,
                 Bearer::new(&token),
@@ -207,6 +212,8 @@ pub struct Tenant {
     pub token: String,
     /// Records.
     pub ingest: IngestServiceClient<InterceptedService<Channel, Bearer>>,
+    /// Defines.
+    pub catalog: CatalogServiceClient<InterceptedService<Channel, Bearer>>,
     /// Asks.
     pub query: QueryServiceClient<InterceptedService<Channel, Bearer>>,
 }
@@ -238,7 +245,8 @@ impl Tenant {
     pub async fn series(&self, request: QueryTimeSeriesRequest) -> Result<Vec<(i64, String)>, Status> {
         let answer = self.query.clone().query_time_series(request).await?.into_inner();
         let points = answer.series.into_iter().flat_map(|series| series.points);
-        Ok(points.map(|point| (point.timestamp.expect("a start").seconds, point.value)).collect())
+        let start = |point: &Point| point.timestamp.expect("a start").seconds;
+        Ok(points.map(|point| (start(&point), point.value.expect("a value"))).collect())
     }
 
     /// The number of all read requests.

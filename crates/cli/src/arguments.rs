@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{commands, moment};
 
-/// The command line of Flowmeter: replay logs, read and draw time series, manage
-/// tenants and tokens.
+/// The command line of Flowmeter: replay logs, read and draw time series, define metrics
+/// and calendars, manage tenants and tokens.
 #[derive(Debug, Parser)]
 #[command(
     name = "flowmeter",
@@ -46,7 +46,8 @@ pub(crate) struct Remote {
     )]
     pub(crate) ingest_url: String,
 
-    /// Where the query service listens, which also hosts the admin service.
+    /// Where the query service listens, which also hosts the catalog and the admin
+    /// service.
     #[arg(
         long,
         global = true,
@@ -122,9 +123,18 @@ pub(crate) enum Command {
     Replay(commands::replay::Replay),
     Sample(commands::sample::Sample),
     Record(Box<commands::record::Record>),
-    Series(commands::series::Series),
+    Series(Box<commands::series::Series>),
     #[command(subcommand)]
     Events(commands::events::Events),
+    Values(commands::values::Values),
+    #[command(subcommand)]
+    Provider(commands::provider::Provider),
+    #[command(subcommand)]
+    Metric(commands::metric::Metric),
+    #[command(subcommand)]
+    Calendar(commands::calendar::Calendar),
+    #[command(subcommand)]
+    TimeSeries(commands::time_series::TimeSeries),
     Receipt(commands::receipt::Receipt),
     BuildInfo(commands::build_info::BuildInfo),
     Health(commands::health::Health),
@@ -151,5 +161,76 @@ mod tests {
     fn no_form_of_the_arguments_shows_a_secret() {
         let arguments = Arguments::try_parse_from(["flowmeter", "--token", "hunter2", "build-info"]).unwrap();
         assert!(!format!("{arguments:?}").contains("hunter2"));
+    }
+
+    /// The examples in a help text, each as the words that a shell makes of it.
+    fn examples(help: &str) -> Vec<Vec<String>> {
+        let Some((_, examples)) = help.split_once("Examples:\n") else { return Vec::new() };
+        let lines: Vec<&str> = examples.lines().take_while(|line| line.starts_with("  ")).collect();
+        let joined = lines.join("\n").replace("\\\n", " ");
+        joined.lines().map(words).collect()
+    }
+
+    /// The words of a line up to a redirection, with single quotes taken off.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (at, part) in line.split('\'').enumerate() {
+            if at % 2 == 1 {
+                words.last_mut().unwrap().push_str(part);
+                continue;
+            }
+            for (gap, word) in part.split(' ').enumerate() {
+                if gap > 0 {
+                    words.push(String::new());
+                }
+                words.last_mut().unwrap().push_str(word);
+            }
+        }
+        // An empty word stays if it was quoted, as in --filter ''.
+        let quoted_empty = line.contains("''");
+        let mut words: Vec<_> = words.into_iter().take_while(|word| word != "<").collect();
+        words.retain(|word| !word.is_empty());
+        if quoted_empty {
+            let at = line.split("''").next().unwrap().split_whitespace().count();
+            words.insert(at, String::new());
+        }
+        words
+    }
+
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+        let path = format!("{path} {}", command.get_name());
+        if command.has_subcommands() {
+            command.get_subcommands().for_each(|below| leaves(below, &path, found));
+        } else {
+            let help = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+            found.push((path, help));
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_commands() {
+        let mut found = Vec::new();
+        leaves(&Arguments::command(), "", &mut found);
+        let mut seen = 0;
+        for (path, help) in found {
+            for example in examples(&help) {
+                seen += 1;
+                Arguments::try_parse_from(&example)
+                    .unwrap_or_else(|error| panic!("{path}: {example:?}: {error}"));
+            }
+        }
+        assert!(seen > 30, "{seen}");
+    }
+
+    #[test]
+    fn reading_and_defining_have_examples() {
+        let mut found = Vec::new();
+        leaves(&Arguments::command(), "", &mut found);
+        let groups = ["series", "events", "values", "provider", "metric", "calendar", "time-series"];
+        for (path, help) in found {
+            if groups.iter().any(|group| path.split_whitespace().nth(1) == Some(group)) {
+                assert!(!examples(&help).is_empty(), "{path}");
+            }
+        }
     }
 }

@@ -6,22 +6,31 @@
 
 pub(crate) mod bootstrap;
 pub(crate) mod build_info;
+pub(crate) mod calendar;
 pub(crate) mod events;
 pub(crate) mod health;
+pub(crate) mod metric;
 pub(crate) mod migrate;
+pub(crate) mod provider;
 pub(crate) mod receipt;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod sample;
 pub(crate) mod series;
 pub(crate) mod tenant;
+pub(crate) mod time_series;
 pub(crate) mod token;
+pub(crate) mod values;
 
 use std::{io::Write, process::ExitCode};
 
 use anyhow::Result;
 
-use crate::arguments::{Arguments, Command};
+use crate::{
+    arguments::{Arguments, Command, Remote},
+    json,
+    render::text::printable,
+};
 
 /// The exit code of a command that was carried out, but not for all of its lines.
 pub(crate) const INCOMPLETE: u8 = 3;
@@ -33,8 +42,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Replay(replay) => replay::run(replay, &remote).await,
         Command::Sample(sample) => sample::run(&sample),
         Command::Record(record) => record::run(*record, &remote).await,
-        Command::Series(series) => series::run(series, &remote).await,
+        Command::Series(series) => series::run(*series, &remote).await,
         Command::Events(events) => events::run(events, &remote).await,
+        Command::Values(values) => values::run(values, &remote).await,
+        Command::Provider(provider) => provider::run(provider, &remote).await,
+        Command::Metric(metric) => metric::run(metric, &remote).await,
+        Command::Calendar(calendar) => calendar::run(calendar, &remote).await,
+        Command::TimeSeries(time_series) => time_series::run(time_series, &remote).await,
         Command::Receipt(receipt) => receipt::run(receipt, &remote).await,
         Command::BuildInfo(_) => build_info::run(&remote).await,
         Command::Health(health) => health::run(health, &remote).await,
@@ -53,6 +67,24 @@ fn show(text: &str) -> Result<()> {
         out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
+}
+
+/// Prints an answer as it was asked for: this message as proto JSON, or the text.
+fn answer<M: prost::Message>(
+    remote: &Remote,
+    name: &str,
+    message: &M,
+    text: impl FnOnce() -> String,
+) -> Result<()> {
+    if remote.json() { show(&json::pretty(name, message)?) } else { show(&text()) }
+}
+
+/// Says what is deleted.
+fn answer_deleted(remote: &Remote, name: &str) -> Result<()> {
+    if remote.json() {
+        return show(&serde_json::json!({ "deleted": name }).to_string());
+    }
+    show(&format!("{} is deleted", printable(name)))
 }
 
 /// A message of the contract that tells what comes next, where there is more.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use flowmeter_proto::v1::{
-    admin_service_client::AdminServiceClient, ingest_service_client::IngestServiceClient,
-    query_service_client::QueryServiceClient,
+    admin_service_client::AdminServiceClient, catalog_service_client::CatalogServiceClient,
+    ingest_service_client::IngestServiceClient, query_service_client::QueryServiceClient,
 };
 use tonic::{
     Code, Request, Status,
@@ -89,6 +89,12 @@ pub(crate) fn ingest(remote: &Remote) -> Result<IngestServiceClient<Authorized>>
 /// A client of the query service.
 pub(crate) fn query(remote: &Remote) -> Result<QueryServiceClient<Authorized>> {
     Ok(QueryServiceClient::new(authorized(&remote.query_url, remote)?)
+        .max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
+/// A client of the catalog service, which the query service hosts.
+pub(crate) fn catalog(remote: &Remote) -> Result<CatalogServiceClient<Authorized>> {
+    Ok(CatalogServiceClient::new(authorized(&remote.query_url, remote)?)
         .max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 

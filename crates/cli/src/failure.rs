@@ -108,6 +108,12 @@ fn hint(status: &Status) -> Option<&'static str> {
             Some("make a new token with `flowmeter token create`")
         }
         (Code::Unauthenticated, _) => Some("give a token in FLOWMETER_TOKEN or with --token"),
+        (Code::Aborted, Some("VERSION_MISMATCH")) => {
+            Some("it was changed meanwhile: look at it again, then give its version now")
+        }
+        (Code::FailedPrecondition, Some("BUILT_IN")) => {
+            Some("what is built in belongs to everyone; define one of your own")
+        }
         // Not the service's answer, but that there was none.
         (Code::Unavailable, None) if std::error::Error::source(status).is_some() => Some(
             "is the service running there? See --ingest-url and --query-url (FLOWMETER_INGEST_URL, FLOWMETER_QUERY_URL)",

@@ -73,7 +73,7 @@ mod tests {
     fn prints_proto_json() {
         let point = Point {
             timestamp: Some(prost_types::Timestamp { seconds: 0, nanos: 500_000_000 }),
-            value: "12.5".into(),
+            value: Some("12.5".into()),
             count: 3,
         };
         assert_eq!(

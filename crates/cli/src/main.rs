@@ -1,16 +1,20 @@
 //! `flowmeter`, the command line of Flowmeter: replays logs, reads and draws
-//! time series, and manages tenants and tokens. It speaks gRPC to the services;
+//! time series, defines what they are of, and manages tenants and tokens. It speaks gRPC to the services;
 //! only `migrate` and `bootstrap` open the database.
 
 mod arguments;
 mod commands;
 mod connection;
+mod decimal;
 mod failure;
 mod json;
+mod mask;
 mod moment;
 mod render;
 mod replay;
+mod resource;
 mod sample;
+mod words;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,10 @@
 //! Turns answers into text for a terminal. Pure: no input or output happens here.
 
 pub(crate) mod chart;
+pub(crate) mod clock;
+pub(crate) mod event;
+pub(crate) mod grouped;
+pub(crate) mod series;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod timeline;

@@ -1,32 +1,66 @@
 //! Filters: which events a question is about. Two spellings, one meaning: a JSON
-//! object of fields and values, or an expression `field = value AND …`.
+//! object of fields and values, or an expression after AIP-160.
+//!
+//! # Fields
+//!
+//! A field of the event by its name, such as `application`, `httpstatus` or
+//! `duration`; any other name is an attribute's. `attributes.name` is the attribute
+//! even where the name alone would mean something else, and an expression also takes
+//! `attributes["any name"]`. Time is chosen by a range, so `timestamp` and the ids
+//! are no fields of a filter.
+//!
+//! # Expressions
+//!
+//! `application = "api" AND duration > 500`, with `=`, `!=`, `<`, `<=`, `>`, `>=`,
+//! `=~ "pattern"`, `!~ "pattern"`, `IN ("a", "b")`, `NOT IN (…)`, and `:*` for a field
+//! that is there. `NOT` or `-` binds tightest and, as AIP-160 has it, **`OR` binds
+//! tighter than `AND`**: `a = 1 AND b = 2 OR c = 3` is `a = 1 AND (b = 2 OR c = 3)`.
+//! Texts stand in `"` or `'`, where `\` stands before a quote or another `\`; a word of
+//! letters, digits, `_`, `-` and `.` needs no quotes. Conditions beside each other
+//! without an `AND`, texts without a field, and functions are not part of it.
+//!
+//! # JSON
+//!
+//! `{"application": "api", "duration": {"$gte": 5, "$lt": 9}}`. Everything in an
+//! object must hold, also where a key is repeated. Operators of a field are `$eq`,
+//! `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$regex`, `$exists` and `$not`;
+//! `$and`, `$or` and `$nor` take lists of objects. Numbers are taken as they are
+//! written, so `1.10` stays exact.
+//!
+//! # Meaning
+//!
+//! A condition holds or does not; there is no third value.
+//!
+//! - An absent text is the empty text, as it is in a series' labels. So `user = ""`
+//!   holds where there is no user, and `user < "m"` as well.
+//! - An absent number satisfies no comparison. So it satisfies `!=` and `NOT IN`,
+//!   which are `NOT` of `=` and `IN`, and `NOT duration < 5`.
+//! - Texts are ordered by their bytes. Numbers are exact decimals, of which a text
+//!   compared with a number must be one.
+//! - A field is there (`:*`, `$exists`) if it is a text that is not empty, or a number.
+//! - A pattern, of which a filter has at most eight, is searched for anywhere in the text: see [`Pattern`].
 
-use crate::quantity::Quantity;
+mod condition;
+mod cursor;
+mod display;
+mod evaluate;
+mod expression;
+mod json;
+mod pattern;
+mod reading;
+
+use std::collections::BTreeSet;
+
 use crate::usage::{Field, UsageEvent};
 
-/// A filter: events that satisfy every condition. No condition: all events.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub use condition::{Condition, Operator, Value};
+pub use pattern::{Pattern, Syntax};
+pub use reading::is_number;
+
+/// A filter: a condition on events. The default is the one that every event satisfies.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// The conditions.
-    pub conditions: Vec<Equals>,
-}
-
-/// A field has a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Equals {
-    /// The field.
-    pub field: Field,
-    /// The value.
-    pub value: Value,
-}
-
-/// A value that a field is compared with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// Of a field of text, or an attribute.
-    Text(String),
-    /// Of a field that is a number.
-    Number(Quantity),
+    condition: Condition,
 }
 
 /// Why a text is no filter.
@@ -39,286 +73,109 @@ pub struct FilterError {
     pub expected: String,
 }
 
-impl FilterError {
-    fn new(position: usize, expected: impl Into<String>) -> Self {
-        Self { position, expected: expected.into() }
-    }
-}
-
 /// Bytes of a filter: far more than a person writes, and little to parse.
 const MAX_BYTES: usize = 8 * 1024;
-/// Conditions of a filter.
-const MAX_CONDITIONS: usize = 64;
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { condition: Condition::EVERYTHING }
+    }
+}
 
 impl Filter {
     /// Reads a filter in either spelling. An empty text filters nothing.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
+        let at_start = |expected| FilterError { position: 1, expected };
         if text.len() > MAX_BYTES {
-            return Err(FilterError::new(1, format!("at most {MAX_BYTES} bytes")));
+            return Err(at_start(format!("at most {MAX_BYTES} bytes")));
         }
-        let conditions = if text.trim().is_empty() {
-            Vec::new()
+        let condition = if text.trim().is_empty() {
+            Ok(Condition::EVERYTHING)
         } else if text.trim_start().starts_with('{') {
-            from_json(text)?
+            json::read(text)
         } else {
-            from_expression(text)?
+            expression::read(text)
         };
-        if conditions.len() > MAX_CONDITIONS {
-            return Err(FilterError::new(1, format!("at most {MAX_CONDITIONS} conditions")));
+        let condition = condition.map_err(|wrong| FilterError {
+            position: text[..wrong.at].chars().count() + 1,
+            expected: wrong.expected,
+        })?;
+        let filter = Self { condition };
+        // What is shown and stored is read again.
+        if filter.to_string().len() > MAX_BYTES {
+            return Err(at_start(format!("at most {MAX_BYTES} bytes when written as an expression")));
         }
-        Ok(Self { conditions })
+        Ok(filter)
     }
 
-    /// Whether an event satisfies every condition.
+    /// The filter `field = text`. It fails where a number is wanted and `text` is none,
+    /// or where the field cannot be filtered by; the error says what was expected.
+    pub fn equals(field: Field, text: &str) -> Result<Self, String> {
+        if let Field::Attribute(name) = &field {
+            reading::check_attribute(name)?;
+        }
+        let value = reading::value(&field, text)?;
+        Ok(Self { condition: Condition::Compare { field, operator: Operator::Equal, value } })
+    }
+
+    /// Whether every event satisfies it because it has no condition.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.condition == Condition::EVERYTHING
+    }
+
+    /// Events that satisfy both. The limits of a parsed filter do not apply, so the
+    /// text of the result may be longer than one that is read.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { condition: Condition::all(vec![self.condition, other.condition]) }
+    }
+
+    /// The condition itself, to be written in another language.
+    #[must_use]
+    pub fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// Every field it looks at.
+    #[must_use]
+    pub fn fields(&self) -> BTreeSet<&Field> {
+        let mut fields = BTreeSet::new();
+        self.condition.visit(&mut |leaf| fields.extend(leaf.field()));
+        fields
+    }
+
+    /// The fields and their values, if the filter demands nothing but that fields have
+    /// certain values. A number is in its shortest decimal form. A field stands twice
+    /// where the filter names it twice, maybe with values that contradict each other.
+    #[must_use]
+    pub fn equalities(&self) -> Option<Vec<(&Field, String)>> {
+        let equality = |condition| match condition {
+            &Condition::Compare { ref field, operator: Operator::Equal, ref value } => {
+                Some((field, value.to_text()))
+            }
+            _ => None,
+        };
+        match &self.condition {
+            Condition::All(parts) => parts.iter().map(equality).collect(),
+            single => Some(vec![equality(single)?]),
+        }
+    }
+
+    /// Whether an event satisfies it.
     #[must_use]
     pub fn matches(&self, event: &UsageEvent<'_>) -> bool {
-        self.conditions.iter().all(|condition| condition.matches(event))
-    }
-}
-
-impl Equals {
-    /// `field = text`, with the text read as a number where the field is one.
-    fn new(name: &str, text: &str) -> Result<Self, String> {
-        let field = Field::named(name);
-        let value = match field {
-            Field::Text(_) | Field::Attribute(_) => Value::Text(text.to_owned()),
-            Field::HttpStatus | Field::Duration | Field::ResponseSize | Field::Value => {
-                let number = text.parse().map_err(|_| format!("a number, because {name} is one"))?;
-                Value::Number(number)
-            }
-        };
-        if name.contains('\0') || text.contains('\0') {
-            return Err("text without NUL characters".to_owned());
-        }
-        Ok(Self { field, value })
+        evaluate::event(&self.condition, event)
     }
 
-    fn matches(&self, event: &UsageEvent<'_>) -> bool {
-        match (&self.field, &self.value) {
-            (Field::Text(field), Value::Text(text)) => event.text(*field) == text,
-            // An absent text is empty, as it is in a series' labels.
-            (Field::Attribute(name), Value::Text(text)) => event.attribute(name).unwrap_or("") == text,
-            (Field::HttpStatus, Value::Number(number)) => {
-                event.http_status.is_some_and(|status| Quantity::from(i64::from(status)) == *number)
-            }
-            (Field::Duration, Value::Number(number)) => {
-                event.duration_ms.is_some_and(|measure| Quantity::from(measure) == *number)
-            }
-            (Field::ResponseSize, Value::Number(number)) => {
-                event.response_bytes.is_some_and(|measure| Quantity::from(measure) == *number)
-            }
-            (Field::Value, Value::Number(number)) => event.value == Some(*number),
-            // `new` gives every field a value of its kind.
-            (Field::Text(_) | Field::Attribute(_), Value::Number(_)) | (_, Value::Text(_)) => false,
-        }
-    }
-}
-
-fn from_json(text: &str) -> Result<Vec<Equals>, FilterError> {
-    let parsed: serde_json::Value = serde_json::from_str(text).map_err(|error| {
-        let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
-        let before: usize = lines.map(|line| line.chars().count()).sum();
-        FilterError::new(before + error.column().max(1), format!("a JSON object ({error})"))
-    })?;
-    let mut conditions = Vec::new();
-    collect(&parsed, text, &mut conditions)?;
-    Ok(conditions)
-}
-
-fn collect(object: &serde_json::Value, text: &str, conditions: &mut Vec<Equals>) -> Result<(), FilterError> {
-    let Some(object) = object.as_object() else {
-        return Err(FilterError::new(1, "a JSON object of fields and values"));
-    };
-    for (name, value) in object {
-        let wrong = |expected: String| FilterError::new(position_of_key(text, name), expected);
-        if name == "$and" {
-            let parts = value.as_array().ok_or_else(|| wrong("a list of objects after $and".into()))?;
-            for part in parts {
-                collect(part, text, conditions)?;
-            }
-            continue;
-        }
-        if name.is_empty() || name.starts_with('$') {
-            return Err(wrong("the name of a field, or $and".into()));
-        }
-        let value = match value.as_object() {
-            Some(operator) if operator.len() == 1 => operator.get("$eq"),
-            Some(_) => None,
-            None => Some(value),
-        };
-        let text = match value {
-            Some(serde_json::Value::String(text)) => text.clone(),
-            Some(number @ serde_json::Value::Number(_)) => number.to_string(),
-            Some(flag @ serde_json::Value::Bool(_)) => flag.to_string(),
-            _ => return Err(wrong(format!("a text or a number as the value of {name}, or {{\"$eq\": …}}"))),
-        };
-        conditions.push(Equals::new(name, &text).map_err(wrong)?);
-    }
-    Ok(())
-}
-
-/// Where a key stands in the text, for the message.
-fn position_of_key(text: &str, name: &str) -> usize {
-    let key = serde_json::Value::from(name).to_string();
-    text.find(&key).map_or(1, |at| text[..at].chars().count() + 1)
-}
-
-fn from_expression(text: &str) -> Result<Vec<Equals>, FilterError> {
-    let mut tokens = Tokens { text, at: 0 };
-    let mut conditions = Vec::new();
-    loop {
-        let (position, name) = tokens.word("the name of a field")?;
-        tokens.equals_sign()?;
-        let (value_position, value) = tokens.value()?;
-        let condition = Equals::new(&name, &value)
-            .map_err(|expected| FilterError::new(value_position.max(position), expected))?;
-        conditions.push(condition);
-        if tokens.at_end() {
-            return Ok(conditions);
-        }
-        let (position, word) = tokens.word("AND or the end")?;
-        if word != "AND" {
-            return Err(FilterError::new(position, "AND or the end"));
-        }
-    }
-}
-
-struct Tokens<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl Tokens<'_> {
-    fn skip_spaces(&mut self) {
-        let rest = &self.text[self.at..];
-        self.at += rest.len() - rest.trim_start().len();
-    }
-
-    fn at_end(&mut self) -> bool {
-        self.skip_spaces();
-        self.at == self.text.len()
-    }
-
-    fn position(&self) -> usize {
-        self.text[..self.at].chars().count() + 1
-    }
-
-    /// A bare word: a name, a number or AND.
-    fn word(&mut self, expected: &str) -> Result<(usize, String), FilterError> {
-        self.skip_spaces();
-        let position = self.position();
-        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let rest = &self.text[self.at..];
-        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-        if end == 0 {
-            return Err(FilterError::new(position, expected));
-        }
-        self.at += end;
-        Ok((position, rest[..end].to_owned()))
-    }
-
-    fn equals_sign(&mut self) -> Result<(), FilterError> {
-        self.skip_spaces();
-        if !self.text[self.at..].starts_with('=') {
-            return Err(FilterError::new(self.position(), "="));
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// A bare word or a text in quotes, in which \ takes the next character as it is.
-    fn value(&mut self) -> Result<(usize, String), FilterError> {
-        self.skip_spaces();
-        let position = self.position();
-        let mut characters = self.text[self.at..].char_indices();
-        let Some((_, quote @ ('"' | '\''))) = characters.next() else {
-            return self.word("a text in quotes, or a number");
-        };
-        let mut value = String::new();
-        while let Some((index, character)) = characters.next() {
-            if character == quote {
-                self.at += index + 1;
-                return Ok((position, value));
-            }
-            let taken =
-                if character == '\\' { characters.next().map(|(_, next)| next) } else { Some(character) };
-            value.extend(taken);
-        }
-        Err(FilterError::new(self.text.chars().count() + 1, format!("{quote} at the end of the text")))
+    /// Whether it is satisfied by events that carry these labels. `value_of` gives the
+    /// value of every field of the filter; an empty one is absent, a status is in
+    /// decimal.
+    #[must_use]
+    pub fn matches_labels<'a>(&self, value_of: impl Fn(&Field) -> &'a str) -> bool {
+        evaluate::labels(&self.condition, &value_of)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::usage::TextField;
-    use proptest::prelude::*;
-
-    fn event() -> UsageEvent<'static> {
-        let mut event = UsageEvent {
-            http_status: Some(200),
-            duration_ms: Some(7),
-            attributes: vec![("queue", "orders")],
-            ..UsageEvent::default()
-        };
-        event.texts[TextField::Application as usize] = "api";
-        event
-    }
-
-    #[test]
-    fn both_spellings_mean_the_same() {
-        for (json, expression) in [
-            (r#"{"application":"api"}"#, r#"application = "api""#),
-            (r#"{"application":{"$eq":"api"},"queue":"orders"}"#, "application=api AND queue='orders'"),
-            (r#"{"$and":[{"httpstatus":200},{"duration":"7"}]}"#, "httpstatus = 200 AND duration = 7"),
-            (r#"{"detail":"a \"b\" c"}"#, r#"detail = "a \"b\" c""#),
-        ] {
-            assert_eq!(Filter::parse(json), Filter::parse(expression), "{json}");
-            assert!(Filter::parse(json).is_ok(), "{json}");
-        }
-        assert_eq!(Filter::parse("  "), Ok(Filter::default()));
-    }
-
-    #[test]
-    fn every_condition_must_hold() {
-        for (text, expected) in [
-            ("", true),
-            ("application = api", true),
-            ("application = Api", false),
-            ("application = api AND httpstatus = 404", false),
-            ("httpstatus = 200.0 AND duration = 7 AND queue = orders", true),
-            ("response_size = 0", false),
-            ("queue = \"\"", false),
-            ("topic = \"\"", true),
-            ("user = \"\"", true),
-        ] {
-            assert_eq!(Filter::parse(text).unwrap().matches(&event()), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_filter_says_where_and_what() {
-        for (text, position, expected) in [
-            ("application", 12, "="),
-            ("application = ", 15, "a text in quotes, or a number"),
-            ("application = \"api", 19, "\" at the end of the text"),
-            ("a = b OR c = d", 7, "AND or the end"),
-            ("a = b AND", 10, "the name of a field"),
-            ("httpstatus = ok", 14, "a number, because httpstatus is one"),
-            ("{\"httpstatus\":\"ok\"}", 2, "a number, because httpstatus is one"),
-            ("{\"a\":1,\"$or\":[]}", 8, "the name of a field, or $and"),
-            ("{\"a\":null}", 2, "a text or a number as the value of a, or {\"$eq\": …}"),
-        ] {
-            let error = Filter::parse(text).unwrap_err();
-            assert_eq!((error.position, error.expected.as_str()), (position, expected), "{text}");
-        }
-        assert_eq!(Filter::parse("{\"a\":\n1,}").unwrap_err().position, 9);
-    }
-
-    proptest! {
-        #[test]
-        fn reading_never_panics(text in "[{}\"'=$a-z0-9 \\\\:,\\PC]{0,40}") {
-            let _ = Filter::parse(&text);
-        }
-    }
-}
+mod tests;

@@ -56,13 +56,12 @@ pub struct Folded<'a> {
     pub partials: Vec<Partial>,
 }
 
-/// Folds events that are stored for the first time.
+/// Folds events that are stored for the first time, each by the catalog of its tenant.
 pub fn fold<'a>(
-    catalog: &'a Catalog,
-    events: impl Iterator<Item = (TenantId, EventId, &'a UsageEvent<'a>)>,
+    events: impl Iterator<Item = (TenantId, &'a Catalog, EventId, &'a UsageEvent<'a>)>,
 ) -> Folded<'a> {
     let mut cells = Cells::default();
-    for (tenant, id, event) in events {
+    for (tenant, catalog, id, event) in events {
         if let Some(metrics) = catalog.provider(event.text(TextField::Provider)) {
             cells.add(tenant, metrics, id, event);
         }
@@ -237,7 +236,7 @@ impl<'a> Spread<'a> {
                 free.insert((hash, index));
                 let values: Vec<_> = label_set.labels.iter().map(value_of).collect();
                 let labels = label_set.labels.iter().map(Field::name).zip(values.iter().copied());
-                let id = SeriesId::new(cell.tenant, &definition.full_name, labels);
+                let id = SeriesId::new(cell.tenant, &definition.series_key(), labels);
                 known.push(Series { tenant: cell.tenant, id, definition, label_set, values });
                 index
             }

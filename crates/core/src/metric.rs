@@ -2,9 +2,11 @@
 //! which labels it is kept ready. The built-in metrics of the OpenDataDSL metric
 //! service are definitions like any other.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use crate::filter::Filter;
 use crate::plan::Resolution;
 use crate::usage::{Field, TextField, UsageEvent};
 
@@ -30,6 +32,22 @@ impl MethodClass {
         }
     }
 
+    /// Its name, as the store keeps it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The class of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Read, Self::Write, Self::Delete].into_iter().find(|class| class.name() == name)
+    }
+
     /// The class of a method, upper or lower case.
     #[must_use]
     pub fn of(method: &str) -> Option<Self> {
@@ -40,7 +58,7 @@ impl MethodClass {
 }
 
 /// Which events a metric takes: those that fit every part that is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selector {
     /// The event's provider.
     pub provider: String,
@@ -48,13 +66,16 @@ pub struct Selector {
     pub method_class: Option<MethodClass>,
     /// The event's action.
     pub action: Option<String>,
+    /// What else must hold of it.
+    pub filter: Filter,
 }
 
 impl Selector {
     /// Whether an event of this provider fits, whose method is of `class`.
-    fn fits(&self, class: Option<MethodClass>, action: &str) -> bool {
+    fn fits(&self, class: Option<MethodClass>, event: &UsageEvent<'_>) -> bool {
         self.method_class.is_none_or(|wanted| class == Some(wanted))
-            && self.action.as_deref().is_none_or(|wanted| action == wanted)
+            && self.action.as_deref().is_none_or(|wanted| event.text(TextField::Action) == wanted)
+            && self.filter.matches(event)
     }
 }
 
@@ -69,6 +90,47 @@ pub enum Measure {
     ResponseSize,
     /// Its value, if it has one.
     Value,
+}
+
+impl Measure {
+    const ALL: [Self; 4] = [Self::Count, Self::Duration, Self::ResponseSize, Self::Value];
+
+    /// Its name, as the store keeps it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Duration => "duration",
+            Self::ResponseSize => "response_size",
+            Self::Value => "value",
+        }
+    }
+
+    /// The measure of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|measure| measure.name() == name)
+    }
+
+    /// The unit of what it measures in UCUM's notation; empty where only the sender knows.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Count => "1",
+            Self::Duration => "ms",
+            Self::ResponseSize => "By",
+            Self::Value => "",
+        }
+    }
+
+    /// The aggregation of a metric that names none.
+    #[must_use]
+    pub const fn default_observed(self) -> Observed {
+        match self {
+            Self::Count => Observed::Summed,
+            Self::Duration | Self::ResponseSize | Self::Value => Observed::Averaged,
+        }
+    }
 }
 
 /// How the values of a bucket become one.
@@ -88,6 +150,31 @@ pub enum Observed {
     End,
 }
 
+impl Observed {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Summed, Self::Averaged, Self::High, Self::Low, Self::Beginning, Self::End];
+
+    /// Its name, as the store keeps it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Summed => "summed",
+            Self::Averaged => "averaged",
+            Self::High => "high",
+            Self::Low => "low",
+            Self::Beginning => "beginning",
+            Self::End => "end",
+        }
+    }
+
+    /// The aggregation of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|observed| observed.name() == name)
+    }
+}
+
 /// The labels by which a metric is kept ready, by ascending name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelSet {
@@ -104,11 +191,8 @@ impl LabelSet {
     #[must_use]
     pub fn new(mut labels: Vec<Field>) -> Self {
         labels.sort_by(|a, b| a.name().cmp(b.name()));
-        let resolutions: &[Resolution] = if labels.is_empty() {
-            &[Resolution::Minute, Resolution::Quarter, Resolution::Day]
-        } else {
-            &[Resolution::Quarter, Resolution::Day]
-        };
+        let resolutions: &[Resolution] =
+            if labels.is_empty() { &Resolution::ALL } else { &Resolution::ALL[1..] };
         Self { labels, resolutions }
     }
 }
@@ -118,16 +202,53 @@ impl LabelSet {
 pub struct Definition {
     /// The full name, `provider/name`.
     pub full_name: String,
+    /// What it is, in words.
+    pub description: String,
+    /// Tells the roll-ups of this definition from those of others of the same name, before
+    /// or after it. 0 for a built-in one.
+    pub generation: i32,
     /// Which events it takes.
     pub selector: Selector,
     /// What it measures.
     pub measure: Measure,
     /// The unit of the values in UCUM's notation.
-    pub unit: &'static str,
+    pub unit: String,
     /// The aggregation where a query names none.
     pub default_observed: Observed,
     /// The label sets kept ready; the empty one comes first.
     pub label_sets: Vec<LabelSet>,
+}
+
+impl Definition {
+    /// The name, without the provider.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.full_name.split_once('/').map_or(&self.full_name, |(_, name)| name)
+    }
+
+    /// The name under which its series are kept.
+    #[must_use]
+    pub fn series_key(&self) -> Cow<'_, str> {
+        match self.generation {
+            0 => Cow::Borrowed(&self.full_name),
+            generation => Cow::Owned(format!("{}#{generation}", self.full_name)),
+        }
+    }
+
+    /// Whether `other` adds up the same events in the same series, so that its roll-ups can be
+    /// taken over.
+    #[must_use]
+    pub fn rolls_up_like(&self, other: &Self) -> bool {
+        (&self.selector, self.measure, &self.label_sets)
+            == (&other.selector, other.measure, &other.label_sets)
+    }
+
+    /// The smallest kept label set that has all of these fields.
+    #[must_use]
+    pub fn covering(&self, fields: &[&Field]) -> Option<&LabelSet> {
+        let covers = |set: &&LabelSet| fields.iter().all(|field| set.labels.contains(field));
+        self.label_sets.iter().filter(covers).min_by_key(|set| set.labels.len())
+    }
 }
 
 /// The metrics of one provider, and the labels that any of them keeps.
@@ -144,8 +265,10 @@ impl ProviderMetrics {
     /// bits of one word.
     pub const MAX: usize = 64;
 
-    fn new(definitions: Vec<Definition>) -> Self {
-        assert!(definitions.len() <= Self::MAX, "too many metrics of one provider");
+    /// The definitions beyond [`Self::MAX`] are left out: the catalog refuses them when they
+    /// are made.
+    fn new(mut definitions: Vec<Definition>) -> Self {
+        definitions.truncate(Self::MAX);
         let sets = definitions.iter().flat_map(|definition| &definition.label_sets);
         let mut labels: Vec<_> = sets.flat_map(|set| set.labels.iter().cloned()).collect();
         labels.sort();
@@ -157,10 +280,9 @@ impl ProviderMetrics {
     #[must_use]
     pub fn selection(&self, event: &UsageEvent<'_>) -> u64 {
         let class = MethodClass::of(event.text(TextField::Method));
-        let action = event.text(TextField::Action);
         let fitting = self.definitions.iter().enumerate();
         fitting
-            .filter(|(_, definition)| definition.selector.fits(class, action))
+            .filter(|(_, definition)| definition.selector.fits(class, event))
             .fold(0, |bits, (index, _)| bits | 1 << index)
     }
 }
@@ -175,12 +297,26 @@ impl Catalog {
     /// The metrics of the OpenDataDSL metric service.
     #[must_use]
     pub fn built_in() -> &'static Self {
-        static BUILT_IN: LazyLock<Catalog> =
-            LazyLock::new(|| Catalog::new([odsl_request(), odsl_process(), azure_service_bus()].concat()));
+        static BUILT_IN: LazyLock<Catalog> = LazyLock::new(|| {
+            Catalog::new(BUILT_IN_PROVIDERS.iter().flat_map(|provider| (provider.define)()))
+        });
         &BUILT_IN
     }
 
-    fn new(definitions: Vec<Definition>) -> Self {
+    /// The built-in metrics and a tenant's own.
+    #[must_use]
+    pub fn with(own: impl IntoIterator<Item = Definition>) -> Self {
+        let built_in = Self::built_in().definitions().cloned();
+        Self::new(built_in.chain(own))
+    }
+
+    /// Only these metrics.
+    #[must_use]
+    pub fn of(definitions: impl IntoIterator<Item = Definition>) -> Self {
+        Self::new(definitions)
+    }
+
+    fn new(definitions: impl IntoIterator<Item = Definition>) -> Self {
         let mut by_provider: HashMap<String, Vec<Definition>> = HashMap::new();
         for definition in definitions {
             by_provider.entry(definition.selector.provider.clone()).or_default().push(definition);
@@ -190,6 +326,11 @@ impl Catalog {
             .map(|(provider, definitions)| (provider, ProviderMetrics::new(definitions)))
             .collect();
         Self { providers }
+    }
+
+    /// All metrics.
+    pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.providers.values().flat_map(|provider| &provider.definitions)
     }
 
     /// The metrics of a provider.
@@ -207,96 +348,142 @@ impl Catalog {
     }
 }
 
-fn text(field: TextField) -> Field {
-    Field::Text(field)
+/// A provider that everyone has.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltInProvider {
+    /// Its name.
+    pub name: &'static str,
+    /// What its metrics are about.
+    pub description: &'static str,
+    /// What its events are usually filtered by.
+    pub filter_fields: &'static [&'static str],
+    define: fn() -> Vec<Definition>,
 }
 
-fn attribute(name: &str) -> Field {
-    Field::Attribute(name.to_owned())
-}
+/// The providers that everyone has, by name.
+pub const BUILT_IN_PROVIDERS: [BuiltInProvider; 3] = [
+    BuiltInProvider {
+        name: "AzureServiceBus",
+        description: "The metrics of Azure Service Bus: an event's action names the metric, its value is the measure",
+        filter_fields: &["queue"],
+        define: azure_service_bus,
+    },
+    BuiltInProvider {
+        name: "ODSLProcess",
+        description: "Runs of processes",
+        filter_fields: &["name", "trigger", "status"],
+        define: odsl_process,
+    },
+    BuiltInProvider {
+        name: "ODSLRequest",
+        description: "Requests to REST services: reads, writes and deletes by their methods",
+        filter_fields: &["service", "key", "action", "application", "httpstatus", "user"],
+        define: odsl_request,
+    },
+];
 
-fn label_sets(sets: &[&[Field]]) -> Vec<LabelSet> {
-    let kept = sets.iter().map(|set| LabelSet::new(set.to_vec()));
+fn label_sets(sets: &[&[&str]]) -> Vec<LabelSet> {
+    let kept = sets.iter().map(|set| LabelSet::new(set.iter().map(|name| Field::named(name)).collect()));
     std::iter::once(LabelSet::new(Vec::new())).chain(kept).collect()
 }
 
-fn odsl_request() -> Vec<Definition> {
-    let sets = label_sets(&[
-        &[text(TextField::Service)],
-        &[text(TextField::Application), text(TextField::Method)],
-        &[Field::HttpStatus],
-    ]);
-    let define = |name: &str, class, measure, unit, default_observed| Definition {
-        full_name: format!("ODSLRequest/{name}"),
-        selector: Selector { provider: "ODSLRequest".into(), method_class: Some(class), action: None },
+fn built_in(selector: Selector, name: &str, description: &str, measure: Measure) -> Definition {
+    Definition {
+        full_name: format!("{}/{name}", selector.provider),
+        description: description.to_owned(),
+        generation: 0,
+        selector,
         measure,
-        unit,
-        default_observed,
+        unit: measure.unit().to_owned(),
+        default_observed: measure.default_observed(),
+        label_sets: Vec::new(),
+    }
+}
+
+fn odsl_request() -> Vec<Definition> {
+    let sets = label_sets(&[&["service"], &["application", "method"], &["httpstatus"]]);
+    let define = |name: &str, description: &str, class, measure| Definition {
         label_sets: sets.clone(),
+        ..built_in(
+            Selector { provider: "ODSLRequest".into(), method_class: Some(class), ..Selector::default() },
+            name,
+            description,
+            measure,
+        )
     };
-    let (count, summed) = (Measure::Count, Observed::Summed);
     vec![
-        define("ReadRequests", MethodClass::Read, count, "1", summed),
-        define("WriteRequests", MethodClass::Write, count, "1", summed),
-        define("DeleteRequests", MethodClass::Delete, count, "1", summed),
-        define("ReadRequestDuration", MethodClass::Read, Measure::Duration, "ms", Observed::Averaged),
-        define("ReadRequestResponseSize", MethodClass::Read, Measure::ResponseSize, "By", Observed::Averaged),
+        define("ReadRequests", "A count of the read requests", MethodClass::Read, Measure::Count),
+        define("WriteRequests", "A count of the write requests", MethodClass::Write, Measure::Count),
+        define("DeleteRequests", "A count of the delete requests", MethodClass::Delete, Measure::Count),
+        define(
+            "ReadRequestDuration",
+            "The durations of read requests in ms",
+            MethodClass::Read,
+            Measure::Duration,
+        ),
+        define(
+            "ReadRequestResponseSize",
+            "The sizes of the responses to read requests in bytes",
+            MethodClass::Read,
+            Measure::ResponseSize,
+        ),
     ]
 }
 
 fn odsl_process() -> Vec<Definition> {
-    let sets = label_sets(&[&[attribute("name")], &[attribute("trigger"), attribute("status")]]);
-    let define = |name: &str, measure, unit, default_observed| Definition {
-        full_name: format!("ODSLProcess/{name}"),
-        selector: Selector { provider: "ODSLProcess".into(), method_class: None, action: None },
-        measure,
-        unit,
-        default_observed,
+    let sets = label_sets(&[&["name"], &["trigger", "status"]]);
+    let define = |name: &str, description: &str, measure| Definition {
         label_sets: sets.clone(),
+        ..built_in(
+            Selector { provider: "ODSLProcess".into(), ..Selector::default() },
+            name,
+            description,
+            measure,
+        )
     };
     vec![
-        define("RunRequests", Measure::Count, "1", Observed::Summed),
-        define("RunRequestDuration", Measure::Duration, "ms", Observed::Averaged),
+        define("RunRequests", "A count of the runs", Measure::Count),
+        define("RunRequestDuration", "The durations of the runs in ms", Measure::Duration),
     ]
 }
 
 /// Azure's metrics: the event's action names the metric and its value is the
 /// measure.
 fn azure_service_bus() -> Vec<Definition> {
-    const METRICS: [(&str, &str, Observed); 21] = [
-        ("SuccessfulRequests", "1", Observed::Summed),
-        ("ServerErrors", "1", Observed::Summed),
-        ("UserErrors", "1", Observed::Summed),
-        ("ThrottledRequests", "1", Observed::Summed),
-        ("IncomingRequests", "1", Observed::Summed),
-        ("IncomingMessages", "1", Observed::Summed),
-        ("OutgoingMessages", "1", Observed::Summed),
-        ("ActiveConnections", "1", Observed::Averaged),
-        ("ConnectionsOpened", "1", Observed::Summed),
-        ("ConnectionsClosed", "1", Observed::Summed),
-        ("Size", "By", Observed::Averaged),
-        ("Messages", "1", Observed::Averaged),
-        ("ActiveMessages", "1", Observed::Averaged),
-        ("DeadletteredMessages", "1", Observed::Averaged),
-        ("ScheduledMessages", "1", Observed::Averaged),
-        ("CompleteMessage", "1", Observed::Summed),
-        ("AbandonMessage", "1", Observed::Summed),
-        ("PendingCheckpointOperationCount", "1", Observed::Averaged),
-        ("ServerSendLatency", "ms", Observed::Averaged),
-        ("ReplicationLagDuration", "s", Observed::Averaged),
-        ("ReplicationLagCount", "1", Observed::Averaged),
+    use Observed::{Averaged, Summed};
+    const METRICS: [(&str, &str, Observed, &str); 21] = [
+        ("SuccessfulRequests", "1", Summed, "Requests that succeeded"),
+        ("ServerErrors", "1", Summed, "Requests that failed by the service's fault"),
+        ("UserErrors", "1", Summed, "Requests that failed by the caller's fault"),
+        ("ThrottledRequests", "1", Summed, "Requests that were turned away for their number"),
+        ("IncomingRequests", "1", Summed, "Requests received"),
+        ("IncomingMessages", "1", Summed, "Messages received"),
+        ("OutgoingMessages", "1", Summed, "Messages delivered"),
+        ("ActiveConnections", "1", Averaged, "Connections that are open"),
+        ("ConnectionsOpened", "1", Summed, "Connections that were opened"),
+        ("ConnectionsClosed", "1", Summed, "Connections that were closed"),
+        ("Size", "By", Averaged, "The size of the queue"),
+        ("Messages", "1", Averaged, "Messages in the queue"),
+        ("ActiveMessages", "1", Averaged, "Messages ready to be delivered"),
+        ("DeadletteredMessages", "1", Averaged, "Messages in the dead-letter queue"),
+        ("ScheduledMessages", "1", Averaged, "Messages that wait for their time"),
+        ("CompleteMessage", "1", Summed, "Messages completed by their receivers"),
+        ("AbandonMessage", "1", Summed, "Messages given back by their receivers"),
+        ("PendingCheckpointOperationCount", "1", Averaged, "Checkpoints that are not written yet"),
+        ("ServerSendLatency", "ms", Averaged, "The time that sending takes the service"),
+        ("ReplicationLagDuration", "s", Averaged, "How late the replica is"),
+        ("ReplicationLagCount", "1", Averaged, "Messages that the replica has not got yet"),
     ];
-    let define = |(name, unit, default_observed): (&str, _, _)| Definition {
-        full_name: format!("AzureServiceBus/{name}"),
-        selector: Selector {
-            provider: "AzureServiceBus".into(),
-            method_class: None,
-            action: Some(name.into()),
-        },
-        measure: Measure::Value,
-        unit,
+    let define = |(name, unit, default_observed, description): (&str, &str, Observed, &str)| Definition {
+        unit: unit.to_owned(),
         default_observed,
-        label_sets: label_sets(&[&[attribute("queue")]]),
+        label_sets: label_sets(&[&["queue"]]),
+        ..built_in(
+            Selector { provider: "AzureServiceBus".into(), action: Some(name.into()), ..Selector::default() },
+            name,
+            description,
+            Measure::Value,
+        )
     };
     METRICS.into_iter().map(define).collect()
 }

@@ -14,17 +14,23 @@ pub enum Resolution {
     Minute,
     /// A quarter of an hour: every time zone's hours and days begin on one.
     Quarter,
+    /// An hour in UTC: nearly every time zone's hours and days begin on one.
+    Hour,
     /// A day in UTC.
     Day,
 }
 
 impl Resolution {
+    /// All of them, fine before coarse.
+    pub const ALL: [Self; 4] = [Self::Minute, Self::Quarter, Self::Hour, Self::Day];
+
     /// The width of a bucket. Buckets begin at multiples of it since the epoch.
     #[must_use]
     pub const fn width(self) -> Duration {
         match self {
             Self::Minute => Duration::from_mins(1),
             Self::Quarter => Duration::from_mins(15),
+            Self::Hour => Duration::from_hours(1),
             Self::Day => Duration::from_hours(24),
         }
     }
@@ -35,6 +41,7 @@ impl Resolution {
         match self {
             Self::Minute => 1,
             Self::Quarter => 15,
+            Self::Hour => 60,
             Self::Day => 1_440,
         }
     }
@@ -60,11 +67,18 @@ pub struct Piece {
 
 /// Cuts `range` into pieces by ascending time. `edges` are the starts of the
 /// calendar's buckets, ascending; `resolutions` are those that are kept, fine
-/// before coarse.
+/// before coarse, of all events before `rolled_up_to`.
 #[must_use]
-pub fn pieces(range: TimeRange, edges: &[Timestamp], resolutions: &[Resolution]) -> Vec<Piece> {
+pub fn pieces(
+    range: TimeRange,
+    edges: &[Timestamp],
+    resolutions: &[Resolution],
+    rolled_up_to: Timestamp,
+) -> Vec<Piece> {
     let mut pieces = Vec::new();
-    cut(range, edges, resolutions, &mut pieces);
+    let middle = rolled_up_to.clamp(range.start, range.end.max(range.start));
+    cut(TimeRange { start: range.start, end: middle }, edges, resolutions, &mut pieces);
+    cut(TimeRange { start: middle, end: range.end }, edges, &[], &mut pieces);
     pieces
 }
 
@@ -98,7 +112,7 @@ mod tests {
     use crate::calendar::Calendar;
     use proptest::prelude::*;
 
-    const ALL: [Resolution; 3] = [Resolution::Minute, Resolution::Quarter, Resolution::Day];
+    const ALL: [Resolution; 4] = Resolution::ALL;
 
     fn range(start: &str, end: &str) -> TimeRange {
         let at = |text: &str| Timestamp::from(text.parse::<jiff::Timestamp>().unwrap());
@@ -108,15 +122,18 @@ mod tests {
     fn shown(calendar: &str, range: TimeRange, resolutions: &[Resolution]) -> Vec<String> {
         let edges = calendar.parse::<Calendar>().unwrap().bucket_starts(range, 25_000).unwrap();
         let piece = |piece: &Piece| format!("{:?} {} {}", piece.source, piece.range.start, piece.range.end);
-        pieces(range, &edges, resolutions).iter().map(piece).collect()
+        pieces(range, &edges, resolutions, Timestamp::END).iter().map(piece).collect()
     }
 
     #[test]
     fn an_aligned_range_is_one_piece() {
         let month = range("2024-11-01T00:00:00Z", "2024-12-01T00:00:00Z");
-        for (calendar, source) in
-            [("#P1M", "Rollup(Day)"), ("#PT1H", "Rollup(Quarter)"), ("#PT5M", "Rollup(Minute)")]
-        {
+        for (calendar, source) in [
+            ("#P1M", "Rollup(Day)"),
+            ("#PT1H", "Rollup(Hour)"),
+            ("#PT30M", "Rollup(Quarter)"),
+            ("#PT5M", "Rollup(Minute)"),
+        ] {
             assert_eq!(
                 shown(calendar, month, &ALL),
                 [format!("{source} 2024-11-01T00:00:00Z 2024-12-01T00:00:00Z")]
@@ -138,11 +155,34 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_is_not_rolled_up_yet_is_read_from_the_events() {
+        let day = range("2024-11-01T00:00:00Z", "2024-11-02T00:00:00Z");
+        let edges = "#PT1H".parse::<Calendar>().unwrap().bucket_starts(day, 100).unwrap();
+        let rolled = "2024-11-01T10:20:00Z".parse::<jiff::Timestamp>().unwrap().into();
+        let found = pieces(day, &edges, &ALL[1..], rolled);
+        let found: Vec<_> = found.iter().map(|piece| (piece.source, piece.range.end.to_string())).collect();
+        assert_eq!(
+            found,
+            [
+                (Source::Rollup(Resolution::Hour), "2024-11-01T10:00:00Z".to_owned()),
+                (Source::Rollup(Resolution::Quarter), "2024-11-01T10:15:00Z".to_owned()),
+                (Source::Events, "2024-11-01T10:20:00Z".to_owned()),
+                (Source::Events, "2024-11-02T00:00:00Z".to_owned()),
+            ]
+        );
+        assert_eq!(
+            pieces(day, &edges, &ALL, Timestamp::EPOCH),
+            [Piece { source: Source::Events, range: day }]
+        );
+    }
+
     proptest! {
         #[test]
         fn pieces_tile_the_range_and_keep_edges_apart(
             start in 1_700_000_000_000_000_i64..1_700_500_000_000_000,
             length in 1_i64..400_000_000_000,
+            rolled in 0_i64..800_000_000_000,
             calendar in prop::sample::select(vec!["#PT1M", "#PT15M", "#PT1H", "#P1D", "#P1W", "#PT7M"]),
         ) {
             let range = TimeRange {
@@ -150,7 +190,8 @@ mod tests {
                 end: Timestamp::from_micros(start + length),
             };
             let edges = calendar.parse::<Calendar>().unwrap().bucket_starts(range, 25_000).unwrap();
-            let pieces = pieces(range, &edges, &ALL);
+            let rolled = Timestamp::from_micros(start + rolled);
+            let pieces = pieces(range, &edges, &ALL, rolled);
             prop_assert_eq!(pieces[0].range.start, range.start);
             prop_assert_eq!(pieces[pieces.len() - 1].range.end, range.end);
             for pair in pieces.windows(2) {
@@ -158,6 +199,7 @@ mod tests {
             }
             for piece in pieces {
                 if let Source::Rollup(resolution) = piece.source {
+                    prop_assert!(piece.range.end <= rolled);
                     let width = resolution.width();
                     prop_assert!(told_apart(piece.range, &edges, width));
                     prop_assert_eq!(piece.range.start.floor_to(width), piece.range.start);

@@ -1,13 +1,16 @@
-//! The query service: it reads what workers have applied, and manages tenants and
-//! tokens. It never writes measured data.
+//! The query service: it reads what workers have applied, keeps what tenants define, and
+//! manages tenants and tokens. It never writes measured data.
 
 mod admin;
+mod catalog;
 mod config;
+mod lookup;
 mod page_token;
 mod question;
 mod rpc;
 
 use flowmeter_proto::v1::admin_service_server::AdminServiceServer;
+use flowmeter_proto::v1::catalog_service_server::CatalogServiceServer;
 use flowmeter_proto::v1::query_service_server::QueryServiceServer;
 use flowmeter_service::auth::Authenticator;
 use flowmeter_service::server::{GrpcServer, watch_health};
@@ -24,7 +27,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         config.listen,
         &config.server,
         "query",
-        &["flowmeter.v1.QueryService", "flowmeter.v1.AdminService"],
+        &["flowmeter.v1.QueryService", "flowmeter.v1.CatalogService", "flowmeter.v1.AdminService"],
     )
     .await?;
     let authenticator = Authenticator::new(store.clone());
@@ -36,7 +39,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         max_event_ahead: config.max_event_ahead,
     };
     let admin = admin::Admin { store: store.clone(), authenticator: authenticator.clone() };
-    server.routes().add_service(QueryServiceServer::new(query)).add_service(AdminServiceServer::new(admin));
+    let catalog = catalog::Catalog { store: store.clone(), authenticator: authenticator.clone() };
+    server
+        .routes()
+        .add_service(QueryServiceServer::new(query))
+        .add_service(CatalogServiceServer::new(catalog))
+        .add_service(AdminServiceServer::new(admin));
     let watching = watch_health(server.health(), stop.clone(), || store.check());
     let (served, ()) = tokio::join!(server.serve(Some(authenticator), stop.clone()), watching);
     served

@@ -41,12 +41,18 @@ impl List {
             .decode(token)
             .ok()
             .filter(|bytes| bytes.len() > MARK_BYTES)
-            .ok_or_else(|| wrong("expected a next_page_token as it was returned"))?;
+            .ok_or_else(not_ours)?;
         if bytes[..MARK_BYTES] != self.0 {
             return Err(wrong("expected the same arguments as for the page before"));
         }
         Ok(Some(bytes[MARK_BYTES..].to_vec()))
     }
+}
+
+/// A token that we did not make.
+pub fn not_ours() -> ApiError {
+    let text = "expected a next_page_token as it was returned";
+    ApiError::field(Reason::InvalidPageToken, "page_token", text)
 }
 
 /// The number of items of a page: 1 to 1000, and 100 where nothing is said.

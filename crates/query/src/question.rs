@@ -1,18 +1,175 @@
-//! Reads a question for a time series, and decides how it is answered. Pure.
+//! Reads a question for time series, and decides how it is answered. Pure.
 
+pub mod enums;
+pub mod list;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use flowmeter_core::calendar::Calendar;
+use flowmeter_core::calendar::{self, Calendar};
 use flowmeter_core::filter::Filter;
-use flowmeter_core::metric::{Catalog, Definition, LabelSet, Observed};
+use flowmeter_core::metric::{Definition, LabelSet, Observed};
 use flowmeter_core::plan::{Piece, pieces};
-use flowmeter_core::range::TimeRange;
+use flowmeter_core::range::{RangeExpression, Reference, TimeRange};
 use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::Field;
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
+use jiff::tz::TimeZone;
 
 /// The calendar of a question that names none.
-const DEFAULT_CALENDAR: &str = "#PT1H";
+pub const DEFAULT_CALENDAR: &str = "#PT1H";
+
+/// Labels that tell series apart at most.
+const MAX_GROUP_BY: usize = 8;
+
+/// When a question was asked, and what that means for its ranges.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// The one time to which everything in it is relative.
+    pub now: Timestamp,
+    /// How far ahead an event may be.
+    pub ahead: Duration,
+}
+
+impl Asked {
+    /// Reads a range on the clocks of a zone. None is all time.
+    pub fn range(self, text: &str, zone: TimeZone) -> Result<TimeRange, ApiError> {
+        if text.is_empty() {
+            return Ok(TimeRange::ALL);
+        }
+        place(&expression(text)?, &self.reference(zone))
+    }
+
+    fn reference(self, zone: TimeZone) -> Reference {
+        // The end of the microsecond that is just allowed.
+        let horizon = self.now.plus(self.ahead).plus(Duration::from_micros(1));
+        Reference { now: self.now, zone, horizon }
+    }
+}
+
+fn expression(text: &str) -> Result<RangeExpression, ApiError> {
+    text.parse::<RangeExpression>()
+        .map_err(|error| ApiError::field(Reason::InvalidRange, "range", error.to_string()))
+}
+
+fn place(expression: &RangeExpression, reference: &Reference) -> Result<TimeRange, ApiError> {
+    expression
+        .resolve(reference)
+        .map_err(|error| ApiError::field(Reason::InvalidRange, "range", error.to_string()))
+}
+
+/// Reads a filter.
+pub fn filter(text: &str) -> Result<Filter, ApiError> {
+    Filter::parse(text).map_err(|error| ApiError::field(Reason::InvalidFilter, "filter", error.to_string()))
+}
+
+/// Reads the name of a time zone. None if there is none.
+pub fn time_zone(name: &str) -> Result<Option<TimeZone>, ApiError> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let zone = calendar::zone(name)
+        .map_err(|error| ApiError::field(Reason::InvalidField, "time_zone", error.to_string()))?;
+    Ok(Some(zone))
+}
+
+/// Reads the name of a field, which stands in `field` of the request.
+pub fn event_field(field: &str, name: &str) -> Result<Field, ApiError> {
+    let wrong = |text: &str| ApiError::field(Reason::InvalidField, field, text);
+    let name = name.trim();
+    if name.is_empty() || name.len() > 1_024 || name.contains('\0') {
+        return Err(wrong("expected a field of UsageEvent or the name of an attribute"));
+    }
+    if let Some(attribute) = name.strip_prefix("attributes.") {
+        return Ok(Field::Attribute(attribute.to_owned()));
+    }
+    match Field::named(name) {
+        // What looks like an attribute is none that an event can have.
+        Field::Attribute(_) if Field::is_own(name) => Err(wrong(&format!(
+            "expected a field other than {name}, by which there is no grouping or listing"
+        ))),
+        field => Ok(field),
+    }
+}
+
+/// Everything of a question that is understood without asking the store.
+#[derive(Debug)]
+pub struct Wording {
+    pub observed: Option<Observed>,
+    pub range: RangeExpression,
+    pub filter: Filter,
+    pub group_by: Vec<Field>,
+    pub zone: Option<TimeZone>,
+    pub fill: Fill,
+}
+
+/// What stands in buckets without a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    None,
+    Zero,
+    Null,
+}
+
+/// Reads what a request says.
+pub fn read(request: &v1::QueryTimeSeriesRequest) -> Result<Wording, ApiError> {
+    if request.range.is_empty() {
+        let text = "expected a range such as from(2024-11-20), last(24) or 2024-11";
+        return Err(ApiError::field(Reason::InvalidRange, "range", text));
+    }
+    let mut filter = filter(&request.filter)?;
+    for (name, field, text) in
+        [("service", Field::named("service"), &request.service), ("key", Field::named("key"), &request.key)]
+    {
+        if !text.is_empty() {
+            let scope = Filter::equals(field, text).map_err(|expected| {
+                ApiError::field(Reason::InvalidField, name, format!("expected {expected}"))
+            })?;
+            filter = filter.and(scope);
+        }
+    }
+    Ok(Wording {
+        observed: enums::observed(request.observed)?,
+        range: expression(&request.range)?,
+        filter,
+        group_by: group_by(&request.group_by)?,
+        zone: time_zone(&request.time_zone)?,
+        fill: fill(request.fill)?,
+    })
+}
+
+fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
+    let wrong =
+        |index: usize, text: &str| ApiError::field(Reason::InvalidField, &format!("group_by[{index}]"), text);
+    if names.len() > MAX_GROUP_BY {
+        return Err(wrong(MAX_GROUP_BY, &format!("expected at most {MAX_GROUP_BY} labels")));
+    }
+    let mut fields = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let field = event_field(&format!("group_by[{index}]"), name)?;
+        if matches!(field, Field::Duration | Field::ResponseSize | Field::Value) {
+            return Err(wrong(index, "expected a field of text, an attribute or httpstatus"));
+        }
+        if fields.contains(&field) {
+            return Err(wrong(index, "expected each label once"));
+        }
+        fields.push(field);
+    }
+    Ok(fields)
+}
+
+fn fill(number: i32) -> Result<Fill, ApiError> {
+    match v1::Fill::try_from(number) {
+        Ok(v1::Fill::Unspecified) => Ok(Fill::None),
+        Ok(v1::Fill::Zero) => Ok(Fill::Zero),
+        Ok(v1::Fill::Null) => Ok(Fill::Null),
+        Err(_) => {
+            let text = format!("expected FILL_ZERO, FILL_NULL or none, found {number}");
+            Err(ApiError::field(Reason::InvalidField, "fill", text))
+        }
+    }
+}
 
 /// A question that can be answered.
 #[derive(Debug)]
@@ -22,167 +179,148 @@ pub struct Question<'a> {
     pub observed: Observed,
     pub range: TimeRange,
     pub filter: Filter,
+    pub group_by: Vec<Field>,
+    pub fill: Fill,
     pub label_set: Option<&'a LabelSet>,
     pub pieces: Vec<Piece>,
     pub bucket_starts: Vec<Timestamp>,
 }
 
-/// Reads the question that was asked at `now`.
-pub fn read<'a>(
-    request: &v1::QueryTimeSeriesRequest,
-    catalog: &'a Catalog,
-    now: Timestamp,
-    ahead: Duration,
+/// Decides how a question is answered: the metric is rolled up to the given time.
+pub fn plan(
+    wording: Wording,
+    (definition, rolled_up_to): (&Definition, Timestamp),
+    calendar: Calendar,
+    asked: Asked,
     max_points: u64,
-) -> Result<Question<'a>, ApiError> {
-    let definition = metric(&request.metric, catalog)?;
-    let observed = observed(request.observed)?.unwrap_or(definition.default_observed);
-    let code = if request.calendar.is_empty() { DEFAULT_CALENDAR } else { &request.calendar };
-    let calendar: Calendar = code
-        .parse()
-        .map_err(|error| ApiError::field(Reason::InvalidCalendar, "calendar", format!("{error}")))?;
-    if request.range.is_empty() {
-        let text = "expected a range such as from(2024-11-20) or 2024-11";
-        return Err(ApiError::field(Reason::InvalidRange, "range", text));
-    }
-    let range = range(&request.range, now, ahead)?;
-    let filter = filter(&request.filter)?;
-    let bucket_starts = calendar
-        .bucket_starts(range, max_points)
-        .map_err(|error| ApiError::field(Reason::InvalidRange, "range", error.to_string()))?;
-    let label_set = covering(definition, &filter);
-    let resolutions = label_set.map_or(&[][..], |set| set.resolutions);
-    let pieces = pieces(range, &bucket_starts, resolutions);
-    Ok(Question { definition, calendar, observed, range, filter, label_set, pieces, bucket_starts })
-}
-
-/// Reads a range as it was asked at `now`. None is all time.
-pub fn range(text: &str, now: Timestamp, ahead: Duration) -> Result<TimeRange, ApiError> {
-    if text.is_empty() {
-        return Ok(TimeRange::ALL);
-    }
-    // The end of the microsecond that is just allowed.
-    let horizon = now.plus(ahead).plus(Duration::from_micros(1));
-    TimeRange::parse(text, horizon)
-        .map_err(|error| ApiError::field(Reason::InvalidRange, "range", error.to_string()))
-}
-
-/// Reads a filter.
-pub fn filter(text: &str) -> Result<Filter, ApiError> {
-    Filter::parse(text).map_err(|error| ApiError::field(Reason::InvalidFilter, "filter", error.to_string()))
-}
-
-fn metric<'a>(name: &str, catalog: &'a Catalog) -> Result<&'a Definition, ApiError> {
-    if name.split('/').filter(|part| !part.is_empty()).count() != 2 {
-        let text = "expected provider/name, such as ODSLRequest/ReadRequests";
-        return Err(ApiError::field(Reason::InvalidField, "metric", text));
-    }
-    catalog.metric(name).ok_or_else(|| ApiError::not_found("metric", name))
-}
-
-fn observed(number: i32) -> Result<Option<Observed>, ApiError> {
-    Ok(Some(match v1::Observed::try_from(number) {
-        Ok(v1::Observed::Unspecified) => return Ok(None),
-        Ok(v1::Observed::Summed) => Observed::Summed,
-        Ok(v1::Observed::Averaged) => Observed::Averaged,
-        Ok(v1::Observed::High) => Observed::High,
-        Ok(v1::Observed::Low) => Observed::Low,
-        Ok(v1::Observed::Beginning) => Observed::Beginning,
-        Ok(v1::Observed::End) => Observed::End,
-        Err(_) => {
-            let text = format!(
-                "expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, found {number}"
-            );
-            return Err(ApiError::field(Reason::InvalidField, "observed", text));
+) -> Result<Question<'_>, ApiError> {
+    let Wording { observed, range, filter, group_by, zone, fill } = wording;
+    let calendar = match zone {
+        Some(zone) => calendar.in_zone(zone),
+        None => calendar,
+    };
+    let wrong = |text: String| ApiError::field(Reason::InvalidRange, "range", text);
+    let range = match range.last() {
+        Some(buckets) => {
+            calendar.last_buckets(asked.now, buckets, max_points).map_err(|error| wrong(error.to_string()))?
         }
-    }))
-}
-
-/// As the contract writes it.
-pub fn observed_to_proto(observed: Observed) -> v1::Observed {
-    match observed {
-        Observed::Summed => v1::Observed::Summed,
-        Observed::Averaged => v1::Observed::Averaged,
-        Observed::High => v1::Observed::High,
-        Observed::Low => v1::Observed::Low,
-        Observed::Beginning => v1::Observed::Beginning,
-        Observed::End => v1::Observed::End,
-    }
-}
-
-/// The smallest kept label set that has every field of the filter.
-fn covering<'a>(definition: &'a Definition, filter: &Filter) -> Option<&'a LabelSet> {
-    let covers =
-        |set: &&LabelSet| filter.conditions.iter().all(|condition| set.labels.contains(&condition.field));
-    definition.label_sets.iter().filter(covers).min_by_key(|set| set.labels.len())
+        None => place(&range, &asked.reference(calendar.zone().clone()))?,
+    };
+    let bucket_starts =
+        calendar.bucket_starts(range, max_points).map_err(|error| wrong(error.to_string()))?;
+    let fields: BTreeSet<&Field> = filter.fields().into_iter().chain(&group_by).collect();
+    let label_set = definition.covering(&fields.into_iter().collect::<Vec<_>>());
+    let resolutions = label_set.map_or(&[][..], |set| set.resolutions);
+    let pieces = pieces(range, &bucket_starts, resolutions, rolled_up_to);
+    Ok(Question {
+        definition,
+        calendar,
+        observed: observed.unwrap_or(definition.default_observed),
+        range,
+        filter,
+        group_by,
+        fill,
+        label_set,
+        pieces,
+        bucket_starts,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flowmeter_core::metric::Catalog;
     use flowmeter_core::plan::{Resolution, Source};
 
-    fn asked(change: impl FnOnce(&mut v1::QueryTimeSeriesRequest)) -> Result<Question<'static>, String> {
-        let mut request = v1::QueryTimeSeriesRequest {
-            metric: "ODSLRequest/ReadRequests".into(),
-            range: "2024-11".into(),
-            ..v1::QueryTimeSeriesRequest::default()
-        };
+    const METRIC: &str = "ODSLRequest/ReadRequests";
+
+    fn asked(
+        calendar: &str,
+        change: impl FnOnce(&mut v1::QueryTimeSeriesRequest),
+    ) -> Result<Question<'static>, String> {
+        let mut request =
+            v1::QueryTimeSeriesRequest { range: "2024-11".into(), ..v1::QueryTimeSeriesRequest::default() };
         change(&mut request);
-        let now = Timestamp::from_micros(1_800_000_000_000_000);
-        read(&request, Catalog::built_in(), now, Duration::from_hours(1), 25_000)
-            .map_err(|error| tonic::Status::from(error).message().to_owned())
+        let asked =
+            Asked { now: Timestamp::from_micros(1_800_000_000_000_000), ahead: Duration::from_hours(1) };
+        let message = |error| tonic::Status::from(error).message().to_owned();
+        let wording = read(&request).map_err(message)?;
+        let metric = (Catalog::built_in().metric(METRIC).unwrap(), Timestamp::END);
+        plan(wording, metric, Calendar::parse(calendar).unwrap(), asked, 25_000).map_err(message)
     }
 
-    fn source(filter: &str) -> Source {
-        asked(|request| request.filter = filter.into()).unwrap().pieces[0].source
+    fn source(change: impl FnOnce(&mut v1::QueryTimeSeriesRequest)) -> Source {
+        asked("#PT1H", change).unwrap().pieces[0].source
     }
 
     #[test]
     fn a_kept_label_set_answers_and_else_the_events() {
-        let quarter = Source::Rollup(Resolution::Quarter);
-        assert_eq!(source(""), quarter);
-        assert_eq!(source("service = object"), quarter);
-        assert_eq!(source("method = get"), quarter);
-        assert_eq!(source("method = get AND application = api"), quarter);
-        assert_eq!(source("method = get AND service = object"), Source::Events);
-        assert_eq!(source("key = '#HENG'"), Source::Events);
+        let (hour, events) = (Source::Rollup(Resolution::Hour), Source::Events);
+        let filtered = |filter: &str| source(|request| request.filter = filter.into());
+        assert_eq!(filtered(""), hour);
+        assert_eq!(filtered("service = object OR service = data"), hour);
+        assert_eq!(filtered("method = get"), hour);
+        assert_eq!(filtered("method = get AND application =~ 'api'"), hour);
+        assert_eq!(filtered("method = get AND service = object"), events);
+        let grouped = |filter: &str, labels: &[&str]| {
+            source(|request| {
+                request.filter = filter.into();
+                request.group_by = labels.iter().map(ToString::to_string).collect();
+            })
+        };
+        assert_eq!(grouped("method = get", &["application"]), hour);
+        assert_eq!(grouped("", &["httpstatus"]), hour);
+        assert_eq!(grouped("", &["httpstatus", "service"]), events);
+        assert_eq!(source(|request| request.service = "object".into()), hour);
+        assert_eq!(source(|request| request.key = "#HENG".into()), events);
+    }
+
+    #[test]
+    fn the_clock_of_the_zone_decides_where_to_read() {
+        let zone = |zone: &str| {
+            let question = asked("#P1D", |request| request.time_zone = zone.into()).unwrap();
+            (question.pieces[0].source, question.range.start.to_string())
+        };
+        assert_eq!(zone(""), (Source::Rollup(Resolution::Day), "2024-11-01T00:00:00Z".into()));
+        assert_eq!(
+            zone("America/New_York"),
+            (Source::Rollup(Resolution::Hour), "2024-11-01T04:00:00Z".into())
+        );
+        assert_eq!(
+            zone("Asia/Kathmandu"),
+            (Source::Rollup(Resolution::Quarter), "2024-10-31T18:15:00Z".into())
+        );
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         for (change, expected) in [
             (
-                (|request| request.metric = "ReadRequests".into()) as fn(&mut v1::QueryTimeSeriesRequest),
-                "metric: expected provider/name, such as ODSLRequest/ReadRequests",
+                (|request| request.range = String::new()) as fn(&mut v1::QueryTimeSeriesRequest),
+                "range: expected a range such as from(2024-11-20), last(24) or 2024-11",
             ),
-            (
-                |request| request.metric = "ODSLRequest/Nothing".into(),
-                "there is no metric \"ODSLRequest/Nothing\"",
-            ),
-            (
-                |request| request.range = String::new(),
-                "range: expected a range such as from(2024-11-20) or 2024-11",
-            ),
-            (|request| request.filter = "a".into(), "filter: at character 2: expected ="),
+            (|request| request.filter = "a".into(), "filter: at character 2: expected an operator such as ="),
             (
                 |request| request.observed = 99,
                 "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, found 99",
             ),
             (
-                |request| request.calendar = "#PT1M".into(),
-                "range: the range has 43200 buckets, at most 25000 are allowed: take a coarser calendar or a shorter range",
+                |request| request.group_by = vec!["user".into(), "user".into()],
+                "group_by[1]: expected each label once",
+            ),
+            (
+                |request| request.range = "2024".into(),
+                "range: the range has 527040 buckets, at most 25000 are allowed: take a coarser calendar or a shorter range",
             ),
         ] {
-            assert_eq!(asked(change).unwrap_err(), expected);
+            assert_eq!(asked("#PT1M", change).unwrap_err(), expected);
         }
     }
 
     #[test]
-    fn defaults_are_the_metrics_own() {
-        let count = asked(|_| {}).unwrap();
-        assert_eq!((count.observed, count.calendar.to_string().as_str()), (Observed::Summed, "#PT1H"));
-        let duration = asked(|request| request.metric = "ODSLRequest/ReadRequestDuration".into()).unwrap();
-        assert_eq!(duration.observed, Observed::Averaged);
+    fn the_last_buckets_end_with_the_one_of_now() {
+        let question = asked("#PT1H", |request| request.range = "last(2)".into()).unwrap();
+        assert_eq!(question.range.start.to_string(), "2027-01-15T07:00:00Z");
+        assert_eq!(question.bucket_starts.len(), 2);
     }
 }

@@ -4,6 +4,7 @@ mod event;
 mod get_build_info;
 mod get_receipt;
 mod get_usage_event;
+mod list_field_values;
 mod list_usage_events;
 mod query_time_series;
 
@@ -13,8 +14,8 @@ use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_proto::v1::query_service_server::QueryService;
 use flowmeter_proto::v1::{
     GetBuildInfoRequest, GetBuildInfoResponse, GetReceiptRequest, GetReceiptResponse, GetUsageEventRequest,
-    GetUsageEventResponse, ListUsageEventsRequest, ListUsageEventsResponse, QueryTimeSeriesRequest,
-    QueryTimeSeriesResponse,
+    GetUsageEventResponse, ListFieldValuesRequest, ListFieldValuesResponse, ListUsageEventsRequest,
+    ListUsageEventsResponse, QueryTimeSeriesRequest, QueryTimeSeriesResponse,
 };
 use flowmeter_service::auth::{Authenticator, Scope};
 use flowmeter_service::error::{ApiError, Reason};
@@ -105,6 +106,14 @@ impl QueryService for Query {
     ) -> Result<Response<ListUsageEventsResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         traced!("ListUsageEvents", &metadata, list_usage_events::handle(self, &metadata, &request))
+    }
+
+    async fn list_field_values(
+        &self,
+        request: Request<ListFieldValuesRequest>,
+    ) -> Result<Response<ListFieldValuesResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!("ListFieldValues", &metadata, list_field_values::handle(self, &metadata, &request))
     }
 
     async fn query_time_series(

@@ -99,10 +99,15 @@ impl Authenticator {
 
     /// The caller, if it may do what needs `scope`.
     pub async fn authorize(&self, metadata: &MetadataMap, scope: Scope) -> Result<Caller, ApiError> {
+        self.authorize_any(metadata, &[scope]).await
+    }
+
+    /// The caller, if it may do what needs one of `scopes`.
+    pub async fn authorize_any(&self, metadata: &MetadataMap, scopes: &[Scope]) -> Result<Caller, ApiError> {
         let grant = self.authenticate(metadata).await?;
-        if !grant.caller.scopes.contains(&scope) {
-            let text = format!("the token lacks the scope {}", scope.name());
-            return Err(ApiError::new(Reason::ScopeMissing, text));
+        if !scopes.iter().any(|scope| grant.caller.scopes.contains(scope)) {
+            let names = scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" or ");
+            return Err(ApiError::new(Reason::ScopeMissing, format!("the token lacks the scope {names}")));
         }
         Ok(grant.caller.clone())
     }

@@ -64,6 +64,12 @@ reasons! {
     NotFound = "NOT_FOUND" NotFound;
     /// The name is taken.
     AlreadyExists = "ALREADY_EXISTS" AlreadyExists;
+    /// It is built in and cannot be changed.
+    BuiltIn = "BUILT_IN" FailedPrecondition;
+    /// It has been changed since the version that was given.
+    VersionMismatch = "VERSION_MISMATCH" Aborted;
+    /// There are as many as there may be.
+    LimitReached = "LIMIT_REACHED" ResourceExhausted;
     /// The queue takes no more for now.
     QueueFull = "QUEUE_FULL" ResourceExhausted;
     /// The batch is larger than allowed.
@@ -148,6 +154,32 @@ impl ApiError {
         error
     }
 
+    /// It is built in and cannot be changed.
+    #[must_use]
+    pub fn built_in(kind: &str, name: &str) -> Self {
+        let mut error = Self::new(Reason::BuiltIn, format!("the {kind} {name:?} is built in"));
+        error.details.set_resource_info(kind, name, "", "built in");
+        error
+    }
+
+    /// It has been changed since the version that was given.
+    #[must_use]
+    pub fn version_mismatch(kind: &str, name: &str, current: i32) -> Self {
+        let text = format!("the {kind} {name:?} is in version {current}: read it again, then change it");
+        let mut error = Self::new(Reason::VersionMismatch, text);
+        error.details.set_resource_info(kind, name, "", "changed meanwhile");
+        error
+    }
+
+    /// There are as many as there may be.
+    #[must_use]
+    pub fn limit_reached(limit: i64, of: &str) -> Self {
+        let message = format!("there may be {limit} {of} at most");
+        let mut error = Self::new(Reason::LimitReached, message.clone());
+        error.details.add_quota_failure_violation("catalog", message);
+        error
+    }
+
     /// Not done in time.
     pub fn deadline(message: impl Into<String>) -> Self {
         Self::new(Reason::DeadlineExceeded, message)
@@ -224,6 +256,9 @@ mod tests {
         SCOPE_MISSING PermissionDenied
         NOT_FOUND NotFound
         ALREADY_EXISTS AlreadyExists
+        BUILT_IN FailedPrecondition
+        VERSION_MISMATCH Aborted
+        LIMIT_REACHED ResourceExhausted
         QUEUE_FULL ResourceExhausted
         BATCH_TOO_LARGE ResourceExhausted
         QUEUE_UNAVAILABLE Unavailable

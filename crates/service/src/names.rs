@@ -1,4 +1,4 @@
-//! Resource names: `tenants/{tenant}` and what is below it.
+//! Names: of tenants and what is below them, of metrics, calendars and time series.
 
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::violation::Violation;
@@ -49,6 +49,85 @@ impl TenantName {
 #[must_use]
 pub fn tenant_resource(tenant: &str) -> String {
     format!("tenants/{}", if tenant.is_empty() { OPERATOR } else { tenant })
+}
+
+/// A metric: its provider and its name there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricName {
+    /// The provider.
+    pub provider: String,
+    /// The name.
+    pub name: String,
+}
+
+impl MetricName {
+    /// Reads `provider/name`.
+    pub fn parse(field: &str, text: &str) -> Result<Self, Violation> {
+        let parts = text.split_once('/').filter(|(provider, name)| is_label(provider) && is_label(name));
+        let (provider, name) = parts.ok_or_else(|| {
+            let text = "expected provider/name, such as ODSLRequest/ReadRequests, each of 1 to 63 letters, \
+                        digits, _, - and .";
+            Violation::new(field, text)
+        })?;
+        Ok(Self { provider: provider.to_owned(), name: name.to_owned() })
+    }
+
+    /// `provider/name`.
+    #[must_use]
+    pub fn full(&self) -> String {
+        format!("{}/{}", self.provider, self.name)
+    }
+}
+
+/// Checks a name of 1 to 63 letters, digits, `_`, `-` and `.`.
+pub fn check_label(field: &str, text: &str) -> Result<(), Violation> {
+    if is_label(text) {
+        return Ok(());
+    }
+    Err(Violation::new(field, "expected 1 to 63 letters, digits, _, - and ."))
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+/// A time series and the object on which it hangs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeSeriesName {
+    /// The object.
+    pub object: String,
+    /// The name on that object.
+    pub name: String,
+}
+
+impl TimeSeriesName {
+    /// Reads `objects/{object}/timeSeries/{time_series}`.
+    pub fn parse(field: &str, text: &str) -> Result<Self, Violation> {
+        let parts = text.rsplit_once("/timeSeries/");
+        let (object, name) = parts.filter(|(_, name)| is_label(name)).ok_or_else(|| {
+            Violation::new(field, "expected a name such as objects/AAA/timeSeries/PROCESS_RUNS_HOURLY")
+        })?;
+        Ok(Self { object: parse_object(field, object)?, name: name.to_owned() })
+    }
+}
+
+impl std::fmt::Display for TimeSeriesName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "objects/{}/timeSeries/{}", self.object, self.name)
+    }
+}
+
+/// Reads `objects/{object}`.
+pub fn parse_object(field: &str, name: &str) -> Result<String, Violation> {
+    let object = name.strip_prefix("objects/").filter(|object| {
+        (1..=255).contains(&object.len()) && !object.contains(|c: char| c == '/' || c.is_control())
+    });
+    object.map(ToOwned::to_owned).ok_or_else(|| {
+        let text =
+            "expected objects/ and 1 to 255 bytes without / and control characters, such as objects/AAA";
+        Violation::new(field, text)
+    })
 }
 
 /// `tenants/{tenant}/tokens/{token}`.

@@ -53,6 +53,9 @@ CREATE TABLE usage_event (
     response_size bigint,
     value         numeric,
     attributes    jsonb,
+    -- The tenant's generation of metrics by which the event was rolled up; NULL where the tenant
+    -- had none of its own. A metric of a later generation owes the event to its backfill.
+    generation    integer,
     PRIMARY KEY (tenant_id, id)
 ) PARTITION BY RANGE (id);
 
@@ -115,6 +118,90 @@ CREATE TABLE rollup_partial (
     vacuum_truncate = off
 );
 CREATE INDEX rollup_partial_by_series ON rollup_partial (tenant_id, series_id, bucket);
+
+-- What tenants define. The generation counts the changes of metrics that matter to roll-ups. A
+-- worker reads it in the transaction that applies events, under a shared lock that a change
+-- takes alone: so every event is rolled up by the definitions that were there when it came.
+CREATE TABLE tenant_catalog (
+    tenant_id  uuid PRIMARY KEY,
+    generation integer NOT NULL
+);
+
+-- Every version of every metric. The current one is the last, unless the metric is deleted.
+CREATE TABLE metric_definition (
+    tenant_id        uuid NOT NULL,
+    provider         text NOT NULL,
+    name             text NOT NULL,
+    version          integer NOT NULL,
+    generation       integer NOT NULL,
+    description      text NOT NULL,
+    method_class     text,
+    action           text,
+    filter           text NOT NULL,
+    measure          text NOT NULL,
+    unit             text NOT NULL,
+    default_observed text NOT NULL,
+    label_sets       jsonb NOT NULL,
+    created_at       timestamptz NOT NULL,
+    updated_at       timestamptz NOT NULL,
+    is_current       boolean NOT NULL,
+    PRIMARY KEY (tenant_id, provider, name, version)
+);
+CREATE UNIQUE INDEX metric_definition_current ON metric_definition (tenant_id, provider, name) WHERE is_current;
+
+-- The roll-ups of each generation of a metric: how far the events stored before it are in them.
+CREATE TABLE metric_rollup (
+    tenant_id    uuid NOT NULL,
+    generation   integer NOT NULL,
+    -- The name under which the series are kept.
+    series_key   text NOT NULL,
+    -- The last event that was looked at.
+    backfilled   uuid,
+    event_count  bigint NOT NULL DEFAULT 0,
+    started_at   timestamptz,
+    stepped_at   timestamptz,
+    finished_at  timestamptz,
+    -- When the definition was changed or deleted. The roll-ups are removed a while after, when no
+    -- question that was asked before can still look at them.
+    abandoned_at timestamptz,
+    PRIMARY KEY (tenant_id, generation)
+);
+
+CREATE TABLE calendar_definition (
+    tenant_id   uuid NOT NULL,
+    code        text NOT NULL,
+    version     integer NOT NULL,
+    description text NOT NULL,
+    time_zone   text NOT NULL,
+    -- Either these two, ...
+    "interval"  text,
+    "offset"    text,
+    -- ... or these: days by number from Monday = 1, and dates and rules.
+    weekend     smallint[],
+    holidays    text[],
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, code)
+);
+
+-- Questions that hang on objects.
+CREATE TABLE time_series (
+    tenant_id    uuid NOT NULL,
+    object       text NOT NULL,
+    name         text NOT NULL,
+    version      integer NOT NULL,
+    provider     text NOT NULL,
+    metric       text NOT NULL,
+    display_name text NOT NULL,
+    description  text NOT NULL,
+    calendar     text NOT NULL,
+    observed     text,
+    filter       text NOT NULL,
+    time_zone    text NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, object, name)
+);
 
 -- How far each worker has come in the queue of its shard. At updated_at it held no
 -- message enqueued before holds_from; a worker that left in order has an infinite

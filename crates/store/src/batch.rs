@@ -11,15 +11,16 @@ use std::collections::{HashMap, HashSet};
 use deadpool_postgres::Transaction;
 use flowmeter_core::fold::{Folded, fold};
 use flowmeter_core::ids::{EventId, RequestId, SeriesId, TenantId};
-use flowmeter_core::metric::{Catalog, Measure};
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_core::usage::{Field, UsageEvent};
+use flowmeter_core::usage::UsageEvent;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use crate::catalog::{Catalogs, generations};
 use crate::copy::Copy;
 use crate::partitions::{EVENTS, Partitions, REQUESTS};
 use crate::progress::{Progress, Worker};
+use crate::rollups::{append_partials, insert_series};
 use crate::{Store, StoreError, events, progress};
 
 /// A request of a batch.
@@ -55,6 +56,17 @@ pub struct Batch<'a> {
     pub events: Vec<NewEvent<'a>>,
 }
 
+impl Batch<'_> {
+    /// Whose an event is, and in which generation of metrics it is rolled up.
+    fn owner(&self, event: &NewEvent<'_>, generations: &Generations) -> (TenantId, Option<i32>) {
+        let tenant = self.requests[event.request].tenant;
+        (tenant, generations.get(&tenant).copied())
+    }
+}
+
+/// The generations of metrics of those tenants that have their own.
+type Generations = HashMap<TenantId, i32>;
+
 /// What became of a batch.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {
@@ -89,7 +101,7 @@ const KNOWN_SERIES: usize = 200_000;
 /// Applies batches, one after the other.
 pub struct Writer {
     store: Store,
-    catalog: &'static Catalog,
+    catalogs: Catalogs,
     worker: Worker,
     partitions: Partitions,
     known_series: HashSet<(TenantId, SeriesId)>,
@@ -99,9 +111,16 @@ pub struct Writer {
 impl Writer {
     /// A writer that reports its progress as `worker`.
     #[must_use]
-    pub fn new(store: Store, catalog: &'static Catalog, worker: Worker) -> Self {
+    pub fn new(store: Store, worker: Worker) -> Self {
         let partitions = Partitions::new(store.clone());
-        Self { store, catalog, worker, partitions, known_series: HashSet::new(), cautious: 0 }
+        Self {
+            store,
+            catalogs: Catalogs::default(),
+            worker,
+            partitions,
+            known_series: HashSet::new(),
+            cautious: 0,
+        }
     }
 
     /// Applies a batch. The progress is asked for as late as possible.
@@ -138,7 +157,12 @@ impl Writer {
     ) -> Result<Applied, StoreError> {
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
-        let fresh = insert_requests(&transaction, &batch.requests).await?;
+        // One round trip: the lock first, and what is read under it after it.
+        let (generations, fresh) = futures::try_join!(
+            generations(&transaction, batch.requests.iter().map(|request| request.tenant).collect()),
+            insert_requests(&transaction, &batch.requests)
+        )?;
+        self.catalogs.refresh(&transaction, &generations).await?;
 
         // In order of ids: neighbours in the index are written together, and two workers
         // with the same events meet them in the same order and cannot deadlock.
@@ -148,13 +172,13 @@ impl Writer {
 
         let mut outcomes = vec![Outcome::Repeated; batch.events.len()];
         let folded = if cautious {
-            copy_cautiously(&transaction, batch, &order, &mut outcomes).await?;
+            copy_cautiously(&transaction, batch, (&order, &generations), &mut outcomes).await?;
             if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Duplicate | Outcome::Conflict)) {
                 correct_receipts(&transaction, batch, &outcomes).await?;
             }
             self.fold(batch, &outcomes)
         } else {
-            let copy = copy_new(&transaction, batch, &order).await?;
+            let copy = copy_new(&transaction, batch, &order, &generations).await?;
             for index in &order {
                 outcomes[*index] = Outcome::New;
             }
@@ -164,7 +188,7 @@ impl Writer {
             folded
         };
         append_partials(&transaction, &folded).await?;
-        let added = self.insert_series(&transaction, &folded).await?;
+        let added = insert_series(&transaction, &folded, &self.known_series).await?;
         progress::record(&transaction, self.worker, progress()).await?;
         transaction.batch_execute("-- apply\nNOTIFY flowmeter_applied").await?;
         transaction.commit().await?;
@@ -176,61 +200,12 @@ impl Writer {
         Ok(summary(&fresh, &outcomes))
     }
 
-    fn fold<'a>(&self, batch: &'a Batch<'a>, outcomes: &[Outcome]) -> Folded<'a> {
+    fn fold<'a>(&'a self, batch: &'a Batch<'a>, outcomes: &[Outcome]) -> Folded<'a> {
         let new = batch.events.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::New);
-        fold(
-            self.catalog,
-            new.map(|(event, _)| (batch.requests[event.request].tenant, event.id, &event.event)),
-        )
-    }
-
-    /// Puts the series that are not known yet into the dictionary.
-    async fn insert_series(
-        &self,
-        transaction: &Transaction<'_>,
-        folded: &Folded<'_>,
-    ) -> Result<Vec<(TenantId, SeriesId)>, StoreError> {
-        let mut unknown: Vec<_> = folded
-            .series
-            .iter()
-            .filter(|series| !self.known_series.contains(&(series.tenant, series.id)))
-            .collect();
-        if unknown.is_empty() {
-            return Ok(Vec::new());
-        }
-        // In the same order everywhere, so that two workers cannot deadlock.
-        unknown.sort_by_key(|series| (series.tenant, series.id));
-        transaction
-            .batch_execute(
-                "-- insert_series
-                 CREATE TEMP TABLE IF NOT EXISTS incoming_series (LIKE series) ON COMMIT DELETE ROWS",
-            )
-            .await?;
-        let statement = transaction
-            .prepare_cached("-- insert_series\nCOPY incoming_series FROM STDIN (FORMAT binary)")
-            .await?;
-        let mut copy = Copy::new(transaction.copy_in(&statement).await?);
-        for series in &unknown {
-            let names: Vec<_> = series.label_set.labels.iter().map(Field::name).collect();
-            let mut row = copy.row(5);
-            row.uuid(series.tenant.0);
-            row.uuid(series.id.0);
-            row.text(&series.definition.full_name);
-            row.text_array(&names);
-            row.text_array(&series.values);
-            copy.flush_full().await?;
-        }
-        copy.flush().await?;
-        copy.finish().await?;
-        transaction
-            .execute(
-                "-- insert_series
-                 INSERT INTO series SELECT * FROM incoming_series ORDER BY tenant_id, series_id
-                 ON CONFLICT DO NOTHING",
-                &[],
-            )
-            .await?;
-        Ok(unknown.iter().map(|series| (series.tenant, series.id)).collect())
+        fold(new.map(|(event, _)| {
+            let tenant = batch.requests[event.request].tenant;
+            (tenant, self.catalogs.of(tenant), event.id, &event.event)
+        }))
     }
 }
 
@@ -290,6 +265,7 @@ async fn copy_new(
     transaction: &Transaction<'_>,
     batch: &Batch<'_>,
     order: &[usize],
+    generations: &Generations,
 ) -> Result<Copy, StoreError> {
     let same = |pair: &[usize]| {
         let [a, b] = [&batch.events[pair[0]], &batch.events[pair[1]]];
@@ -304,7 +280,7 @@ async fn copy_new(
     for index in order {
         let event = &batch.events[*index];
         let mut row = copy.row(events::COLUMNS);
-        events::write(&mut row, batch.requests[event.request].tenant, event.id, &event.event, &mut scratch);
+        events::write(&mut row, batch.owner(event, generations), event.id, &event.event, &mut scratch);
         copy.flush_full().await?;
     }
     copy.flush().await?;
@@ -315,7 +291,7 @@ async fn copy_new(
 async fn copy_cautiously(
     transaction: &Transaction<'_>,
     batch: &Batch<'_>,
-    order: &[usize],
+    (order, generations): (&[usize], &Generations),
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
     transaction
@@ -336,7 +312,7 @@ async fn copy_cautiously(
     for index in order {
         let event = &batch.events[*index];
         let mut row = copy.row(events::COLUMNS + 1);
-        events::write(&mut row, batch.requests[event.request].tenant, event.id, &event.event, &mut scratch);
+        events::write(&mut row, batch.owner(event, generations), event.id, &event.event, &mut scratch);
         row.integer(i32::try_from(*index).expect("a batch is far smaller"));
         copy.flush_full().await?;
     }
@@ -401,40 +377,6 @@ async fn correct_receipts(
         .await?;
     transaction.execute(&statement, &[&tenants, &ids, &duplicates, &conflicts]).await?;
     Ok(())
-}
-
-async fn append_partials(transaction: &Transaction<'_>, folded: &Folded<'_>) -> Result<(), StoreError> {
-    if folded.partials.is_empty() {
-        return Ok(());
-    }
-    let statement = transaction
-        .prepare_cached("-- append_partials\nCOPY rollup_partial FROM STDIN (FORMAT binary)")
-        .await?;
-    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
-    for partial in &folded.partials {
-        let series = &folded.series[partial.series];
-        let aggregate = &partial.aggregate;
-        let mut row = copy.row(12);
-        row.uuid(series.tenant.0);
-        row.uuid(series.id.0);
-        row.smallint(Some(series.label_set.resolutions[0].minutes()));
-        row.timestamp(partial.bucket);
-        row.bigint(Some(aggregate.count));
-        if series.definition.measure == Measure::Count {
-            (0..7).for_each(|_| row.null());
-        } else {
-            row.numeric(aggregate.sum);
-            row.numeric(aggregate.min);
-            row.numeric(aggregate.max);
-            row.uuid(aggregate.first.0.0);
-            row.numeric(aggregate.first.1);
-            row.uuid(aggregate.last.0.0);
-            row.numeric(aggregate.last.1);
-        }
-        copy.flush_full().await?;
-    }
-    copy.flush().await?;
-    copy.finish().await
 }
 
 /// Marks requests as dead: their receipts say why, and nothing of them is applied.

@@ -1,18 +1,24 @@
 //! Stored usage events: how they are written, found and listed.
 
-use flowmeter_core::filter::Filter;
+mod list;
+mod values;
+
+use deadpool_postgres::Transaction;
 use flowmeter_core::ids::{EventId, TenantId};
-use flowmeter_core::range::TimeRange;
+use flowmeter_core::quantity::Quantity;
 use flowmeter_core::usage::{TextField, UsageEvent};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use crate::copy;
-use crate::sql::Sql;
 use crate::{Store, StoreError};
 
+pub use list::{List, OrderBy, OrderKey, Page, Place, count_events, list_events};
+pub use values::{FieldValue, FieldValues, list_field_values};
+
 /// The columns in the order in which [`write`] writes them.
-const COLUMN_NAMES: [&str; 17] = [
+const COLUMN_NAMES: [&str; 18] = [
     "tenant_id",
     "id",
     "provider",
@@ -30,11 +36,12 @@ const COLUMN_NAMES: [&str; 17] = [
     "response_size",
     "value",
     "attributes",
+    "generation",
 ];
 /// The number of columns that [`write`] writes.
-pub(crate) const COLUMNS: i16 = 17;
-/// The columns of the key come first.
-const KEY_COLUMNS: usize = 2;
+pub(crate) const COLUMNS: i16 = 18;
+/// The columns of what was reported, between the key and the generation.
+const CONTENT: std::ops::Range<usize> = 2..17;
 
 /// A stored usage event.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,8 +58,26 @@ pub struct StoredEvent {
     pub response_bytes: Option<i64>,
     /// The value as a decimal without trailing zeros.
     pub value: Option<String>,
-    /// Further attributes.
+    /// Further attributes by ascending name.
     pub attributes: Vec<(String, String)>,
+}
+
+impl StoredEvent {
+    /// The event as it was reported, but for the id that its sender gave it.
+    #[must_use]
+    pub fn borrowed(&self) -> UsageEvent<'_> {
+        let attributes = self.attributes.iter();
+        UsageEvent {
+            event_id: "",
+            timestamp: Some(self.id.timestamp()),
+            texts: std::array::from_fn(|index| self.texts[index].as_str()),
+            http_status: self.http_status.map(i32::from),
+            duration_ms: self.duration_ms,
+            response_bytes: self.response_bytes,
+            value: self.value.as_deref().and_then(|value| value.parse::<Quantity>().ok()),
+            attributes: attributes.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        }
+    }
 }
 
 pub(crate) fn copy_statement(table: &str, further: &str) -> String {
@@ -76,8 +101,7 @@ pub(crate) fn insert_incoming_statement() -> String {
 /// stored one.
 pub(crate) fn compare_incoming_statement() -> String {
     let columns = |of: &str| {
-        let columns: Vec<_> =
-            COLUMN_NAMES[KEY_COLUMNS..].iter().map(|column| format!("{of}.{column}")).collect();
+        let columns: Vec<_> = COLUMN_NAMES[CONTENT].iter().map(|column| format!("{of}.{column}")).collect();
         columns.join(", ")
     };
     format!(
@@ -93,7 +117,7 @@ pub(crate) fn compare_incoming_statement() -> String {
 /// Writes an event as a row of [`COLUMNS`] columns.
 pub(crate) fn write(
     row: &mut copy::Row<'_>,
-    tenant: TenantId,
+    (tenant, generation): (TenantId, Option<i32>),
     id: EventId,
     event: &UsageEvent<'_>,
     scratch: &mut Vec<u8>,
@@ -111,10 +135,14 @@ pub(crate) fn write(
         None => row.null(),
     }
     row.json_object(&event.attributes, scratch);
+    match generation {
+        Some(generation) => row.integer(generation),
+        None => row.null(),
+    }
 }
 
 fn select() -> String {
-    let columns = COLUMN_NAMES[1..].join(", ");
+    let columns = COLUMN_NAMES[1..CONTENT.end].join(", ");
     columns.replace("value", "trim_scale(value)::text")
 }
 
@@ -152,36 +180,34 @@ pub async fn get_event(
     Ok(rows.first().map(read))
 }
 
-/// A page of a list.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// The range of time.
-    pub range: TimeRange,
-    /// Which events.
-    pub filter: Filter,
-    /// The last event of the page before.
-    pub after: Option<EventId>,
-    /// Newest first.
-    pub descending: bool,
-    /// Events at most.
-    pub limit: i64,
-}
-
-/// Lists events by time.
-pub async fn list_events(
-    store: &Store,
+/// The events of a provider, after the first id and up to the second, that were rolled up in an
+/// earlier generation than this one.
+pub(crate) async fn owed(
+    transaction: &Transaction<'_>,
     tenant: TenantId,
-    page: &Page,
+    generation: i32,
+    provider: &str,
+    (after, through): (EventId, Option<EventId>),
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let mut sql = Sql::new(format!("-- list_events\nSELECT {} FROM usage_event", select()));
-    sql.push(" WHERE tenant_id = ").value(tenant.0, Type::UUID);
-    sql.ids_within(page.range);
-    if let Some(after) = page.after {
-        sql.push(if page.descending { " AND id < " } else { " AND id > " }).value(after.0, Type::UUID);
-    }
-    sql.matching(&page.filter);
-    sql.push(if page.descending { " ORDER BY id DESC" } else { " ORDER BY id" });
-    sql.push(" LIMIT ").value(page.limit, Type::INT8);
-    let rows = sql.query(store).await?;
+    let statement = format!(
+        "-- owed_events
+         SELECT {} FROM usage_event
+         WHERE tenant_id = $1 AND id > $2 AND id <= $3 AND provider = $4
+           AND (generation IS NULL OR generation < $5)",
+        select()
+    );
+    let through = through.map_or(Uuid::max(), |id| id.0);
+    let rows = transaction
+        .query_typed(
+            &statement,
+            &[
+                (&tenant.0, Type::UUID),
+                (&after.0, Type::UUID),
+                (&through, Type::UUID),
+                (&provider, Type::TEXT),
+                (&generation, Type::INT4),
+            ],
+        )
+        .await?;
     Ok(rows.iter().map(read).collect())
 }

@@ -8,6 +8,7 @@ mod migrate;
 mod sql;
 
 pub mod batch;
+pub mod catalog;
 pub mod events;
 pub mod partitions;
 pub mod progress;

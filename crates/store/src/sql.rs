@@ -1,13 +1,14 @@
 //! Statements that are put together from parts. Every value is a parameter; only
 //! names that stand in this crate's source become text of a statement.
 
+mod filter;
+mod pattern;
+
 use std::fmt::Write;
 
 use deadpool_postgres::Object;
-use flowmeter_core::filter::{Filter, Value};
 use flowmeter_core::ids::EventId;
 use flowmeter_core::range::TimeRange;
-use flowmeter_core::usage::Field;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, Row};
 
@@ -40,33 +41,6 @@ impl Sql {
     pub(crate) fn ids_within(&mut self, range: TimeRange) -> &mut Self {
         self.push(" AND id >= ").value(EventId::first_at(range.start).0, Type::UUID);
         self.push(" AND id < ").value(EventId::first_at(range.end).0, Type::UUID)
-    }
-
-    /// ` AND` every condition of a filter holds of an event. An absent text is empty.
-    pub(crate) fn matching(&mut self, filter: &Filter) -> &mut Self {
-        for condition in &filter.conditions {
-            self.push(" AND ");
-            match &condition.field {
-                Field::Attribute(name) => {
-                    self.push("coalesce(attributes ->> ").value(name.clone(), Type::TEXT).push(", '')");
-                }
-                field => {
-                    self.push("\"").push(field.name()).push("\"");
-                }
-            }
-            match &condition.value {
-                Value::Text(text) if text.is_empty() && matches!(condition.field, Field::Text(_)) => {
-                    self.push(" IS NULL");
-                }
-                Value::Text(text) => {
-                    self.push(" = ").value(text.clone(), Type::TEXT);
-                }
-                Value::Number(number) => {
-                    self.push(" = (").value(number.to_string(), Type::TEXT).push(")::numeric");
-                }
-            }
-        }
-        self
     }
 
     /// Runs it, in one round trip. It is planned for these very values, so that only

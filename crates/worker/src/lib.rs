@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flowmeter_core::metric::Catalog;
 use flowmeter_service::server::{GrpcServer, watch_health};
 use flowmeter_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +26,6 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     for index in 0..config.queue.shards {
         let shard = shard::Shard::new(
             store.clone(),
-            Catalog::built_in(),
             config.queue.settings(),
             index,
             config.batching,
@@ -37,6 +35,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     }
     tasks.spawn(periodic::fold(store.clone(), config.fold_interval, stop.clone()));
     tasks.spawn(periodic::forget(store.clone(), stop.clone()));
+    tasks.spawn(periodic::backfill(store.clone(), stop.clone()));
+    tasks.spawn(periodic::purge(store.clone(), stop.clone()));
     tasks.close();
 
     let check = || async {

@@ -5,11 +5,16 @@ use std::time::Duration;
 use flowmeter_queue::Backoff;
 use flowmeter_store::Store;
 use flowmeter_store::progress::forget_workers;
-use flowmeter_store::rollups::{fold_again, fold_partials};
+use flowmeter_store::rollups::{BackfillStep, backfill_step, fold_again, fold_partials, purge_abandoned};
 use tokio_util::sync::CancellationToken;
 
 /// How often workers that are gone are looked for.
 const FORGET_INTERVAL: Duration = Duration::from_secs(5);
+/// How often new definitions are looked for. Until they are rolled up they are answered from the
+/// events, so this is about speed alone.
+const BACKFILL_INTERVAL: Duration = Duration::from_millis(500);
+/// How often roll-ups that nobody needs any more are looked for.
+const PURGE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Folds roll-ups, one worker at a time.
 pub async fn fold(store: Store, interval: Duration, stop: CancellationToken) {
@@ -37,6 +42,44 @@ pub async fn forget(store: Store, stop: CancellationToken) {
             tracing::debug!(%error, "workers that are gone could not be forgotten");
         }
         pause(FORGET_INTERVAL, &stop).await;
+    }
+}
+
+/// Rolls up what was stored before a metric was defined, one worker at a time.
+pub async fn backfill(store: Store, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        let wait = match backfill_step(&store).await {
+            Ok(BackfillStep::Advanced) => Duration::ZERO,
+            Ok(BackfillStep::Finished) => {
+                tracing::info!("the events stored before a metric was defined are rolled up");
+                Duration::ZERO
+            }
+            Ok(BackfillStep::Idle | BackfillStep::Busy) => {
+                backoff.reset();
+                BACKFILL_INTERVAL
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a metric could not be backfilled; trying again");
+                backoff.next_wait().max(BACKFILL_INTERVAL)
+            }
+        };
+        pause(wait, &stop).await;
+    }
+}
+
+/// Removes the roll-ups of metrics that were changed or deleted, one worker at a time.
+pub async fn purge(store: Store, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let wait = match purge_abandoned(&store).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => PURGE_INTERVAL,
+            Err(error) => {
+                tracing::warn!(%error, "roll-ups that nobody needs could not be removed; trying again");
+                PURGE_INTERVAL
+            }
+        };
+        pause(wait, &stop).await;
     }
 }
 

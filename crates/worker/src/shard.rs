@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flowmeter_core::metric::Catalog;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_queue::{Backoff, Settings, Subscription};
 use flowmeter_service::telemetry;
@@ -36,20 +35,18 @@ pub struct Shard {
     worker: Worker,
     /// Shards without a connection, for the health check.
     disconnected: Arc<AtomicUsize>,
-    catalog: &'static Catalog,
 }
 
 impl Shard {
     pub fn new(
         store: Store,
-        catalog: &'static Catalog,
         settings: Settings,
         shard: u16,
         batching: Batching,
         disconnected: Arc<AtomicUsize>,
     ) -> Self {
         let worker = Worker { id: Uuid::now_v7(), shard };
-        Self { store, settings, batching, worker, disconnected, catalog }
+        Self { store, settings, batching, worker, disconnected }
     }
 
     /// Works until `stop`, connecting again whenever the broker was away.
@@ -90,7 +87,7 @@ impl Shard {
         stop: &CancellationToken,
     ) -> Result<(), Abandoned> {
         let held = Held::nothing();
-        let writer = Writer::new(self.store.clone(), self.catalog, self.worker);
+        let writer = Writer::new(self.store.clone(), self.worker);
         let mut idle =
             Some(Applier { store: self.store.clone(), writer, held: held.clone(), stop: stop.clone() });
         let mut applying: Option<Applying> = None;

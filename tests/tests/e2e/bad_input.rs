@@ -156,14 +156,29 @@ async fn wrong_questions_are_refused() {
     let failure = series_failure(&tenant, |request| request.observed = 42).await;
     assert_eq!(failure, invalid("INVALID_FIELD", "observed"));
     let failure = series_failure(&tenant, |request| request.calendar = "hourly".into()).await;
-    assert_eq!(failure, invalid("INVALID_CALENDAR", "calendar"));
+    assert_eq!(failure, not_found);
+    for code in ["#PT", "a b", "a\0"] {
+        let failure = series_failure(&tenant, |request| request.calendar = code.into()).await;
+        assert_eq!(failure, invalid("INVALID_CALENDAR", "calendar"), "{code}");
+    }
+    let failure = series_failure(&tenant, |request| request.time_zone = "Europe/Nowhere".into()).await;
+    assert_eq!(failure, invalid("INVALID_FIELD", "time_zone"));
+    let failure = series_failure(&tenant, |request| request.group_by = vec!["duration".into()]).await;
+    assert_eq!(failure, invalid("INVALID_FIELD", "group_by[0]"));
+    let failure = series_failure(&tenant, |request| request.fill = 42).await;
+    assert_eq!(failure, invalid("INVALID_FIELD", "fill"));
+    let failure = series_failure(&tenant, |request| request.key = "a\0".into()).await;
+    assert_eq!(failure, invalid("INVALID_FIELD", "key"));
+    let failure =
+        series_failure(&tenant, |request| request.time_series = "objects/A/timeSeries/B".into()).await;
+    assert_eq!(failure, invalid("INVALID_FIELD", "metric"), "a metric or a time series");
     let failure = series_failure(&tenant, |request| request.range = "from(yesterday)".into()).await;
     assert_eq!(failure, invalid("INVALID_RANGE", "range"));
     let failure = series_failure(&tenant, |request| request.calendar = "#PT1M".into()).await;
     assert_eq!(failure, invalid("INVALID_RANGE", "range"), "527,040 points are too many");
     let long = format!("a/{}", "x".repeat(9_000));
     let failure = series_failure(&tenant, |request| request.metric = long).await;
-    assert_eq!(failure, not_found);
+    assert_eq!(failure, invalid("INVALID_FIELD", "metric"));
     let failure = series_failure(&tenant, |request| request.range = "between(2024,9999)".into()).await;
     assert_eq!(failure, invalid("INVALID_RANGE", "range"), "too many hours, and no panic");
     let failure = series_failure(&tenant, |request| request.filter = "{\"a\":".into()).await;
@@ -178,9 +193,19 @@ async fn wrong_questions_are_refused() {
         (ListUsageEventsRequest { page_size: -1, ..Default::default() }, "INVALID_FIELD", "page_size"),
         (ListUsageEventsRequest { page_size: 1_001, ..Default::default() }, "INVALID_FIELD", "page_size"),
         (
-            ListUsageEventsRequest { order_by: "service".into(), ..Default::default() },
+            ListUsageEventsRequest { order_by: "service up".into(), ..Default::default() },
             "INVALID_FIELD",
             "order_by",
+        ),
+        (ListUsageEventsRequest { range: "last(2)".into(), ..Default::default() }, "INVALID_RANGE", "range"),
+        (ListUsageEventsRequest { search: "\"open".into(), ..Default::default() }, "INVALID_FIELD", "search"),
+        (
+            ListUsageEventsRequest {
+                read_mask: Some(prost_types::FieldMask { paths: vec!["event.x".into()] }),
+                ..Default::default()
+            },
+            "INVALID_FIELD",
+            "read_mask",
         ),
         (
             ListUsageEventsRequest { page_token: "abc".into(), ..Default::default() },

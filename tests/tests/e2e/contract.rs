@@ -27,7 +27,8 @@ async fn reflect(channel: Channel, question: MessageRequest) -> MessageResponse 
 async fn every_service_reflects_and_says_that_it_is_healthy() {
     let installation = Installation::start("reflects").await;
     let ingest: &[&str] = &["flowmeter.v1.IngestService"];
-    let query: &[&str] = &["flowmeter.v1.AdminService", "flowmeter.v1.QueryService"];
+    let query: &[&str] =
+        &["flowmeter.v1.AdminService", "flowmeter.v1.CatalogService", "flowmeter.v1.QueryService"];
     for (service, served) in
         [(&installation.ingest, ingest), (&installation.worker, &[]), (&installation.query, query)]
     {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use flowmeter_core::calendar::Calendar;
 use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::{EventId, RequestEventIds, RequestId, TenantId};
-use flowmeter_core::metric::{Catalog, LabelSet, Measure, MethodClass, Observed};
+use flowmeter_core::metric::{Catalog, Measure, MethodClass, Observed};
 use flowmeter_core::plan::pieces;
 use flowmeter_core::quantity::Quantity;
 use flowmeter_core::range::TimeRange;
@@ -194,7 +194,7 @@ const ALL_OBSERVED: [Observed; 6] =
 async fn any_order_repetition_and_grouping_gives_the_answers_of_the_naive_model() {
     let installation = Installation::start("naive-model").await;
     let worker = Worker { id: Uuid::now_v7(), shard: 7 };
-    let mut writer = Writer::new(installation.store.clone(), Catalog::built_in(), worker);
+    let mut writer = Writer::new(installation.store.clone(), worker);
     let mut runner = TestRunner::new(Config::default());
     let mut questions = 0;
     for round in 0..HISTORIES {
@@ -236,25 +236,25 @@ async fn ask_everything(
                 let filter = Filter::parse(text).unwrap();
                 let calendar: Calendar = calendar.parse().unwrap();
                 let bucket_starts = calendar.bucket_starts(range, 25_000).unwrap();
-                let covers = |set: &&LabelSet| {
-                    filter.conditions.iter().all(|condition| set.labels.contains(&condition.field))
-                };
-                let label_set = definition.label_sets.iter().find(covers);
+                let fields: Vec<_> = filter.fields().into_iter().collect();
+                let label_set = definition.covering(&fields);
                 let resolutions = label_set.map_or(&[][..], |set| set.resolutions);
-                let pieces = pieces(range, &bucket_starts, resolutions);
+                let pieces = pieces(range, &bucket_starts, resolutions, Timestamp::END);
                 let observed = ALL_OBSERVED[asked % ALL_OBSERVED.len()];
                 let question = SeriesQuestion {
                     tenant,
                     definition,
                     observed,
                     filter: &filter,
+                    group_by: &[],
                     label_set,
                     pieces: &pieces,
                     bucket_starts: &bucket_starts,
+                    max_points: 25_000,
                 };
-                let points = read_series(store, &question).await.unwrap();
-                let found: Vec<_> =
-                    points.into_iter().map(|point| (point.bucket, point.value, point.count)).collect();
+                let series = read_series(store, &question).await.unwrap();
+                let points = series.into_iter().flat_map(|series| series.points);
+                let found: Vec<_> = points.map(|point| (point.bucket, point.value, point.count)).collect();
                 let expected = naive(stored, &question, range);
                 assert_eq!(
                     found, expected,

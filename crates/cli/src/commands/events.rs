@@ -3,24 +3,26 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Subcommand, ValueEnum};
-use flowmeter_proto::v1::{
-    GetUsageEventRequest, ListUsageEventsRequest, ListUsageEventsResponse, StoredUsageEvent,
-};
+use clap::{Args, Subcommand};
+use flowmeter_proto::v1::{GetUsageEventRequest, ListUsageEventsRequest, ListUsageEventsResponse};
+use prost_types::FieldMask;
 
-use super::{note_next_page, show};
+use super::{answer, note_next_page, show};
 use crate::{
     arguments::Remote,
-    connection, json, moment,
-    render::table::{Align, properties, table},
+    connection, json,
+    render::{event, text::grouped},
 };
 
 /// Show stored usage events. Needs a token with the scope query.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Events {
-    /// List events by time.
-    List(List),
-    /// Show one event with all of its fields.
+    List(Box<List>),
+    /// Show one event with all of its fields
+    ///
+    /// Examples:
+    ///   flowmeter events get 0198a3c0-7d3e-7000-8000-3f1c0a9b5e21
+    #[command(verbatim_doc_comment)]
     Get {
         /// The id of the event.
         id: String,
@@ -31,16 +33,48 @@ pub(crate) enum Events {
     },
 }
 
-/// Which events to list.
+/// List events, by time or another order
+///
+/// Examples:
+///   flowmeter events list --range 2026-11-20 --order-by newest
+///   flowmeter events list --filter 'httpstatus >= 500' --order-by 'duration desc' --total
+///   flowmeter events list --search 'timeout "not found"' --fields id,timestamp,detail,attributes
+///   flowmeter events list --range 'from(T-1Dh0m0s0)' --time-zone Europe/Berlin --all --output json
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct List {
-    /// The time range, as `flowmeter series` takes it. Default: all time.
+    /// The time range, as `flowmeter series` takes it, but for last(N). Default: all time.
     #[arg(long, default_value = "", hide_default_value = true)]
     range: String,
 
     /// Which events, as `flowmeter series` takes it. Default: all.
     #[arg(long, default_value = "", hide_default_value = true)]
     filter: String,
+
+    /// Words that must all occur, anywhere in the fields of text or the values of
+    /// attributes; upper and lower case count alike, "two words" in quotes are one.
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
+    search: String,
+
+    /// The order: fields or attributes separated by commas, each followed by desc for the
+    /// largest first, such as 'duration desc, timestamp'; oldest and newest are by time.
+    /// By time, the oldest first, is by far the fastest.
+    #[arg(long, value_name = "FIELDS", default_value = "oldest")]
+    order_by: String,
+
+    /// Only these fields, separated by commas; may be repeated. They are the columns of the
+    /// table. Default: all, of which the table shows the usual ones.
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    fields: Vec<String>,
+
+    /// Also count all events of the list. Takes time where there are many.
+    #[arg(long)]
+    total: bool,
+
+    /// The time zone of dates in the range that name none, such as Europe/London.
+    /// Default: UTC.
+    #[arg(long, value_name = "ZONE", default_value = "", hide_default_value = true)]
+    time_zone: String,
 
     /// How many events to ask for at a time.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=1000))]
@@ -54,73 +88,73 @@ pub(crate) struct List {
     #[arg(long)]
     all: bool,
 
-    /// The order.
-    #[arg(long, value_enum, default_value_t = Order::Oldest)]
-    order_by: Order,
-
     /// Wait until this request is applied: read your own writes.
     #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
     after: String,
 }
 
-/// The order of a list.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Order {
-    /// By time, the oldest event first.
-    #[value(name = "timestamp", alias = "oldest")]
-    Oldest,
-    /// By time, the newest event first.
-    #[value(name = "timestamp desc", alias = "newest")]
-    Newest,
-}
-
 /// Carries out the command.
 pub(crate) async fn run(events: Events, remote: &Remote) -> Result<ExitCode> {
     match events {
-        Events::List(list) => self::list(list, remote).await?,
+        Events::List(list) => self::list(*list, remote).await?,
         Events::Get { id, after } => get(id, after, remote).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
+impl List {
+    fn request(&self) -> ListUsageEventsRequest {
+        let order = match self.order_by.as_str() {
+            "oldest" => "timestamp",
+            "newest" => "timestamp desc",
+            fields => fields,
+        };
+        let paths = self.fields.clone();
+        ListUsageEventsRequest {
+            range: self.range.clone(),
+            filter: self.filter.clone(),
+            page_size: self.page_size,
+            page_token: self.page_token.clone(),
+            order_by: order.to_owned(),
+            after_request_id: self.after.clone(),
+            search: self.search.clone(),
+            read_mask: (!paths.is_empty()).then_some(FieldMask { paths }),
+            include_total_size: self.total,
+            time_zone: self.time_zone.clone(),
+        }
+    }
+}
+
 async fn list(list: List, remote: &Remote) -> Result<()> {
     let mut client = connection::query(remote)?;
-    let order = match list.order_by {
-        Order::Oldest => "timestamp",
-        Order::Newest => "timestamp desc",
-    };
-    let mut request = ListUsageEventsRequest {
-        range: list.range,
-        filter: list.filter,
-        page_size: list.page_size,
-        page_token: list.page_token,
-        order_by: order.into(),
-        after_request_id: list.after,
-    };
+    let mut request = list.request();
     loop {
         let call =
             connection::within(remote.timeout, request.clone(), |request| client.list_usage_events(request));
         let page = call.await?;
-        print(&page, list.all, remote)?;
-        if page.next_page_token.is_empty() {
-            return Ok(());
+        print(&page, &list, remote)?;
+        if let Some(total) = page.total_size.and_then(|total| u64::try_from(total).ok())
+            && (list.all || !remote.json())
+        {
+            eprintln!("{} events in all.", grouped(total));
         }
-        if !list.all {
-            if !remote.json() {
-                note_next_page(&page.next_page_token);
-            }
+        if !list.all && !remote.json() {
+            note_next_page(&page.next_page_token);
+        }
+        if !list.all || page.next_page_token.is_empty() {
             return Ok(());
         }
         request.page_token = page.next_page_token;
+        // It is the same on every page.
+        request.include_total_size = false;
     }
 }
 
-fn print(page: &ListUsageEventsResponse, all: bool, remote: &Remote) -> Result<()> {
-    if !remote.json() {
-        return show(&rows(&page.usage_events));
-    }
-    if !all {
-        return show(&json::pretty("ListUsageEventsResponse", page)?);
+fn print(page: &ListUsageEventsResponse, list: &List, remote: &Remote) -> Result<()> {
+    if !(list.all && remote.json()) {
+        return answer(remote, "ListUsageEventsResponse", page, || {
+            event::rows(&page.usage_events, &list.fields)
+        });
     }
     for event in &page.usage_events {
         show(&json::line("StoredUsageEvent", event)?)?;
@@ -128,70 +162,41 @@ fn print(page: &ListUsageEventsResponse, all: bool, remote: &Remote) -> Result<(
     Ok(())
 }
 
-fn rows(events: &[StoredUsageEvent]) -> String {
-    let heading = [
-        ("TIMESTAMP", Align::Left),
-        ("METHOD", Align::Left),
-        ("SERVICE", Align::Left),
-        ("ACTION", Align::Left),
-        ("APPLICATION", Align::Left),
-        ("USER", Align::Left),
-        ("STATUS", Align::Right),
-        ("MS", Align::Right),
-        ("BYTES", Align::Right),
-        ("VALUE", Align::Right),
-        ("ID", Align::Left),
-    ];
-    let row = |stored: &StoredUsageEvent| {
-        let event = stored.event.clone().unwrap_or_default();
-        let number = |number: Option<i64>| number.map(|n| n.to_string()).unwrap_or_default();
-        [
-            moment::rfc3339(event.timestamp.as_ref()),
-            event.method,
-            event.service,
-            event.action,
-            event.application,
-            event.user,
-            number(event.httpstatus.map(i64::from)),
-            number(event.duration),
-            number(event.response_size),
-            event.value.map_or(event.decimal_value, |value| value.to_string()),
-            stored.id.clone(),
-        ]
-    };
-    table(heading, &events.iter().map(row).collect::<Vec<_>>())
-}
-
 async fn get(id: String, after: String, remote: &Remote) -> Result<()> {
     let mut client = connection::query(remote)?;
     let request = GetUsageEventRequest { id, after_request_id: after };
     let call = connection::within(remote.timeout, request, |request| client.get_usage_event(request));
     let stored = call.await?.usage_event.unwrap_or_default();
-    if remote.json() {
-        return show(&json::pretty("StoredUsageEvent", &stored)?);
+    answer(remote, "StoredUsageEvent", &stored, || event::describe(&stored))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+
+    fn request(arguments: &[&str]) -> ListUsageEventsRequest {
+        let arguments = ["flowmeter", "events", "list"].iter().chain(arguments);
+        match Arguments::try_parse_from(arguments).unwrap().command {
+            Command::Events(Events::List(list)) => list.request(),
+            other => panic!("{other:?}"),
+        }
     }
-    let event = stored.event.unwrap_or_default();
-    let number = |number: Option<i64>| number.map(|n| n.to_string()).unwrap_or_default();
-    let mut attributes: Vec<_> = event.attributes.iter().collect();
-    attributes.sort();
-    let mut pairs = vec![
-        ("id", stored.id),
-        ("timestamp", moment::rfc3339(event.timestamp.as_ref())),
-        ("provider", event.provider),
-        ("type", event.r#type),
-        ("method", event.method),
-        ("service", event.service),
-        ("action", event.action),
-        ("application", event.application),
-        ("environment", event.environment),
-        ("user", event.user),
-        ("invocation id", event.invocation_id),
-        ("detail", event.detail),
-        ("httpstatus", number(event.httpstatus.map(i64::from))),
-        ("duration (ms)", number(event.duration)),
-        ("response size (bytes)", number(event.response_size)),
-        ("value", event.value.map_or(event.decimal_value, |value| value.to_string())),
-    ];
-    pairs.extend(attributes.into_iter().map(|(name, value)| (name.as_str(), value.clone())));
-    show(&properties(&pairs))
+
+    #[test]
+    fn the_order_is_in_fields_or_words() {
+        assert_eq!(request(&[]).order_by, "timestamp");
+        assert_eq!(request(&["--order-by", "newest"]).order_by, "timestamp desc");
+        assert_eq!(request(&["--order-by", "timestamp desc"]).order_by, "timestamp desc");
+        assert_eq!(request(&["--order-by", "duration desc, key"]).order_by, "duration desc, key");
+    }
+
+    #[test]
+    fn no_fields_are_no_mask() {
+        assert_eq!(request(&[]).read_mask, None);
+        let mask = request(&["--fields", "id,duration", "--fields", "key"]).read_mask.unwrap();
+        assert_eq!(mask.paths, ["id", "duration", "key"]);
+    }
 }

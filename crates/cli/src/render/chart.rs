@@ -1,5 +1,5 @@
-//! Draws the points of one series in characters: bars beside the rows of a table,
-//! or columns over a time axis. Values are doubles here and only here: a drawing
+//! Draws series in characters: bars beside the rows of a table, columns over a time
+//! axis, or a line of blocks. Values are doubles here and only here: a drawing
 //! needs no more than three digits of the exact decimal.
 #![allow(
     clippy::cast_possible_truncation,
@@ -30,6 +30,14 @@ pub(crate) enum Peak {
     Lowest,
 }
 
+impl Peak {
+    /// The line that says that columns are shared, if they are.
+    pub(crate) fn legend(self, per: usize) -> String {
+        let which = if self == Self::Highest { "highest" } else { "lowest" };
+        if per > 1 { format!("Each column shows the {which} of {per} buckets.\n") } else { String::new() }
+    }
+}
+
 /// A bar for each value, at most so many columns wide. Bars begin at zero, or at
 /// the lowest value if that is negative; nothing is drawn for a missing value.
 pub(crate) fn bars(values: &[Option<f64>], columns: usize) -> Vec<String> {
@@ -46,18 +54,26 @@ pub(crate) fn bars(values: &[Option<f64>], columns: usize) -> Vec<String> {
     values.iter().map(bar).collect()
 }
 
-/// A column chart of values on a timeline, no wider than `columns`. Where there
+/// A line of blocks, one for each value, whose height is its share of the largest. They
+/// begin at zero, or at the lowest value if that is negative; a space is a missing value.
+pub(crate) fn sparkline(values: &[Option<f64>]) -> String {
+    let (bottom, top) = extent(values.iter().flatten().copied());
+    let scale = Scale { bottom, top, step: top - bottom, lines: 1 };
+    values.iter().map(|value| value.map_or(' ', |value| STANDING[scale.eighths(value, 1) - 1])).collect()
+}
+
+/// A column chart of the values of a timeline's slots, no wider than `columns`. Where there
 /// are more buckets than columns, several share one, the peak of them is drawn,
 /// and a line below says so.
-pub(crate) fn columns(timeline: &Timeline, values: &[f64], peak: Peak, columns: usize) -> String {
-    let scale = Scale::new(values.iter().copied(), HEIGHT);
+pub(crate) fn columns(timeline: &Timeline, values: &[Option<f64>], peak: Peak, columns: usize) -> String {
+    let scale = Scale::new(values.iter().flatten().copied(), HEIGHT);
     let labels = scale.labels();
     let margin = labels.iter().map(|label| width(label)).max().unwrap_or(0);
     let room = columns.saturating_sub(margin + 2).max(8);
     let per = timeline.slots().div_ceil(room);
     // Wider bars than this look like a table.
     let wide = (room / timeline.slots().div_ceil(per)).clamp(1, 6);
-    let bars = shared(timeline, values, peak, per);
+    let bars = shared(values, peak, per);
 
     let lines_per_label = scale.lines / (labels.len() - 1);
     let mut out = String::new();
@@ -75,10 +91,7 @@ pub(crate) fn columns(timeline: &Timeline, values: &[f64], peak: Peak, columns: 
     }
     let bottom = &labels[labels.len() - 1];
     let _ = write!(out, "{bottom:>margin$} └{}", axis(timeline, per, wide, bars.len(), margin + 2));
-    if per > 1 {
-        let which = if peak == Peak::Highest { "highest" } else { "lowest" };
-        let _ = writeln!(out, "Each column shows the {which} of {per} buckets.");
-    }
+    out.push_str(&peak.legend(per));
     out
 }
 
@@ -99,28 +112,33 @@ fn cell(eighths: usize, line: usize, wide: usize) -> String {
 
 /// The line under the columns with its ticks, and the line of labels.
 fn axis(timeline: &Timeline, per: usize, wide: usize, bars: usize, margin: usize) -> String {
+    let labels = timeline.labels(per, wide);
     let mut line = vec!['─'; bars * wide];
-    let mut under = String::new();
-    for (column, text) in timeline.labels(per, wide) {
-        line[column] = '┬';
-        let gap = (margin + column).saturating_sub(under.len());
-        let _ = write!(under, "{}{text}", " ".repeat(gap));
+    for (column, _) in &labels {
+        line[*column] = '┬';
     }
-    format!("{}\n{under}\n", line.into_iter().collect::<String>())
+    let line: String = line.into_iter().collect();
+    let under = format!("{}{}", " ".repeat(margin), place(&labels));
+    format!("{line}\n{}\n", under.trim_end())
 }
 
-/// The value of each column.
-fn shared(timeline: &Timeline, values: &[f64], peak: Peak, per: usize) -> Vec<Option<f64>> {
-    let mut bars: Vec<Option<f64>> = vec![None; timeline.slots().div_ceil(per)];
-    for (index, value) in values.iter().enumerate() {
-        let bar = &mut bars[timeline.slot(index) / per];
-        let keep = match peak {
-            Peak::Highest => f64::max,
-            Peak::Lowest => f64::min,
-        };
-        *bar = Some(bar.map_or(*value, |bar| keep(bar, *value)));
+/// Labels at their columns, on one line.
+pub(crate) fn place(labels: &[(usize, String)]) -> String {
+    let mut line = String::new();
+    for (column, text) in labels {
+        let gap = column.saturating_sub(line.len());
+        let _ = write!(line, "{}{text}", " ".repeat(gap));
     }
-    bars
+    line
+}
+
+/// The value of each column, which shows so many slots.
+pub(crate) fn shared(values: &[Option<f64>], peak: Peak, per: usize) -> Vec<Option<f64>> {
+    let keep = match peak {
+        Peak::Highest => f64::max,
+        Peak::Lowest => f64::min,
+    };
+    values.chunks(per.max(1)).map(|slots| slots.iter().flatten().copied().reduce(keep)).collect()
 }
 
 /// The value axis, from a round value to a round value, so many lines high.
@@ -174,16 +192,22 @@ fn round_step(least: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::{SignedDuration, Timestamp, tz::TimeZone};
     use proptest::prelude::*;
 
     use super::*;
 
     fn timeline(calendar: &str, minutes: &[i64]) -> Timeline {
         let start: Timestamp = "2026-11-20T22:00:00Z".parse().unwrap();
-        let times: Vec<_> =
-            minutes.iter().map(|minutes| start + SignedDuration::from_mins(*minutes)).collect();
-        Timeline::new(calendar, &times).unwrap()
+        let times = minutes.iter().map(|minutes| start + SignedDuration::from_mins(*minutes)).collect();
+        Timeline::new(calendar, &TimeZone::UTC, times).unwrap()
+    }
+
+    #[test]
+    fn draws_lines_of_blocks() {
+        assert_eq!(sparkline(&[Some(0.0), Some(1.0), None, Some(2.0), Some(4.0)]), "▁▂ ▄█");
+        assert_eq!(sparkline(&[Some(-4.0), Some(0.0), Some(4.0)]), "▁▄█");
+        assert_eq!(sparkline(&[Some(0.0), None]), "▁ ");
     }
 
     #[test]
@@ -195,7 +219,7 @@ mod tests {
     #[test]
     fn draws_columns_with_gaps() {
         let timeline = timeline("#PT1H", &[0, 60, 120, 300, 360, 420, 480]);
-        let values = [3.0, 12.0, 40.0, 95.0, 100.0, 66.0, 0.0];
+        let values = [3.0, 12.0, 40.0, -1.0, -1.0, 95.0, 100.0, 66.0, 0.0].map(|v| (v >= 0.0).then_some(v));
         insta::assert_snapshot!(columns(&timeline, &values, Peak::Highest, 60), @r"
         100 ┤                              ▄▄▄▄▄ █████
             │                              █████ █████
@@ -215,7 +239,7 @@ mod tests {
     #[test]
     fn many_buckets_share_columns() {
         let minutes: Vec<i64> = (0..2880).collect();
-        let values: Vec<f64> = minutes.iter().map(|m| 1e6 * (1.0 + (*m as f64 / 230.0).sin())).collect();
+        let values: Vec<_> = minutes.iter().map(|m| Some(1e6 * (1.0 + (*m as f64 / 230.0).sin()))).collect();
         insta::assert_snapshot!(columns(&timeline("#PT1M", &minutes), &values, Peak::Highest, 70), @r"
           2M ┤     ▄▇██▇▄                          ▄▇██▇▅▁
              │   ▂████████▂                      ▁▇███████▃
@@ -238,7 +262,7 @@ mod tests {
     proptest! {
         #[test]
         fn fits_its_width_whatever_the_values(
-            values in prop::collection::vec(-1e12_f64..1e12, 1..400),
+            values in prop::collection::vec(prop::option::of(-1e12_f64..1e12), 1..400),
             room in 30_usize..200,
         ) {
             let minutes: Vec<i64> = (0_i64..).take(values.len()).map(|m| m * 15).collect();
@@ -246,9 +270,10 @@ mod tests {
             for line in drawn.lines().filter(|line| !line.starts_with("Each")) {
                 prop_assert!(width(line) <= room, "{drawn}");
             }
-            for bar in bars(&values.iter().copied().map(Some).collect::<Vec<_>>(), room) {
+            for bar in bars(&values, room) {
                 prop_assert!(width(&bar) <= room);
             }
+            prop_assert_eq!(width(&sparkline(&values)), values.len());
         }
     }
 }

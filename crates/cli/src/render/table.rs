@@ -12,19 +12,25 @@ pub(crate) enum Align {
 }
 
 /// Rows under a heading, two spaces between columns, no line longer than it must
-/// be. Control characters are shown escaped.
-pub(crate) fn table<const N: usize>(heading: [(&str, Align); N], rows: &[[String; N]]) -> String {
-    let rows: Vec<[_; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
-    let mut widths = heading.map(|(title, _)| width(title));
-    for row in &rows {
-        for (widest, cell) in widths.iter_mut().zip(row) {
+/// be. Control characters are shown escaped. Every row has a cell for each column.
+pub(crate) fn table<'a, R: AsRef<[String]>>(
+    heading: impl AsRef<[(&'a str, Align)]>,
+    rows: impl AsRef<[R]>,
+) -> String {
+    let heading = heading.as_ref();
+    let titles = heading.iter().map(|(title, _)| printable(title)).collect::<Vec<_>>();
+    let mut lines = vec![titles];
+    lines.extend(rows.as_ref().iter().map(|row| row.as_ref().iter().map(|cell| printable(cell)).collect()));
+    let mut widths = vec![0; heading.len()];
+    for line in &lines {
+        for (widest, cell) in widths.iter_mut().zip(line) {
             *widest = (*widest).max(width(cell));
         }
     }
     let mut out = String::new();
-    let mut push = |cells: [&str; N]| {
+    for cells in &lines {
         let mut line = String::new();
-        for ((cell, (_, align)), widest) in cells.iter().zip(heading).zip(widths) {
+        for ((cell, (_, align)), widest) in cells.iter().zip(heading).zip(&widths) {
             let gap = " ".repeat(widest - width(cell));
             match align {
                 Align::Left => line.extend([cell, gap.as_str(), "  "]),
@@ -33,10 +39,6 @@ pub(crate) fn table<const N: usize>(heading: [(&str, Align); N], rows: &[[String
         }
         out.push_str(line.trim_end());
         out.push('\n');
-    };
-    push(heading.map(|(title, _)| title));
-    for row in &rows {
-        push(row.each_ref().map(AsRef::as_ref));
     }
     out
 }
@@ -64,7 +66,7 @@ mod tests {
             ["語".to_owned(), "12345".to_owned()],
             ["a\tb".to_owned(), String::new()],
         ];
-        insta::assert_snapshot!(table([("name", Align::Left), ("n", Align::Right)], &rows), @r"
+        insta::assert_snapshot!(table([("name", Align::Left), ("n", Align::Right)], rows), @r"
         name       n
         größe      1
         語     12345

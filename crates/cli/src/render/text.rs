@@ -26,6 +26,24 @@ pub(crate) fn cut(text: &str, max_bytes: usize) -> &str {
     &text[..text.floor_char_boundary(max_bytes)]
 }
 
+/// The text as it may be printed, in so many columns of a terminal at most; `…` stands for
+/// what is cut off.
+pub(crate) fn shorten(text: &str, columns: usize) -> String {
+    let text = printable(text);
+    if width(&text) <= columns {
+        return text.into_owned();
+    }
+    let mut short = String::new();
+    for c in text.chars() {
+        short.push(c);
+        if width(&short) >= columns {
+            short.pop();
+            break;
+        }
+    }
+    short + "…"
+}
+
 /// A number for an axis: four digits or less and a metric prefix.
 pub(crate) fn compact(number: f64) -> String {
     const PREFIXES: [(f64, &str); 5] = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")];
@@ -75,6 +93,14 @@ mod tests {
     fn cuts_at_a_character() {
         assert_eq!(cut("aé", 2), "a");
         assert_eq!(cut("aé", 3), "aé");
+    }
+
+    #[test]
+    fn shortens_by_what_is_seen() {
+        assert_eq!(shorten("größe", 5), "größe");
+        assert_eq!(shorten("größer", 5), "größ…");
+        assert_eq!(shorten("言語処理", 6), "言語…");
+        assert_eq!(shorten("a\u{1b}[2J", 6), "a\\u{1…");
     }
 
     #[test]

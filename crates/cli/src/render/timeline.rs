@@ -1,14 +1,17 @@
 //! The time axis of a chart: which slot a bucket takes, so that omitted buckets
 //! leave a gap, and which times to write under the axis.
 
-use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Span, Timestamp, tz::TimeZone};
 
+const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
 
 /// The distance of two neighbouring buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Months(i64),
+    /// Days of the time zone, which can have 23 or 25 hours.
+    Days(i64),
     Seconds(i64),
     /// A calendar that is no interval: points follow one another without gaps.
     Unknown,
@@ -18,47 +21,70 @@ enum Step {
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline {
     step: Step,
+    /// On its clocks lie days and months.
+    zone: TimeZone,
     /// The start of each bucket that has a point, ascending.
     times: Vec<Timestamp>,
     first: Timestamp,
 }
 
 impl Timeline {
-    /// The timeline of points at these times, ascending, on a calendar such as
-    /// `#PT1H`. None without points.
-    pub(crate) fn new(calendar: &str, times: &[Timestamp]) -> Option<Self> {
+    /// The timeline of points at these times, in any order, on a calendar such as `#PT1H`
+    /// in a time zone. None without points.
+    pub(crate) fn new(calendar: &str, zone: &TimeZone, mut times: Vec<Timestamp>) -> Option<Self> {
+        times.sort_unstable();
+        times.dedup();
         let first = *times.first()?;
-        Some(Self { step: step(calendar), times: times.to_vec(), first })
+        Some(Self { step: step(calendar), zone: zone.clone(), times, first })
     }
 
-    /// The slot of the point with this index.
-    pub(crate) fn slot(&self, index: usize) -> usize {
-        let Some(time) = self.times.get(index) else { return index };
+    /// The slot of the bucket that starts at this time.
+    pub(crate) fn slot(&self, time: Timestamp) -> usize {
         let slots = match self.step {
-            Step::Seconds(seconds) => (time.as_second() - self.first.as_second()) / seconds,
-            Step::Months(months) => (month(*time) - month(self.first)) / months,
-            Step::Unknown => return index,
+            // To the nearest: where clocks are changed, a bucket of some hours is shorter.
+            Step::Seconds(seconds) => {
+                (time.as_second() - self.first.as_second() + seconds / 2).div_euclid(seconds)
+            }
+            Step::Days(days) => {
+                (self.local(time).div_euclid(DAY) - self.local(self.first).div_euclid(DAY)) / days
+            }
+            Step::Months(months) => (self.month(time) - self.month(self.first)) / months,
+            Step::Unknown => return self.times.partition_point(|known| *known < time),
         };
         usize::try_from(slots).unwrap_or(0)
     }
 
     /// How many slots there are from the first point to the last.
     pub(crate) fn slots(&self) -> usize {
-        self.slot(self.times.len() - 1) + 1
+        self.times.last().map_or(0, |last| self.slot(*last) + 1)
     }
 
     /// When the bucket of this slot starts.
     pub(crate) fn time(&self, slot: usize) -> Option<Timestamp> {
         let count = i64::try_from(slot).ok()?;
-        match self.step {
-            Step::Seconds(seconds) => Timestamp::from_second(self.first.as_second() + count * seconds).ok(),
-            Step::Months(months) => {
-                let first = self.first.to_zoned(TimeZone::UTC);
-                let span = Span::new().try_months(count * months).ok()?;
-                Some(first.checked_add(span).ok()?.timestamp())
+        let span = match self.step {
+            // Longer buckets begin at the same hours of each day.
+            Step::Seconds(seconds) if seconds <= HOUR => {
+                return Timestamp::from_second(self.first.as_second() + count * seconds).ok();
             }
-            Step::Unknown => self.times.get(slot).copied(),
-        }
+            Step::Seconds(seconds) => Span::new().try_seconds(count * seconds),
+            Step::Days(days) => Span::new().try_days(count * days),
+            Step::Months(months) => Span::new().try_months(count * months),
+            Step::Unknown => return self.times.get(slot).copied(),
+        };
+        let local = self.zone.to_datetime(self.first).checked_add(span.ok()?).ok()?;
+        self.zone.to_timestamp(local).ok()
+    }
+
+    /// The seconds from 1970 to what clocks in the time zone show.
+    fn local(&self, time: Timestamp) -> i64 {
+        time.as_second() + i64::from(self.zone.to_offset(time).seconds())
+    }
+
+    /// Months since the year 0 on the clocks of the time zone.
+    fn month(&self, time: Timestamp) -> i64 {
+        let date = self.zone.to_datetime(time).date();
+        i64::from(date.year()) * 12 + i64::from(date.month())
     }
 
     /// The labels of an axis on which each column holds so many slots (`per`) or
@@ -71,13 +97,12 @@ impl Timeline {
         let mut free_from = 0;
         for column in 0..columns {
             let Some(time) = self.time(column * per) else { continue };
-            let next = self.time((column + 1) * per);
+            let next = self.time((column + 1) * per).map(|next| self.local(next));
             let at = match tick {
-                Some(tick) => round_time_within(time, next, tick),
-                None => Some(time),
+                Some(tick) => round_within(self.local(time), next, tick),
+                None => Some(self.local(time)),
             };
-            let Some(at) = at else { continue };
-            let text = self.label(at, tick);
+            let Some(text) = at.and_then(|at| self.label(at, tick)) else { continue };
             let start = column * wide;
             if start >= free_from && start + text.len() <= columns * wide {
                 free_from = start + text.len() + 2;
@@ -111,90 +136,116 @@ impl Timeline {
             364 * DAY,
         ];
         const ROOM: i64 = 13;
-        let Step::Seconds(seconds) = self.step else { return None };
+        let seconds = match self.step {
+            Step::Seconds(seconds) => seconds,
+            Step::Days(days) => days * DAY,
+            Step::Months(_) | Step::Unknown => return None,
+        };
         let columns = i64::try_from(columns).ok()?.max(1);
         let extent = seconds * i64::try_from(self.slots()).ok()?;
         ROUND.into_iter().find(|tick| *tick >= seconds && tick * columns >= ROOM * extent)
     }
 
-    fn label(&self, time: Timestamp, tick: Option<i64>) -> String {
+    /// The text of a label at what clocks show, in seconds from 1970.
+    fn label(&self, local: i64, tick: Option<i64>) -> Option<String> {
         let form = match (self.step, tick) {
             (Step::Months(_), _) => "%Y-%m",
-            (_, Some(tick)) if tick < DAY && time.as_second().rem_euclid(DAY) != 0 => "%H:%M",
+            (_, Some(tick)) if tick < DAY && local.rem_euclid(DAY) != 0 => "%H:%M",
             _ => "%Y-%m-%d",
         };
-        time.strftime(form).to_string()
+        // Not that time, but a time at which clocks in UTC show the same.
+        Some(Timestamp::from_second(local).ok()?.strftime(form).to_string())
     }
 }
 
 fn step(calendar: &str) -> Step {
+    match calendar {
+        "DAILY" => return Step::Days(1),
+        "MONTHLY" => return Step::Months(1),
+        _ => {}
+    }
     let Some(span) = calendar.strip_prefix('#').and_then(|code| code.parse::<Span>().ok()) else {
         return Step::Unknown;
     };
     let months = i64::from(span.get_years()) * 12 + i64::from(span.get_months());
     let days = i64::from(span.get_weeks()) * 7 + i64::from(span.get_days());
-    let seconds =
-        days * DAY + i64::from(span.get_hours()) * 3600 + span.get_minutes() * 60 + span.get_seconds();
-    match (months, seconds) {
-        (months @ 1.., 0) => Step::Months(months),
-        (0, seconds @ 1..) => Step::Seconds(seconds),
+    let seconds = i64::from(span.get_hours()) * HOUR + span.get_minutes() * 60 + span.get_seconds();
+    match (months, days, seconds) {
+        (months @ 1.., 0, 0) => Step::Months(months),
+        (0, days @ 1.., 0) => Step::Days(days),
+        (0, 0, seconds @ 1..) => Step::Seconds(seconds),
         _ => Step::Unknown,
     }
 }
 
 /// The first multiple of `tick` in `[time, next)`, weeks counted from a Monday.
-fn round_time_within(time: Timestamp, next: Option<Timestamp>, tick: i64) -> Option<Timestamp> {
+fn round_within(time: i64, next: Option<i64>, tick: i64) -> Option<i64> {
     // 1970-01-05, the first Monday.
     let origin = if tick % (7 * DAY) == 0 { 4 * DAY } else { 0 };
-    let past = (time.as_second() - origin).rem_euclid(tick);
-    let round = if past == 0 { time.as_second() } else { time.as_second() - past + tick };
-    let inside = next.is_none_or(|next| round < next.as_second());
-    inside.then(|| Timestamp::from_second(round).ok()).flatten()
-}
-
-/// Months since the year 0.
-fn month(time: Timestamp) -> i64 {
-    let date: Date = time.to_zoned(TimeZone::UTC).date();
-    i64::from(date.year()) * 12 + i64::from(date.month())
+    let past = (time - origin).rem_euclid(tick);
+    let round = if past == 0 { time } else { time - past + tick };
+    next.is_none_or(|next| round < next).then_some(round)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn times(texts: &[&str]) -> Vec<Timestamp> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
+    fn timeline(calendar: &str, zone: &str, texts: &[&str]) -> Timeline {
+        let times = texts.iter().map(|text| text.parse().unwrap()).collect();
+        Timeline::new(calendar, &TimeZone::get(zone).unwrap(), times).unwrap()
     }
 
     #[test]
     fn omitted_buckets_take_their_slots() {
-        let times = times(&["2026-01-01T00:00:00Z", "2026-01-01T03:00:00Z"]);
-        let timeline = Timeline::new("#PT1H", &times).unwrap();
-        assert_eq!((timeline.slot(1), timeline.slots()), (3, 4));
+        let timeline = timeline("#PT1H", "UTC", &["2026-01-01T00:00:00Z", "2026-01-01T03:00:00Z"]);
+        assert_eq!((timeline.slot("2026-01-01T03:00:00Z".parse().unwrap()), timeline.slots()), (3, 4));
         assert_eq!(timeline.time(2).unwrap().to_string(), "2026-01-01T02:00:00Z");
     }
 
     #[test]
     fn months_are_counted_not_measured() {
-        let times = times(&["2025-01-01T00:00:00Z", "2026-02-01T00:00:00Z"]);
-        assert_eq!(Timeline::new("#P1M", &times).unwrap().slot(1), 13);
-        let yearly = Timeline::new("#P1Y", &times).unwrap();
-        assert_eq!(yearly.slot(1), 1);
+        let texts = ["2025-01-01T00:00:00Z", "2026-02-01T00:00:00Z"];
+        assert_eq!(timeline("#P1M", "UTC", &texts).slots(), 14);
+        assert_eq!(timeline("MONTHLY", "UTC", &texts).slots(), 14);
+        let yearly = timeline("#P1Y", "UTC", &texts);
+        assert_eq!(yearly.slots(), 2);
         assert_eq!(yearly.time(1).unwrap().to_string(), "2026-01-01T00:00:00Z");
     }
 
     #[test]
+    fn days_can_be_longer_or_shorter() {
+        // Midnights in Berlin around the day of 25 hours.
+        let texts = ["2026-10-23T22:00:00Z", "2026-10-26T23:00:00Z"];
+        for calendar in ["#P1D", "DAILY"] {
+            let daily = timeline(calendar, "Europe/Berlin", &texts);
+            assert_eq!(daily.slots(), 4);
+            let starts: Vec<_> = (0..4).map(|slot| daily.time(slot).unwrap().to_string()).collect();
+            assert_eq!(starts, [texts[0], "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", texts[1]]);
+        }
+        let short = ["2026-03-28T23:00:00Z", "2026-03-29T04:00:00Z", "2026-03-29T10:00:00Z"];
+        let quarters = timeline("#PT6H", "Europe/Berlin", &short);
+        let slots: Vec<_> = short.iter().map(|text| quarters.slot(text.parse().unwrap())).collect();
+        assert_eq!(slots, [0, 1, 2]);
+        assert_eq!(quarters.time(1).unwrap().to_string(), short[1]);
+    }
+
+    #[test]
     fn named_calendars_follow_one_another() {
-        let times = times(&["2026-01-02T00:00:00Z", "2026-01-05T00:00:00Z"]);
-        assert_eq!(Timeline::new("#BUSINESS", &times).unwrap().slots(), 2);
-        assert!(Timeline::new("#PT1H", &[]).is_none());
+        let texts = ["2026-01-02T00:00:00Z", "2026-01-05T00:00:00Z"];
+        assert_eq!(timeline("BUSINESS", "UTC", &texts).slots(), 2);
+        assert!(Timeline::new("#PT1H", &TimeZone::UTC, Vec::new()).is_none());
     }
 
     #[test]
     fn labels_are_at_round_times_and_apart() {
-        let times = times(&["2026-01-01T05:00:00Z", "2026-01-02T06:00:00Z"]);
-        let labels = Timeline::new("#PT1H", &times).unwrap().labels(1, 3);
-        let shown: Vec<_> = labels.iter().map(|(column, text)| (*column, text.as_str())).collect();
-        assert_eq!(shown, [(3, "06:00"), (21, "12:00"), (39, "18:00"), (57, "2026-01-02")]);
+        let texts = ["2026-01-01T05:00:00Z", "2026-01-02T06:00:00Z"];
+        let labels = |zone: &str| timeline("#PT1H", zone, &texts).labels(1, 3);
+        let shown = |labels: Vec<(usize, String)>| {
+            labels.into_iter().map(|(column, text)| format!("{column} {text}")).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(labels("UTC")), ["3 06:00", "21 12:00", "39 18:00", "57 2026-01-02"]);
+        // Round on the clocks there.
+        assert_eq!(shown(labels("Asia/Tokyo")), ["12 18:00", "30 2026-01-02", "48 06:00", "66 12:00"]);
     }
 }

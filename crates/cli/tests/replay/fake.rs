@@ -158,7 +158,7 @@ impl QueryService for Fake {
         hours.sort_unstable();
         let point = |(seconds, count): (i64, i64)| api::Point {
             timestamp: Some(prost_types::Timestamp { seconds, nanos: 0 }),
-            value: count.to_string(),
+            value: Some(count.to_string()),
             count,
         };
         let points = hours.into_iter().map(point).collect();
@@ -167,7 +167,7 @@ impl QueryService for Fake {
             calendar: "#PT1H".into(),
             observed: api::Observed::Summed.into(),
             unit: "1".into(),
-            series: vec![api::TimeSeries { points, ..api::TimeSeries::default() }],
+            series: vec![api::Series { points, ..api::Series::default() }],
             ..api::QueryTimeSeriesResponse::default()
         }))
     }
@@ -190,6 +190,13 @@ impl QueryService for Fake {
         &self,
         _: Request<api::ListUsageEventsRequest>,
     ) -> Result<Response<api::ListUsageEventsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn list_field_values(
+        &self,
+        _: Request<api::ListFieldValuesRequest>,
+    ) -> Result<Response<api::ListFieldValuesResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

@@ -3,46 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fake;
+#[path = "../program/mod.rs"]
+mod program;
 
-use std::{collections::HashSet, process::Stdio};
+use std::collections::HashSet;
 
 use fake::Fake;
-use tokio::io::AsyncWriteExt;
+use program::Ended;
 
-/// How a run ended.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-/// Runs the program with this input, which comes through a pipe.
+/// Runs the program against these services, with this input.
 async fn flowmeter(fake: &Fake, token: &str, arguments: &[&str], input: &[u8]) -> Ended {
-    let url = format!("http://{}", fake.address);
-    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_flowmeter"))
-        .args(arguments)
-        .env_clear()
-        .env("FLOWMETER_TOKEN", token)
-        .env("FLOWMETER_INGEST_URL", &url)
-        .env("FLOWMETER_QUERY_URL", &url)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut pipe = program.stdin.take().unwrap();
-    let write = async {
-        // A program that fails does not read to the end.
-        let _ = pipe.write_all(input).await;
-        drop(pipe);
-    };
-    let (output, ()) = tokio::join!(program.wait_with_output(), write);
-    let output = output.unwrap();
-    Ended {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    program::flowmeter(fake.address, token, arguments, input).await
 }
 
 const REPLAY: [&str; 4] = ["replay", "-", "--format", "jsonl"];

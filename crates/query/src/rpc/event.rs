@@ -1,7 +1,10 @@
 //! A stored event as the contract writes it.
 
+use std::collections::BTreeSet;
+
 use flowmeter_core::usage::TextField;
 use flowmeter_proto::v1;
+use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_service::time::to_proto;
 use flowmeter_store::events::StoredEvent;
 
@@ -32,4 +35,94 @@ pub(super) fn to_contract(stored: StoredEvent) -> v1::StoredUsageEvent {
         attributes: stored.attributes.into_iter().collect(),
     };
     v1::StoredUsageEvent { id: stored.id.to_string(), event: Some(event) }
+}
+
+/// The fields of events to return.
+#[derive(Debug)]
+pub(super) struct Mask {
+    /// None: all.
+    paths: Option<BTreeSet<String>>,
+}
+
+/// What can be asked for within an event.
+const FIELDS: [&str; 17] = [
+    "timestamp",
+    "provider",
+    "action",
+    "application",
+    "detail",
+    "environment",
+    "httpstatus",
+    "invocation_id",
+    "method",
+    "service",
+    "type",
+    "user",
+    "duration",
+    "response_size",
+    "value",
+    "decimal_value",
+    "attributes",
+];
+
+impl Mask {
+    /// Reads paths such as `id`, `event.duration` or just `duration`, and
+    /// `event.attributes.queue`.
+    pub(super) fn read(mask: Option<&prost_types::FieldMask>) -> Result<Self, ApiError> {
+        let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else {
+            return Ok(Self { paths: None });
+        };
+        let mut paths = BTreeSet::new();
+        for path in &mask.paths {
+            let known = match path.strip_prefix("event.").unwrap_or(path) {
+                "*" | "event" => return Ok(Self { paths: None }),
+                name if name == "id" && path == "id" => "id",
+                name if FIELDS.contains(&name) => name,
+                name if name.strip_prefix("attributes.").is_some_and(|name| !name.is_empty()) => name,
+                _ => {
+                    let text =
+                        format!("expected id or event.{{field}}, such as event.duration, found {path:?}");
+                    return Err(ApiError::field(Reason::InvalidField, "read_mask", text));
+                }
+            };
+            paths.insert(known.to_owned());
+        }
+        Ok(Self { paths: Some(paths) })
+    }
+
+    /// What is left of an event.
+    pub(super) fn apply(&self, stored: v1::StoredUsageEvent) -> v1::StoredUsageEvent {
+        let Some(paths) = &self.paths else { return stored };
+        let event = stored.event.unwrap_or_default();
+        let has = |name: &str| paths.contains(name);
+        let text = |name: &str, text: String| if has(name) { text } else { String::new() };
+        let has_attribute = |name: &str| has("attributes") || paths.contains(&format!("attributes.{name}"));
+        v1::StoredUsageEvent {
+            id: text("id", stored.id),
+            event: Some(v1::UsageEvent {
+                event_id: String::new(),
+                timestamp: event.timestamp.filter(|_| has("timestamp")),
+                provider: text("provider", event.provider),
+                action: text("action", event.action),
+                application: text("application", event.application),
+                detail: text("detail", event.detail),
+                environment: text("environment", event.environment),
+                httpstatus: event.httpstatus.filter(|_| has("httpstatus")),
+                invocation_id: text("invocation_id", event.invocation_id),
+                method: text("method", event.method),
+                service: text("service", event.service),
+                r#type: text("type", event.r#type),
+                user: text("user", event.user),
+                duration: event.duration.filter(|_| has("duration")),
+                response_size: event.response_size.filter(|_| has("response_size")),
+                // The value of an event is in the one or in the other.
+                value: event.value.filter(|_| has("value") || has("decimal_value")),
+                decimal_value: text(
+                    if has("value") { "value" } else { "decimal_value" },
+                    event.decimal_value,
+                ),
+                attributes: event.attributes.into_iter().filter(|(name, _)| has_attribute(name)).collect(),
+            }),
+        }
+    }
 }

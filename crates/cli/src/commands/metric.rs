@@ -1,0 +1,203 @@
+//! `flowmeter metric`: the definitions of metrics.
+
+mod backfill;
+mod definition;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{ArgGroup, Args, Subcommand};
+use flowmeter_proto::v1::{
+    CreateMetricRequest, DeleteMetricRequest, GetMetricRequest, ListMetricsRequest, Metric as Found,
+    UpdateMetricRequest,
+};
+use jiff::Timestamp;
+
+use super::{answer, answer_deleted};
+use crate::{arguments::Remote, connection, mask::Changes, resource};
+
+/// List, define, change and delete metrics
+///
+/// Reading needs a token with the scope query or catalog, changing one with the scope catalog.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Metric {
+    /// List the metrics of a provider, or of all, by name
+    ///
+    /// Examples:
+    ///   flowmeter metric list
+    ///   flowmeter metric list ODSLRequest
+    #[command(verbatim_doc_comment)]
+    List {
+        /// The provider, such as ODSLRequest. Default: all.
+        #[arg(default_value = "", hide_default_value = true)]
+        provider: String,
+    },
+    /// Show a metric, and how far older events are rolled up for it
+    ///
+    /// Examples:
+    ///   flowmeter metric get ODSLRequest/ReadRequests
+    ///   flowmeter metric get Shop/Checkouts --version 2
+    #[command(visible_alias = "show", verbatim_doc_comment)]
+    Get {
+        /// The name as provider/name.
+        #[arg(value_parser = named)]
+        name: String,
+
+        /// An earlier version of the definition. Default: the current one.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
+        version: Option<i32>,
+    },
+    Create(Box<Create>),
+    Update(Box<Update>),
+    /// Delete a metric and its roll-ups; the events stay. Does not ask
+    ///
+    /// Examples:
+    ///   flowmeter metric delete Shop/Checkouts
+    ///   flowmeter metric delete Shop/Checkouts --version 2
+    #[command(verbatim_doc_comment)]
+    Delete {
+        /// The name as provider/name.
+        #[arg(value_parser = named)]
+        name: String,
+
+        /// Only if this is the current version.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
+        version: Option<i32>,
+    },
+}
+
+/// Define a metric
+///
+/// It answers for all events at once. Those that were stored before are rolled up in the
+/// background; until then they are read one by one. --wait waits for that.
+///
+/// Examples:
+///   flowmeter metric create Shop/Checkouts --filter 'action = "checkout"' --keep application,user
+///   flowmeter metric create ODSLRequest/SlowReads --method-class read --measure duration \
+///     --filter 'duration > 500' --observed high --keep service --keep application,user --wait
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Create {
+    /// The name as provider/name; the provider may be a built-in one.
+    #[arg(value_parser = named)]
+    name: String,
+
+    #[command(flatten)]
+    definition: definition::Definition,
+
+    /// Wait until events that were stored before are rolled up.
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Change a metric. What is not given stays as it is
+///
+/// A change of what it takes, measures or keeps rolls older events up anew. An empty text
+/// takes a part away: --action '' takes events of every action, --keep '' keeps no labels.
+///
+/// Examples:
+///   flowmeter metric update Shop/Checkouts --description 'Orders that were paid'
+///   flowmeter metric update Shop/Checkouts --keep application --keep user --version 3 --wait
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "flowmeter metric update [OPTIONS] <NAME>",
+    group = ArgGroup::new("change").args(definition::FLAGS).required(true).multiple(true)
+)]
+pub(crate) struct Update {
+    /// The name as provider/name.
+    #[arg(value_parser = named)]
+    name: String,
+
+    #[command(flatten)]
+    definition: definition::Definition,
+
+    /// Only if this is the current version.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
+    version: Option<i32>,
+
+    /// Wait until events that were stored before are rolled up.
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Checks the form of a metric's name.
+fn named(text: &str) -> Result<String, String> {
+    resource::parse_metric(text).map(|_| text.to_owned())
+}
+
+/// Carries out the command.
+pub(crate) async fn run(metric: Metric, remote: &Remote) -> Result<ExitCode> {
+    match metric {
+        Metric::List { provider } => list(provider, remote).await?,
+        Metric::Get { name, version } => print(&get(name, version, remote).await?, remote)?,
+        Metric::Create(create) => self::create(*create, remote).await?,
+        Metric::Update(update) => self::update(*update, remote).await?,
+        Metric::Delete { name, version } => delete(name, version, remote).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(provider: String, remote: &Remote) -> Result<()> {
+    let mut client = connection::catalog(remote)?;
+    let request = ListMetricsRequest { provider };
+    let call = connection::within(remote.timeout, request, |request| client.list_metrics(request));
+    let found = call.await?;
+    answer(remote, "ListMetricsResponse", &found, || definition::rows(&found.metrics))
+}
+
+async fn get(name: String, version: Option<i32>, remote: &Remote) -> Result<Found> {
+    let mut client = connection::catalog(remote)?;
+    let request = GetMetricRequest { name, version: version.unwrap_or_default() };
+    let call = connection::within(remote.timeout, request, |request| client.get_metric(request));
+    Ok(call.await?.metric.unwrap_or_default())
+}
+
+async fn create(create: Create, remote: &Remote) -> Result<()> {
+    let mut metric = Found { name: create.name, ..Found::default() };
+    create.definition.apply(&mut metric, &mut Changes::default());
+    let mut client = connection::catalog(remote)?;
+    let request = CreateMetricRequest { metric: Some(metric) };
+    let call = connection::within(remote.timeout, request, |request| client.create_metric(request));
+    let metric = call.await?.metric.unwrap_or_default();
+    finish(metric, create.wait, remote).await
+}
+
+async fn update(update: Update, remote: &Remote) -> Result<()> {
+    let mut metric = Found { name: update.name, ..Found::default() };
+    if update.definition.needs_current() {
+        // A part of the selector is given and the rest of it stays. The version that was
+        // read must still be the current one when it is written.
+        metric = get(metric.name, None, remote).await?;
+    }
+    metric.version = update.version.unwrap_or(metric.version);
+    let mut changes = Changes::default();
+    update.definition.apply(&mut metric, &mut changes);
+    let mut client = connection::catalog(remote)?;
+    let request = UpdateMetricRequest { metric: Some(metric), update_mask: changes.mask() };
+    let call = connection::within(remote.timeout, request, |request| client.update_metric(request));
+    let metric = call.await?.metric.unwrap_or_default();
+    finish(metric, update.wait, remote).await
+}
+
+/// Waits for the backfill if that was asked for, and shows the metric.
+async fn finish(mut metric: Found, wait: bool, remote: &Remote) -> Result<()> {
+    if wait {
+        let name = metric.name.clone();
+        metric = backfill::wait(metric, remote).await.with_context(|| {
+            format!("{name} is defined, but how far its roll-up is cannot be followed any longer")
+        })?;
+    }
+    print(&metric, remote)
+}
+
+async fn delete(name: String, version: Option<i32>, remote: &Remote) -> Result<()> {
+    let mut client = connection::catalog(remote)?;
+    let request = DeleteMetricRequest { name: name.clone(), version: version.unwrap_or_default() };
+    connection::within(remote.timeout, request, |request| client.delete_metric(request)).await?;
+    answer_deleted(remote, &name)
+}
+
+fn print(metric: &Found, remote: &Remote) -> Result<()> {
+    answer(remote, "Metric", metric, || definition::describe(metric, Timestamp::now()))
+}

@@ -1,0 +1,118 @@
+//! How far the events that were stored before a definition are rolled up: in words, and
+//! followed until it is done.
+
+use std::{io::IsTerminal, time::Duration};
+
+use anyhow::Result;
+use flowmeter_proto::v1::{Backfill, GetMetricRequest, Metric, backfill::State};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{arguments::Remote, connection, moment, render::text::grouped};
+
+/// How often a backfill is asked for while it is followed.
+const EVERY: Duration = Duration::from_millis(300);
+
+/// Answers that may fail one after the other while a backfill is followed; with growing
+/// pauses, about a minute.
+const FAILURES: u32 = 16;
+
+/// The state of a backfill in words, at the time `now`.
+pub(super) fn describe(backfill: &Backfill, now: Timestamp) -> String {
+    let looked_at = match u64::try_from(backfill.event_count) {
+        Ok(count @ 1..) => format!("{} events looked at", grouped(count)),
+        _ => String::new(),
+    };
+    let time = |time: &Option<prost_types::Timestamp>| time.as_ref().and_then(moment::from_wire);
+    let since_start =
+        |end: Timestamp| time(&backfill.start_time).map(|start| seconds(end.duration_since(start)));
+    let parts = match backfill.state() {
+        State::Pending => ["waiting for a worker".to_owned(), looked_at, String::new()],
+        State::Running => {
+            let through = time(&backfill.through_time).map(|time| format!("rolled up through {time}"));
+            let running = since_start(now).map(|took| format!("running for {took}"));
+            [through.unwrap_or_else(|| "begun".into()), looked_at, running.unwrap_or_default()]
+        }
+        State::Done => {
+            let took = time(&backfill.finish_time).and_then(since_start).map(|took| format!("in {took}"));
+            ["all rolled up".into(), looked_at, took.unwrap_or_default()]
+        }
+        State::Unspecified => return String::new(),
+    };
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// A duration for people, of about two digits.
+fn seconds(duration: SignedDuration) -> String {
+    match duration.as_secs().max(0) {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+/// Follows the backfill of a metric until it is done, and returns the metric then. Shows
+/// on a terminal how far it is.
+pub(super) async fn wait(mut metric: Metric, remote: &Remote) -> Result<Metric> {
+    let mut client = connection::catalog(remote)?;
+    let progress = progress();
+    let mut failures = 0;
+    while let Some(backfill) = metric.backfill.as_ref().filter(|backfill| backfill.state() != State::Done) {
+        progress.set_message(describe(backfill, Timestamp::now()));
+        progress.tick();
+        tokio::time::sleep(EVERY).await;
+        let request = GetMetricRequest { name: metric.name.clone(), version: 0 };
+        let call = connection::within(remote.timeout, request, |request| client.get_metric(request));
+        match call.await {
+            Ok(answer) => {
+                failures = 0;
+                metric = answer.metric.unwrap_or_default();
+            }
+            Err(status) => match connection::retry_delay(&status, failures) {
+                Some(delay) if failures < FAILURES => {
+                    failures += 1;
+                    tokio::time::sleep(delay).await;
+                }
+                _ => return Err(status.into()),
+            },
+        }
+    }
+    progress.finish_and_clear();
+    Ok(metric)
+}
+
+fn progress() -> ProgressBar {
+    let is_terminal = std::io::stderr().is_terminal();
+    let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is one of ours");
+    ProgressBar::with_draw_target(None, target).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backfill_is_told_in_words() {
+        let second = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let mut backfill = Backfill { state: State::Pending.into(), ..Backfill::default() };
+        let now = Timestamp::from_second(1_795_168_812).unwrap();
+        let mut told = vec![describe(&backfill, now)];
+        backfill.state = State::Running.into();
+        told.push(describe(&backfill, now));
+        backfill.start_time = second(1_795_168_800);
+        backfill.through_time = second(1_795_100_100);
+        backfill.event_count = 1_234_567;
+        told.push(describe(&backfill, now));
+        backfill.state = State::Done.into();
+        backfill.finish_time = second(1_795_169_000);
+        told.push(describe(&backfill, now));
+        insta::assert_snapshot!(told.join("\n"), @r"
+        waiting for a worker
+        begun
+        rolled up through 2026-11-19T14:55:00Z, 1 234 567 events looked at, running for 12 s
+        all rolled up, 1 234 567 events looked at, in 3 min
+        ");
+        assert_eq!(describe(&Backfill::default(), now), "");
+    }
+}

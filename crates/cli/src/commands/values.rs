@@ -1,0 +1,152 @@
+//! `flowmeter values`: the distinct values of a field, and how often each occurs.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use flowmeter_proto::v1::{FieldValue, ListFieldValuesRequest, ListFieldValuesResponse};
+
+use super::{answer, note_next_page, show};
+use crate::{
+    arguments::Remote,
+    connection, json,
+    render::{
+        chart,
+        table::{Align, table},
+        text::shorten,
+    },
+};
+
+/// The most columns of a terminal that a value takes, and the length of the longest bar.
+const VALUE: usize = 60;
+const BAR: usize = 30;
+
+/// Show the values of a field, and how often each occurs
+///
+/// Needs a token with the scope query. Bars and shares compare the values that are listed;
+/// events without the field are not among them.
+///
+/// Examples:
+///   flowmeter values application
+///   flowmeter values httpstatus --range 2026-11-20 --time-zone Europe/Berlin
+///   flowmeter values user --filter 'service = "nova-api"' --prefix a --all
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Values {
+    /// The field, such as application, or the name of an attribute.
+    field: String,
+
+    /// The time range, as `flowmeter series` takes it, but for last(N). Default: all time.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    range: String,
+
+    /// Which events, as `flowmeter series` takes it. Default: all.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    filter: String,
+
+    /// Only values that begin with this.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    prefix: String,
+
+    /// The time zone of dates in the range that name none, such as Europe/London.
+    /// Default: UTC.
+    #[arg(long, value_name = "ZONE", default_value = "", hide_default_value = true)]
+    time_zone: String,
+
+    /// How many values to ask for at a time.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    page_size: i32,
+
+    /// Where to go on, as the page before said.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    page_token: String,
+
+    /// List all pages, not only one. JSON is then one value a line.
+    #[arg(long)]
+    all: bool,
+
+    /// Wait until this request is applied: read your own writes.
+    #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
+    after: String,
+}
+
+/// Carries out the command.
+pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
+    let mut client = connection::query(remote)?;
+    let all = values.all;
+    let mut request = ListFieldValuesRequest {
+        field: values.field,
+        range: values.range,
+        filter: values.filter,
+        page_size: values.page_size,
+        page_token: values.page_token,
+        prefix: values.prefix,
+        after_request_id: values.after,
+        time_zone: values.time_zone,
+    };
+    // A table needs all values for its shares; JSON goes out as it comes.
+    let mut found = ListFieldValuesResponse::default();
+    loop {
+        let call =
+            connection::within(remote.timeout, request.clone(), |request| client.list_field_values(request));
+        let page = call.await?;
+        request.page_token.clone_from(&page.next_page_token);
+        found.values.extend(page.values);
+        found.next_page_token = page.next_page_token;
+        found.fresh_through = page.fresh_through;
+        if all && remote.json() {
+            for value in found.values.drain(..) {
+                show(&json::line("FieldValue", &value)?)?;
+            }
+        }
+        if !all || request.page_token.is_empty() {
+            break;
+        }
+    }
+    if !(all && remote.json()) {
+        answer(remote, "ListFieldValuesResponse", &found, || rows(&found.values))?;
+    }
+    if !remote.json() {
+        note_next_page(&found.next_page_token);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "shares of one decimal, and bars")]
+fn rows(values: &[FieldValue]) -> String {
+    if values.is_empty() {
+        return "No values.".into();
+    }
+    let all: f64 = values.iter().map(|value| value.count as f64).sum();
+    let counts: Vec<_> = values.iter().map(|value| Some(value.count as f64)).collect();
+    let row = |(value, bar): (&FieldValue, String)| {
+        let share = 100.0 * value.count as f64 / all.max(1.0);
+        [shorten(&value.value, VALUE), value.count.to_string(), format!("{share:.1} %"), bar]
+    };
+    let rows: Vec<_> = values.iter().zip(chart::bars(&counts, BAR)).map(row).collect();
+    let heading =
+        [("VALUE", Align::Left), ("COUNT", Align::Right), ("SHARE", Align::Right), ("", Align::Left)];
+    table(heading, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_shares() {
+        let value = |value: &str, count| FieldValue { value: value.into(), count };
+        let values = [
+            value("web-shop", 600),
+            value("言語処理", 399),
+            value("a value that goes on and on and on and on until nobody reads it any more", 1),
+        ];
+        insta::assert_snapshot!(rows(&values), @r"
+        VALUE                                                         COUNT   SHARE
+        web-shop                                                        600  60.0 %  ██████████████████████████████
+        言語処理                                                        399  39.9 %  ████████████████████
+        a value that goes on and on and on and on until nobody read…      1   0.1 %  ▏
+        ");
+        assert_eq!(rows(&[]), "No values.");
+    }
+}

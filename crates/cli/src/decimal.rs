@@ -1,0 +1,77 @@
+//! Values of points as exact decimals, to add and compare them as they are.
+
+use std::fmt;
+
+/// The decimals of a value, which the contract limits to 9.
+const SCALE: i128 = 1_000_000_000;
+
+/// An exact decimal with up to 9 decimals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Decimal(i128);
+
+impl Decimal {
+    /// Reads a decimal such as `12.5`. None for what is none, or has more digits than the
+    /// service writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (sign, digits) = match text.strip_prefix('-') {
+            Some(digits) => (-1, digits),
+            None => (1, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || fraction.len() > 9 || !all_digits(whole) || !all_digits(fraction) {
+            return None;
+        }
+        let whole: i128 = whole.parse().ok()?;
+        let fraction: i128 = format!("{fraction:0<9}").parse().ok()?;
+        Some(Self(sign * whole.checked_mul(SCALE)?.checked_add(fraction)?))
+    }
+
+    /// The sum, none when it is too large.
+    pub(crate) fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let magnitude = self.0.unsigned_abs();
+        let scale = SCALE.unsigned_abs();
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(formatter, "{sign}{}", magnitude / scale)?;
+        match magnitude % scale {
+            0 => Ok(()),
+            fraction => write!(formatter, ".{}", format!("{fraction:09}").trim_end_matches('0')),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_no_decimal() {
+        for wrong in ["", "-", ".5", "1e3", "+1", "1.0000000001", "1.2.3", "NaN", "--1"] {
+            assert_eq!(Decimal::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn adds_exactly(a in -1_000_000_000_i64..1_000_000_000, b in -1_000_000_000_i64..1_000_000_000) {
+            let shown = |nanos: i64| Decimal(i128::from(nanos)).to_string();
+            let sum = Decimal::parse(&shown(a)).unwrap().checked_add(Decimal::parse(&shown(b)).unwrap());
+            prop_assert_eq!(sum.unwrap(), Decimal(i128::from(a + b)));
+            prop_assert_eq!(Decimal::parse(&shown(a)) < Decimal::parse(&shown(b)), a < b);
+        }
+
+        #[test]
+        fn prints_what_it_reads(text in "-?(0|[1-9][0-9]{0,17})(\\.[0-9]{0,8}[1-9])?") {
+            prop_assume!(text != "-0");
+            prop_assert_eq!(Decimal::parse(&text).unwrap().to_string(), text);
+        }
+    }
+}

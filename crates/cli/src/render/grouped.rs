@@ -1,0 +1,392 @@
+//! Several series of one answer: as lines of blocks with their figures, one series a line,
+//! or as a table of all points.
+
+use std::fmt::Write;
+
+use flowmeter_proto::v1::{Point, Series};
+
+use super::{
+    chart,
+    series::{Drawing, time, value},
+    table::{Align, table},
+    text::{shorten, width},
+};
+use crate::decimal::Decimal;
+
+/// More series than this are not drawn: only the largest are.
+const MAX_LINES: usize = 40;
+
+/// A table has a column for each series up to this many, else a row for each point.
+const MAX_COLUMNS: usize = 6;
+
+/// The most columns of a terminal that a label takes.
+const LABEL: usize = 30;
+
+/// The least and the most columns of a terminal that a line of blocks takes.
+const LINE: std::ops::RangeInclusive<usize> = 12..=96;
+
+/// The value of a label as it is shown. Events that have none are a series of their own.
+pub(crate) fn label(value: &str) -> &str {
+    if value.is_empty() { "(none)" } else { value }
+}
+
+/// The names of the labels, in the order in which they were asked for.
+fn names<'a>(series: &'a [Series], group_by: &'a [String]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = group_by.iter().map(String::as_str).collect();
+    let mut others: Vec<_> = series.iter().flat_map(|series| series.labels.keys()).collect();
+    others.sort();
+    for other in others {
+        if !names.contains(&other.as_str()) {
+            names.push(other);
+        }
+    }
+    names
+}
+
+fn labels<'a>(series: &'a Series, names: &'a [&str]) -> impl Iterator<Item = &'a str> {
+    names.iter().map(|name| label(series.labels.get(*name).map_or("", String::as_str)))
+}
+
+/// A line for each series, in the order of the answer: its labels, its values as a line of
+/// blocks, each on a scale of its own, and what they come to. No wider than `room` unless
+/// labels and figures alone are.
+pub(crate) fn lines(series: &[Series], group_by: &[String], drawing: &Drawing, room: usize) -> String {
+    let names = names(series, group_by);
+    let figures: Vec<_> = series.iter().map(|series| Figures::of(&series.points)).collect();
+    let shown = largest(&figures, drawing.is_sum);
+
+    let mut heading: Vec<(&str, Align)> = names.iter().map(|name| (*name, Align::Left)).collect();
+    let titles = Figures::titles(&figures, drawing);
+    heading.extend(titles.iter().map(|title| (*title, Align::Right)));
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for index in &shown {
+        let mut row: Vec<_> = labels(&series[*index], &names).map(|label| shorten(label, LABEL)).collect();
+        row.extend(titles.iter().map(|title| figures[*index].text(title)));
+        rows.push(row);
+    }
+    let drawn = shown.iter().map(|index| &series[*index]);
+    let taken = table(&heading, &rows).lines().map(width).max().unwrap_or(0);
+    let (under, legend) = draw(drawn, drawing, room.saturating_sub(taken + 2), &mut rows);
+    heading.push(("", Align::Left));
+    if !under.is_empty() {
+        let mut row = vec![String::new(); heading.len() - 1];
+        row.push(under);
+        rows.push(row);
+    }
+
+    let mut out = table(heading, rows) + &legend;
+    if shown.len() < series.len() {
+        let measure = if drawing.is_sum { "total" } else { "value" };
+        let _ = writeln!(
+            out,
+            "The {} of {} series with the largest {measure}; --output table lists all.",
+            shown.len(),
+            series.len()
+        );
+    }
+    out
+}
+
+/// Adds the drawing of each series to its row. Returns the axis under them and the lines
+/// that explain them.
+fn draw<'a>(
+    series: impl Iterator<Item = &'a Series>,
+    drawing: &Drawing,
+    room: usize,
+    rows: &mut [Vec<String>],
+) -> (String, String) {
+    let room = room.clamp(*LINE.start(), *LINE.end());
+    let values: Vec<_> = series.map(|series| drawing.values(&series.points)).collect();
+    let slots = drawing.timeline.slots();
+    if slots == 1 {
+        // One bucket: what there is to see is how the series compare.
+        let values: Vec<_> = values.into_iter().map(|values| values[0]).collect();
+        for (row, bar) in rows.iter_mut().zip(chart::bars(&values, room)) {
+            row.push(bar);
+        }
+        return (String::new(), String::new());
+    }
+    let per = slots.div_ceil(room);
+    for (row, values) in rows.iter_mut().zip(&values) {
+        row.push(chart::sparkline(&chart::shared(values, drawing.peak, per)));
+    }
+    let under = chart::place(&drawing.timeline.labels(per, 1));
+    let ends = [0, slots - 1].map(|slot| drawing.timeline.time(slot));
+    let ends = ends.map(|time| time.map(|time| drawing.clock.time(time)).unwrap_or_default());
+    let legend = format!(
+        "Buckets from {} to {}.\nEach line has a scale of its own, up to its MAX.\n{}",
+        ends[0],
+        ends[1],
+        drawing.peak.legend(per)
+    );
+    (under, legend)
+}
+
+/// Which series to draw, in their order: all, or the largest if they are too many.
+fn largest(figures: &[Figures], is_sum: bool) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..figures.len()).collect();
+    let size = |index: &usize| if is_sum { figures[*index].total } else { figures[*index].max };
+    order.sort_by_key(|index| std::cmp::Reverse(size(index)));
+    order.truncate(MAX_LINES);
+    order.sort_unstable();
+    order
+}
+
+/// What the points of one series come to.
+#[derive(Debug, Default)]
+struct Figures {
+    total: Option<Decimal>,
+    last: String,
+    min: Option<Decimal>,
+    max: Option<Decimal>,
+    count: i64,
+}
+
+impl Figures {
+    fn of(points: &[Point]) -> Self {
+        let values = || points.iter().filter_map(|point| Decimal::parse(point.value.as_deref()?));
+        let last = points.iter().rev().find_map(|point| point.value.clone());
+        Self {
+            total: values().try_fold(Decimal::default(), Decimal::checked_add),
+            last: last.unwrap_or_default(),
+            min: values().min(),
+            max: values().max(),
+            count: points.iter().map(|point| point.count).sum(),
+        }
+    }
+
+    /// The figures to show: those that mean something, and no two that are always the same.
+    fn titles(figures: &[Self], drawing: &Drawing) -> Vec<&'static str> {
+        let mut titles = match (drawing.timeline.slots(), drawing.is_sum) {
+            (1, _) => vec!["VALUE"],
+            (_, true) => vec!["TOTAL", "LAST", "MIN", "MAX"],
+            (_, false) => vec!["LAST", "MIN", "MAX"],
+        };
+        let is_count = |figures: &Self| figures.text("TOTAL") == figures.text("COUNT");
+        if !(drawing.is_sum && figures.iter().all(is_count)) {
+            titles.push("COUNT");
+        }
+        titles
+    }
+
+    fn text(&self, title: &str) -> String {
+        let number = |number: Option<Decimal>| number.map(|number| number.to_string()).unwrap_or_default();
+        match title {
+            "TOTAL" => number(self.total),
+            "MIN" => number(self.min),
+            "MAX" => number(self.max),
+            "COUNT" => self.count.to_string(),
+            _ => self.last.clone(),
+        }
+    }
+}
+
+/// All points: a column for each series where they are few and their labels short, else a
+/// row for each point.
+pub(crate) fn rows(series: &[Series], group_by: &[String], drawing: &Drawing) -> String {
+    let names = names(series, group_by);
+    let titles: Vec<String> =
+        series.iter().map(|series| labels(series, &names).collect::<Vec<_>>().join(" / ")).collect();
+    if series.len() <= MAX_COLUMNS && titles.iter().all(|title| width(title) <= LABEL) {
+        return wide(series, &names, &titles, drawing);
+    }
+    let mut heading = vec![("TIME", Align::Left)];
+    heading.extend(names.iter().map(|name| (*name, Align::Left)));
+    heading.extend([("VALUE", Align::Right), ("COUNT", Align::Right)]);
+    let mut rows = Vec::new();
+    for series in series {
+        for point in &series.points {
+            let mut row = vec![time(point).map(|time| drawing.clock.time(time)).unwrap_or_default()];
+            row.extend(labels(series, &names).map(str::to_owned));
+            row.extend([value(point).to_owned(), point.count.to_string()]);
+            rows.push(row);
+        }
+    }
+    table(heading, rows)
+}
+
+/// A column for each series, a row for each bucket in which one of them has a value.
+fn wide(series: &[Series], names: &[&str], titles: &[String], drawing: &Drawing) -> String {
+    let mut heading = vec![("TIME", Align::Left)];
+    heading.extend(titles.iter().map(|title| (title.as_str(), Align::Right)));
+    let columns: Vec<_> = series.iter().map(|series| drawing.by_slot(&series.points)).collect();
+    let mut rows = Vec::new();
+    for slot in 0..drawing.timeline.slots() {
+        let points: Vec<_> = columns.iter().map(|column| column[slot]).collect();
+        let Some(known) = points.iter().flatten().next() else { continue };
+        let mut row = vec![time(known).map(|time| drawing.clock.time(time)).unwrap_or_default()];
+        row.extend(points.iter().map(|point| point.map(value).unwrap_or_default().to_owned()));
+        rows.push(row);
+    }
+    format!("by {}\n{}", super::text::printable(&names.join(" / ")), table(heading, rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use flowmeter_proto::v1::{Observed, QueryTimeSeriesRequest, QueryTimeSeriesResponse};
+    use jiff::{SignedDuration, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        moment,
+        render::series::{Form, page},
+    };
+
+    /// A series of hours with these labels; none for hours without a point.
+    fn series(labels: &[(&str, &str)], values: &[Option<i64>]) -> Series {
+        let start: Timestamp = "2026-11-20T06:00:00Z".parse().unwrap();
+        let point = |(hour, value): (i64, &Option<i64>)| {
+            let timestamp = Some(moment::to_wire(start + SignedDuration::from_hours(hour)));
+            value.map(|value| Point { timestamp, value: Some(value.to_string()), count: value })
+        };
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Series { labels: labels.collect(), points: (0..).zip(values).filter_map(point).collect() }
+    }
+
+    fn shown(group_by: &[&str], series: Vec<Series>, form: Form, zone: &str) -> String {
+        let asked = QueryTimeSeriesRequest {
+            group_by: group_by.iter().map(|name| (*name).to_owned()).collect(),
+            ..QueryTimeSeriesRequest::default()
+        };
+        let answer = QueryTimeSeriesResponse {
+            calendar: "#PT1H".into(),
+            observed: Observed::Summed.into(),
+            series,
+            time_zone: zone.into(),
+            ..QueryTimeSeriesResponse::default()
+        };
+        let page = page(&asked, &answer, form, 80);
+        page.split_once("\n\n").unwrap().1.to_owned()
+    }
+
+    fn waves(hours: i64, height: i64) -> Vec<Option<i64>> {
+        (0..hours).map(|hour| (hour % 11 != 7).then_some(height * (hour % 12))).collect()
+    }
+
+    fn three() -> Vec<Series> {
+        let by = |application, user| [("application", application), ("user", user)];
+        vec![
+            series(&by("", "ann"), &waves(24, 1)),
+            series(&by("web-shop", "ann"), &waves(20, 1000)),
+            series(&by("言語処理", "an extraordinarily long name of a user"), &[None, Some(5)]),
+        ]
+    }
+
+    #[test]
+    fn figures_that_say_nothing_are_left_out() {
+        let mut series = vec![series(&[("s", "a")], &waves(30, 1)), series(&[("s", "b")], &waves(30, 2))];
+        series[0].points[3].count += 1;
+        let heading = shown(&["s"], series, Form::Chart, "").lines().next().unwrap().to_owned();
+        assert_eq!(heading, "s  TOTAL  LAST  MIN  MAX  COUNT");
+    }
+
+    #[test]
+    fn each_series_is_a_line() {
+        let shown = shown(&["user", "application"], three(), Form::Chart, "Europe/Berlin");
+        insta::assert_snapshot!(shown, @r"
+        user                            application  TOTAL  LAST  MIN    MAX
+        ann                             (none)         119    11    0     11  ▁▂▄▄▇█▁▂▄▅▇█
+        ann                             web-shop     81000  7000    0  11000  ▁▂▄▄▇█▁▂▄▅
+        an extraordinarily long name …  言語処理         5     5    5      5  █
+        Buckets from 2026-11-20T07:00:00 to 2026-11-21T06:00:00.
+        Each line has a scale of its own, up to its MAX.
+        Each column shows the highest of 2 buckets.
+        ");
+    }
+
+    #[test]
+    fn one_bucket_is_compared_by_bars() {
+        let one = |name: &str, value| series(&[("service", name)], &[Some(value)]);
+        let series = vec![one("nova-api", 90), one("nova-metadata", 45), one("", 1)];
+        insta::assert_snapshot!(shown(&["service"], series, Form::Chart, "UTC"), @r"
+        service        VALUE
+        nova-api          90  ██████████████████████████████████████████████████████████
+        nova-metadata     45  █████████████████████████████
+        (none)             1  ▋
+        ");
+    }
+
+    #[test]
+    fn long_lines_share_columns() {
+        let two = vec![series(&[("s", "a")], &waves(240, 1)), series(&[("s", "b")], &waves(240, 3))];
+        insta::assert_snapshot!(shown(&["s"], two, Form::Chart, "UTC"), @r"
+        s  TOTAL  LAST  MIN  MAX
+        a   1205    11    0   11  ▃▇█▅█▃▇█▆█▄█▃▇█▅█▄▇▂▆█▄█▃▇█▄█▄▇█▆█▄█▃▇█▅█▄▇█▆▇▄█
+        b   3615    33    0   33  ▃▇█▅█▃▇█▆█▄█▃▇█▅█▄▇▂▆█▄█▃▇█▄█▄▇█▆█▄█▃▇█▅█▄▇█▆▇▄█
+                                               2026-11-23
+        Buckets from 2026-11-20T06:00:00Z to 2026-11-30T05:00:00Z.
+        Each line has a scale of its own, up to its MAX.
+        Each column shows the highest of 5 buckets.
+        ");
+    }
+
+    #[test]
+    fn few_series_are_columns() {
+        let two = vec![
+            series(&[("service", "nova-api"), ("user", "")], &[Some(1), None, None, Some(4)]),
+            series(&[("service", "größe"), ("user", "ann")], &[Some(10), Some(20), None, None]),
+        ];
+        insta::assert_snapshot!(shown(&["service", "user"], two, Form::Table, ""), @r"
+        by service / user
+        TIME                  nova-api / (none)  größe / ann
+        2026-11-20T06:00:00Z                  1           10
+        2026-11-20T07:00:00Z                              20
+        2026-11-20T09:00:00Z                  4
+        ");
+    }
+
+    #[test]
+    fn many_or_long_series_are_rows() {
+        let shown_long = shown(&["application", "user"], three(), Form::Table, "");
+        let last: Vec<_> = shown_long.lines().skip(38).collect();
+        insta::assert_snapshot!(last.join("\n"), @r"
+        2026-11-20T22:00:00Z  web-shop     ann                                      4000   4000
+        2026-11-20T23:00:00Z  web-shop     ann                                      5000   5000
+        2026-11-21T01:00:00Z  web-shop     ann                                      7000   7000
+        2026-11-20T07:00:00Z  言語処理     an extraordinarily long name of a user      5      5
+        ");
+        let many = (0..7).map(|n| series(&[("user", &n.to_string())], &[Some(n), Some(n)])).collect();
+        let shown = shown(&["user"], many, Form::Table, "");
+        assert_eq!(shown.lines().count(), 15, "{shown}");
+    }
+
+    #[test]
+    fn the_largest_of_many_are_drawn() {
+        let many = (0..100).map(|n| series(&[("user", &format!("u{n:02}"))], &[Some(n * 7 % 100), Some(1)]));
+        let shown = shown(&["user"], many.collect(), Form::Chart, "");
+        let lines: Vec<_> = shown.lines().collect();
+        assert_eq!(
+            lines[1 + 40 + 2],
+            "The 40 of 100 series with the largest total; --output table lists all."
+        );
+        assert!(!shown.contains("u00") && shown.contains("u57"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn figures_are_exact(values in prop::collection::vec(prop::option::of(-1000_i64..1000), 1..50)) {
+            let figures = Figures::of(&series(&[], &values).points);
+            let known: Vec<i64> = values.iter().flatten().copied().collect();
+            let text = |number: Option<i64>| number.map(|n| n.to_string()).unwrap_or_default();
+            let total: i64 = known.iter().sum();
+            prop_assert_eq!(figures.text("TOTAL"), total.to_string());
+            prop_assert_eq!(figures.text("LAST"), text(known.last().copied()));
+            prop_assert_eq!(figures.text("MIN"), text(known.iter().min().copied()));
+            prop_assert_eq!(figures.text("MAX"), text(known.iter().max().copied()));
+            prop_assert_eq!(figures.count, total);
+        }
+
+        #[test]
+        fn lines_fit_their_room(
+            hours in 1_i64..400,
+            names in prop::collection::vec("\\PC{0,12}", 2..10),
+        ) {
+            let series = names.iter().map(|name| series(&[("l", name)], &waves(hours, 900)));
+            let shown = shown(&["l"], series.collect(), Form::Chart, "");
+            for line in shown.lines().filter(|line| !line.starts_with("Buckets")) {
+                prop_assert!(width(line) <= 80, "{shown}");
+            }
+        }
+    }
+}

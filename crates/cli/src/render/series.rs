@@ -1,0 +1,360 @@
+//! The answer to a query of time series: what was asked and answered, then one series as
+//! rows, bars or columns. Several series are drawn by `grouped`.
+
+use std::fmt::Write;
+
+use flowmeter_proto::v1::{Observed, Point, QueryTimeSeriesRequest, QueryTimeSeriesResponse, Series};
+use jiff::Timestamp;
+
+use super::{
+    chart::{self, Peak},
+    clock::Clock,
+    grouped,
+    table::{Align, table},
+    text::printable,
+    timeline::Timeline,
+};
+use crate::{moment, words};
+
+/// A series of more buckets is drawn as columns over a time axis instead of as bars
+/// beside its rows, and a terminal is not flooded with its table.
+const MAX_ROWS: usize = 40;
+
+/// Whether to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// All points, as text.
+    Table,
+    /// A drawing, and the points where they are few.
+    Chart,
+}
+
+/// The whole answer for people, no wider than `width` if it is drawn.
+pub(crate) fn page(
+    asked: &QueryTimeSeriesRequest,
+    answer: &QueryTimeSeriesResponse,
+    form: Form,
+    width: usize,
+) -> String {
+    let points = answer.series.iter().flat_map(|series| &series.points);
+    let times: Vec<Timestamp> = points.filter_map(time).collect();
+    let ends = [&answer.start_time, &answer.end_time];
+    let ends = ends.into_iter().flatten().filter_map(moment::from_wire);
+    let clock = Clock::new(&answer.time_zone, times.iter().copied().chain(ends));
+
+    let mut out = header(asked, answer, &clock);
+    out.push('\n');
+    let Some(timeline) = Timeline::new(&answer.calendar, clock.zone(), times) else {
+        out.push_str("No events in this range.\n");
+        return out;
+    };
+    let drawing =
+        Drawing { timeline, clock, peak: peak(answer), is_sum: answer.observed() == Observed::Summed };
+    match (answer.series.as_slice(), form) {
+        ([series], form) if form == Form::Chart || series.labels.is_empty() => {
+            let mut labels: Vec<_> = series.labels.iter().collect();
+            labels.sort();
+            for (name, value) in labels {
+                let _ = writeln!(out, "{} = {}", printable(name), printable(grouped::label(value)));
+            }
+            out.push_str(&single(series, &drawing, form, width));
+        }
+        (series, Form::Table) => out.push_str(&grouped::rows(series, &asked.group_by, &drawing)),
+        (series, Form::Chart) => out.push_str(&grouped::lines(series, &asked.group_by, &drawing, width)),
+    }
+    out
+}
+
+/// What the series of an answer have in common.
+#[derive(Debug)]
+pub(crate) struct Drawing {
+    /// The buckets of all of them.
+    pub(crate) timeline: Timeline,
+    /// How to show their times.
+    pub(crate) clock: Clock,
+    /// Which of several buckets stands for them.
+    pub(crate) peak: Peak,
+    /// Whether their values can be added up.
+    pub(crate) is_sum: bool,
+}
+
+impl Drawing {
+    /// The point of each slot of the timeline.
+    pub(crate) fn by_slot<'a>(&self, points: &'a [Point]) -> Vec<Option<&'a Point>> {
+        let mut by_slot = vec![None; self.timeline.slots()];
+        for point in points {
+            if let Some(place) = time(point).and_then(|time| by_slot.get_mut(self.timeline.slot(time))) {
+                *place = Some(point);
+            }
+        }
+        by_slot
+    }
+
+    /// The value of each slot, to be drawn.
+    pub(crate) fn values(&self, points: &[Point]) -> Vec<Option<f64>> {
+        self.by_slot(points).into_iter().map(|point| double(point?)).collect()
+    }
+}
+
+/// When the bucket of a point starts.
+pub(crate) fn time(point: &Point) -> Option<Timestamp> {
+    moment::from_wire(point.timestamp.as_ref()?)
+}
+
+/// The value as the service wrote it; empty where there is none.
+pub(crate) fn value(point: &Point) -> &str {
+    point.value.as_deref().unwrap_or_default()
+}
+
+/// The value for drawing.
+fn double(point: &Point) -> Option<f64> {
+    point.value.as_ref()?.parse().ok()
+}
+
+fn peak(answer: &QueryTimeSeriesResponse) -> Peak {
+    if answer.observed() == Observed::Low { Peak::Lowest } else { Peak::Highest }
+}
+
+fn header(asked: &QueryTimeSeriesRequest, answer: &QueryTimeSeriesResponse, clock: &Clock) -> String {
+    let mut out = String::new();
+    if !asked.time_series.is_empty() {
+        let _ = writeln!(out, "{}", printable(&asked.time_series));
+    }
+    let end = |time: &Option<prost_types::Timestamp>| {
+        time.as_ref().and_then(moment::from_wire).map(|time| clock.time(time)).unwrap_or_default()
+    };
+    let unit = match words::unit(&answer.unit) {
+        "" => String::new(),
+        unit => format!(", in {}", printable(unit)),
+    };
+    let _ = writeln!(
+        out,
+        "{}, {} by {}{unit}\n{} to {}{}",
+        printable(&answer.metric),
+        words::observed(answer.observed()),
+        printable(&answer.calendar),
+        end(&answer.start_time),
+        end(&answer.end_time),
+        printable(clock.label())
+    );
+    let mut conditions = Vec::new();
+    for (name, value) in [("service", &asked.service), ("key", &asked.key)] {
+        if !value.is_empty() {
+            conditions.push(format!("{name} {}", printable(value)));
+        }
+    }
+    if !conditions.is_empty() {
+        let _ = writeln!(out, "of {}", conditions.join(", "));
+    }
+    if !asked.filter.is_empty() {
+        let _ = writeln!(out, "where {}", printable(&asked.filter));
+    }
+    match &answer.fresh_through {
+        Some(time) => {
+            let _ = writeln!(out, "fresh through {}", moment::rfc3339(Some(time)));
+        }
+        None => out.push_str("no data yet\n"),
+    }
+    out
+}
+
+fn single(series: &Series, drawing: &Drawing, form: Form, width: usize) -> String {
+    if form == Form::Table {
+        return rows(&series.points, &drawing.clock);
+    }
+    if drawing.timeline.slots() <= MAX_ROWS {
+        return rows_with_bars(&series.points, drawing, width);
+    }
+    let mut out = chart::columns(&drawing.timeline, &drawing.values(&series.points), drawing.peak, width);
+    let _ = writeln!(out, "{} points; --output table lists them.", series.points.len());
+    out
+}
+
+fn rows(points: &[Point], clock: &Clock) -> String {
+    let row = |point: &Point| {
+        let time = time(point).map(|time| clock.time(time)).unwrap_or_default();
+        [time, value(point).to_owned(), point.count.to_string()]
+    };
+    let rows: Vec<_> = points.iter().map(row).collect();
+    table([("TIME", Align::Left), ("VALUE", Align::Right), ("COUNT", Align::Right)], rows)
+}
+
+/// The table with a bar beside each value, and an empty row for each bucket that has
+/// none.
+fn rows_with_bars(points: &[Point], drawing: &Drawing, width: usize) -> String {
+    let by_slot = drawing.by_slot(points);
+    let time_of = |slot: usize| {
+        let own = by_slot[slot].and_then(time).or_else(|| drawing.timeline.time(slot));
+        own.map(|time| drawing.clock.time(time)).unwrap_or_default()
+    };
+    let widest = |of: fn(&Point) -> usize| points.iter().map(of).max().unwrap_or(0).max(5);
+    let widest_time = (0..by_slot.len()).map(|slot| time_of(slot).len()).max().unwrap_or(0);
+    // The time, three gaps of two, and the two numbers come before the bar.
+    let taken = widest_time + 6 + widest(|p| value(p).len()) + widest(|p| p.count.to_string().len());
+    let room = width.saturating_sub(taken).clamp(8, 60);
+    let bars = chart::bars(&drawing.values(points), room);
+    let row = |(slot, bar): (usize, String)| {
+        let (value, count) = by_slot[slot]
+            .map_or_else(Default::default, |point| (value(point).to_owned(), point.count.to_string()));
+        [time_of(slot), value, count, bar]
+    };
+    let rows: Vec<_> = bars.into_iter().enumerate().map(row).collect();
+    let heading =
+        [("TIME", Align::Left), ("VALUE", Align::Right), ("COUNT", Align::Right), ("", Align::Left)];
+    table(heading, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn asked(filter: &str) -> QueryTimeSeriesRequest {
+        QueryTimeSeriesRequest { filter: filter.into(), ..QueryTimeSeriesRequest::default() }
+    }
+
+    fn answer(calendar: &str, step: SignedDuration, values: &[Option<&str>]) -> QueryTimeSeriesResponse {
+        let start: Timestamp = "2026-11-20T06:00:00Z".parse().unwrap();
+        let mut points = Vec::new();
+        let mut time = start;
+        for value in values {
+            if let Some(value) = value {
+                let timestamp = Some(moment::to_wire(time));
+                points.push(Point { timestamp, value: Some((*value).to_owned()), count: 7 });
+            }
+            time += step;
+        }
+        QueryTimeSeriesResponse {
+            metric: "ODSLRequest/ReadRequestDuration".into(),
+            calendar: calendar.into(),
+            observed: Observed::Averaged.into(),
+            unit: "ms".into(),
+            start_time: Some(moment::to_wire(start)),
+            end_time: Some(moment::to_wire(time)),
+            series: vec![Series { labels: std::collections::HashMap::new(), points }],
+            fresh_through: Some(moment::to_wire(time)),
+            time_zone: "UTC".into(),
+        }
+    }
+
+    #[test]
+    fn few_buckets_are_rows_with_bars() {
+        let values = [Some("12.5"), Some("40"), None, Some("27.333333333")];
+        let answer = answer("#PT1H", SignedDuration::from_hours(1), &values);
+        let shown = page(&asked("user = \"u\""), &answer, Form::Chart, 70);
+        insta::assert_snapshot!(shown, @r#"
+        ODSLRequest/ReadRequestDuration, averaged by #PT1H, in ms
+        2026-11-20T06:00:00Z to 2026-11-20T10:00:00Z
+        where user = "u"
+        fresh through 2026-11-20T10:00:00Z
+
+        TIME                         VALUE  COUNT
+        2026-11-20T06:00:00Z          12.5      7  ████████▌
+        2026-11-20T07:00:00Z            40      7  ███████████████████████████
+        2026-11-20T08:00:00Z
+        2026-11-20T09:00:00Z  27.333333333      7  ██████████████████▌
+        "#);
+    }
+
+    #[test]
+    fn a_table_lists_points_only() {
+        let answer = answer("#PT1H", SignedDuration::from_hours(1), &[Some("1"), None, Some("2")]);
+        insta::assert_snapshot!(page(&asked(""), &answer, Form::Table, 80), @r"
+        ODSLRequest/ReadRequestDuration, averaged by #PT1H, in ms
+        2026-11-20T06:00:00Z to 2026-11-20T09:00:00Z
+        fresh through 2026-11-20T09:00:00Z
+
+        TIME                  VALUE  COUNT
+        2026-11-20T06:00:00Z      1      7
+        2026-11-20T08:00:00Z      2      7
+        ");
+    }
+
+    #[test]
+    fn many_buckets_are_columns() {
+        let texts: Vec<String> = (0..96).map(|i| (i * (96 - i)).to_string()).collect();
+        let values: Vec<_> = texts.iter().map(|text| Some(text.as_str())).collect();
+        let answer = answer("#PT15M", SignedDuration::from_mins(15), &values);
+        insta::assert_snapshot!(page(&asked(""), &answer, Form::Chart, 80), @r"
+        ODSLRequest/ReadRequestDuration, averaged by #PT15M, in ms
+        2026-11-20T06:00:00Z to 2026-11-21T06:00:00Z
+        fresh through 2026-11-21T06:00:00Z
+
+        3000 ┤
+             │
+             │                     ▁▁▂▂▂▁▁
+             │                ▃▄▆▇█████████▇▅▃▂
+        2000 ┤            ▁▄▆██████████████████▇▅▂
+             │          ▂▆████████████████████████▇▄▁
+             │        ▃▇█████████████████████████████▅▁
+             │      ▃▇█████████████████████████████████▅
+        1000 ┤    ▁▆█████████████████████████████████████▄
+             │   ▄████████████████████████████████████████▇▁
+             │ ▁▇███████████████████████████████████████████▄
+             │▃██████████████████████████████████████████████▆
+           0 └────────────┬───────────────────────┬───────────
+                          12:00                   2026-11-21
+        Each column shows the highest of 2 buckets.
+        96 points; --output table lists them.
+        ");
+    }
+
+    #[test]
+    fn nothing_is_said_in_words() {
+        let mut answer = answer("#PT1H", SignedDuration::ZERO, &[]);
+        answer.fresh_through = None;
+        let shown = page(&asked(""), &answer, Form::Chart, 80);
+        assert!(shown.ends_with("no data yet\n\nNo events in this range.\n"), "{shown}");
+        answer.series.clear();
+        assert_eq!(page(&asked(""), &answer, Form::Table, 80), shown);
+    }
+
+    #[test]
+    fn the_day_of_25_hours_has_25_rows() {
+        let values: Vec<_> = (0..25).map(|hour| (hour != 20).then_some("5")).collect();
+        let mut answer = answer("#PT1H", SignedDuration::from_hours(1), &values);
+        // Midnight in Berlin, where clocks go from 03:00 back to 02:00.
+        let midnight: Timestamp = "2026-10-24T22:00:00Z".parse().unwrap();
+        for (hour, point) in (0..25).filter(|hour| *hour != 20).zip(&mut answer.series[0].points) {
+            point.timestamp = Some(moment::to_wire(midnight + SignedDuration::from_hours(hour)));
+        }
+        answer.series[0].points[1].value = None;
+        answer.series[0].points[1].count = 0;
+        answer.start_time = Some(moment::to_wire(midnight));
+        answer.end_time = Some(moment::to_wire(midnight + SignedDuration::from_hours(25)));
+        answer.time_zone = "Europe/Berlin".into();
+        let mut asked = asked("");
+        asked.time_series = "objects/AAA/timeSeries/HOURLY".into();
+        asked.service = "nova-api".into();
+        asked.key = "AAA".into();
+        let shown = page(&asked, &answer, Form::Chart, 60);
+        let lines: Vec<_> = shown.lines().collect();
+        assert_eq!(lines.len(), 7 + 25, "{shown}");
+        insta::assert_snapshot!(lines[..12].join("\n"), @r"
+        objects/AAA/timeSeries/HOURLY
+        ODSLRequest/ReadRequestDuration, averaged by #PT1H, in ms
+        2026-10-25T00:00:00+02:00 to 2026-10-26T00:00:00+01:00 in Europe/Berlin, where clocks are changed
+        of service nova-api, key AAA
+        fresh through 2026-11-21T07:00:00Z
+
+        TIME                       VALUE  COUNT
+        2026-10-25T00:00:00+02:00      5      7  ███████████████████
+        2026-10-25T01:00:00+02:00             0
+        2026-10-25T02:00:00+02:00      5      7  ███████████████████
+        2026-10-25T02:00:00+01:00      5      7  ███████████████████
+        2026-10-25T03:00:00+01:00      5      7  ███████████████████
+        ");
+        assert_eq!(lines[27], "2026-10-25T19:00:00+01:00");
+        answer.time_zone = "America/New_York".into();
+        let shown = page(&asked, &answer, Form::Table, 60);
+        insta::assert_snapshot!(shown.lines().skip(2).take(6).collect::<Vec<_>>().join("\n"), @r"
+        2026-10-24T18:00:00 to 2026-10-25T19:00:00 in America/New_York, -04:00
+        of service nova-api, key AAA
+        fresh through 2026-11-21T07:00:00Z
+
+        TIME                 VALUE  COUNT
+        2026-10-24T18:00:00      5      7
+        ");
+    }
+}

@@ -1,0 +1,219 @@
+//! A catalog that remembers what it was asked, and answers with what it was given.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use flowmeter_proto::v1::{
+    self as api,
+    backfill::State,
+    catalog_service_server::{CatalogService, CatalogServiceServer},
+};
+use tokio::net::TcpListener;
+use tonic::{
+    Code, Request, Response, Status,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// What the catalog remembers.
+#[derive(Default)]
+pub struct Memory {
+    /// The one metric, at its current version.
+    pub metric: api::Metric,
+    /// The one calendar.
+    pub calendar: api::Calendar,
+    /// The masks of updates, in order.
+    pub masks: Vec<Vec<String>>,
+    /// How many of the next calls for the metric find its backfill under way.
+    pub backfill_calls: usize,
+    /// The names of what was deleted.
+    pub deleted: Vec<String>,
+}
+
+/// The catalog at its address.
+#[derive(Clone)]
+pub struct Fake {
+    pub memory: Arc<Mutex<Memory>>,
+    pub address: SocketAddr,
+}
+
+/// Starts the catalog on a free port. It ends with the runtime.
+pub async fn start(memory: Memory) -> Fake {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let fake = Fake { memory: Arc::new(Mutex::new(memory)), address };
+    let server = Server::builder()
+        .add_service(CatalogServiceServer::new(fake.clone()))
+        .serve_with_incoming(TcpIncoming::from(listener));
+    tokio::spawn(server);
+    fake
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn absent<T>() -> Answer<T> {
+    Err(Status::unimplemented("not here"))
+}
+
+/// Refuses a version that is not the current one.
+fn check(given: i32, current: i32) -> Result<(), Status> {
+    if given == 0 || given == current {
+        return Ok(());
+    }
+    let details = ErrorDetails::with_error_info(
+        "VERSION_MISMATCH",
+        "flowmeter",
+        [("current".into(), current.to_string())],
+    );
+    Err(Status::with_error_details(Code::Aborted, "it is at another version", details))
+}
+
+#[tonic::async_trait]
+impl CatalogService for Fake {
+    async fn get_metric(&self, _: Request<api::GetMetricRequest>) -> Answer<api::GetMetricResponse> {
+        let mut memory = self.memory.lock().unwrap();
+        let mut metric = memory.metric.clone();
+        let state = if memory.backfill_calls > 0 { State::Running } else { State::Done };
+        memory.backfill_calls = memory.backfill_calls.saturating_sub(1);
+        metric.backfill =
+            Some(api::Backfill { state: state.into(), event_count: 5000, ..api::Backfill::default() });
+        Ok(Response::new(api::GetMetricResponse { metric: Some(metric) }))
+    }
+
+    async fn create_metric(
+        &self,
+        request: Request<api::CreateMetricRequest>,
+    ) -> Answer<api::CreateMetricResponse> {
+        let mut metric = request.into_inner().metric.unwrap();
+        metric.version = 1;
+        metric.backfill = Some(api::Backfill { state: State::Pending.into(), ..api::Backfill::default() });
+        self.memory.lock().unwrap().metric = metric.clone();
+        Ok(Response::new(api::CreateMetricResponse { metric: Some(metric) }))
+    }
+
+    async fn update_metric(
+        &self,
+        request: Request<api::UpdateMetricRequest>,
+    ) -> Answer<api::UpdateMetricResponse> {
+        let request = request.into_inner();
+        let mut metric = request.metric.unwrap();
+        let mut memory = self.memory.lock().unwrap();
+        check(metric.version, memory.metric.version)?;
+        memory.masks.push(request.update_mask.unwrap().paths);
+        metric.version = memory.metric.version + 1;
+        memory.metric = metric.clone();
+        Ok(Response::new(api::UpdateMetricResponse { metric: Some(metric) }))
+    }
+
+    async fn delete_metric(
+        &self,
+        request: Request<api::DeleteMetricRequest>,
+    ) -> Answer<api::DeleteMetricResponse> {
+        let request = request.into_inner();
+        let mut memory = self.memory.lock().unwrap();
+        check(request.version, memory.metric.version)?;
+        memory.deleted.push(request.name);
+        Ok(Response::new(api::DeleteMetricResponse {}))
+    }
+
+    async fn get_calendar(&self, _: Request<api::GetCalendarRequest>) -> Answer<api::GetCalendarResponse> {
+        let calendar = self.memory.lock().unwrap().calendar.clone();
+        Ok(Response::new(api::GetCalendarResponse { calendar: Some(calendar) }))
+    }
+
+    async fn create_calendar(
+        &self,
+        request: Request<api::CreateCalendarRequest>,
+    ) -> Answer<api::CreateCalendarResponse> {
+        let mut calendar = request.into_inner().calendar.unwrap();
+        calendar.version = 1;
+        self.memory.lock().unwrap().calendar = calendar.clone();
+        Ok(Response::new(api::CreateCalendarResponse { calendar: Some(calendar) }))
+    }
+
+    async fn update_calendar(
+        &self,
+        request: Request<api::UpdateCalendarRequest>,
+    ) -> Answer<api::UpdateCalendarResponse> {
+        let request = request.into_inner();
+        let mut calendar = request.calendar.unwrap();
+        let mut memory = self.memory.lock().unwrap();
+        check(calendar.version, memory.calendar.version)?;
+        memory.masks.push(request.update_mask.unwrap().paths);
+        calendar.version = memory.calendar.version + 1;
+        memory.calendar = calendar.clone();
+        Ok(Response::new(api::UpdateCalendarResponse { calendar: Some(calendar) }))
+    }
+
+    /// Two pages of one time series each.
+    async fn list_time_series(
+        &self,
+        request: Request<api::ListTimeSeriesRequest>,
+    ) -> Answer<api::ListTimeSeriesResponse> {
+        let request = request.into_inner();
+        let (id, next) = if request.page_token.is_empty() { ("X", "next") } else { ("Y", "") };
+        let parent = if request.parent.is_empty() { "objects/AAA" } else { &request.parent };
+        let name = format!("{parent}/timeSeries/{id}");
+        let series =
+            api::TimeSeries { name, provider: "P".into(), metric: "m".into(), ..api::TimeSeries::default() };
+        Ok(Response::new(api::ListTimeSeriesResponse {
+            time_series: vec![series],
+            next_page_token: next.into(),
+        }))
+    }
+
+    async fn list_providers(
+        &self,
+        _: Request<api::ListProvidersRequest>,
+    ) -> Answer<api::ListProvidersResponse> {
+        absent()
+    }
+
+    async fn list_metrics(&self, _: Request<api::ListMetricsRequest>) -> Answer<api::ListMetricsResponse> {
+        absent()
+    }
+
+    async fn list_calendars(
+        &self,
+        _: Request<api::ListCalendarsRequest>,
+    ) -> Answer<api::ListCalendarsResponse> {
+        absent()
+    }
+
+    async fn delete_calendar(
+        &self,
+        _: Request<api::DeleteCalendarRequest>,
+    ) -> Answer<api::DeleteCalendarResponse> {
+        absent()
+    }
+
+    async fn get_time_series(
+        &self,
+        _: Request<api::GetTimeSeriesRequest>,
+    ) -> Answer<api::GetTimeSeriesResponse> {
+        absent()
+    }
+
+    async fn create_time_series(
+        &self,
+        _: Request<api::CreateTimeSeriesRequest>,
+    ) -> Answer<api::CreateTimeSeriesResponse> {
+        absent()
+    }
+
+    async fn update_time_series(
+        &self,
+        _: Request<api::UpdateTimeSeriesRequest>,
+    ) -> Answer<api::UpdateTimeSeriesResponse> {
+        absent()
+    }
+
+    async fn delete_time_series(
+        &self,
+        _: Request<api::DeleteTimeSeriesRequest>,
+    ) -> Answer<api::DeleteTimeSeriesResponse> {
+        absent()
+    }
+}

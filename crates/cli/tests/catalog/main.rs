@@ -1,0 +1,128 @@
+//! The program itself, as a process, against a catalog that lives in memory: what it sends
+//! when only a part of a definition is given, what it prints and how it ends.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fake;
+#[path = "../program/mod.rs"]
+mod program;
+
+use fake::{Fake, Memory};
+use flowmeter_proto::v1::{self as api, calendar::Kind};
+use program::Ended;
+
+async fn flowmeter(fake: &Fake, arguments: &[&str]) -> Ended {
+    program::flowmeter(fake.address, "good", arguments, b"").await
+}
+
+/// Runs a command that ends well and says nothing on the side, and returns what it prints.
+async fn printed(fake: &Fake, arguments: &[&str]) -> String {
+    let ended = flowmeter(fake, arguments).await;
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{arguments:?}");
+    ended.out
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_metric_is_waited_for() {
+    let fake = fake::start(Memory { backfill_calls: 2, ..Memory::default() }).await;
+    let arguments = ["metric", "create", "Shop/Checkouts", "--action", "checkout", "--keep", "user,key"];
+    let at_once = printed(&fake, &arguments).await;
+    assert!(at_once.contains("older events  waiting for a worker"), "{at_once}");
+    let in_the_end = printed(&fake, &[&arguments[..], &["--wait"]].concat()).await;
+    assert!(in_the_end.contains("older events  all rolled up, 5 000 events looked at"), "{in_the_end}");
+    let memory = fake.memory.lock().unwrap();
+    assert_eq!(memory.backfill_calls, 0);
+    assert_eq!(memory.metric.label_sets[0].labels, ["user", "key"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_of_a_selector_keeps_the_rest() {
+    let selector =
+        api::Selector { action: "checkout".into(), filter: "a = 1".into(), ..api::Selector::default() };
+    let metric = api::Metric {
+        name: "Shop/Checkouts".into(),
+        selector: Some(selector),
+        version: 7,
+        ..api::Metric::default()
+    };
+    let fake = fake::start(Memory { metric, ..Memory::default() }).await;
+    let shown = printed(&fake, &["metric", "update", "Shop/Checkouts", "--filter", "b = 2"]).await;
+    assert!(shown.contains("action checkout, where b = 2"), "{shown}");
+    assert!(shown.contains("version 8"), "{shown}");
+    assert_eq!(fake.memory.lock().unwrap().masks, [["selector"]]);
+
+    let late = ["metric", "update", "Shop/Checkouts", "--action", "pay", "--version", "7"];
+    let ended = flowmeter(&fake, &late).await;
+    assert_eq!(ended.code, 1);
+    assert_eq!(
+        ended.err,
+        "ABORTED: it is at another version\n  reason: VERSION_MISMATCH\n  current: 8\n  \
+         hint: it was changed meanwhile: look at it again, then give its version now\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_deleted_is_said() {
+    let fake = fake::start(Memory::default()).await;
+    assert_eq!(printed(&fake, &["metric", "delete", "Shop/Checkouts"]).await, "Shop/Checkouts is deleted\n");
+    let json = printed(&fake, &["metric", "delete", "Shop/Other", "--output", "json"]).await;
+    assert_eq!(json, "{\"deleted\":\"Shop/Other\"}\n");
+    assert_eq!(fake.memory.lock().unwrap().deleted, ["Shop/Checkouts", "Shop/Other"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offset_keeps_its_interval() {
+    let fake = fake::start(Memory::default()).await;
+    printed(&fake, &["calendar", "create", "GAS", "--interval", "P1D", "--time-zone", "Europe/Berlin"]).await;
+    let shown = printed(&fake, &["calendar", "update", "GAS", "--offset", "PT6H"]).await;
+    assert!(shown.contains("P1D, later by PT6H"), "{shown}");
+    let memory = fake.memory.lock().unwrap();
+    assert_eq!(memory.masks, [["interval"]]);
+    assert!(matches!(&memory.calendar.kind, Some(Kind::Interval(interval)) if interval.interval == "P1D"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holidays_come_from_standard_input() {
+    let fake = fake::start(Memory::default()).await;
+    let arguments = [
+        "calendar",
+        "create",
+        "OFFICE",
+        "--weekend",
+        "sat,sun",
+        "--holiday",
+        "2026-12-28",
+        "--holidays-from",
+        "-",
+    ];
+    let input = b"# England\neaster - 2 days\n\n25 of December, shifted\n";
+    let ended = program::flowmeter(fake.address, "good", &arguments, input).await;
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let memory = fake.memory.lock().unwrap();
+    let Some(Kind::WorkingDays(days)) = &memory.calendar.kind else { panic!("{:?}", memory.calendar) };
+    assert_eq!(days.holidays, ["2026-12-28", "easter - 2 days", "25 of December, shifted"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_tells_of_the_next() {
+    let fake = fake::start(Memory::default()).await;
+    let first = flowmeter(&fake, &["time-series", "list", "AAA"]).await;
+    assert!(first.out.contains("objects/AAA/timeSeries/X"), "{}", first.out);
+    assert_eq!(first.err, "There is more: --page-token next\n");
+    let second = printed(&fake, &["time-series", "list", "AAA", "--page-token", "next"]).await;
+    assert!(second.contains("objects/AAA/timeSeries/Y"), "{second}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_nothing_is_a_wrong_argument() {
+    let fake = fake::start(Memory::default()).await;
+    for nothing in [
+        &["metric", "update", "Shop/Checkouts"][..],
+        &["calendar", "update", "GAS"],
+        &["time-series", "update", "AAA/X"],
+    ] {
+        let ended = flowmeter(&fake, nothing).await;
+        assert_eq!(ended.code, 2, "{}", ended.err);
+        assert!(ended.err.contains("--description"), "{}", ended.err);
+    }
+    assert!(fake.memory.lock().unwrap().masks.is_empty());
+}

@@ -1,0 +1,221 @@
+//! Filters written as an expression, after AIP-160: `a = 1 AND (b > 2 OR NOT c:*)`.
+
+use super::cursor::{Cursor, Token, Wrong};
+use super::reading::{self, Builder, within_depth};
+use super::{Condition, Operator};
+use crate::usage::Field;
+
+/// Words that are no names or values unless quoted.
+const KEYWORDS: [&str; 4] = ["AND", "OR", "NOT", "IN"];
+
+/// Whether a text can be written without quotes.
+pub(super) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_word_part)
+}
+
+/// Whether a text can be written without quotes where the name of a field begins.
+pub(super) fn is_name(text: &str) -> bool {
+    is_word(text) && !text.starts_with('-') && !KEYWORDS.contains(&text)
+}
+
+fn is_word_part(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '_' | '-' | '.')
+}
+
+pub(super) fn read(text: &str) -> Result<Condition, Wrong> {
+    let mut reader = Reader { cursor: Cursor::new(text), builder: Builder::default() };
+    let condition = reader.conjunction()?;
+    reader.skip_spaces();
+    if reader.cursor.is_at_end() { Ok(condition) } else { Err(reader.cursor.wrong("AND, OR or the end")) }
+}
+
+struct Reader<'a> {
+    cursor: Cursor<'a>,
+    builder: Builder,
+}
+
+impl Reader<'_> {
+    fn skip_spaces(&mut self) {
+        self.cursor.take_while(char::is_whitespace);
+    }
+
+    /// The next word, left where it is.
+    fn next_word(&mut self) -> &str {
+        self.skip_spaces();
+        let rest = self.cursor.rest();
+        &rest[..rest.find(|c| !is_word_part(c)).unwrap_or(rest.len())]
+    }
+
+    fn eat_keyword(&mut self, keyword: &str) -> bool {
+        self.next_word() == keyword && self.cursor.eat(keyword)
+    }
+
+    fn eat(&mut self, sign: &str) -> bool {
+        self.skip_spaces();
+        self.cursor.eat(sign)
+    }
+
+    fn expect(&mut self, sign: &str, expected: &str) -> Result<(), Wrong> {
+        if self.eat(sign) { Ok(()) } else { Err(self.cursor.wrong(expected)) }
+    }
+
+    /// Parts joined by AND.
+    fn conjunction(&mut self) -> Result<Condition, Wrong> {
+        self.skip_spaces();
+        let at = self.cursor.at();
+        let mut parts = vec![self.disjunction()?];
+        while self.eat_keyword("AND") {
+            parts.push(self.disjunction()?);
+        }
+        within_depth(Condition::all(parts), at)
+    }
+
+    /// Parts joined by OR.
+    fn disjunction(&mut self) -> Result<Condition, Wrong> {
+        self.skip_spaces();
+        let at = self.cursor.at();
+        let mut parts = vec![self.term()?];
+        while self.eat_keyword("OR") {
+            parts.push(self.term()?);
+        }
+        within_depth(Condition::any(parts), at)
+    }
+
+    /// A part that may be negated.
+    fn term(&mut self) -> Result<Condition, Wrong> {
+        self.skip_spaces();
+        let at = self.cursor.at();
+        let mut negated = false;
+        while self.eat_keyword("NOT") || self.eat("-") {
+            negated = !negated;
+        }
+        self.skip_spaces();
+        let opening = self.cursor.at();
+        let condition = if self.eat("(") {
+            self.builder.enter(opening)?;
+            let inner = self.conjunction()?;
+            self.expect(")", "AND, OR or )")?;
+            self.builder.leave();
+            inner
+        } else {
+            self.restriction()?
+        };
+        within_depth(if negated { condition.negated() } else { condition }, at)
+    }
+
+    /// A field and what is demanded of it.
+    fn restriction(&mut self) -> Result<Condition, Wrong> {
+        let at = self.cursor.at();
+        let field = self.field()?;
+        self.skip_spaces();
+        if self.eat(":") {
+            self.expect("*", "* after :, for a field that is there")?;
+            return self.builder.present(&field, at);
+        }
+        if self.eat("=~") {
+            let pattern = self.quoted("a pattern in quotes")?;
+            return self.builder.matches(&field, &pattern);
+        }
+        if self.eat("!~") {
+            let pattern = self.quoted("a pattern in quotes")?;
+            return Ok(self.builder.matches(&field, &pattern)?.negated());
+        }
+        if self.eat("!=") {
+            let value = self.value()?;
+            return Ok(self.builder.compare(&field, Operator::Equal, &value)?.negated());
+        }
+        // Longer signs before those that they begin with.
+        for operator in [
+            Operator::LessOrEqual,
+            Operator::GreaterOrEqual,
+            Operator::Equal,
+            Operator::Less,
+            Operator::Greater,
+        ] {
+            if self.eat(operator.sign()) {
+                let value = self.value()?;
+                return self.builder.compare(&field, operator, &value);
+            }
+        }
+        if self.eat_keyword("NOT") {
+            if !self.eat_keyword("IN") {
+                return Err(self.cursor.wrong("IN"));
+            }
+            return Ok(self.one_of(&field)?.negated());
+        }
+        if self.eat_keyword("IN") {
+            return self.one_of(&field);
+        }
+        Err(self.cursor.wrong("an operator such as ="))
+    }
+
+    /// The list after IN.
+    fn one_of(&mut self, field: &Field) -> Result<Condition, Wrong> {
+        self.skip_spaces();
+        let at = self.cursor.at();
+        self.expect("(", "( and the values")?;
+        let mut values = vec![self.value()?];
+        while self.eat(",") {
+            values.push(self.value()?);
+        }
+        self.expect(")", ", or )")?;
+        self.builder.one_of(field, at, &values)
+    }
+
+    fn field(&mut self) -> Result<Field, Wrong> {
+        let at = self.cursor.at();
+        let word = self.next_word().to_owned();
+        if !is_name(&word) {
+            return Err(self.cursor.wrong("the name of a field"));
+        }
+        self.cursor.eat(&word);
+        let field = if word == "attributes" && self.cursor.eat("[") {
+            let name = self.quoted("the name of an attribute in quotes")?;
+            self.expect("]", "]")?;
+            reading::attribute(&name.text)
+        } else {
+            reading::field(&word)
+        };
+        field.map_err(|expected| Wrong::new(at, expected))
+    }
+
+    /// A word or a text in quotes.
+    fn value(&mut self) -> Result<Token, Wrong> {
+        let expected = "a number, a word or a text in quotes";
+        let word = self.next_word().to_owned();
+        if word.is_empty() {
+            return self.quoted(expected);
+        }
+        if KEYWORDS.contains(&word.as_str()) {
+            return Err(self.cursor.wrong(expected));
+        }
+        let token = Token::plain(self.cursor.at(), &word);
+        self.cursor.eat(&word);
+        Ok(token)
+    }
+
+    /// A text in quotes, in which \ goes before a quote or another \.
+    fn quoted(&mut self, expected: &str) -> Result<Token, Wrong> {
+        self.skip_spaces();
+        let Some(quote @ ('"' | '\'')) = self.cursor.peek() else {
+            return Err(self.cursor.wrong(expected));
+        };
+        let mut token = Token::starting(self.cursor.at());
+        self.cursor.next();
+        while let Some((at, character)) = self.cursor.next() {
+            if character == quote {
+                return Ok(token.ending(at));
+            }
+            if character != '\\' {
+                token.push(at, character);
+                continue;
+            }
+            let Some(escaped @ ('\\' | '"' | '\'')) = self.cursor.peek() else {
+                return Err(self.cursor.wrong("\\ or a quote after \\"));
+            };
+            self.cursor.next();
+            token.push(at, escaped);
+        }
+        Err(self.cursor.wrong(format!("{quote} at the end of the text")))
+    }
+}

@@ -1,0 +1,284 @@
+//! Filters written as a JSON object. It is read from its text, not by way of a general
+//! JSON value: a repeated key must not lose a condition, a number must stay as it is
+//! written, and an error says where it is.
+
+use super::cursor::{Cursor, Token, Wrong};
+use super::reading::{self, Builder, within_depth};
+use super::{Condition, Operator};
+use crate::usage::Field;
+
+const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $regex, $exists or $not";
+
+pub(super) fn read(text: &str) -> Result<Condition, Wrong> {
+    let mut reader = Reader { cursor: Cursor::new(text), builder: Builder::default() };
+    let condition = reader.object()?;
+    reader.skip_spaces();
+    if reader.cursor.is_at_end() { Ok(condition) } else { Err(reader.cursor.wrong("the end")) }
+}
+
+struct Reader<'a> {
+    cursor: Cursor<'a>,
+    builder: Builder,
+}
+
+impl Reader<'_> {
+    fn skip_spaces(&mut self) {
+        self.cursor.take_while(|c| matches!(c, ' ' | '\t' | '\n' | '\r'));
+    }
+
+    fn eat(&mut self, sign: &str) -> bool {
+        self.skip_spaces();
+        self.cursor.eat(sign)
+    }
+
+    fn expect(&mut self, sign: &str, expected: &str) -> Result<(), Wrong> {
+        if self.eat(sign) { Ok(()) } else { Err(self.cursor.wrong(expected)) }
+    }
+
+    /// The byte at which the next thing stands, and its first character.
+    fn next(&mut self) -> (usize, Option<char>) {
+        self.skip_spaces();
+        (self.cursor.at(), self.cursor.peek())
+    }
+
+    /// Reads the members of an object with `read`, which begins behind the colon.
+    fn members(
+        &mut self,
+        expected: &str,
+        mut read: impl FnMut(&mut Self, Token) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
+        let (at, _) = self.next();
+        self.expect("{", expected)?;
+        self.builder.enter(at)?;
+        if !self.eat("}") {
+            loop {
+                let name = self.string("a name in double quotes")?;
+                self.expect(":", ":")?;
+                read(self, name)?;
+                if self.eat("}") {
+                    break;
+                }
+                self.expect(",", ", or }")?;
+            }
+        }
+        self.builder.leave();
+        Ok(())
+    }
+
+    /// Reads the elements of a list with `read`.
+    fn elements(
+        &mut self,
+        expected: &str,
+        mut read: impl FnMut(&mut Self) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
+        self.expect("[", expected)?;
+        if self.eat("]") {
+            return Ok(());
+        }
+        loop {
+            read(self)?;
+            if self.eat("]") {
+                return Ok(());
+            }
+            self.expect(",", ", or ]")?;
+        }
+    }
+
+    /// An object of fields and what is demanded of them.
+    fn object(&mut self) -> Result<Condition, Wrong> {
+        let (at, _) = self.next();
+        let mut parts = Vec::new();
+        self.members("a JSON object of fields and values", |reader, name| {
+            parts.push(reader.member(&name)?);
+            Ok(())
+        })?;
+        within_depth(Condition::all(parts), at)
+    }
+
+    /// A member of an object of fields.
+    fn member(&mut self, name: &Token) -> Result<Condition, Wrong> {
+        match name.text.as_str() {
+            "$and" => {
+                let parts = self.objects()?;
+                within_depth(Condition::all(parts), name.at)
+            }
+            "$or" => {
+                let parts = self.objects()?;
+                within_depth(Condition::any(parts), name.at)
+            }
+            "$nor" => {
+                let parts = self.objects()?;
+                within_depth(Condition::any(parts).negated(), name.at)
+            }
+            operator if operator.starts_with('$') => {
+                Err(Wrong::new(name.at, "the name of a field, $and, $or or $nor"))
+            }
+            field => {
+                let field = reading::field(field).map_err(|expected| Wrong::new(name.at, expected))?;
+                self.demand(&field)
+            }
+        }
+    }
+
+    /// A list of objects of fields, none of them empty.
+    fn objects(&mut self) -> Result<Vec<Condition>, Wrong> {
+        let (list, _) = self.next();
+        let mut parts = Vec::new();
+        self.elements("a list of objects", |reader| {
+            let (at, _) = reader.next();
+            let part = reader.object()?;
+            if part == Condition::EVERYTHING {
+                return Err(Wrong::new(at, "an object with a condition"));
+            }
+            parts.push(part);
+            Ok(())
+        })?;
+        if parts.is_empty() { Err(Wrong::new(list, "at least one object")) } else { Ok(parts) }
+    }
+
+    /// The value of a field, or an object of operators.
+    fn demand(&mut self, field: &Field) -> Result<Condition, Wrong> {
+        if let (_, Some('{')) = self.next() {
+            return self.operators(field);
+        }
+        let value = self
+            .value(&format!("a text, a number or an object such as {{\"$gt\": 5}} for {}", field.name()))?;
+        self.builder.compare(field, Operator::Equal, &value)
+    }
+
+    fn operators(&mut self, field: &Field) -> Result<Condition, Wrong> {
+        let (at, _) = self.next();
+        let mut parts = Vec::new();
+        self.members("an object of operators", |reader, name| {
+            parts.push(reader.operator(field, &name)?);
+            Ok(())
+        })?;
+        if parts.is_empty() {
+            return Err(Wrong::new(at, format!("an operator: {OPERATORS}")));
+        }
+        within_depth(Condition::all(parts), at)
+    }
+
+    fn operator(&mut self, field: &Field, name: &Token) -> Result<Condition, Wrong> {
+        let comparison = match name.text.as_str() {
+            "$eq" | "$ne" => Operator::Equal,
+            "$gt" => Operator::Greater,
+            "$gte" => Operator::GreaterOrEqual,
+            "$lt" => Operator::Less,
+            "$lte" => Operator::LessOrEqual,
+            "$in" => return self.one_of(field),
+            "$nin" => return Ok(self.one_of(field)?.negated()),
+            "$regex" => {
+                let pattern = self.string("a pattern in double quotes")?;
+                return self.builder.matches(field, &pattern);
+            }
+            "$exists" => return self.exists(field, name.at),
+            "$not" => return within_depth(self.operators(field)?.negated(), name.at),
+            _ => return Err(Wrong::new(name.at, OPERATORS)),
+        };
+        let value = self.value("a text or a number")?;
+        let condition = self.builder.compare(field, comparison, &value)?;
+        Ok(if name.text == "$ne" { condition.negated() } else { condition })
+    }
+
+    fn one_of(&mut self, field: &Field) -> Result<Condition, Wrong> {
+        let (at, _) = self.next();
+        let mut values = Vec::new();
+        self.elements("a list of values", |reader| {
+            values.push(reader.value("a text or a number")?);
+            Ok(())
+        })?;
+        self.builder.one_of(field, at, &values)
+    }
+
+    fn exists(&mut self, field: &Field, at: usize) -> Result<Condition, Wrong> {
+        let present = self.builder.present(field, at)?;
+        let (at, _) = self.next();
+        match self.cursor.take_while(|c| c.is_ascii_alphanumeric()) {
+            "true" => Ok(present),
+            "false" => Ok(present.negated()),
+            _ => Err(Wrong::new(at, "true or false")),
+        }
+    }
+
+    /// A text, a number as it is written, or a truth value as text.
+    fn value(&mut self, expected: &str) -> Result<Token, Wrong> {
+        let (at, first) = self.next();
+        if first == Some('"') {
+            return self.string(expected);
+        }
+        let word = self.cursor.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.'));
+        if matches!(word, "true" | "false") || is_number(word) {
+            Ok(Token::plain(at, word))
+        } else {
+            Err(Wrong::new(at, expected))
+        }
+    }
+
+    /// A text in double quotes.
+    fn string(&mut self, expected: &str) -> Result<Token, Wrong> {
+        let (at, _) = self.next();
+        self.expect("\"", expected)?;
+        let mut token = Token::starting(at);
+        while let Some((at, character)) = self.cursor.next() {
+            match character {
+                '"' => return Ok(token.ending(at)),
+                '\\' => {
+                    let escaped = self.escaped(at)?;
+                    token.push(at, escaped);
+                }
+                '\0'..' ' => return Err(Wrong::new(at, "\\u and four digits for a control character")),
+                _ => token.push(at, character),
+            }
+        }
+        Err(self.cursor.wrong("\" at the end of the text"))
+    }
+
+    /// What follows a backslash, which stands at `at`.
+    fn escaped(&mut self, at: usize) -> Result<char, Wrong> {
+        let expected = "an escape of JSON such as \\\\, \\\" or \\n";
+        let character = match self.cursor.next() {
+            Some((_, same @ ('"' | '\\' | '/'))) => same,
+            Some((_, 'b')) => '\u{8}',
+            Some((_, 'f')) => '\u{c}',
+            Some((_, 'n')) => '\n',
+            Some((_, 'r')) => '\r',
+            Some((_, 't')) => '\t',
+            Some((_, 'u')) => {
+                let unit = self.four_digits().ok_or_else(|| Wrong::new(at, "four digits after \\u"))?;
+                let units = if (0xd800..0xdc00).contains(&unit) && self.cursor.eat("\\u") {
+                    [Some(unit), self.four_digits()]
+                } else {
+                    [Some(unit), None]
+                };
+                let mut decoded = char::decode_utf16(units.into_iter().flatten());
+                match (decoded.next(), decoded.next()) {
+                    (Some(Ok(character)), None) => character,
+                    _ => return Err(Wrong::new(at, "both halves of a surrogate pair")),
+                }
+            }
+            _ => return Err(Wrong::new(at, expected)),
+        };
+        Ok(character)
+    }
+
+    /// Four hexadecimal digits.
+    fn four_digits(&mut self) -> Option<u16> {
+        let digits =
+            self.cursor.rest().get(..4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        self.cursor.eat(digits);
+        u16::from_str_radix(digits, 16).ok()
+    }
+}
+
+/// Whether a text is a number of JSON.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (text, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && digits(fraction)
+        && digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))
+}

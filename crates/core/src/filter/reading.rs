@@ -1,0 +1,173 @@
+//! What both spellings have in common: names of fields, values, and limits.
+
+use super::cursor::{Token, Wrong};
+use super::{Condition, Operator, Pattern, Value};
+use crate::quantity::QuantityError;
+use crate::usage::Field;
+
+/// Conditions on single fields.
+const MAX_CONDITIONS: usize = 64;
+/// Patterns, of which each may take megabytes and a tenth of a second to prepare.
+const MAX_PATTERNS: usize = 8;
+/// Values after `IN`.
+const MAX_VALUES: usize = 256;
+/// Conditions within each other: more than anyone can follow.
+const MAX_DEPTH: usize = 16;
+/// Objects or parentheses within each other. One more object can be two more
+/// conditions, or none.
+const MAX_NESTING: usize = 2 * MAX_DEPTH;
+/// What goes before the name of an attribute that could be mistaken.
+pub(super) const ATTRIBUTE_PREFIX: &str = "attributes.";
+
+/// The field that a name means.
+pub(super) fn field(name: &str) -> Result<Field, String> {
+    if let Some(name) = name.strip_prefix(ATTRIBUTE_PREFIX) {
+        return attribute(name);
+    }
+    let field = Field::named(name);
+    if let Field::Attribute(name) = &field {
+        check_bare_attribute(name)?;
+    }
+    Ok(field)
+}
+
+/// The attribute of that name.
+pub(super) fn attribute(name: &str) -> Result<Field, String> {
+    check_attribute(name)?;
+    Ok(Field::Attribute(name.to_owned()))
+}
+
+/// Whether a name alone can mean an attribute.
+pub(super) fn check_bare_attribute(name: &str) -> Result<(), String> {
+    match name {
+        "timestamp" => Err("a field other than timestamp: time is chosen by range".to_owned()),
+        "id" => Err("a field other than id: write attributes.id for the attribute".to_owned()),
+        "decimal_value" | "decimalValue" => Err(format!("value in place of {name}")),
+        _ => check_attribute(name),
+    }
+}
+
+/// Whether an attribute can have that name.
+pub(super) fn check_attribute(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("the name of a field".to_owned());
+    }
+    if name.contains('\0') {
+        return Err("a name without NUL characters".to_owned());
+    }
+    if Field::is_own(name) {
+        return Err(match name {
+            "event_id" | "eventId" => format!("a field other than {name}: events are read by their ids"),
+            _ => format!("an attribute: {name} is a field of the event"),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a field is compared as a number; the others are texts.
+#[must_use]
+pub fn is_number(field: &Field) -> bool {
+    match field {
+        Field::HttpStatus | Field::Duration | Field::ResponseSize | Field::Value => true,
+        Field::Text(_) | Field::Attribute(_) => false,
+    }
+}
+
+/// A value to compare a field with.
+pub(super) fn value(field: &Field, text: &str) -> Result<Value, String> {
+    if text.contains('\0') {
+        return Err("text without NUL characters".to_owned());
+    }
+    if !is_number(field) {
+        return Ok(Value::Text(text.to_owned()));
+    }
+    let name = field.name();
+    text.parse().map(Value::Number).map_err(|error| match error {
+        QuantityError::Malformed => format!("a number such as -12.50, because {name} is one"),
+        QuantityError::TooLarge => format!("at most 18 digits before the point, as {name} has"),
+        QuantityError::TooPrecise => format!("at most 9 digits after the point, as {name} has"),
+    })
+}
+
+/// Builds conditions within the limits.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    conditions: usize,
+    patterns: usize,
+    nesting: usize,
+}
+
+impl Builder {
+    fn count(&mut self, at: usize) -> Result<(), Wrong> {
+        self.conditions += 1;
+        if self.conditions > MAX_CONDITIONS {
+            return Err(Wrong::new(at, format!("at most {MAX_CONDITIONS} conditions")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn compare(
+        &mut self,
+        field: &Field,
+        operator: Operator,
+        token: &Token,
+    ) -> Result<Condition, Wrong> {
+        self.count(token.at)?;
+        let value = value(field, &token.text).map_err(|expected| Wrong::new(token.at, expected))?;
+        Ok(Condition::Compare { field: field.clone(), operator, value })
+    }
+
+    /// The field has one of the values, which begin at `at`.
+    pub(super) fn one_of(&mut self, field: &Field, at: usize, tokens: &[Token]) -> Result<Condition, Wrong> {
+        self.count(at)?;
+        if tokens.is_empty() {
+            return Err(Wrong::new(at, "at least one value"));
+        }
+        if let Some(extra) = tokens.get(MAX_VALUES) {
+            return Err(Wrong::new(extra.at, format!("at most {MAX_VALUES} values")));
+        }
+        let values = tokens
+            .iter()
+            .map(|token| value(field, &token.text).map_err(|expected| Wrong::new(token.at, expected)));
+        Ok(Condition::one_of(field.clone(), values.collect::<Result<_, _>>()?))
+    }
+
+    pub(super) fn matches(&mut self, field: &Field, token: &Token) -> Result<Condition, Wrong> {
+        self.count(token.at)?;
+        if is_number(field) {
+            let expected = format!("a comparison, because {} is a number", field.name());
+            return Err(Wrong::new(token.at, expected));
+        }
+        self.patterns += 1;
+        if self.patterns > MAX_PATTERNS {
+            return Err(Wrong::new(token.at, format!("at most {MAX_PATTERNS} patterns")));
+        }
+        let pattern = Pattern::parse(&token.text)
+            .map_err(|error| Wrong::new(token.place_of(error.offset), error.expected))?;
+        Ok(Condition::Matches { field: field.clone(), pattern })
+    }
+
+    pub(super) fn present(&mut self, field: &Field, at: usize) -> Result<Condition, Wrong> {
+        self.count(at)?;
+        Ok(Condition::Present(field.clone()))
+    }
+
+    /// Reads what stands within an object or parentheses that begin at `at`.
+    pub(super) fn enter(&mut self, at: usize) -> Result<(), Wrong> {
+        self.nesting += 1;
+        if self.nesting > MAX_NESTING { Err(too_deep(at)) } else { Ok(()) }
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.nesting -= 1;
+    }
+}
+
+/// The condition, which begins at `at`, unless it is too deep.
+pub(super) fn within_depth(condition: Condition, at: usize) -> Result<Condition, Wrong> {
+    if condition.depth() > MAX_DEPTH { Err(too_deep(at)) } else { Ok(condition) }
+}
+
+fn too_deep(at: usize) -> Wrong {
+    Wrong::new(at, format!("at most {MAX_DEPTH} conditions within each other"))
+}

@@ -1,0 +1,259 @@
+//! Definitions of metrics.
+
+use flowmeter_core::filter::Filter;
+use flowmeter_core::metric::{BUILT_IN_PROVIDERS, Catalog, Definition, LabelSet, Selector};
+use flowmeter_core::usage::Field;
+use flowmeter_core::violation::Violation;
+use flowmeter_proto::v1::backfill::State;
+use flowmeter_proto::v1::{
+    self, CreateMetricRequest, CreateMetricResponse, DeleteMetricRequest, DeleteMetricResponse,
+    GetMetricRequest, GetMetricResponse, ListMetricsRequest, ListMetricsResponse, UpdateMetricRequest,
+    UpdateMetricResponse,
+};
+use flowmeter_service::error::{ApiError, Reason};
+use flowmeter_service::names::{MetricName, check_label};
+use flowmeter_service::time::to_proto;
+use flowmeter_store::catalog::metrics::{
+    Backfill, Metric, delete_metric, get_metric, insert_metric, list_metrics, update_metric,
+};
+
+use super::mask::Mask;
+use super::{Shelf, check_text, given, settled, version};
+use crate::question::{enums, event_field};
+
+/// Label sets of a metric at most, and labels of each: what an event costs grows with them.
+const MAX_LABEL_SETS: usize = 8;
+const MAX_LABELS: usize = 4;
+/// Bytes of a unit at most.
+const MAX_UNIT_BYTES: usize = 63;
+
+pub async fn list(shelf: &Shelf<'_>, request: ListMetricsRequest) -> Result<ListMetricsResponse, ApiError> {
+    let mut metrics: Vec<v1::Metric> = Catalog::built_in().definitions().map(built_in_to_contract).collect();
+    metrics.extend(list_metrics(shelf.store, shelf.tenant).await?.iter().map(to_contract));
+    let wanted = request.provider;
+    if !wanted.is_empty() {
+        check_label("provider", &wanted)?;
+        let of_provider =
+            |metric: &v1::Metric| metric.name.split_once('/').is_some_and(|(of, _)| of == wanted);
+        metrics.retain(of_provider);
+        if metrics.is_empty() && BUILT_IN_PROVIDERS.iter().all(|provider| provider.name != wanted) {
+            return Err(ApiError::not_found("provider", &wanted));
+        }
+    }
+    metrics.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(ListMetricsResponse { metrics })
+}
+
+pub async fn get(shelf: &Shelf<'_>, request: GetMetricRequest) -> Result<GetMetricResponse, ApiError> {
+    let name = MetricName::parse("name", &request.name)?;
+    let version = version("version", request.version)?;
+    if let Some(built_in) = Catalog::built_in().metric(&name.full()) {
+        if version.is_some() {
+            return Err(ApiError::not_found("version of the metric", &name.full()));
+        }
+        return Ok(GetMetricResponse { metric: Some(built_in_to_contract(built_in)) });
+    }
+    let found = get_metric(shelf.store, shelf.tenant, &name.provider, &name.name, version).await?;
+    let metric = found.ok_or_else(|| ApiError::not_found("metric", &name.full()))?;
+    Ok(GetMetricResponse { metric: Some(to_contract(&metric)) })
+}
+
+pub async fn create(
+    shelf: &Shelf<'_>,
+    request: CreateMetricRequest,
+) -> Result<CreateMetricResponse, ApiError> {
+    let metric = given("metric", request.metric)?;
+    let definition = read(&metric)?;
+    if Catalog::built_in().metric(&definition.full_name).is_some() {
+        return Err(ApiError::already_exists("metric", &definition.full_name));
+    }
+    let changed = insert_metric(shelf.store, shelf.tenant, &definition).await?;
+    let metric = settled(changed, "metric", &definition.full_name)?;
+    Ok(CreateMetricResponse { metric: Some(to_contract(&metric)) })
+}
+
+pub async fn update(
+    shelf: &Shelf<'_>,
+    request: UpdateMetricRequest,
+) -> Result<UpdateMetricResponse, ApiError> {
+    const FIELDS: [&str; 6] =
+        ["description", "selector", "measure", "unit", "default_observed", "label_sets"];
+    let new = given("metric", request.metric)?;
+    let mask = Mask::read(request.update_mask, &FIELDS)?;
+    let (name, current) = current(shelf, "metric.name", &new.name).await?;
+    let version = version("metric.version", new.version)?.unwrap_or(current.version);
+    let mut merged = to_contract(&current);
+    mask.take("description", &mut merged.description, new.description);
+    mask.take("selector", &mut merged.selector, new.selector);
+    mask.take("measure", &mut merged.measure, new.measure);
+    mask.take("unit", &mut merged.unit, new.unit);
+    mask.take("default_observed", &mut merged.default_observed, new.default_observed);
+    mask.take("label_sets", &mut merged.label_sets, new.label_sets);
+    let definition = read(&merged)?;
+    let changed = update_metric(shelf.store, shelf.tenant, &definition, version).await?;
+    let metric = settled(changed, "metric", &name.full())?;
+    Ok(UpdateMetricResponse { metric: Some(to_contract(&metric)) })
+}
+
+pub async fn delete(
+    shelf: &Shelf<'_>,
+    request: DeleteMetricRequest,
+) -> Result<DeleteMetricResponse, ApiError> {
+    let (name, _) = current(shelf, "name", &request.name).await?;
+    let version = version("version", request.version)?;
+    let changed = delete_metric(shelf.store, shelf.tenant, &name.provider, &name.name, version).await?;
+    settled(changed, "metric", &name.full())?;
+    Ok(DeleteMetricResponse {})
+}
+
+/// A metric that may be changed.
+async fn current(shelf: &Shelf<'_>, field: &str, name: &str) -> Result<(MetricName, Metric), ApiError> {
+    let name = MetricName::parse(field, name)?;
+    if Catalog::built_in().metric(&name.full()).is_some() {
+        return Err(ApiError::built_in("metric", &name.full()));
+    }
+    let found = get_metric(shelf.store, shelf.tenant, &name.provider, &name.name, None).await?;
+    let metric = found.ok_or_else(|| ApiError::not_found("metric", &name.full()))?;
+    Ok((name, metric))
+}
+
+/// Reads a definition, or says everything that is wrong with it.
+fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
+    let name = MetricName::parse("metric.name", &metric.name)?;
+    let mut violations = Vec::new();
+    let mut wrong = |field: &str, text: String| violations.push(Violation::new(field, text));
+    let selector = metric.selector.clone().unwrap_or_default();
+    let method_class = enums::method_class(selector.method_class).unwrap_or_else(|text| {
+        wrong("metric.selector.method_class", text);
+        None
+    });
+    let measure = enums::measure(metric.measure);
+    if let Err(text) = &measure {
+        wrong("metric.measure", text.clone());
+    }
+    let filter = Filter::parse(&selector.filter).unwrap_or_else(|error| {
+        wrong("metric.selector.filter", error.to_string());
+        Filter::default()
+    });
+    if metric.unit.len() > MAX_UNIT_BYTES || metric.unit.contains(char::is_control) {
+        wrong("metric.unit", format!("expected at most {MAX_UNIT_BYTES} bytes without control characters"));
+    }
+    let observed = enums::observed(metric.default_observed);
+    if observed.is_err() {
+        wrong(
+            "metric.default_observed",
+            format!("expected one of Observed, found {}", metric.default_observed),
+        );
+    }
+    let label_sets = label_sets(&metric.label_sets, &mut violations);
+    check_text("metric.description", &metric.description, &mut violations);
+    check_text("metric.selector.action", &selector.action, &mut violations);
+    let (Ok(measure), Ok(observed), true) = (measure, observed, violations.is_empty()) else {
+        return Err(ApiError::violations(Reason::InvalidField, &violations));
+    };
+    let unit = if metric.unit.is_empty() { measure.unit().to_owned() } else { metric.unit.clone() };
+    Ok(Definition {
+        full_name: name.full(),
+        description: metric.description.clone(),
+        // The store gives it its own.
+        generation: 0,
+        selector: Selector {
+            provider: name.provider,
+            method_class,
+            action: Some(selector.action).filter(|action| !action.is_empty()),
+            filter,
+        },
+        measure,
+        unit,
+        default_observed: observed.unwrap_or(measure.default_observed()),
+        label_sets,
+    })
+}
+
+fn label_sets(sets: &[v1::LabelSet], violations: &mut Vec<Violation>) -> Vec<LabelSet> {
+    let mut wrong = |field: String, text: String| violations.push(Violation::new(field, text));
+    if sets.len() > MAX_LABEL_SETS {
+        let found = sets.len();
+        wrong("metric.label_sets".into(), format!("expected at most {MAX_LABEL_SETS}, found {found}"));
+    }
+    let mut read = vec![LabelSet::new(Vec::new())];
+    for (index, set) in sets.iter().enumerate() {
+        let path = format!("metric.label_sets[{index}].labels");
+        let mut labels: Vec<Field> = Vec::new();
+        if !(1..=MAX_LABELS).contains(&set.labels.len()) {
+            wrong(path.clone(), format!("expected 1 to {MAX_LABELS} labels, found {}", set.labels.len()));
+        }
+        for (place, name) in set.labels.iter().enumerate() {
+            match event_field("", name) {
+                Ok(Field::Duration | Field::ResponseSize | Field::Value) | Err(_) => {
+                    let text =
+                        format!("expected a field of text, an attribute or httpstatus, found {name:?}");
+                    wrong(format!("{path}[{place}]"), text);
+                }
+                Ok(field) if labels.contains(&field) => {
+                    wrong(
+                        format!("{path}[{place}]"),
+                        format!("expected each label once, found {name} again"),
+                    );
+                }
+                Ok(field) => labels.push(field),
+            }
+        }
+        let set = LabelSet::new(labels);
+        if read.contains(&set) && !set.labels.is_empty() {
+            wrong(path, "expected each label set once".to_owned());
+        }
+        read.push(set);
+    }
+    read
+}
+
+fn built_in_to_contract(definition: &Definition) -> v1::Metric {
+    let selector = &definition.selector;
+    let label_sets = definition.label_sets.iter().filter(|set| !set.labels.is_empty());
+    v1::Metric {
+        name: definition.full_name.clone(),
+        description: definition.description.clone(),
+        selector: Some(v1::Selector {
+            method_class: enums::method_class_to_proto(selector.method_class).into(),
+            action: selector.action.clone().unwrap_or_default(),
+            filter: selector.filter.to_string(),
+        }),
+        measure: enums::measure_to_proto(definition.measure).into(),
+        unit: definition.unit.clone(),
+        default_observed: enums::observed_to_proto(definition.default_observed).into(),
+        label_sets: label_sets
+            .map(|set| v1::LabelSet {
+                labels: set.labels.iter().map(|label| label.name().to_owned()).collect(),
+            })
+            .collect(),
+        built_in: definition.generation == 0,
+        ..v1::Metric::default()
+    }
+}
+
+fn to_contract(metric: &Metric) -> v1::Metric {
+    v1::Metric {
+        built_in: false,
+        version: metric.version,
+        create_time: Some(to_proto(metric.created_at)),
+        update_time: Some(to_proto(metric.updated_at)),
+        backfill: Some(backfill_to_contract(&metric.backfill)),
+        ..built_in_to_contract(&metric.definition)
+    }
+}
+
+fn backfill_to_contract(backfill: &Backfill) -> v1::Backfill {
+    let state = match (backfill.started_at, backfill.finished_at) {
+        (_, Some(_)) => State::Done,
+        (Some(_), None) => State::Running,
+        (None, None) => State::Pending,
+    };
+    v1::Backfill {
+        state: state.into(),
+        event_count: backfill.event_count,
+        through_time: backfill.last.map(|last| to_proto(last.timestamp())),
+        start_time: backfill.started_at.map(to_proto),
+        finish_time: backfill.finished_at.map(to_proto),
+    }
+}

@@ -1,0 +1,169 @@
+//! Time series that hang on objects.
+
+use flowmeter_proto::v1::{
+    self, CreateTimeSeriesRequest, CreateTimeSeriesResponse, DeleteTimeSeriesRequest,
+    DeleteTimeSeriesResponse, GetTimeSeriesRequest, GetTimeSeriesResponse, ListTimeSeriesRequest,
+    ListTimeSeriesResponse, UpdateTimeSeriesRequest, UpdateTimeSeriesResponse,
+};
+use flowmeter_service::error::{ApiError, Reason};
+use flowmeter_service::names::{MetricName, TimeSeriesName, check_label, parse_object};
+use flowmeter_service::time::to_proto;
+use flowmeter_store::catalog::time_series::{
+    NewTimeSeries, StoredTimeSeries, delete_time_series, insert_time_series, list_time_series,
+    update_time_series,
+};
+
+use super::mask::Mask;
+use super::{Shelf, check_text, given, settled, version};
+use crate::lookup;
+use crate::page_token::{self, page_size};
+use crate::question::{self, DEFAULT_CALENDAR, enums};
+
+/// The type of the entity in the OpenDataDSL metric service.
+const TYPE: &str = "VarMetricTimeSeries";
+const KIND: &str = "time series";
+
+pub async fn list(
+    shelf: &Shelf<'_>,
+    request: ListTimeSeriesRequest,
+) -> Result<ListTimeSeriesResponse, ApiError> {
+    let size = page_size(request.page_size)?;
+    let object = match request.parent.as_str() {
+        "" | "objects/-" => None,
+        parent => Some(parse_object("parent", parent)?),
+    };
+    let tokens = page_token::List::new("ListTimeSeries", &[&request.parent]);
+    let place = tokens.place(&request.page_token)?;
+    let after = match &place {
+        None => ("", ""),
+        Some(place) => std::str::from_utf8(place)
+            .ok()
+            .filter(|place| !place.contains('\0'))
+            .and_then(|place| place.split_once('/'))
+            .ok_or_else(page_token::not_ours)?,
+    };
+    let mut found = list_time_series(shelf.store, shelf.tenant, object.as_deref(), after, size + 1).await?;
+    let size = usize::try_from(size).expect("at most 1000");
+    let mut next_page_token = String::new();
+    if found.len() > size {
+        found.truncate(size);
+        if let Some(StoredTimeSeries { series, .. }) = found.last() {
+            next_page_token = tokens.token(format!("{}/{}", series.object, series.name).as_bytes());
+        }
+    }
+    Ok(ListTimeSeriesResponse { time_series: found.iter().map(to_contract).collect(), next_page_token })
+}
+
+pub async fn get(
+    shelf: &Shelf<'_>,
+    request: GetTimeSeriesRequest,
+) -> Result<GetTimeSeriesResponse, ApiError> {
+    let name = TimeSeriesName::parse("name", &request.name)?;
+    let found = lookup::time_series(shelf.store, shelf.tenant, &name).await?;
+    Ok(GetTimeSeriesResponse { time_series: Some(to_contract(&found)) })
+}
+
+pub async fn create(
+    shelf: &Shelf<'_>,
+    request: CreateTimeSeriesRequest,
+) -> Result<CreateTimeSeriesResponse, ApiError> {
+    let object = parse_object("parent", &request.parent)?;
+    check_label("time_series_id", &request.time_series_id)?;
+    let name = TimeSeriesName { object, name: request.time_series_id };
+    let new = read(shelf, &name, given("time_series", request.time_series)?).await?;
+    let changed = insert_time_series(shelf.store, shelf.tenant, &new).await?;
+    let stored = settled(changed, KIND, &name.to_string())?;
+    Ok(CreateTimeSeriesResponse { time_series: Some(to_contract(&stored)) })
+}
+
+pub async fn update(
+    shelf: &Shelf<'_>,
+    request: UpdateTimeSeriesRequest,
+) -> Result<UpdateTimeSeriesResponse, ApiError> {
+    const FIELDS: [&str; 8] =
+        ["provider", "metric", "display_name", "description", "calendar", "observed", "filter", "time_zone"];
+    let new = given("time_series", request.time_series)?;
+    let mask = Mask::read(request.update_mask, &FIELDS)?;
+    let name = TimeSeriesName::parse("time_series.name", &new.name)?;
+    let current = lookup::time_series(shelf.store, shelf.tenant, &name).await?;
+    let version = version("time_series.version", new.version)?.unwrap_or(current.version);
+    let mut merged = to_contract(&current);
+    mask.take("provider", &mut merged.provider, new.provider);
+    mask.take("metric", &mut merged.metric, new.metric);
+    mask.take("display_name", &mut merged.display_name, new.display_name);
+    mask.take("description", &mut merged.description, new.description);
+    mask.take("calendar", &mut merged.calendar, new.calendar);
+    mask.take("observed", &mut merged.observed, new.observed);
+    mask.take("filter", &mut merged.filter, new.filter);
+    mask.take("time_zone", &mut merged.time_zone, new.time_zone);
+    let series = read(shelf, &name, merged).await?;
+    let changed = update_time_series(shelf.store, shelf.tenant, &series, version).await?;
+    let stored = settled(changed, KIND, &name.to_string())?;
+    Ok(UpdateTimeSeriesResponse { time_series: Some(to_contract(&stored)) })
+}
+
+pub async fn delete(
+    shelf: &Shelf<'_>,
+    request: DeleteTimeSeriesRequest,
+) -> Result<DeleteTimeSeriesResponse, ApiError> {
+    let name = TimeSeriesName::parse("name", &request.name)?;
+    let version = version("version", request.version)?;
+    let changed = delete_time_series(shelf.store, shelf.tenant, &name.object, &name.name, version).await?;
+    settled(changed, KIND, &name.to_string())?;
+    Ok(DeleteTimeSeriesResponse {})
+}
+
+/// Reads a time series, and sees that what it names is there.
+async fn read(
+    shelf: &Shelf<'_>,
+    name: &TimeSeriesName,
+    series: v1::TimeSeries,
+) -> Result<NewTimeSeries, ApiError> {
+    let mut violations = Vec::new();
+    check_text("time_series.display_name", &series.display_name, &mut violations);
+    check_text("time_series.description", &series.description, &mut violations);
+    if !violations.is_empty() {
+        return Err(ApiError::violations(Reason::InvalidField, &violations));
+    }
+    check_label("time_series.provider", &series.provider)?;
+    check_label("time_series.metric", &series.metric)?;
+    let observed = enums::observed(series.observed)?;
+    question::filter(&series.filter)?;
+    question::time_zone(&series.time_zone)?;
+    let calendar = if series.calendar.is_empty() { DEFAULT_CALENDAR.to_owned() } else { series.calendar };
+    let metric = MetricName { provider: series.provider.clone(), name: series.metric.clone() };
+    lookup::metric(shelf.store, shelf.tenant, &metric).await?;
+    lookup::calendar(shelf.store, shelf.tenant, &calendar).await?;
+    Ok(NewTimeSeries {
+        object: name.object.clone(),
+        name: name.name.clone(),
+        provider: series.provider,
+        metric: series.metric,
+        display_name: series.display_name,
+        description: series.description,
+        calendar,
+        observed,
+        filter: series.filter,
+        time_zone: series.time_zone,
+    })
+}
+
+fn to_contract(stored: &StoredTimeSeries) -> v1::TimeSeries {
+    let series = &stored.series;
+    let name = TimeSeriesName { object: series.object.clone(), name: series.name.clone() };
+    v1::TimeSeries {
+        name: name.to_string(),
+        r#type: TYPE.to_owned(),
+        provider: series.provider.clone(),
+        metric: series.metric.clone(),
+        display_name: series.display_name.clone(),
+        description: series.description.clone(),
+        calendar: series.calendar.clone(),
+        observed: series.observed.map_or(v1::Observed::Unspecified, enums::observed_to_proto).into(),
+        filter: series.filter.clone(),
+        time_zone: series.time_zone.clone(),
+        version: stored.version,
+        create_time: Some(to_proto(stored.created_at)),
+        update_time: Some(to_proto(stored.updated_at)),
+    }
+}

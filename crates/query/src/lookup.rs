@@ -1,0 +1,61 @@
+//! Finds what a question names: a metric, a calendar, a stored time series.
+
+use std::borrow::Cow;
+
+use flowmeter_core::calendar::Calendar;
+use flowmeter_core::ids::TenantId;
+use flowmeter_core::metric::{Catalog, Definition};
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_service::error::{ApiError, Reason};
+use flowmeter_service::names::{MetricName, TimeSeriesName, check_label};
+use flowmeter_store::Store;
+use flowmeter_store::catalog::calendars::{self, StoredCalendar};
+use flowmeter_store::catalog::metrics::get_metric;
+use flowmeter_store::catalog::time_series::{StoredTimeSeries, get_time_series};
+
+use crate::catalog::calendars::definition;
+
+/// A metric, and the time up to which it is rolled up.
+pub async fn metric(
+    store: &Store,
+    tenant: TenantId,
+    name: &MetricName,
+) -> Result<(Cow<'static, Definition>, Timestamp), ApiError> {
+    let full = name.full();
+    if let Some(definition) = Catalog::built_in().metric(&full) {
+        return Ok((Cow::Borrowed(definition), Timestamp::END));
+    }
+    let found = get_metric(store, tenant, &name.provider, &name.name, None).await?;
+    let metric = found.ok_or_else(|| ApiError::not_found("metric", &full))?;
+    let rolled_up_to = metric.backfill.rolled_up_to();
+    Ok((Cow::Owned(metric.definition), rolled_up_to))
+}
+
+/// A calendar: a built-in one, or one that the tenant has defined.
+pub async fn calendar(store: &Store, tenant: TenantId, code: &str) -> Result<Calendar, ApiError> {
+    if Calendar::is_reserved(code) {
+        return Calendar::parse(code)
+            .map_err(|error| ApiError::field(Reason::InvalidCalendar, "calendar", error.to_string()));
+    }
+    if check_label("calendar", code).is_err() {
+        let text = "expected # and an ISO 8601 duration, such as #PT1H, the name of a built-in calendar, or a \
+                    code of 1 to 63 letters, digits, _, - and .";
+        return Err(ApiError::field(Reason::InvalidCalendar, "calendar", text));
+    }
+    let found = calendars::get_calendar(store, tenant, code).await?;
+    let StoredCalendar { calendar, .. } = found.ok_or_else(|| ApiError::not_found("calendar", code))?;
+    let definition = definition(&calendar)?;
+    Calendar::defined(code, &definition)
+        .map_err(|error| ApiError::field(Reason::InvalidCalendar, "calendar", error.to_string()))
+}
+
+/// A stored time series.
+pub async fn time_series(
+    store: &Store,
+    tenant: TenantId,
+    name: &TimeSeriesName,
+) -> Result<StoredTimeSeries, ApiError> {
+    get_time_series(store, tenant, &name.object, &name.name)
+        .await?
+        .ok_or_else(|| ApiError::not_found("time series", &name.to_string()))
+}

@@ -1,0 +1,78 @@
+//! The enumerations of the contract and those of the domain.
+
+use flowmeter_core::metric::{Measure, MethodClass, Observed};
+use flowmeter_proto::v1;
+use flowmeter_service::error::{ApiError, Reason};
+
+/// Reads an aggregation. None if none is given.
+pub fn observed(number: i32) -> Result<Option<Observed>, ApiError> {
+    Ok(Some(match v1::Observed::try_from(number) {
+        Ok(v1::Observed::Unspecified) => return Ok(None),
+        Ok(v1::Observed::Summed) => Observed::Summed,
+        Ok(v1::Observed::Averaged) => Observed::Averaged,
+        Ok(v1::Observed::High) => Observed::High,
+        Ok(v1::Observed::Low) => Observed::Low,
+        Ok(v1::Observed::Beginning) => Observed::Beginning,
+        Ok(v1::Observed::End) => Observed::End,
+        Err(_) => {
+            let text = format!(
+                "expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, found {number}"
+            );
+            return Err(ApiError::field(Reason::InvalidField, "observed", text));
+        }
+    }))
+}
+
+/// An aggregation as the contract writes it.
+pub fn observed_to_proto(observed: Observed) -> v1::Observed {
+    match observed {
+        Observed::Summed => v1::Observed::Summed,
+        Observed::Averaged => v1::Observed::Averaged,
+        Observed::High => v1::Observed::High,
+        Observed::Low => v1::Observed::Low,
+        Observed::Beginning => v1::Observed::Beginning,
+        Observed::End => v1::Observed::End,
+    }
+}
+
+/// Reads a measure; COUNT if none is given.
+pub fn measure(number: i32) -> Result<Measure, String> {
+    match v1::Measure::try_from(number) {
+        Ok(v1::Measure::Unspecified | v1::Measure::Count) => Ok(Measure::Count),
+        Ok(v1::Measure::Duration) => Ok(Measure::Duration),
+        Ok(v1::Measure::ResponseSize) => Ok(Measure::ResponseSize),
+        Ok(v1::Measure::Value) => Ok(Measure::Value),
+        Err(_) => Err(format!("expected MEASURE_COUNT, _DURATION, _RESPONSE_SIZE or _VALUE, found {number}")),
+    }
+}
+
+/// A measure as the contract writes it.
+pub fn measure_to_proto(measure: Measure) -> v1::Measure {
+    match measure {
+        Measure::Count => v1::Measure::Count,
+        Measure::Duration => v1::Measure::Duration,
+        Measure::ResponseSize => v1::Measure::ResponseSize,
+        Measure::Value => v1::Measure::Value,
+    }
+}
+
+/// Reads a class of methods. None if none is given.
+pub fn method_class(number: i32) -> Result<Option<MethodClass>, String> {
+    match v1::MethodClass::try_from(number) {
+        Ok(v1::MethodClass::Unspecified) => Ok(None),
+        Ok(v1::MethodClass::Read) => Ok(Some(MethodClass::Read)),
+        Ok(v1::MethodClass::Write) => Ok(Some(MethodClass::Write)),
+        Ok(v1::MethodClass::Delete) => Ok(Some(MethodClass::Delete)),
+        Err(_) => Err(format!("expected METHOD_CLASS_READ, _WRITE or _DELETE, found {number}")),
+    }
+}
+
+/// A class of methods as the contract writes it.
+pub fn method_class_to_proto(class: Option<MethodClass>) -> v1::MethodClass {
+    match class {
+        None => v1::MethodClass::Unspecified,
+        Some(MethodClass::Read) => v1::MethodClass::Read,
+        Some(MethodClass::Write) => v1::MethodClass::Write,
+        Some(MethodClass::Delete) => v1::MethodClass::Delete,
+    }
+}

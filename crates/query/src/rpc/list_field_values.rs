@@ -1,0 +1,66 @@
+//! `ListFieldValues`: the distinct values of a field.
+
+use flowmeter_core::quantity::Quantity;
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::Field;
+use flowmeter_proto::v1::{FieldValue, ListFieldValuesRequest, ListFieldValuesResponse};
+use flowmeter_service::error::{ApiError, Reason};
+use flowmeter_service::time::to_proto;
+use flowmeter_store::events::{FieldValues, List, list_field_values};
+use jiff::tz::TimeZone;
+use tonic::metadata::MetadataMap;
+
+use super::Query;
+use crate::page_token::{self, page_size};
+use crate::question::{self, Asked};
+
+pub(super) async fn handle(
+    query: &Query,
+    metadata: &MetadataMap,
+    request: &ListFieldValuesRequest,
+) -> Result<ListFieldValuesResponse, ApiError> {
+    let (tenant, deadline) = query.caller(metadata).await?;
+    let field = question::event_field("field", &request.field)?;
+    let size = page_size(request.page_size)?;
+    if request.prefix.len() > 1_024 || request.prefix.contains('\0') {
+        let text = "expected at most 1024 bytes without NUL characters";
+        return Err(ApiError::field(Reason::InvalidField, "prefix", text));
+    }
+    let tokens = page_token::List::new(
+        "ListFieldValues",
+        &[&request.field, &request.range, &request.filter, &request.prefix, &request.time_zone],
+    );
+    let after = tokens.place(&request.page_token)?.map(|place| read_place(place, &field)).transpose()?;
+    let asked = Asked { now: Timestamp::now(), ahead: query.max_event_ahead };
+    let zone = question::time_zone(&request.time_zone)?.unwrap_or(TimeZone::UTC);
+    let range = asked.range(&request.range, zone)?;
+    let list = List { range, filter: question::filter(&request.filter)?, words: Vec::new() };
+
+    query.after(tenant, &request.after_request_id, deadline).await?;
+    let fresh_through = query.fresh_through().await?.map(to_proto);
+    let asked = FieldValues { field, list, prefix: request.prefix.clone(), after, limit: size + 1 };
+    let mut values = list_field_values(&query.store, tenant, &asked).await?;
+    let size = usize::try_from(size).expect("at most 1000");
+    let mut next_page_token = String::new();
+    if values.len() > size {
+        values.truncate(size);
+        let last = values.last().map(|last| tokens.token(last.value.as_bytes()));
+        next_page_token = last.unwrap_or_default();
+    }
+    let to_contract =
+        |found: flowmeter_store::events::FieldValue| FieldValue { value: found.value, count: found.count };
+    Ok(ListFieldValuesResponse {
+        values: values.into_iter().map(to_contract).collect(),
+        next_page_token,
+        fresh_through,
+    })
+}
+
+/// The last value of the page before.
+fn read_place(place: Vec<u8>, field: &Field) -> Result<String, ApiError> {
+    let text = String::from_utf8(place).ok().filter(|text| !text.contains('\0'));
+    let fits = |text: &String| {
+        matches!(field, Field::Text(_) | Field::Attribute(_)) || text.parse::<Quantity>().is_ok()
+    };
+    text.filter(fits).ok_or_else(page_token::not_ours)
+}

@@ -1,0 +1,75 @@
+//! The metrics by which a worker rolls events up, known to be current in each transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use deadpool_postgres::Transaction;
+use flowmeter_core::ids::TenantId;
+use flowmeter_core::metric::Catalog;
+use tokio_postgres::types::Type;
+
+use super::{CATALOG_LOCK, metrics};
+use crate::StoreError;
+
+/// Tenants whose metrics are remembered. Beyond that all are forgotten, which costs one look at the
+/// definitions each.
+const TENANTS: usize = 10_000;
+
+/// What tenants have defined themselves, as of the last transaction.
+#[derive(Default)]
+pub(crate) struct Catalogs {
+    own: HashMap<TenantId, (i32, Catalog)>,
+}
+
+impl Catalogs {
+    /// Brings what is known up to the generations that a transaction has read.
+    pub(crate) async fn refresh(
+        &mut self,
+        transaction: &Transaction<'_>,
+        generations: &HashMap<TenantId, i32>,
+    ) -> Result<(), StoreError> {
+        for (tenant, generation) in generations {
+            if self.own.get(tenant).is_some_and(|(known, _)| known == generation) {
+                continue;
+            }
+            let own = metrics::definitions(&**transaction, *tenant).await?;
+            if self.own.len() >= TENANTS {
+                self.own.retain(|tenant, _| generations.contains_key(tenant));
+            }
+            self.own.insert(*tenant, (*generation, Catalog::with(own)));
+        }
+        Ok(())
+    }
+
+    /// The metrics of a tenant.
+    pub(crate) fn of(&self, tenant: TenantId) -> &Catalog {
+        self.own.get(&tenant).map_or_else(|| Catalog::built_in(), |(_, catalog)| catalog)
+    }
+}
+
+/// Keeps what is rolled up as it is until the transaction ends.
+pub(crate) async fn share_lock(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction
+        .query_typed("-- share_lock\nSELECT pg_advisory_xact_lock_shared($1)", &[(&CATALOG_LOCK, Type::INT8)])
+        .await?;
+    Ok(())
+}
+
+/// Takes the shared lock, and reads the generations of those tenants that have defined metrics of
+/// their own, in one round trip.
+pub(crate) async fn generations(
+    transaction: &Transaction<'_>,
+    tenants: HashSet<TenantId>,
+) -> Result<HashMap<TenantId, i32>, StoreError> {
+    let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.0).collect();
+    let read = async {
+        let rows = transaction
+            .query_typed(
+                "-- generations\nSELECT tenant_id, generation FROM tenant_catalog WHERE tenant_id = ANY ($1)",
+                &[(&tenants, Type::UUID_ARRAY)],
+            )
+            .await?;
+        Ok(rows.iter().map(|row| (TenantId(row.get(0)), row.get(1))).collect())
+    };
+    let ((), generations) = futures::try_join!(share_lock(transaction), read)?;
+    Ok(generations)
+}

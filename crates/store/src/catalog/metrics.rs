@@ -1,0 +1,392 @@
+//! Metrics that tenants define, every version of each.
+//!
+//! A change that matters to roll-ups has a generation of its own, under which its series are kept,
+//! and in which the events stored before it are rolled up by a backfill.
+
+use std::time::SystemTime;
+
+use deadpool_postgres::Transaction;
+use flowmeter_core::filter::Filter;
+use flowmeter_core::ids::{EventId, TenantId};
+use flowmeter_core::metric::{
+    Catalog, Definition, LabelSet, Measure, MethodClass, Observed, ProviderMetrics, Selector,
+};
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::Field;
+use serde_json::Value;
+use tokio_postgres::types::Type;
+use tokio_postgres::{GenericClient, Row};
+
+use super::{CATALOG_LOCK, Changed};
+use crate::{Store, StoreError};
+
+/// Metrics that a tenant may define.
+pub const MAX_METRICS: i64 = 200;
+
+/// A metric as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metric {
+    /// What it means.
+    pub definition: Definition,
+    /// Counts its changes, from 1.
+    pub version: i32,
+    /// When its first version was made.
+    pub created_at: Timestamp,
+    /// When this version was made.
+    pub updated_at: Timestamp,
+    /// How far older events are rolled up.
+    pub backfill: Backfill,
+}
+
+/// How far the events that were stored before a definition are rolled up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backfill {
+    /// The last event that it looked at.
+    pub last: Option<EventId>,
+    /// How many it rolled up.
+    pub event_count: i64,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it was done.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Backfill {
+    /// The time before which all events are rolled up.
+    #[must_use]
+    pub fn rolled_up_to(&self) -> Timestamp {
+        match (self.finished_at, self.last) {
+            (Some(_), _) => Timestamp::END,
+            // Events of the last one's own microsecond may be left.
+            (None, Some(last)) => last.timestamp(),
+            (None, None) => Timestamp::EPOCH,
+        }
+    }
+}
+
+const COLUMNS: &str = "definition.provider, definition.name, definition.version, definition.generation, \
+                       description, method_class, action, filter, measure, unit, default_observed, \
+                       label_sets, created_at, updated_at";
+const WITH_ROLLUP: &str = "backfilled, event_count, started_at, finished_at
+                           FROM metric_definition AS definition
+                           LEFT JOIN metric_rollup USING (tenant_id, generation)";
+
+fn read_definition(row: &Row) -> Result<Definition, StoreError> {
+    let unreadable = |what: &str| StoreError::Refused(format!("a stored metric has an unknown {what}"));
+    let provider: String = row.get(0);
+    let filter: String = row.get(7);
+    let named = |index: usize| row.get::<_, String>(index);
+    let method_class = row.get::<_, Option<String>>(5);
+    Ok(Definition {
+        full_name: format!("{provider}/{}", named(1)),
+        generation: row.get(3),
+        description: row.get(4),
+        selector: Selector {
+            provider,
+            method_class: method_class
+                .map(|name| MethodClass::named(&name).ok_or_else(|| unreadable("method class")))
+                .transpose()?,
+            action: row.get(6),
+            filter: Filter::parse(&filter).map_err(|_| unreadable("filter"))?,
+        },
+        measure: Measure::named(&named(8)).ok_or_else(|| unreadable("measure"))?,
+        unit: row.get(9),
+        default_observed: Observed::named(&named(10)).ok_or_else(|| unreadable("aggregation"))?,
+        label_sets: label_sets(&row.get(11)),
+    })
+}
+
+/// Label sets are kept as lists of names, without the empty one, which every metric has.
+fn label_sets(kept: &Value) -> Vec<LabelSet> {
+    let names = |set: &Value| {
+        let names = set.as_array().into_iter().flatten().filter_map(Value::as_str);
+        LabelSet::new(names.map(Field::named).collect())
+    };
+    let kept = kept.as_array().into_iter().flatten().map(names);
+    std::iter::once(LabelSet::new(Vec::new())).chain(kept).collect()
+}
+
+fn kept_label_sets(definition: &Definition) -> Value {
+    let names = |set: &LabelSet| set.labels.iter().map(|label| Value::from(label.name())).collect::<Value>();
+    definition.label_sets.iter().filter(|set| !set.labels.is_empty()).map(names).collect()
+}
+
+fn read(row: &Row) -> Result<Metric, StoreError> {
+    let time = |index: usize| row.get::<_, Option<SystemTime>>(index).map(Timestamp::from);
+    Ok(Metric {
+        definition: read_definition(row)?,
+        version: row.get(2),
+        created_at: Timestamp::from(row.get::<_, SystemTime>(12)),
+        updated_at: Timestamp::from(row.get::<_, SystemTime>(13)),
+        backfill: Backfill {
+            last: row.get::<_, Option<uuid::Uuid>>(14).map(EventId),
+            event_count: row.get::<_, Option<i64>>(15).unwrap_or_default(),
+            started_at: time(16),
+            finished_at: time(17),
+        },
+    })
+}
+
+/// What a tenant's events are rolled up by, besides the built-in metrics.
+pub(crate) async fn definitions(
+    client: &impl GenericClient,
+    tenant: TenantId,
+) -> Result<Vec<Definition>, StoreError> {
+    let sql = format!(
+        "-- definitions\nSELECT {COLUMNS} FROM metric_definition AS definition
+         WHERE tenant_id = $1 AND is_current ORDER BY generation"
+    );
+    let rows = client.query_typed(&sql, &[(&tenant.0, Type::UUID)]).await?;
+    rows.iter().map(read_definition).collect()
+}
+
+/// A tenant's own metrics, by name.
+pub async fn list_metrics(store: &Store, tenant: TenantId) -> Result<Vec<Metric>, StoreError> {
+    let client = store.client().await?;
+    let sql = format!(
+        "-- list_metrics\nSELECT {COLUMNS}, {WITH_ROLLUP}
+         WHERE tenant_id = $1 AND is_current
+         ORDER BY provider COLLATE \"C\", name COLLATE \"C\""
+    );
+    client.query_typed(&sql, &[(&tenant.0, Type::UUID)]).await?.iter().map(read).collect()
+}
+
+/// A tenant's own metric, or an earlier version of it.
+pub async fn get_metric(
+    store: &Store,
+    tenant: TenantId,
+    provider: &str,
+    name: &str,
+    version: Option<i32>,
+) -> Result<Option<Metric>, StoreError> {
+    let client = store.client().await?;
+    get(&**client, tenant, provider, name, version).await
+}
+
+async fn get(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    provider: &str,
+    name: &str,
+    version: Option<i32>,
+) -> Result<Option<Metric>, StoreError> {
+    // An earlier version of a metric that is deleted is not to be found either.
+    let sql = format!(
+        "-- get_metric\nSELECT {COLUMNS}, {WITH_ROLLUP}
+         WHERE tenant_id = $1 AND provider = $2 AND definition.name = $3
+           AND CASE WHEN $4::integer IS NULL THEN is_current
+                    ELSE definition.version = $4 AND EXISTS (
+                        SELECT FROM metric_definition AS current
+                        WHERE current.tenant_id = $1 AND current.provider = $2 AND current.name = $3
+                          AND current.is_current)
+               END"
+    );
+    let rows = client
+        .query_typed(
+            &sql,
+            &[(&tenant.0, Type::UUID), (&provider, Type::TEXT), (&name, Type::TEXT), (&version, Type::INT4)],
+        )
+        .await?;
+    rows.first().map(read).transpose()
+}
+
+/// Defines a metric. Its generation is made here.
+pub async fn insert_metric(
+    store: &Store,
+    tenant: TenantId,
+    definition: &Definition,
+) -> Result<Changed<Metric>, StoreError> {
+    let mut client = store.client().await?;
+    let transaction = client.transaction().await?;
+    lock(&transaction).await?;
+    let provider = &definition.selector.provider;
+    let row = transaction
+        .query_one(
+            "-- insert_metric
+             SELECT count(*), count(*) FILTER (WHERE provider = $2),
+                    count(*) FILTER (WHERE provider = $2 AND name = $3)
+             FROM metric_definition WHERE tenant_id = $1 AND is_current",
+            &[&tenant.0, provider, &definition.name()],
+        )
+        .await?;
+    let (all, of_provider, same): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    let built_in = Catalog::built_in().provider(provider).map_or(0, |metrics| metrics.definitions.len());
+    let room = ProviderMetrics::MAX - built_in;
+    if same > 0 {
+        return Ok(Changed::Taken);
+    }
+    if all >= MAX_METRICS {
+        return Ok(Changed::TooMany { limit: MAX_METRICS, of: "metrics of its own a tenant" });
+    }
+    if of_provider >= i64::try_from(room).expect("at most 64") {
+        let limit = i64::try_from(ProviderMetrics::MAX).expect("64");
+        return Ok(Changed::TooMany { limit, of: "metrics a provider, built-in ones included," });
+    }
+    let generation = next_generation(&transaction, tenant).await?;
+    insert_version(&transaction, tenant, definition, generation).await?;
+    begin_rollup(&transaction, tenant, definition, generation).await?;
+    commit(transaction, tenant, definition).await
+}
+
+/// Changes a metric that is in `version`.
+pub async fn update_metric(
+    store: &Store,
+    tenant: TenantId,
+    definition: &Definition,
+    version: i32,
+) -> Result<Changed<Metric>, StoreError> {
+    let mut client = store.client().await?;
+    let transaction = client.transaction().await?;
+    lock(&transaction).await?;
+    let found = get(&*transaction, tenant, &definition.selector.provider, definition.name(), None).await?;
+    let Some(current) = found else { return Ok(Changed::NotFound) };
+    if current.version != version {
+        return Ok(Changed::OtherVersion(current.version));
+    }
+    retire(&transaction, tenant, definition).await?;
+    if current.definition.rolls_up_like(definition) {
+        insert_version(&transaction, tenant, definition, current.definition.generation).await?;
+    } else {
+        abandon_rollup(&transaction, tenant, current.definition.generation).await?;
+        let generation = next_generation(&transaction, tenant).await?;
+        insert_version(&transaction, tenant, definition, generation).await?;
+        begin_rollup(&transaction, tenant, definition, generation).await?;
+    }
+    commit(transaction, tenant, definition).await
+}
+
+/// Deletes a metric, if it is in `version` or whichever it is in.
+pub async fn delete_metric(
+    store: &Store,
+    tenant: TenantId,
+    provider: &str,
+    name: &str,
+    version: Option<i32>,
+) -> Result<Changed<()>, StoreError> {
+    let mut client = store.client().await?;
+    let transaction = client.transaction().await?;
+    lock(&transaction).await?;
+    let Some(current) = get(&*transaction, tenant, provider, name, None).await? else {
+        return Ok(Changed::NotFound);
+    };
+    if version.is_some_and(|version| version != current.version) {
+        return Ok(Changed::OtherVersion(current.version));
+    }
+    retire(&transaction, tenant, &current.definition).await?;
+    abandon_rollup(&transaction, tenant, current.definition.generation).await?;
+    // So that workers roll up for it no longer.
+    next_generation(&transaction, tenant).await?;
+    transaction.commit().await?;
+    Ok(Changed::Done(()))
+}
+
+/// Waits until no transaction is under way that rolls events up, and lets none begin.
+async fn lock(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.execute("-- lock_catalog\nSELECT pg_advisory_xact_lock($1)", &[&CATALOG_LOCK]).await?;
+    Ok(())
+}
+
+async fn next_generation(transaction: &Transaction<'_>, tenant: TenantId) -> Result<i32, StoreError> {
+    let row = transaction
+        .query_one(
+            "-- next_generation
+             INSERT INTO tenant_catalog VALUES ($1, 1)
+             ON CONFLICT (tenant_id) DO UPDATE SET generation = tenant_catalog.generation + 1
+             RETURNING generation",
+            &[&tenant.0],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+/// The version that was current is so no longer.
+async fn retire(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    definition: &Definition,
+) -> Result<(), StoreError> {
+    transaction
+        .execute(
+            "-- retire_metric
+             UPDATE metric_definition SET is_current = false
+             WHERE tenant_id = $1 AND provider = $2 AND name = $3 AND is_current",
+            &[&tenant.0, &definition.selector.provider, &definition.name()],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn insert_version(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    definition: &Definition,
+    generation: i32,
+) -> Result<(), StoreError> {
+    let Definition { description, selector, measure, unit, default_observed, .. } = definition;
+    transaction
+        .execute(
+            "-- insert_version
+             INSERT INTO metric_definition
+             SELECT $1, $2, $3, coalesce(max(version), 0) + 1, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+                    coalesce(min(created_at), now()), now(), true
+             FROM metric_definition WHERE tenant_id = $1 AND provider = $2 AND name = $3",
+            &[
+                &tenant.0,
+                &selector.provider,
+                &definition.name(),
+                &generation,
+                description,
+                &selector.method_class.map(MethodClass::name),
+                &selector.action,
+                &selector.filter.to_string(),
+                &measure.name(),
+                unit,
+                &default_observed.name(),
+                &kept_label_sets(definition),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn begin_rollup(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    definition: &Definition,
+    generation: i32,
+) -> Result<(), StoreError> {
+    let series_key = Definition { generation, ..definition.clone() }.series_key().into_owned();
+    transaction
+        .execute(
+            "-- begin_rollup
+             INSERT INTO metric_rollup (tenant_id, generation, series_key) VALUES ($1, $2, $3)",
+            &[&tenant.0, &generation, &series_key],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn abandon_rollup(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    generation: i32,
+) -> Result<(), StoreError> {
+    transaction
+        .execute(
+            "-- abandon_rollup
+             UPDATE metric_rollup SET abandoned_at = now() WHERE tenant_id = $1 AND generation = $2",
+            &[&tenant.0, &generation],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn commit(
+    transaction: Transaction<'_>,
+    tenant: TenantId,
+    definition: &Definition,
+) -> Result<Changed<Metric>, StoreError> {
+    let metric = get(&*transaction, tenant, &definition.selector.provider, definition.name(), None).await?;
+    transaction.commit().await?;
+    metric.map(Changed::Done).ok_or_else(|| StoreError::Refused("a metric vanished".into()))
+}

@@ -1,0 +1,202 @@
+//! Lists of events: filtered, searched, in any order, page by page.
+//!
+//! A page goes on after the last event of the one before, by the values of its keys and its id, so
+//! that it stays correct while events arrive.
+
+use flowmeter_core::filter::Filter;
+use flowmeter_core::ids::{EventId, TenantId};
+use flowmeter_core::range::TimeRange;
+use flowmeter_core::usage::{Field, TextField};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::{StoredEvent, read, select};
+use crate::sql::Sql;
+use crate::{Store, StoreError};
+
+/// Which events.
+#[derive(Debug, Clone)]
+pub struct List {
+    /// The range of time.
+    pub range: TimeRange,
+    /// What must hold of them.
+    pub filter: Filter,
+    /// Words that must all occur, in lower case as far as they are of A to Z.
+    pub words: Vec<String>,
+}
+
+/// By what events are ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderBy {
+    /// The time, which is the order of the ids.
+    Timestamp,
+    /// A field; what is absent comes first.
+    Field(Field),
+}
+
+/// A part of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderKey {
+    /// By what.
+    pub by: OrderBy,
+    /// The largest first.
+    pub descending: bool,
+}
+
+/// Where a page ends: the keys and the id of its last event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The values of the fields of the order, as text.
+    pub keys: Vec<String>,
+    /// The event.
+    pub id: EventId,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Which events.
+    pub list: List,
+    /// In which order. A key of time is the last one. Events that are alike in all keys come in the
+    /// order of their ids.
+    pub order: Vec<OrderKey>,
+    /// The end of the page before.
+    pub after: Option<Place>,
+    /// Events at most.
+    pub limit: i64,
+}
+
+/// Lists events, each with its place.
+pub async fn list_events(
+    store: &Store,
+    tenant: TenantId,
+    page: &Page,
+) -> Result<Vec<(StoredEvent, Place)>, StoreError> {
+    let fields: Vec<_> = page.order.iter().filter_map(|key| Some((field(key)?, key.descending))).collect();
+    let ids_descending = page.order.last().is_some_and(|key| field(key).is_none() && key.descending);
+    let mut sql = Sql::new(format!("-- list_events\nSELECT {}", select()));
+    for (field, _) in &fields {
+        sql.push(", (");
+        push_key(&mut sql, field);
+        sql.push(")::text");
+    }
+    push_list(&mut sql, tenant, &page.list);
+    if let Some(place) = &page.after {
+        push_after(&mut sql, &fields, ids_descending, place);
+    }
+    sql.push(" ORDER BY ");
+    for (field, descending) in &fields {
+        push_key(&mut sql, field);
+        sql.push(if *descending { " DESC, " } else { ", " });
+    }
+    sql.push(if ids_descending { "id DESC" } else { "id" });
+    sql.push(" LIMIT ").value(page.limit, Type::INT8);
+    let rows = sql.query(store).await?;
+    let with_place = |row: &tokio_postgres::Row| {
+        let event = read(row);
+        let first = row.len() - fields.len();
+        let place = Place { keys: (first..row.len()).map(|index| row.get(index)).collect(), id: event.id };
+        (event, place)
+    };
+    Ok(rows.iter().map(with_place).collect())
+}
+
+/// Counts the events of a list.
+pub async fn count_events(store: &Store, tenant: TenantId, list: &List) -> Result<i64, StoreError> {
+    let mut sql = Sql::new("-- count_events\nSELECT count(*)");
+    push_list(&mut sql, tenant, list);
+    let rows = sql.query(store).await?;
+    Ok(rows.first().map_or(0, |row| row.get(0)))
+}
+
+fn field(key: &OrderKey) -> Option<&Field> {
+    match &key.by {
+        OrderBy::Timestamp => None,
+        OrderBy::Field(field) => Some(field),
+    }
+}
+
+/// `FROM … WHERE …` of the events of a list.
+pub(super) fn push_list(sql: &mut Sql, tenant: TenantId, list: &List) {
+    sql.push(" FROM usage_event WHERE tenant_id = ").value(tenant.0, Type::UUID);
+    sql.ids_within(list.range);
+    sql.matching(&list.filter);
+    if list.words.is_empty() {
+        return;
+    }
+    // One text of everything, in which each word must be; words cannot hold the separator.
+    let columns: Vec<_> = TextField::ALL.iter().map(|field| format!("\"{}\"", field.name())).collect();
+    sql.push(" AND (SELECT bool_and(strpos(everything, word) > 0) FROM (SELECT lower(concat_ws(E'\\n', ");
+    sql.push(&columns.join(", "));
+    sql.push(", (SELECT string_agg(value, E'\\n') FROM jsonb_each_text(attributes))) COLLATE \"C\")");
+    sql.push(" AS everything OFFSET 0) AS text, unnest(").value(list.words.clone(), Type::TEXT_ARRAY);
+    sql.push(") AS word)");
+}
+
+/// What a field is ordered by, never NULL: what is absent is less than all values.
+fn push_key(sql: &mut Sql, field: &Field) {
+    match field {
+        Field::Text(text) => {
+            sql.push(&format!("coalesce(\"{}\", '') COLLATE \"C\"", text.name()));
+        }
+        Field::Attribute(name) => {
+            sql.push("coalesce(attributes ->> ").value(name.clone(), Type::TEXT);
+            sql.push(", '') COLLATE \"C\"");
+        }
+        // None of these is negative.
+        Field::HttpStatus | Field::Duration | Field::ResponseSize => {
+            sql.push(&format!("coalesce({}, -1)::numeric", field.name()));
+        }
+        Field::Value => {
+            sql.push("coalesce(value, '-Infinity'::numeric)");
+        }
+    }
+}
+
+/// ` AND` the event comes after a place.
+fn push_after(sql: &mut Sql, fields: &[(&Field, bool)], ids_descending: bool, place: &Place) {
+    let value = |sql: &mut Sql, index: usize| {
+        sql.value(place.keys[index].clone(), Type::TEXT);
+        if matches!(fields[index].0, Field::Text(_) | Field::Attribute(_)) {
+            sql.push("::text");
+        } else {
+            sql.push("::text::numeric");
+        }
+    };
+    sql.push(" AND (");
+    for (index, (field, descending)) in fields.iter().enumerate() {
+        push_alike(sql, &fields[..index], &value);
+        push_key(sql, field);
+        sql.push(if *descending { " < " } else { " > " });
+        value(sql, index);
+        sql.push(" OR ");
+    }
+    push_alike(sql, fields, &value);
+    sql.push(if ids_descending { "id < " } else { "id > " }).value(place.id.0, Type::UUID);
+    sql.push(")");
+}
+
+fn push_alike(sql: &mut Sql, fields: &[(&Field, bool)], value: &impl Fn(&mut Sql, usize)) {
+    for (index, (field, _)) in fields.iter().enumerate() {
+        push_key(sql, field);
+        sql.push(" = ");
+        value(sql, index);
+        sql.push(" AND ");
+    }
+}
+
+impl Place {
+    /// A place in an order of these keys, if it is one: numbers are numbers.
+    #[must_use]
+    pub fn new(keys: Vec<String>, id: Uuid, order: &[OrderKey]) -> Option<Self> {
+        let fields: Vec<_> = order.iter().filter_map(field).collect();
+        let fits = |(key, field): (&String, &&Field)| match field {
+            Field::Text(_) | Field::Attribute(_) => !key.contains('\0'),
+            Field::HttpStatus | Field::Duration | Field::ResponseSize | Field::Value => {
+                key == "-Infinity" || key.parse::<flowmeter_core::quantity::Quantity>().is_ok()
+            }
+        };
+        let all_fit = keys.len() == fields.len() && keys.iter().zip(&fields).all(fits);
+        all_fit.then_some(Self { keys, id: EventId(id) })
+    }
+}

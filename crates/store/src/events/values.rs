@@ -1,0 +1,71 @@
+//! The distinct values of a field.
+
+use flowmeter_core::ids::TenantId;
+use flowmeter_core::usage::Field;
+use tokio_postgres::types::Type;
+
+use super::list::{List, push_list};
+use crate::sql::Sql;
+use crate::{Store, StoreError};
+
+/// A question for values.
+#[derive(Debug, Clone)]
+pub struct FieldValues {
+    /// Of which field.
+    pub field: Field,
+    /// Of which events.
+    pub list: List,
+    /// What the values begin with.
+    pub prefix: String,
+    /// The last value of the page before.
+    pub after: Option<String>,
+    /// Values at most.
+    pub limit: i64,
+}
+
+/// A value of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldValue {
+    /// The value; a number as a decimal without trailing zeros.
+    pub value: String,
+    /// How many events have it.
+    pub count: i64,
+}
+
+/// Lists the values of a field, text by its bytes and numbers by size. What is absent is no value.
+pub async fn list_field_values(
+    store: &Store,
+    tenant: TenantId,
+    question: &FieldValues,
+) -> Result<Vec<FieldValue>, StoreError> {
+    let is_text = matches!(question.field, Field::Text(_) | Field::Attribute(_));
+    let mut sql = Sql::new("-- list_field_values\nSELECT value, sum(count)::bigint FROM (SELECT ");
+    // Grouped as it is stored, and cast only afterwards.
+    match &question.field {
+        Field::Attribute(name) => {
+            sql.push("attributes ->> ").value(name.clone(), Type::TEXT);
+        }
+        field => {
+            sql.push(&format!("\"{}\"", field.name()));
+        }
+    }
+    sql.push(" AS stored, count(*) AS count");
+    push_list(&mut sql, tenant, &question.list);
+    sql.push(" GROUP BY 1) AS groups, LATERAL (SELECT ");
+    sql.push(if is_text {
+        "stored COLLATE \"C\" AS value, stored COLLATE \"C\" AS place"
+    } else {
+        "trim_scale(stored::numeric)::text AS value, stored::numeric AS place"
+    });
+    sql.push(") AS shown WHERE value <> ''");
+    if !question.prefix.is_empty() {
+        sql.push(" AND starts_with(value, ").value(question.prefix.clone(), Type::TEXT).push(")");
+    }
+    if let Some(after) = &question.after {
+        sql.push(" AND place > ").value(after.clone(), Type::TEXT);
+        sql.push(if is_text { "::text" } else { "::text::numeric" });
+    }
+    sql.push(" GROUP BY value, place ORDER BY place LIMIT ").value(question.limit, Type::INT8);
+    let rows = sql.query(store).await?;
+    Ok(rows.iter().map(|row| FieldValue { value: row.get(0), count: row.get(1) }).collect())
+}

@@ -1,0 +1,341 @@
+//! Reads series: from roll-ups where a kept label set covers the question, and else from the
+//! events, in one statement.
+
+use std::time::SystemTime;
+
+use flowmeter_core::filter::Filter;
+use flowmeter_core::ids::{EventId, SeriesId, TenantId};
+use flowmeter_core::metric::{Definition, LabelSet, Measure, Observed};
+use flowmeter_core::plan::{Piece, Source};
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::Field;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::sql::Sql;
+use crate::{Store, StoreError};
+
+/// A question about one metric.
+#[derive(Debug)]
+pub struct SeriesQuestion<'a> {
+    /// Whose metric.
+    pub tenant: TenantId,
+    /// The metric.
+    pub definition: &'a Definition,
+    /// How the values of a bucket become one.
+    pub observed: Observed,
+    /// Which events count.
+    pub filter: &'a Filter,
+    /// The labels that tell the series of the answer apart.
+    pub group_by: &'a [Field],
+    /// The label set that answers what is not read from the events. None if there is no
+    /// kept one that covers filter and grouping.
+    pub label_set: Option<&'a LabelSet>,
+    /// Where each piece of the range is read.
+    pub pieces: &'a [Piece],
+    /// The starts of the calendar's buckets, ascending.
+    pub bucket_starts: &'a [Timestamp],
+    /// Points of an answer at most.
+    pub max_points: u64,
+}
+
+/// One series of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelledPoints {
+    /// The values of the labels, in the order of [`SeriesQuestion::group_by`].
+    pub labels: Vec<String>,
+    /// The points by ascending time, without those that have no value.
+    pub points: Vec<Point>,
+}
+
+/// The value of one bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// The bucket, by the index in [`SeriesQuestion::bucket_starts`].
+    pub bucket: usize,
+    /// The value as a decimal without trailing zeros.
+    pub value: String,
+    /// How many values went into it.
+    pub count: i64,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The answer has more points than it may.
+    #[error("the answer has {asked} points")]
+    TooManyPoints {
+        /// How many it has.
+        asked: i64,
+    },
+}
+
+/// Answers a question, with the series in the order of their labels. Without grouping there is one
+/// series, unless there is no point.
+pub async fn read_series(
+    store: &Store,
+    question: &SeriesQuestion<'_>,
+) -> Result<Vec<LabelledPoints>, ReadError> {
+    let kept = match question.label_set {
+        Some(label_set) if question.pieces.iter().any(|piece| piece.source != Source::Events) => {
+            kept_series(store, question, label_set).await?
+        }
+        _ => KeptSeries::default(),
+    };
+    let Some(sql) = statement(question, &kept) else { return Ok(Vec::new()) };
+    let rows = sql.query(store).await?;
+    let labels = question.group_by.len();
+    let mut answer: Vec<LabelledPoints> = Vec::new();
+    for row in &rows {
+        let total: i64 = row.get(labels + 3);
+        if total.unsigned_abs() > question.max_points {
+            return Err(ReadError::TooManyPoints { asked: total });
+        }
+        let is_same = |series: &LabelledPoints| {
+            series.labels.iter().enumerate().all(|(index, label)| label == row.get::<_, &str>(index))
+        };
+        if !answer.last().is_some_and(is_same) {
+            let labels = (0..labels).map(|index| row.get(index)).collect();
+            answer.push(LabelledPoints { labels, points: Vec::new() });
+        }
+        let series = answer.last_mut().expect("one was just pushed");
+        series.points.push(Point {
+            // Buckets are numbered from 1.
+            bucket: usize::try_from(row.get::<_, i32>(labels) - 1)
+                .expect("no row lies before the first bucket"),
+            value: row.get(labels + 1),
+            count: row.get(labels + 2),
+        });
+    }
+    Ok(answer)
+}
+
+/// The series of a label set that a question is about.
+#[derive(Debug, Default)]
+struct KeptSeries {
+    ids: Vec<Uuid>,
+    /// For each label of the grouping the value of each series.
+    labels: Vec<Vec<String>>,
+}
+
+/// The one statement that answers, or none if there is nowhere to read.
+fn statement(question: &SeriesQuestion<'_>, kept: &KeptSeries) -> Option<Sql> {
+    let mut sql = Sql::new("-- read_series\nWITH part AS (");
+    let mut between = "";
+    for piece in question.pieces {
+        match piece.source {
+            Source::Events => {
+                sql.push(between);
+                from_events(&mut sql, question, piece);
+            }
+            Source::Rollup(_) if kept.ids.is_empty() => continue,
+            Source::Rollup(resolution) => {
+                sql.push(between);
+                from_rollups(&mut sql, question, piece, kept, Some(resolution.minutes()));
+                sql.push("\nUNION ALL ");
+                from_rollups(&mut sql, question, piece, kept, None);
+            }
+        }
+        between = "\nUNION ALL ";
+    }
+    if between.is_empty() {
+        return None;
+    }
+    let labels: Vec<_> = (0..question.group_by.len()).map(|index| format!("label{index}, ")).collect();
+    let labels = labels.concat();
+    let value = observed_value(question.definition.measure, question.observed);
+    sql.push(&format!(
+        ")\nSELECT {labels}bucket, ({value})::text, sum(count)::bigint, count(*) OVER ()
+         FROM part GROUP BY {labels}bucket ORDER BY {labels}bucket LIMIT "
+    ));
+    // One more than allowed, which also says how many there are.
+    let limit = i64::try_from(question.max_points).unwrap_or(i64::MAX).saturating_add(1);
+    sql.value(limit, Type::INT8);
+    Some(sql)
+}
+
+/// The columns of a part that the observed value is made of.
+fn part_columns(observed: Observed) -> &'static [&'static str] {
+    match observed {
+        Observed::Summed | Observed::Averaged => &["sum"],
+        Observed::High => &["max"],
+        Observed::Low => &["min"],
+        Observed::Beginning => &["first_id", "first_value"],
+        Observed::End => &["last_id", "last_value"],
+    }
+}
+
+/// How the parts of a bucket become its value.
+fn observed_value(measure: Measure, observed: Observed) -> &'static str {
+    if measure == Measure::Count {
+        // Each event counts one.
+        return if observed == Observed::Summed { "sum(count)" } else { "1" };
+    }
+    match observed {
+        Observed::Summed => "trim_scale(sum(sum))",
+        Observed::Averaged => "trim_scale(round(sum(sum) / sum(count), 9))",
+        Observed::High => "trim_scale(max(max))",
+        Observed::Low => "trim_scale(min(min))",
+        Observed::Beginning => "trim_scale((array_agg(first_value ORDER BY first_id))[1])",
+        Observed::End => "trim_scale((array_agg(last_value ORDER BY last_id DESC))[1])",
+    }
+}
+
+/// The rows of the roll-ups of a resolution, or the partial rows.
+fn from_rollups(
+    sql: &mut Sql,
+    question: &SeriesQuestion<'_>,
+    piece: &Piece,
+    kept: &KeptSeries,
+    resolution: Option<i16>,
+) {
+    let starts: Vec<_> = question.bucket_starts.iter().map(|start| SystemTime::from(*start)).collect();
+    sql.push("SELECT ");
+    for index in 0..question.group_by.len() {
+        sql.push(&format!("kept.label{index} COLLATE \"C\" AS label{index}, "));
+    }
+    sql.push("width_bucket(bucket, ").value(starts, Type::TIMESTAMPTZ_ARRAY).push(") AS bucket, count");
+    let columns: &[&str] =
+        if question.definition.measure == Measure::Count { &[] } else { part_columns(question.observed) };
+    for column in columns {
+        sql.push(", ").push(column);
+    }
+    let table = if resolution.is_some() { "rollup" } else { "rollup_partial" };
+    if question.group_by.is_empty() {
+        sql.push(" FROM ").push(table).push(" WHERE series_id = ANY (");
+        sql.value(kept.ids.clone(), Type::UUID_ARRAY).push(")");
+    } else {
+        // Series by series through the index, whatever the planner thinks of the number of rows.
+        sql.push(" FROM unnest(").value(kept.ids.clone(), Type::UUID_ARRAY);
+        for values in &kept.labels {
+            sql.push(", ").value(values.clone(), Type::TEXT_ARRAY);
+        }
+        sql.push(") AS kept (id");
+        for index in 0..question.group_by.len() {
+            sql.push(&format!(", label{index}"));
+        }
+        sql.push("), LATERAL (SELECT bucket, count");
+        for column in columns {
+            sql.push(", ").push(column);
+        }
+        sql.push(" FROM ").push(table).push(" WHERE series_id = kept.id");
+    }
+    sql.push(" AND tenant_id = ").value(question.tenant.0, Type::UUID);
+    if let Some(resolution) = resolution {
+        sql.push(" AND resolution = ").value(resolution, Type::INT2);
+    }
+    let (start, end) = (piece.range.start, piece.range.end);
+    sql.push(" AND bucket >= ").value(SystemTime::from(start), Type::TIMESTAMPTZ);
+    sql.push(" AND bucket < ").value(SystemTime::from(end), Type::TIMESTAMPTZ);
+    if !question.group_by.is_empty() {
+        sql.push(" OFFSET 0) AS found");
+    }
+}
+
+fn from_events(sql: &mut Sql, question: &SeriesQuestion<'_>, piece: &Piece) {
+    sql.push("SELECT ");
+    for (index, label) in question.group_by.iter().enumerate() {
+        push_label(sql, label);
+        sql.push(&format!(" COLLATE \"C\" AS label{index}, "));
+    }
+    let starts: Vec<Uuid> = question.bucket_starts.iter().map(|start| EventId::first_at(*start).0).collect();
+    sql.push("width_bucket(id, ").value(starts, Type::UUID_ARRAY).push(") AS bucket, 1::bigint AS count");
+    let selector = &question.definition.selector;
+    let measured = match question.definition.measure {
+        Measure::Count => None,
+        Measure::Duration => Some("duration::numeric"),
+        Measure::ResponseSize => Some("response_size::numeric"),
+        Measure::Value => Some("value"),
+    };
+    if let Some(measured) = measured {
+        for column in part_columns(question.observed) {
+            sql.push(", ").push(if column.ends_with("_id") { "id" } else { measured });
+            sql.push(" AS ").push(column);
+        }
+    }
+    sql.push(" FROM usage_event WHERE tenant_id = ").value(question.tenant.0, Type::UUID);
+    sql.ids_within(piece.range);
+    sql.push(" AND provider = ").value(selector.provider.clone(), Type::TEXT);
+    if let Some(class) = selector.method_class {
+        let methods: Vec<String> = class.methods().iter().map(ToString::to_string).collect();
+        sql.push(" AND lower(method) = ANY (").value(methods, Type::TEXT_ARRAY).push(")");
+    }
+    if let Some(action) = &selector.action {
+        sql.push(" AND action = ").value(action.clone(), Type::TEXT);
+    }
+    if let Some(measured) = measured {
+        sql.push(" AND ").push(measured).push(" IS NOT NULL");
+    }
+    sql.matching(&selector.filter);
+    sql.matching(question.filter);
+}
+
+/// The value of a label as text; empty where the event has none.
+fn push_label(sql: &mut Sql, label: &Field) {
+    match label {
+        Field::Attribute(name) => {
+            sql.push("coalesce(attributes ->> ").value(name.clone(), Type::TEXT).push(", '')");
+        }
+        field => {
+            sql.push("coalesce(\"").push(field.name()).push("\"::text, '')");
+        }
+    }
+}
+
+/// The series of a label set that satisfy the filter. Where the filter names every
+/// label, the one series follows from their values; otherwise the dictionary knows.
+async fn kept_series(
+    store: &Store,
+    question: &SeriesQuestion<'_>,
+    label_set: &LabelSet,
+) -> Result<KeptSeries, StoreError> {
+    let key = question.definition.series_key();
+    if let Some(values) = exact_values(question.filter, label_set) {
+        let labels = label_set.labels.iter().map(Field::name).zip(values.iter().map(String::as_str));
+        let id = SeriesId::new(question.tenant, &key, labels).0;
+        return Ok(with_labels(question, label_set, [(id, values)]));
+    }
+    let names: Vec<String> = label_set.labels.iter().map(|label| label.name().to_owned()).collect();
+    let mut sql = Sql::new("-- kept_series\nSELECT series_id, label_values FROM series WHERE tenant_id = ");
+    sql.value(question.tenant.0, Type::UUID);
+    sql.push(" AND metric = ").value(key.into_owned(), Type::TEXT);
+    sql.push(" AND label_names = ").value(names, Type::TEXT_ARRAY);
+    sql.matching_labels(question.filter, &label_set.labels)?;
+    let rows = sql.query(store).await?;
+    Ok(with_labels(question, label_set, rows.iter().map(|row| (row.get(0), row.get(1)))))
+}
+
+/// The value of every label, where the filter says just these.
+fn exact_values(filter: &Filter, label_set: &LabelSet) -> Option<Vec<String>> {
+    let equalities = filter.equalities()?;
+    let mut values: Vec<Option<String>> = vec![None; label_set.labels.len()];
+    for (field, text) in equalities {
+        let at = label_set.labels.iter().position(|label| label == field)?;
+        if values[at].as_ref().is_some_and(|other| *other != text) {
+            return None;
+        }
+        values[at] = Some(text);
+    }
+    values.into_iter().collect()
+}
+
+fn with_labels(
+    question: &SeriesQuestion<'_>,
+    label_set: &LabelSet,
+    series: impl IntoIterator<Item = (Uuid, Vec<String>)>,
+) -> KeptSeries {
+    let at = |label| label_set.labels.iter().position(|kept| kept == label);
+    let places: Vec<usize> =
+        question.group_by.iter().map(|label| at(label).expect("the label set covers the grouping")).collect();
+    let mut kept = KeptSeries { ids: Vec::new(), labels: vec![Vec::new(); places.len()] };
+    for (id, mut values) in series {
+        kept.ids.push(id);
+        for (labels, place) in kept.labels.iter_mut().zip(&places) {
+            labels.push(std::mem::take(&mut values[*place]));
+        }
+    }
+    kept
+}

@@ -1,0 +1,338 @@
+//! A filter means in PostgreSQL what it means in memory.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use flowmeter_core::fold::label_value;
+use flowmeter_core::usage::{TextField, UsageEvent};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{TestCaseError, TestRunner};
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::{Settings, Store};
+
+/// What the random filters look at.
+const TEXTS: [TextField; 3] = [TextField::Application, TextField::Detail, TextField::User];
+const ATTRIBUTES: [&str; 3] = ["queue", "it's \"a\" \\ $1", "größe"];
+/// Labels of the series, in no particular order.
+fn labels() -> [Field; 5] {
+    [
+        Field::Text(TextField::User),
+        Field::HttpStatus,
+        Field::Attribute(ATTRIBUTES[1].into()),
+        Field::Text(TextField::Application),
+        Field::Attribute(ATTRIBUTES[0].into()),
+    ]
+}
+
+/// An event with values of its own.
+#[derive(Debug, Clone)]
+struct Sample {
+    texts: [String; TEXTS.len()],
+    http_status: Option<i32>,
+    duration: Option<i64>,
+    value: Option<String>,
+    attributes: BTreeMap<&'static str, String>,
+}
+
+impl Sample {
+    fn event(&self) -> UsageEvent<'_> {
+        let mut event = UsageEvent {
+            http_status: self.http_status,
+            duration_ms: self.duration,
+            value: self.value.as_ref().map(|value| value.parse().unwrap()),
+            attributes: self.attributes.iter().map(|(name, value)| (*name, value.as_str())).collect(),
+            ..UsageEvent::default()
+        };
+        for (field, text) in TEXTS.into_iter().zip(&self.texts) {
+            event.texts[field as usize] = text;
+        }
+        event
+    }
+
+    /// As a row of `sample`, where absent texts are NULL as in `usage_event`.
+    fn row(&self, n: usize) -> Json {
+        let event = self.event();
+        let values = labels().map(|label| label_value(&event, &label).to_owned());
+        let mut row = json!({
+            "n": n, "httpstatus": self.http_status, "duration": self.duration, "value": self.value,
+            "attributes": self.attributes, "label_values": values,
+        });
+        for (field, text) in TEXTS.into_iter().zip(&self.texts) {
+            row[field.name()] = if text.is_empty() { Json::Null } else { json!(text) };
+        }
+        row
+    }
+}
+
+fn texts() -> BoxedStrategy<String> {
+    let known =
+        ["", "", "a", "ab", "B", "a]b", "it's", "\"", "\\", "%_", "ä", "日本", "\u{10ffff}", "\n", "a\nb"];
+    prop_oneof![
+        3 => select(known.to_vec()).prop_map(str::to_owned),
+        1 => "[abkK1 \\]\\-^\\\\\n.*äß😀\u{212a}\u{ffff}\u{7f}]{0,6}",
+        1 => "[^\\x00]{0,4}",
+    ]
+    .boxed()
+}
+
+/// Numbers as they are written.
+fn numbers() -> BoxedStrategy<String> {
+    let known =
+        ["0", "5", "-0", "200", "404", "1.10", "1.1", "-12.5", "0.000000001", "999999999999999999.999999999"];
+    prop_oneof![
+        4 => select(known.to_vec()).prop_map(str::to_owned),
+        1 => "-?[0-9]{1,18}(\\.[0-9]{1,9})?",
+    ]
+    .boxed()
+}
+
+fn samples() -> impl Strategy<Value = Sample> {
+    let status = proptest::option::of(select(vec![100, 200, 404, 999]));
+    let duration = proptest::option::of(prop_oneof![Just(0), Just(5), Just(200), 0..=i64::MAX]);
+    let attributes = btree_map(select(ATTRIBUTES.to_vec()), texts(), 0..4);
+    let texts = [texts(), texts(), texts()];
+    (texts, status, duration, proptest::option::of(numbers()), attributes).prop_map(
+        |(texts, http_status, duration, value, attributes)| Sample {
+            texts,
+            http_status,
+            duration,
+            value,
+            attributes,
+        },
+    )
+}
+
+/// Patterns that can be read, of every part that they can have.
+fn patterns() -> impl Strategy<Value = String> {
+    let literal = select("abkK1 ]-^\\.*({äß😀\u{212a}\n\u{7f}'\"".chars().collect::<Vec<_>>())
+        .prop_map(|c| if c.is_ascii_punctuation() { format!("\\{c}") } else { c.to_string() });
+    let class =
+        ["[^a]", "[a-c]", "[]\\-^\\\\]", "[^\\n1]", "[k-ä]", "[^\\w]", "[\\s\\S]", "[[:alpha:]&&[^b]]"];
+    let other =
+        [".", ".", "(?s:.)", "\\w", "\\d", "\\s", "\\W", "\\D", "\\S", "^", "$", "\\A", "\\z", "(?:)"];
+    let leaf = prop_oneof![
+        4 => literal,
+        1 => select(class.to_vec()).prop_map(str::to_owned),
+        1 => select(other.to_vec()).prop_map(str::to_owned),
+    ];
+    let pattern = leaf.prop_recursive(4, 12, 3, |inner| {
+        let times = select(vec!["*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "{0}", "*?", "+?"]);
+        prop_oneof![
+            3 => vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+            2 => vec(inner.clone(), 1..4).prop_map(|parts| format!("({})", parts.join("|"))),
+            2 => (inner.clone(), times).prop_map(|(part, times)| format!("(?:{part}){times}")),
+            1 => inner.prop_map(|part| format!("(?i:{part})")),
+        ]
+    });
+    pattern.prop_filter("a pattern that is read", |pattern| {
+        Filter::parse(&json!({ "detail": { "$regex": pattern } }).to_string()).is_ok()
+    })
+}
+
+/// Filters on some of the fields.
+fn filters(texts_named: Vec<String>, numbers_named: Vec<&'static str>) -> impl Strategy<Value = Filter> {
+    let order = || select(vec!["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"]);
+    let list = || select(vec!["$in", "$nin"]);
+    let leaf = prop_oneof![
+        4 => (select(texts_named.clone()), order(), texts())
+            .prop_map(|(name, operator, value)| json!({ name: { operator: value } })),
+        2 => (select(texts_named.clone()), list(), vec(texts(), 1..4))
+            .prop_map(|(name, operator, values)| json!({ name: { operator: values } })),
+        4 => (select(texts_named.clone()), patterns())
+            .prop_map(|(name, pattern)| json!({ name: { "$regex": pattern } })),
+        3 => (select(numbers_named.clone()), order(), numbers())
+            .prop_map(|(name, operator, value)| json!({ name: { operator: value } })),
+        1 => (select(numbers_named.clone()), list(), vec(numbers(), 1..4))
+            .prop_map(|(name, operator, values)| json!({ name: { operator: values } })),
+        1 => (select(texts_named), any::<bool>()).prop_map(|(name, is)| json!({ name: { "$exists": is } })),
+        1 => (select(numbers_named), any::<bool>()).prop_map(|(name, is)| json!({ name: { "$exists": is } })),
+    ];
+    let filter = leaf.prop_recursive(3, 8, 3, |inner| {
+        (select(vec!["$and", "$or", "$nor"]), vec(inner, 1..4))
+            .prop_map(|(operator, parts)| json!({ operator: parts }))
+    });
+    // Some have too many patterns.
+    filter.prop_filter_map("a filter that is read", |filter| Filter::parse(&filter.to_string()).ok())
+}
+
+/// Any fields, and fields that are labels.
+fn cases() -> impl Strategy<Value = (Vec<Sample>, Vec<Filter>, Vec<Filter>)> {
+    let attribute = |name: &&str| format!("attributes.{name}");
+    let texts = TEXTS.iter().map(|field| field.name().to_owned()).chain(ATTRIBUTES.iter().map(attribute));
+    let of_labels = ["application".to_owned(), "user".to_owned()];
+    let of_labels = of_labels.into_iter().chain(ATTRIBUTES[..2].iter().map(attribute));
+    let any = filters(texts.collect(), vec!["httpstatus", "duration", "value"]);
+    let of_labels = filters(of_labels.collect(), vec!["httpstatus"]);
+    (vec(samples(), 1..60), vec(any, 1..80), vec(of_labels, 1..40))
+}
+
+/// A store of one connection, which keeps its temporary table.
+fn store() -> Store {
+    let url = std::env::var("FLOWMETER_TEST_DATABASE_URL")
+        .expect("FLOWMETER_TEST_DATABASE_URL is not set: run `cargo xtask test [FILTER]`");
+    Store::new(&Settings { url, max_connections: 1, statement_timeout: Duration::from_secs(10) }).unwrap()
+}
+
+async fn fill(store: &Store, samples: &[Sample]) {
+    let rows: Vec<_> = samples.iter().enumerate().map(|(n, sample)| sample.row(n)).collect();
+    let client = store.client().await.unwrap();
+    client
+        .batch_execute(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS sample (
+                 n integer, application text, detail text, \"user\" text, httpstatus smallint, duration bigint,
+                 value numeric, attributes jsonb, label_values text[]);
+             TRUNCATE sample",
+        )
+        .await
+        .unwrap();
+    let insert = "INSERT INTO sample SELECT * FROM jsonb_populate_recordset(NULL::sample, $1)";
+    client.query_typed(insert, &[(&json!(rows), Type::JSONB)]).await.unwrap();
+}
+
+/// For each sample, which conditions hold in PostgreSQL.
+async fn ask(
+    store: &Store,
+    count: usize,
+    mut condition: impl FnMut(usize, &mut Sql),
+) -> Result<Vec<Vec<bool>>, StoreError> {
+    let mut sql = Sql::new("SELECT ARRAY[");
+    for index in 0..count {
+        sql.push(if index == 0 { "(true" } else { ", (true" });
+        condition(index, &mut sql);
+        sql.push(") IS TRUE");
+    }
+    sql.push("] FROM sample ORDER BY n");
+    Ok(sql.query(store).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Compares all three ways to evaluate; returns how many pairs it compared.
+async fn agree(
+    store: &Store,
+    samples: &[Sample],
+    any: &[Filter],
+    of_labels: &[Filter],
+) -> Result<usize, TestCaseError> {
+    fill(store, samples).await;
+    let refused = |error: StoreError| TestCaseError::fail(error.to_string());
+    let labels = labels();
+    let by_events = ask(store, any.len(), |index, sql| {
+        sql.matching(&any[index]);
+    });
+    let by_events = by_events.await.map_err(refused)?;
+    let by_labels = ask(store, of_labels.len(), |index, sql| {
+        sql.matching_labels(&of_labels[index], &labels).expect("labels are all it looks at");
+    });
+    let by_labels = by_labels.await.map_err(refused)?;
+    for ((sample, by_events), by_labels) in samples.iter().zip(by_events).zip(by_labels) {
+        let event = sample.event();
+        for (filter, in_sql) in any.iter().zip(by_events) {
+            prop_assert_eq!(filter.matches(&event), in_sql, "{} on {:?}", filter, sample);
+        }
+        for (filter, in_sql) in of_labels.iter().zip(by_labels) {
+            let value_of = |field: &Field| label_value(&event, field);
+            prop_assert_eq!(filter.matches_labels(value_of), in_sql, "{} on labels of {:?}", filter, sample);
+            prop_assert_eq!(filter.matches(&event), in_sql, "{} on {:?}", filter, sample);
+        }
+    }
+    Ok(samples.len() * (any.len() + of_labels.len()))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn postgresql_and_memory_agree() {
+    let (runtime, store) = (runtime(), store());
+    let pairs = std::cell::Cell::new(0);
+    let config = ProptestConfig {
+        cases: 40,
+        max_shrink_iters: 500,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let outcome = TestRunner::new(config).run(&cases(), |(samples, any, of_labels)| {
+        let found = runtime.block_on(agree(&store, &samples, &any, &of_labels))?;
+        pairs.set(pairs.get() + found);
+        Ok(())
+    });
+    outcome.unwrap();
+    assert!(pairs.get() > 50_000, "only {} pairs were compared", pairs.get());
+}
+
+/// PostgreSQL neither refuses the largest patterns nor takes long for them.
+#[test]
+fn the_largest_patterns_are_quick() {
+    let (runtime, store) = (runtime(), store());
+    let long = Sample {
+        texts: ["ab ".repeat(341), "é1".repeat(341), String::new()],
+        http_status: None,
+        duration: None,
+        value: None,
+        attributes: BTreeMap::new(),
+    };
+    let patterns = [
+        "(?:a*b*c*d*){74}e",
+        "(?:a?b?c?d?){74}e",
+        "(?:(?:a|b|c)*(?:b|c|d)*){50}e",
+        &"(^|a*|b*|ab|$)(?:(?:a?){9}b?){5}".repeat(4),
+        &"((^a|a$|)b?|(^b?|)a*|b*($|))(?:a*b*){4}".repeat(4),
+        &"^a*$|^(b?|)$|".repeat(19),
+        "(?:a|b)*a(?:a|b){200}c",
+        "(?:.*a){100}$",
+        r"(?:\w*\W*\d*){9}e",
+        r"(?i)(?:[a-z]+[k-ä]*\w?){19}$",
+        r"\w\W\d\D\s\S",
+        "(?:(?:(?:a?){6}b?){6}c?){6}d",
+    ];
+    let filter = |(index, pattern): (usize, &&str)| {
+        let field = ["application", "detail"][index % 2];
+        Filter::parse(&json!({ field: { "$regex": pattern } }).to_string()).expect(pattern)
+    };
+    let filters: Vec<_> = patterns.iter().enumerate().map(filter).collect();
+    let everything = Filter::default();
+    for filter in &filters {
+        runtime
+            .block_on(agree(
+                &store,
+                &vec![long.clone(); 20],
+                std::slice::from_ref(filter),
+                std::slice::from_ref(&everything),
+            ))
+            .unwrap();
+    }
+}
+
+#[test]
+fn equality_stays_simple_so_that_an_index_would_serve() {
+    let sql = |filter: &str| {
+        let mut sql = Sql::new("");
+        sql.matching(&Filter::parse(filter).unwrap());
+        sql.text
+    };
+    for (filter, expected) in [
+        ("", ""),
+        ("application = api AND duration > 5", r#" AND "application" = $1 AND "duration" > ($2)::numeric"#),
+        ("user = '' OR queue != x", r#" AND ("user" IS NULL OR ((attributes ->> $1) = $2) IS NOT TRUE)"#),
+        ("httpstatus NOT IN (200, 201)", r#" AND ("httpstatus" = ANY (($1)::numeric[])) IS NOT TRUE"#),
+        (
+            r"detail < m AND detail =~ 'a\\.'",
+            r#" AND coalesce("detail", '') COLLATE "C" < $1 AND coalesce("detail", '') COLLATE "C" ~ $2"#,
+        ),
+    ] {
+        assert_eq!(sql(filter), expected, "{filter}");
+    }
+    let mut labelled = Sql::new("");
+    let filter = Filter::parse("user = x AND httpstatus < 300").unwrap();
+    labelled.matching_labels(&filter, &labels()).unwrap();
+    assert_eq!(
+        labelled.text,
+        " AND label_values[1] = $1 AND nullif(label_values[2], '')::numeric < ($2)::numeric"
+    );
+    let filter = Filter::parse("detail = x").unwrap();
+    assert!(matches!(labelled.matching_labels(&filter, &labels()), Err(StoreError::Refused(_))));
+}
