@@ -118,6 +118,12 @@ impl Installation {
         admin.create_tenant(request).await.expect("a new tenant");
         let scopes = [Scope::Ingest, Scope::Query, Scope::Catalog, Scope::Admin];
         let token = self.token(name, &scopes).await;
+        self.client(&token).await
+    }
+
+    /// What a token makes of its holder.
+    pub async fn client(&self, token: &str) -> Tenant {
+        let token = token.to_owned();
         Tenant {
             catalog: CatalogServiceClient::with_interceptor(
                 connect(&self.query.url()).await,

@@ -4,6 +4,7 @@
 
 mod auth;
 mod bad_input;
+mod catalog;
 mod contract;
 mod dead_letters;
 mod exactly_once;

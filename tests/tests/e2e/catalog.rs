@@ -1,0 +1,516 @@
+//! The catalog: what is built in, what tenants define, and who may.
+
+use flowmeter_proto::v1::backfill::State;
+use flowmeter_proto::v1::{
+    Calendar, CreateCalendarRequest, CreateMetricRequest, CreateTimeSeriesRequest, DayOfWeek,
+    DeleteCalendarRequest, DeleteMetricRequest, DeleteTimeSeriesRequest, GetCalendarRequest,
+    GetMetricRequest, GetTimeSeriesRequest, IntervalCalendar, LabelSet, ListCalendarsRequest,
+    ListMetricsRequest, ListProvidersRequest, ListTimeSeriesRequest, Measure, Metric, Observed,
+    QueryTimeSeriesRequest, Scope, Selector, TimeSeries, UpdateCalendarRequest, UpdateMetricRequest,
+    UpdateTimeSeriesRequest, WorkingDayCalendar, calendar,
+};
+use flowmeter_tests::{Installation, Tenant, event, eventually, request_id};
+use prost_types::FieldMask;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+fn mask(paths: &[&str]) -> Option<FieldMask> {
+    Some(FieldMask { paths: paths.iter().map(ToString::to_string).collect() })
+}
+
+/// The code and the reason of a failure, and the fields that it names.
+fn shown(status: &Status) -> (Code, String, Vec<String>) {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
+    let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+    (status.code(), reason, violations.into_iter().map(|violation| violation.field).collect())
+}
+
+async fn create(tenant: &Tenant, metric: Metric) -> Result<Metric, Status> {
+    let request = CreateMetricRequest { metric: Some(metric) };
+    Ok(tenant.catalog.clone().create_metric(request).await?.into_inner().metric.unwrap())
+}
+
+async fn get(tenant: &Tenant, name: &str) -> Result<Metric, Status> {
+    let request = GetMetricRequest { name: name.into(), version: 0 };
+    Ok(tenant.catalog.clone().get_metric(request).await?.into_inner().metric.unwrap())
+}
+
+/// Waits until the events stored before a metric are rolled up.
+async fn rolled_up(tenant: &Tenant, name: &str) -> Metric {
+    eventually(State::Done, async || get(tenant, name).await.unwrap().backfill.unwrap().state()).await;
+    get(tenant, name).await.unwrap()
+}
+
+/// The sum of a metric over all time, by one label if there is one.
+async fn total(tenant: &Tenant, metric: &str, filter: &str) -> i64 {
+    let request = QueryTimeSeriesRequest {
+        metric: metric.into(),
+        calendar: "#P1Y".into(),
+        range: "from(2000)".into(),
+        filter: filter.into(),
+        observed: Observed::Summed.into(),
+        ..QueryTimeSeriesRequest::default()
+    };
+    let points = tenant.series(request).await.unwrap();
+    points.iter().map(|(_, value)| value.parse::<i64>().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn what_is_built_in_is_listed() {
+    let installation = Installation::start("built-in").await;
+    let tenant = installation.tenant("acme").await;
+    let mut catalog = tenant.catalog.clone();
+    let providers = catalog.list_providers(ListProvidersRequest {}).await.unwrap().into_inner().providers;
+    let shown: Vec<_> =
+        providers.iter().map(|provider| (provider.name.as_str(), provider.metric_count)).collect();
+    assert_eq!(shown, [("AzureServiceBus", 21), ("ODSLProcess", 2), ("ODSLRequest", 5)]);
+    assert_eq!(providers[2].filter_fields, ["service", "key", "action", "application", "httpstatus", "user"]);
+
+    let of = |provider: &str| ListMetricsRequest { provider: provider.into() };
+    let metrics = catalog.list_metrics(of("ODSLProcess")).await.unwrap().into_inner().metrics;
+    let shown: Vec<_> = metrics
+        .iter()
+        .map(|metric| (metric.name.as_str(), metric.unit.as_str(), metric.default_observed()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("ODSLProcess/RunRequestDuration", "ms", Observed::Averaged),
+            ("ODSLProcess/RunRequests", "1", Observed::Summed)
+        ]
+    );
+    assert_eq!(catalog.list_metrics(of("")).await.unwrap().into_inner().metrics.len(), 28);
+    let failure = catalog.list_metrics(of("Nobody")).await.unwrap_err();
+    assert_eq!(failure.code(), Code::NotFound);
+
+    let calendars = catalog.list_calendars(ListCalendarsRequest {}).await.unwrap().into_inner().calendars;
+    for code in ["#PT1M", "#PT1H", "#P1Y", "DAILY", "BUSINESS", "MONTHLY", "#HENG"] {
+        assert!(calendars.iter().any(|calendar| calendar.code == code && calendar.built_in), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_metric_answers_at_once_and_is_rolled_up_behind() {
+    let installation = Installation::start("own-metric").await;
+    let tenant = installation.tenant("acme").await;
+    let slow = |duration: i64, status: i32| {
+        let mut event = event();
+        (event.duration, event.httpstatus) = (Some(duration), Some(status));
+        event
+    };
+    let first = request_id();
+    tenant.record(&first, vec![slow(5, 200), slow(700, 200), slow(900, 500)]).await.unwrap();
+    tenant.settled(&first).await;
+    let metric = Metric {
+        name: "ODSLRequest/SlowRequests".into(),
+        selector: Some(Selector { filter: "duration > 500".into(), ..Selector::default() }),
+        label_sets: vec![LabelSet { labels: vec!["httpstatus".into()] }],
+        ..Metric::default()
+    };
+    let created = create(&tenant, metric.clone()).await.unwrap();
+    assert_eq!((created.version, created.unit.as_str(), created.measure()), (1, "1", Measure::Count));
+    // Whether it is rolled up already or not.
+    assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 2);
+    let second = request_id();
+    tenant.record(&second, vec![slow(501, 200), slow(500, 200)]).await.unwrap();
+    tenant.settled(&second).await;
+    assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 3);
+    let done = rolled_up(&tenant, "ODSLRequest/SlowRequests").await;
+    assert_eq!(done.backfill.unwrap().event_count, 2, "the third was rolled up as it came");
+    assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 3);
+    assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "httpstatus = 500").await, 1);
+
+    // What does not matter to roll-ups keeps them.
+    let mut catalog = tenant.catalog.clone();
+    let change = |metric: Metric, paths: &[&str]| UpdateMetricRequest {
+        metric: Some(metric),
+        update_mask: mask(paths),
+    };
+    let words = Metric { description: "slow ones".into(), ..metric.clone() };
+    let changed = catalog.update_metric(change(words, &["description"])).await.unwrap().into_inner();
+    let changed = changed.metric.unwrap();
+    assert_eq!((changed.version, changed.backfill.unwrap().state()), (2, State::Done));
+    assert_eq!(changed.selector, metric.selector, "a mask leaves the rest as it was");
+
+    // What does begins anew, and answers all the same.
+    let wider = Metric {
+        selector: Some(Selector { filter: "duration >= 500".into(), ..Selector::default() }),
+        version: 2,
+        ..metric.clone()
+    };
+    let changed = catalog.update_metric(change(wider.clone(), &["selector"])).await.unwrap().into_inner();
+    assert_eq!(changed.metric.unwrap().version, 3);
+    assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 4);
+    rolled_up(&tenant, "ODSLRequest/SlowRequests").await;
+    assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 4);
+    assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "httpstatus = 500").await, 1);
+    let failure = catalog.update_metric(change(wider, &["selector"])).await.unwrap_err();
+    assert_eq!(shown(&failure), (Code::Aborted, "VERSION_MISMATCH".into(), vec![]));
+    let old = GetMetricRequest { name: metric.name.clone(), version: 1 };
+    let old = catalog.get_metric(old).await.unwrap().into_inner().metric.unwrap();
+    assert_eq!(old.selector.unwrap().filter, "duration > 500");
+
+    let delete = DeleteMetricRequest { name: metric.name.clone(), version: 0 };
+    catalog.delete_metric(delete.clone()).await.unwrap();
+    assert_eq!(get(&tenant, &metric.name).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(catalog.delete_metric(delete).await.unwrap_err().code(), Code::NotFound);
+    create(&tenant, metric).await.unwrap();
+    assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 3);
+}
+
+#[tokio::test]
+async fn metrics_defined_while_events_pour_in_miss_none_and_double_none() {
+    let installation = Installation::start("defined-meanwhile").await;
+    let tenant = installation.tenant("acme").await;
+    let another = installation.start_another_worker();
+    let sender = |tenant: Tenant| async move {
+        for _ in 0..60 {
+            let request = request_id();
+            tenant.record(&request, vec![event(); 25]).await.unwrap();
+        }
+    };
+    let senders: Vec<_> = (0..4).map(|_| tokio::spawn(sender(tenant.clone()))).collect();
+    for number in 0..6 {
+        let metric = Metric {
+            name: format!("ODSLRequest/Number{number}"),
+            label_sets: vec![LabelSet { labels: vec!["service".into()] }],
+            ..Metric::default()
+        };
+        create(&tenant, metric).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    eventually(6_000, async || tenant.read_requests().await).await;
+    for number in 0..6 {
+        let name = format!("ODSLRequest/Number{number}");
+        assert_eq!(total(&tenant, &name, "").await, 6_000, "{name} on the way");
+        rolled_up(&tenant, &name).await;
+        assert_eq!(total(&tenant, &name, "").await, 6_000, "{name} in the end");
+        assert_eq!(total(&tenant, &name, "service = object").await, 6_000, "{name} by service");
+    }
+    drop(another);
+}
+
+#[tokio::test]
+async fn a_backfill_goes_on_where_a_killed_worker_was() {
+    let mut installation = Installation::start("backfill-resumed").await;
+    let tenant = installation.tenant("acme").await;
+    let mut last = String::new();
+    for _ in 0..10 {
+        last = request_id();
+        tenant.record(&last, vec![event(); 9_000]).await.unwrap();
+    }
+    tenant.settled(&last).await;
+    eventually(90_000, async || tenant.read_requests().await).await;
+    create(&tenant, Metric { name: "ODSLRequest/All".into(), ..Metric::default() }).await.unwrap();
+    let state = async || get(&tenant, "ODSLRequest/All").await.unwrap().backfill.unwrap();
+    eventually(true, async || state().await.event_count > 0).await;
+    installation.worker.kill9().unwrap();
+    let reached = state().await;
+    assert_eq!(total(&tenant, "ODSLRequest/All", "").await, 90_000, "with {reached:?}");
+    let _another = installation.start_another_worker();
+    let done = rolled_up(&tenant, "ODSLRequest/All").await.backfill.unwrap();
+    assert_eq!(done.event_count, 90_000);
+    assert!(done.finish_time.is_some());
+    assert_eq!(total(&tenant, "ODSLRequest/All", "").await, 90_000);
+}
+
+#[tokio::test]
+async fn a_wrong_definition_says_what_is_wrong() {
+    let installation = Installation::start("wrong-definition").await;
+    let tenant = installation.tenant("acme").await;
+    let failure = async |metric: Metric| shown(&create(&tenant, metric).await.unwrap_err());
+    let invalid = |fields: &[&str]| {
+        let fields = fields.iter().map(ToString::to_string).collect::<Vec<_>>();
+        (Code::InvalidArgument, "INVALID_FIELD".to_owned(), fields)
+    };
+    let named = |name: &str| Metric { name: name.into(), ..Metric::default() };
+    assert_eq!(failure(named("Errors")).await, invalid(&["metric.name"]));
+    assert_eq!(failure(named("a/b/c")).await, invalid(&["metric.name"]));
+    let everything = Metric {
+        selector: Some(Selector { method_class: 9, action: "\0".into(), filter: "duration >".into() }),
+        measure: 9,
+        default_observed: 9,
+        unit: "x".repeat(64),
+        description: "x".repeat(1_025),
+        label_sets: vec![
+            LabelSet { labels: vec![] },
+            LabelSet { labels: vec!["duration".into(), "timestamp".into()] },
+            LabelSet { labels: vec!["user".into(), "user".into()] },
+            LabelSet { labels: vec!["service".into()] },
+            LabelSet { labels: vec!["service".into()] },
+        ],
+        ..named("a/b")
+    };
+    assert_eq!(
+        failure(everything).await,
+        invalid(&[
+            "metric.selector.method_class",
+            "metric.measure",
+            "metric.selector.filter",
+            "metric.unit",
+            "metric.default_observed",
+            "metric.label_sets[0].labels",
+            "metric.label_sets[1].labels[0]",
+            "metric.label_sets[1].labels[1]",
+            "metric.label_sets[2].labels[1]",
+            "metric.label_sets[4].labels",
+            "metric.description",
+            "metric.selector.action",
+        ])
+    );
+    let taken = (Code::AlreadyExists, "ALREADY_EXISTS".to_owned(), vec![]);
+    assert_eq!(failure(named("ODSLRequest/ReadRequests")).await, taken);
+    create(&tenant, named("a/b")).await.unwrap();
+    assert_eq!(failure(named("a/b")).await, taken);
+    let built_in = (Code::FailedPrecondition, "BUILT_IN".to_owned(), vec![]);
+    let mut catalog = tenant.catalog.clone();
+    let delete = DeleteMetricRequest { name: "ODSLRequest/ReadRequests".into(), version: 0 };
+    assert_eq!(shown(&catalog.delete_metric(delete).await.unwrap_err()), built_in);
+    let update =
+        UpdateMetricRequest { metric: Some(named("a/b")), update_mask: mask(&["selector.filter", "name"]) };
+    assert_eq!(shown(&catalog.update_metric(update).await.unwrap_err()), invalid(&["update_mask"]));
+    for number in 0..43 {
+        create(&tenant, named(&format!("AzureServiceBus/n{number}"))).await.unwrap();
+    }
+    let full = (Code::ResourceExhausted, "LIMIT_REACHED".to_owned(), vec![]);
+    assert_eq!(failure(named("AzureServiceBus/n43")).await, full, "64 metrics a provider");
+}
+
+#[tokio::test]
+async fn definitions_are_a_tenants_own_and_need_their_scope() {
+    let installation = Installation::start("own-definitions").await;
+    let (acme, other) = (installation.tenant("acme").await, installation.tenant("other").await);
+    create(&acme, Metric { name: "own/metric".into(), ..Metric::default() }).await.unwrap();
+    assert_eq!(get(&other, "own/metric").await.unwrap_err().code(), Code::NotFound);
+    let providers = other.catalog.clone().list_providers(ListProvidersRequest {}).await.unwrap();
+    assert_eq!(providers.into_inner().providers.len(), 3);
+    let request = QueryTimeSeriesRequest {
+        metric: "own/metric".into(),
+        range: "2024".into(),
+        calendar: "#P1D".into(),
+        ..QueryTimeSeriesRequest::default()
+    };
+    assert_eq!(other.series(request.clone()).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(acme.series(request).await.unwrap(), []);
+
+    let reader = installation.client(&installation.token("acme", &[Scope::Query]).await).await;
+    assert!(get(&reader, "own/metric").await.is_ok());
+    let failure = create(&reader, Metric { name: "own/two".into(), ..Metric::default() }).await.unwrap_err();
+    assert_eq!(shown(&failure).1, "SCOPE_MISSING");
+    let editor = installation.client(&installation.token("acme", &[Scope::Catalog]).await).await;
+    assert!(create(&editor, Metric { name: "own/two".into(), ..Metric::default() }).await.is_ok());
+    assert!(get(&editor, "own/metric").await.is_ok());
+    let sender = installation.client(&installation.token("acme", &[Scope::Ingest]).await).await;
+    assert_eq!(shown(&get(&sender, "own/metric").await.unwrap_err()).1, "SCOPE_MISSING");
+}
+
+#[tokio::test]
+async fn a_calendar_is_defined_changed_and_used() {
+    let installation = Installation::start("own-calendar").await;
+    let tenant = installation.tenant("acme").await;
+    let mut catalog = tenant.catalog.clone();
+    let mut made = async |calendar: Calendar| {
+        let request = CreateCalendarRequest { calendar: Some(calendar) };
+        Ok::<_, Status>(catalog.create_calendar(request).await?.into_inner().calendar.unwrap())
+    };
+    let interval = |interval: &str, offset: &str| {
+        Some(calendar::Kind::Interval(IntervalCalendar { interval: interval.into(), offset: offset.into() }))
+    };
+    let gas = Calendar {
+        code: "GAS".into(),
+        time_zone: "Europe/Berlin".into(),
+        kind: interval("P1D", "PT6H"),
+        ..Calendar::default()
+    };
+    let created = made(gas.clone()).await.unwrap();
+    assert_eq!((created.version, created.kind.clone()), (1, gas.kind.clone()));
+    let office = Calendar {
+        code: "OFFICE".into(),
+        kind: Some(calendar::Kind::WorkingDays(WorkingDayCalendar {
+            weekend: vec![DayOfWeek::Saturday.into(), DayOfWeek::Sunday.into()],
+            holidays: vec!["25 of December, shifted".into(), "easter + 1 day".into(), "2026-11-20".into()],
+        })),
+        ..Calendar::default()
+    };
+    made(office).await.unwrap();
+
+    let wrong = async |mut calendar: Calendar, change: fn(&mut Calendar)| {
+        change(&mut calendar);
+        let request = CreateCalendarRequest { calendar: Some(calendar) };
+        shown(&tenant.catalog.clone().create_calendar(request).await.unwrap_err())
+    };
+    let invalid =
+        |reason: &str, field: &str| (Code::InvalidArgument, reason.to_owned(), vec![field.to_owned()]);
+    let taken = (Code::AlreadyExists, "ALREADY_EXISTS".to_owned(), vec![]);
+    assert_eq!(wrong(gas.clone(), |_| {}).await, taken);
+    assert_eq!(wrong(gas.clone(), |it| it.code = "daily".into()).await, taken);
+    assert_eq!(wrong(gas.clone(), |it| it.code = "#X".into()).await, taken);
+    assert_eq!(
+        wrong(gas.clone(), |it| it.code = "a b".into()).await,
+        invalid("INVALID_FIELD", "calendar.code")
+    );
+    assert_eq!(
+        wrong(gas.clone(), |it| (it.code, it.kind) = ("B".into(), None)).await,
+        invalid("INVALID_FIELD", "calendar")
+    );
+    for change in
+        [(|it| (it.code, it.time_zone) = ("B".into(), "Europe/Nowhere".into())) as fn(&mut Calendar), |it| {
+            let interval = IntervalCalendar { interval: "P1D".into(), offset: "P1D".into() };
+            (it.code, it.kind) = ("B".into(), Some(calendar::Kind::Interval(interval)));
+        }]
+    {
+        assert_eq!(wrong(gas.clone(), change).await, invalid("INVALID_CALENDAR", "calendar"));
+    }
+    let bad_rule = |it: &mut Calendar| {
+        let days =
+            WorkingDayCalendar { weekend: vec![], holidays: vec!["easter".into(), "32 of May".into()] };
+        (it.code, it.kind) = ("B".into(), Some(calendar::Kind::WorkingDays(days)));
+    };
+    assert_eq!(
+        wrong(gas.clone(), bad_rule).await,
+        invalid("INVALID_CALENDAR", "calendar.working_days.holidays[1]")
+    );
+
+    // The Friday is a holiday, so it and the weekend belong to Thursday the 19th.
+    let request = QueryTimeSeriesRequest {
+        metric: "ODSLRequest/ReadRequests".into(),
+        calendar: "OFFICE".into(),
+        range: "between(2026-11-18,2026-11-24)".into(),
+        fill: flowmeter_proto::v1::Fill::Zero.into(),
+        ..QueryTimeSeriesRequest::default()
+    };
+    let days: Vec<_> =
+        tenant.series(request).await.unwrap().iter().map(|(start, _)| start / 86_400).collect();
+    assert_eq!(days, [20_775, 20_776, 20_780, 20_781], "the 18th, 19th, 23rd and 24th");
+
+    let change =
+        Calendar { code: "GAS".into(), kind: interval("P1D", "PT5H"), version: 1, ..Calendar::default() };
+    let request = UpdateCalendarRequest { calendar: Some(change), update_mask: mask(&["interval"]) };
+    let mut catalog = tenant.catalog.clone();
+    let changed = catalog.update_calendar(request.clone()).await.unwrap().into_inner().calendar.unwrap();
+    assert_eq!((changed.version, changed.time_zone.as_str()), (2, "Europe/Berlin"));
+    assert_eq!(shown(&catalog.update_calendar(request).await.unwrap_err()).1, "VERSION_MISMATCH");
+    let delete = |code: &str| DeleteCalendarRequest { code: code.into(), version: 0 };
+    catalog.delete_calendar(delete("GAS")).await.unwrap();
+    assert_eq!(catalog.delete_calendar(delete("GAS")).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(shown(&catalog.delete_calendar(delete("#HENG")).await.unwrap_err()).1, "BUILT_IN");
+    let get = GetCalendarRequest { code: "#PT7M".into() };
+    assert!(catalog.get_calendar(get).await.unwrap().into_inner().calendar.unwrap().built_in);
+}
+
+#[tokio::test]
+async fn a_series_on_an_object_is_read_like_a_virtual_one() {
+    let installation = Installation::start("stored-series").await;
+    let tenant = installation.tenant("acme").await;
+    let mut run = event();
+    (run.provider, run.method) = ("ODSLProcess".into(), String::new());
+    run.attributes.insert("name".into(), "import".into());
+    let mut other = run.clone();
+    other.attributes.insert("name".into(), "export".into());
+    let request = request_id();
+    tenant.record(&request, vec![run.clone(), run, other]).await.unwrap();
+    tenant.settled(&request).await;
+
+    let mut catalog = tenant.catalog.clone();
+    // As in the documentation of the metric service, with a filter.
+    let series = TimeSeries {
+        provider: "ODSLProcess".into(),
+        metric: "RunRequests".into(),
+        calendar: "#PT1H".into(),
+        observed: Observed::Summed.into(),
+        filter: r#"{"name":"import"}"#.into(),
+        ..TimeSeries::default()
+    };
+    let create = CreateTimeSeriesRequest {
+        parent: "objects/AAA".into(),
+        time_series_id: "PROCESS_RUNS_HOURLY".into(),
+        time_series: Some(series.clone()),
+    };
+    let created = catalog.create_time_series(create.clone()).await.unwrap().into_inner().time_series.unwrap();
+    assert_eq!(created.name, "objects/AAA/timeSeries/PROCESS_RUNS_HOURLY");
+    assert_eq!(created.r#type, "VarMetricTimeSeries");
+    assert_eq!(catalog.create_time_series(create.clone()).await.unwrap_err().code(), Code::AlreadyExists);
+    let wrong = |change: fn(&mut TimeSeries)| {
+        let mut request = create.clone();
+        request.time_series_id = "OTHER".into();
+        change(request.time_series.as_mut().unwrap());
+        request
+    };
+    for (change, code) in [
+        ((|it| it.metric = "Runs".into()) as fn(&mut TimeSeries), Code::NotFound),
+        (|it| it.calendar = "GAS".into(), Code::NotFound),
+        (|it| it.calendar = "#P".into(), Code::InvalidArgument),
+        (|it| it.filter = "a".into(), Code::InvalidArgument),
+        (|it| it.time_zone = "x".into(), Code::InvalidArgument),
+    ] {
+        assert_eq!(catalog.create_time_series(wrong(change)).await.unwrap_err().code(), code);
+    }
+
+    let read = async |change: fn(&mut QueryTimeSeriesRequest)| {
+        let mut request = QueryTimeSeriesRequest {
+            time_series: "objects/AAA/timeSeries/PROCESS_RUNS_HOURLY".into(),
+            range: "T".into(),
+            ..QueryTimeSeriesRequest::default()
+        };
+        change(&mut request);
+        let points = tenant.series(request).await?;
+        Ok::<_, Status>(points.into_iter().map(|(_, value)| value).collect::<Vec<_>>())
+    };
+    assert_eq!(read(|_| {}).await.unwrap(), ["2"]);
+    assert_eq!(read(|it| it.filter = "name = export".into()).await.unwrap(), Vec::<String>::new());
+    assert_eq!(read(|it| it.observed = Observed::High.into()).await.unwrap(), ["1"]);
+    assert_eq!(read(|it| it.calendar = "#P1Y".into()).await.unwrap(), ["2"]);
+
+    let change = TimeSeries { name: created.name.clone(), filter: String::new(), ..TimeSeries::default() };
+    let update = UpdateTimeSeriesRequest { time_series: Some(change), update_mask: mask(&["filter"]) };
+    let updated = catalog.update_time_series(update).await.unwrap().into_inner().time_series.unwrap();
+    assert_eq!((updated.version, updated.metric.as_str()), (2, "RunRequests"));
+    assert_eq!(read(|_| {}).await.unwrap(), ["3"]);
+
+    for object in ["AAA", "BBB", "#HENG"] {
+        for id in ["ONE", "TWO"] {
+            let request = CreateTimeSeriesRequest {
+                parent: format!("objects/{object}"),
+                time_series_id: id.into(),
+                time_series: Some(series.clone()),
+            };
+            catalog.create_time_series(request).await.unwrap();
+        }
+    }
+    let mut names = Vec::new();
+    let mut list = ListTimeSeriesRequest { page_size: 2, ..ListTimeSeriesRequest::default() };
+    loop {
+        let page = catalog.list_time_series(list.clone()).await.unwrap().into_inner();
+        names.extend(page.time_series.into_iter().map(|series| series.name));
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        list.page_token = page.next_page_token;
+    }
+    let ends: Vec<_> = names.iter().map(|name| name.trim_start_matches("objects/")).collect();
+    assert_eq!(
+        ends,
+        [
+            "#HENG/timeSeries/ONE",
+            "#HENG/timeSeries/TWO",
+            "AAA/timeSeries/ONE",
+            "AAA/timeSeries/PROCESS_RUNS_HOURLY",
+            "AAA/timeSeries/TWO",
+            "BBB/timeSeries/ONE",
+            "BBB/timeSeries/TWO",
+        ]
+    );
+    let of_one = ListTimeSeriesRequest { parent: "objects/#HENG".into(), ..ListTimeSeriesRequest::default() };
+    assert_eq!(catalog.list_time_series(of_one).await.unwrap().into_inner().time_series.len(), 2);
+
+    let delete = DeleteTimeSeriesRequest { name: created.name.clone(), version: 1 };
+    assert_eq!(shown(&catalog.delete_time_series(delete.clone()).await.unwrap_err()).1, "VERSION_MISMATCH");
+    catalog.delete_time_series(DeleteTimeSeriesRequest { version: 2, ..delete }).await.unwrap();
+    assert_eq!(read(|_| {}).await.unwrap_err().code(), Code::NotFound);
+    let get = GetTimeSeriesRequest { name: created.name };
+    assert_eq!(catalog.get_time_series(get).await.unwrap_err().code(), Code::NotFound);
+}
