@@ -164,3 +164,170 @@ async fn pages_stay_correct_while_events_arrive() {
     let other = ListUsageEventsRequest { page_token, filter: "service = data".into(), ..Default::default() };
     assert!(list(&tenant, other).await.is_err(), "a token belongs to its list");
 }
+
+#[tokio::test]
+async fn lists_are_ordered_searched_masked_and_counted() {
+    let installation = Installation::start("lists").await;
+    let tenant = installation.tenant("acme").await;
+    let make = |seconds: i64, user: &str, duration: Option<i64>, detail: &str| UsageEvent {
+        timestamp: Some(at(seconds)),
+        user: user.into(),
+        duration,
+        detail: detail.into(),
+        ..event()
+    };
+    let mut named = make(6, "zoe", Some(7), "Order of ICE futures");
+    named.attributes.insert("queue".into(), "Orders".into());
+    let request = request_id();
+    let events = vec![
+        make(1, "ann", Some(30), "read ORDER 66"),
+        make(2, "bob", None, "read order book"),
+        make(3, "ann", Some(200), "100% of_it"),
+        make(4, "", Some(30), "order 66 again"),
+        make(5, "bob", Some(30), "nothing"),
+        named,
+    ];
+    tenant.record(&request, events).await.unwrap();
+    tenant.settled(&request).await;
+
+    // Each event by its second, page by page of two.
+    let read = async |order_by: &str, search: &str| {
+        let mut seconds = Vec::new();
+        let mut request = ListUsageEventsRequest {
+            order_by: order_by.into(),
+            search: search.into(),
+            page_size: 2,
+            include_total_size: true,
+            read_mask: Some(prost_types::FieldMask { paths: vec!["timestamp".into()] }),
+            ..Default::default()
+        };
+        loop {
+            let page = tenant.query.clone().list_usage_events(request.clone()).await.unwrap().into_inner();
+            for stored in &page.usage_events {
+                let event = stored.event.as_ref().unwrap();
+                seconds.push(event.timestamp.unwrap().seconds - at(0).seconds);
+                assert_eq!((stored.id.as_str(), event.user.as_str()), ("", ""), "not in the mask");
+            }
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
+                assert_eq!(page.total_size, Some(i64::try_from(seconds.len()).unwrap()));
+                return seconds;
+            }
+        }
+    };
+    for (order_by, expected) in [
+        ("", vec![1, 2, 3, 4, 5, 6]),
+        ("timestamp desc", vec![6, 5, 4, 3, 2, 1]),
+        ("duration", vec![2, 6, 1, 4, 5, 3]),
+        ("duration desc, timestamp desc", vec![3, 5, 4, 1, 6, 2]),
+        ("user, duration desc", vec![4, 3, 1, 5, 2, 6]),
+        ("queue desc, user desc, timestamp", vec![6, 2, 5, 1, 3, 4]),
+    ] {
+        assert_eq!(read(order_by, "").await, expected, "{order_by}");
+    }
+    for (search, expected) in [
+        ("order", vec![1, 2, 4, 6]),
+        ("ORDER 66", vec![1, 4]),
+        ("66 order", vec![1, 4]),
+        ("\"order 66\"", vec![1, 4]),
+        ("\"66 order\"", vec![]),
+        ("orders", vec![6]),
+        ("100%", vec![3]),
+        ("f_i", vec![3]),
+        ("object get", vec![1, 2, 3, 4, 5, 6]),
+    ] {
+        assert_eq!(read("", search).await, expected, "{search}");
+    }
+
+    let fields = |paths: &[&str]| ListUsageEventsRequest {
+        read_mask: Some(prost_types::FieldMask { paths: paths.iter().map(ToString::to_string).collect() }),
+        order_by: "timestamp desc".into(),
+        page_size: 1,
+        ..Default::default()
+    };
+    let (found, _) =
+        list(&tenant, fields(&["id", "event.attributes.queue", "event.duration"])).await.unwrap();
+    let stored = &found[0];
+    let expected = UsageEvent {
+        duration: Some(7),
+        attributes: [("queue".to_owned(), "Orders".to_owned())].into(),
+        ..UsageEvent::default()
+    };
+    assert_eq!(stored.event, Some(expected));
+    assert!(!stored.id.is_empty());
+}
+
+#[tokio::test]
+async fn a_relative_range_stays_what_it_was_on_the_first_page() {
+    let installation = Installation::start("relative-pages").await;
+    let tenant = installation.tenant("acme").await;
+    let now = || prost_types::Timestamp::from(std::time::SystemTime::now());
+    let mut last = String::new();
+    for _ in 0..3 {
+        last = request_id();
+        tenant.record(&last, vec![UsageEvent { timestamp: Some(now()), ..event() }]).await.unwrap();
+    }
+    tenant.settled(&last).await;
+    // All of the second in which it is asked and the one before.
+    let mut request = ListUsageEventsRequest {
+        range: "from(T-5s)".into(),
+        page_size: 1,
+        include_total_size: true,
+        ..Default::default()
+    };
+    let first = tenant.query.clone().list_usage_events(request.clone()).await.unwrap().into_inner();
+    assert_eq!(first.total_size, Some(3));
+    // Long enough for the range to lie after all events, were it placed anew.
+    tokio::time::sleep(std::time::Duration::from_secs(7)).await;
+    request.page_token = first.next_page_token;
+    let second = tenant.query.clone().list_usage_events(request).await.unwrap().into_inner();
+    assert_eq!((second.total_size, second.usage_events.len()), (Some(3), 1));
+}
+
+#[tokio::test]
+async fn the_values_of_a_field_are_listed_and_counted() {
+    let installation = Installation::start("values").await;
+    let tenant = installation.tenant("acme").await;
+    let make = |user: &str, status: Option<i32>, queue: Option<&str>| UsageEvent {
+        user: user.into(),
+        httpstatus: status,
+        attributes: queue.map(|queue| ("queue".to_owned(), queue.to_owned())).into_iter().collect(),
+        decimal_value: status.map(|status| format!("{status}.50")).unwrap_or_default(),
+        ..event()
+    };
+    let request = request_id();
+    let events = vec![
+        make("ann", Some(200), Some("Z")),
+        make("ann", Some(404), Some("é")),
+        make("bob", Some(200), None),
+        make("", None, Some("")),
+        make("Bob", Some(1_00), Some("a")),
+    ];
+    tenant.record(&request, events).await.unwrap();
+    tenant.settled(&request).await;
+    let values = async |field: &str, prefix: &str, filter: &str| {
+        let mut all = Vec::new();
+        let mut request = flowmeter_proto::v1::ListFieldValuesRequest {
+            field: field.into(),
+            prefix: prefix.into(),
+            filter: filter.into(),
+            page_size: 1,
+            ..Default::default()
+        };
+        loop {
+            let page = tenant.query.clone().list_field_values(request.clone()).await.unwrap().into_inner();
+            all.extend(page.values.into_iter().map(|value| format!("{} {}", value.value, value.count)));
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
+                return all;
+            }
+        }
+    };
+    assert_eq!(values("user", "", "").await, ["Bob 1", "ann 2", "bob 1"]);
+    assert_eq!(values("user", "b", "").await, ["bob 1"]);
+    assert_eq!(values("user", "", "httpstatus = 200").await, ["ann 1", "bob 1"]);
+    assert_eq!(values("httpstatus", "", "").await, ["100 1", "200 2", "404 1"]);
+    assert_eq!(values("value", "", "").await, ["100.5 1", "200.5 2", "404.5 1"]);
+    assert_eq!(values("queue", "", "").await, ["Z 1", "a 1", "é 1"]);
+    assert_eq!(values("nothing", "", "").await, Vec::<String>::new());
+}

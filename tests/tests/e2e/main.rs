@@ -13,5 +13,6 @@ mod outages;
 mod replay;
 mod rollups;
 mod schema;
+mod series;
 mod stream;
 mod traces;
