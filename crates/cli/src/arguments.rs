@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::{commands, moment};
 
@@ -16,7 +16,8 @@ use crate::{commands, moment};
     max_term_width = 100,
     after_help = "Start here:\n  \
         flowmeter sample | flowmeter replay - --format jsonl\n  \
-        flowmeter series ODSLRequest/ReadRequests --calendar '#PT1H' --range 2026-11\n\n\
+        flowmeter series ODSLRequest/ReadRequests\n  \
+        flowmeter metric list\n\n\
         Exit code: 0 done; 1 failed; 2 wrong arguments; 3 done, but some lines of a replay were not recorded."
 )]
 pub(crate) struct Arguments {
@@ -25,6 +26,40 @@ pub(crate) struct Arguments {
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The command line, to be parsed.
+///
+/// The usage in an error names only what a command needs, as its help does; otherwise it
+/// would name every flag that the environment sets as well.
+pub(crate) fn command() -> clap::Command {
+    let mut command = Arguments::command();
+    command.build();
+    with_plain_usage(command)
+}
+
+fn with_plain_usage(mut command: clap::Command) -> clap::Command {
+    if command.has_subcommands() {
+        let names: Vec<_> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+        return names
+            .into_iter()
+            .fold(command, |command, name| command.mut_subcommand(name, with_plain_usage));
+    }
+    let usage = command.render_usage().to_string();
+    match usage.strip_prefix("Usage: ") {
+        Some(usage) => command.override_usage(usage.to_owned()),
+        None => command,
+    }
+}
+
+/// What was given for the flag or argument of this name to the command that was called.
+pub(crate) fn given(matches: &ArgMatches, name: &str) -> Option<String> {
+    if let Some((_, below)) = matches.subcommand() {
+        return given(below, name);
+    }
+    let values = matches.try_get_raw(name).ok()??;
+    let values: Vec<_> = values.filter_map(|value| value.to_str()).collect();
+    (!values.is_empty()).then(|| values.join(","))
 }
 
 /// Where the services are and how to speak to them.
@@ -148,8 +183,6 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -161,6 +194,25 @@ mod tests {
     fn no_form_of_the_arguments_shows_a_secret() {
         let arguments = Arguments::try_parse_from(["flowmeter", "--token", "hunter2", "build-info"]).unwrap();
         assert!(!format!("{arguments:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn usage_names_what_a_command_needs() {
+        let error = command().try_get_matches_from(["flowmeter", "--token", "t", "series"]).unwrap_err();
+        let usage = error.to_string();
+        assert!(usage.contains("Usage: flowmeter series [OPTIONS] <METRIC|NAME>\n"), "{usage}");
+        let error = command().try_get_matches_from(["flowmeter", "--token", "t", "metric", "update", "A/b"]);
+        let usage = error.unwrap_err().to_string();
+        assert!(usage.contains("Usage: flowmeter metric update [OPTIONS] <NAME>\n"), "{usage}");
+    }
+
+    #[test]
+    fn what_was_given_is_found_below() {
+        let arguments = ["flowmeter", "events", "list", "--filter", "a =", "--fields", "id,key"];
+        let matches = command().get_matches_from(arguments);
+        assert_eq!(given(&matches, "filter").as_deref(), Some("a ="));
+        assert_eq!(given(&matches, "nonsense[0]"), None);
+        assert_eq!(given(&matches, "after").as_deref(), Some(""));
     }
 
     /// The examples in a help text, each as the words that a shell makes of it.

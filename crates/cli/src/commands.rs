@@ -87,6 +87,15 @@ fn answer_deleted(remote: &Remote, name: &str) -> Result<()> {
     show(&format!("{} is deleted", printable(name)))
 }
 
+/// A name as one types it into a shell.
+fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/_.-".contains(c);
+    if name.chars().all(is_plain) {
+        return name.to_owned();
+    }
+    format!("'{}'", printable(name).replace('\'', "'\\''"))
+}
+
 /// A message of the contract that tells what comes next, where there is more.
 fn note_next_page(token: &str) {
     if !token.is_empty() {

@@ -27,6 +27,14 @@ impl Decimal {
         Some(Self(sign * whole.checked_mul(SCALE)?.checked_add(fraction)?))
     }
 
+    /// The nearest with three decimals, away from zero between two: as much as a drawing shows.
+    pub(crate) fn rounded(self) -> Self {
+        const STEP: i128 = SCALE / 1000;
+        let magnitude =
+            i128::try_from((self.0.unsigned_abs() + STEP.unsigned_abs() / 2) / STEP.unsigned_abs());
+        Self(self.0.signum() * magnitude.map_or(0, |steps| steps * STEP))
+    }
+
     /// The sum, none when it is too large.
     pub(crate) fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
@@ -57,6 +65,13 @@ mod tests {
         for wrong in ["", "-", ".5", "1e3", "+1", "1.0000000001", "1.2.3", "NaN", "--1"] {
             assert_eq!(Decimal::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn rounds_to_three_decimals() {
+        let rounded = |text: &str| Decimal::parse(text).unwrap().rounded().to_string();
+        let shown = ["27.333333333", "0.0005", "-0.0005", "-1.2344", "12", "0.0004"].map(rounded);
+        assert_eq!(shown, ["27.333", "0.001", "-0.001", "-1.234", "12", "0"]);
     }
 
     proptest! {

@@ -6,36 +6,60 @@ use std::fmt::Write;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::render::text::printable;
+use crate::render::text::{printable, width};
+
+/// What the arguments said, by the last part of a field's path: `range` of `range`, `filter`
+/// of `metric.selector.filter`.
+pub(crate) type Given<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A text longer than this is not shown again to point into it.
+const MAX_POINTED: usize = 160;
+
+/// The gRPC status among the causes of an error.
+pub(crate) fn status(error: &anyhow::Error) -> Option<&Status> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Status>())
+}
 
 /// The text of an error, each line ended. A gRPC status among its causes is
-/// shown with code, message and details.
-pub(crate) fn describe(error: &anyhow::Error) -> String {
-    let status = error.chain().find_map(|cause| cause.downcast_ref::<Status>());
-    let Some(status) = status else { return format!("error: {error:#}\n") };
+/// shown with code, message and details, and with the place in what was given that it is
+/// about. The hint takes the place of the usual one.
+pub(crate) fn describe(error: &anyhow::Error, given: Given<'_>, hint: Option<&str>) -> String {
+    let Some(status) = status(error) else { return format!("error: {error:#}\n") };
     // What was being done, if someone said so; the status itself follows.
     let mut out = String::new();
     for context in error.chain().take_while(|cause| !cause.is::<Status>()) {
         let _ = writeln!(out, "error: {context}");
     }
-    out + &describe_status(status)
+    out + &details(status, given, hint)
 }
 
 /// The text of a status: `CODE: message`, then a line for each detail.
 pub(crate) fn describe_status(status: &Status) -> String {
-    let mut out = name_status(status) + "\n";
+    details(status, &|_| None, None)
+}
+
+/// [`describe_status`], with the places in what was given. What the first line says already
+/// is not said again.
+fn details(status: &Status, given: Given<'_>, better_hint: Option<&str>) -> String {
+    let said = name_status(status);
+    let mut out = format!("{said}\n");
     let details = status.get_error_details();
+    let violations = details.bad_request().map_or(&[][..], |request| &request.field_violations);
+    for violation in violations {
+        let line = format!("{}: {}", printable(&violation.field), printable(&violation.description));
+        if !said.ends_with(&line) {
+            let _ = writeln!(out, "  {line}");
+        }
+        out.push_str(&point(&violation.field, &violation.description, given).unwrap_or_default());
+    }
     if let Some(info) = details.error_info() {
-        let _ = writeln!(out, "  reason: {}", printable(&info.reason));
+        if info.reason != code_name(status.code()) {
+            let _ = writeln!(out, "  reason: {}", printable(&info.reason));
+        }
         let mut metadata: Vec<_> = info.metadata.iter().collect();
         metadata.sort();
         for (key, value) in metadata {
             let _ = writeln!(out, "  {}: {}", printable(key), printable(value));
-        }
-    }
-    if let Some(request) = details.bad_request() {
-        for violation in &request.field_violations {
-            let _ = writeln!(out, "  {}: {}", printable(&violation.field), printable(&violation.description));
         }
     }
     if let Some(failure) = details.quota_failure() {
@@ -48,7 +72,9 @@ pub(crate) fn describe_status(status: &Status) -> String {
             );
         }
     }
-    if let Some(resource) = details.resource_info() {
+    if let Some(resource) = details.resource_info()
+        && !said.contains(&format!("{} \"{}\"", resource.resource_type, resource.resource_name))
+    {
         let _ = writeln!(
             out,
             "  resource: {} {}",
@@ -59,15 +85,32 @@ pub(crate) fn describe_status(status: &Status) -> String {
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
         let _ = writeln!(out, "  try again in {delay:?}");
     }
-    if let Some(hint) = hint(status) {
+    if let Some(hint) = better_hint.or_else(|| hint(status)) {
         let _ = writeln!(out, "  hint: {hint}");
     }
     out
 }
 
+/// What was given for a field, and under it the character that `description` names.
+fn point(field: &str, description: &str, given: Given<'_>) -> Option<String> {
+    let (_, rest) = description.split_once("at character ")?;
+    let position: usize = rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    let name = field.rsplit('.').next()?;
+    let text = given(name)?;
+    // Escapes would move what stands behind them.
+    if text.is_empty() || width(&text) > MAX_POINTED || text.chars().any(char::is_control) {
+        return None;
+    }
+    let before: String = text.chars().take(position.checked_sub(1)?).collect();
+    let (margin, gap) = (" ".repeat(width(name)), " ".repeat(width(&before)));
+    Some(format!("  {name}  {text}\n  {margin}  {gap}^\n"))
+}
+
 /// The first line of [`describe_status`].
 pub(crate) fn name_status(status: &Status) -> String {
-    format!("{}: {}", code_name(status.code()), printable(&message(status)))
+    let message = message(status);
+    let separator = if message.is_empty() { "" } else { ": " };
+    format!("{}{separator}{}", code_name(status.code()), printable(&message))
 }
 
 /// The reason in capitals that the service gave with a status.
@@ -109,7 +152,7 @@ fn hint(status: &Status) -> Option<&'static str> {
         }
         (Code::Unauthenticated, _) => Some("give a token in FLOWMETER_TOKEN or with --token"),
         (Code::Aborted, Some("VERSION_MISMATCH")) => {
-            Some("it was changed meanwhile: look at it again, then give its version now")
+            Some("look at it again with `get`, then give the version that it has now")
         }
         (Code::FailedPrecondition, Some("BUILT_IN")) => {
             Some("what is built in belongs to everyone; define one of your own")
@@ -121,8 +164,16 @@ fn hint(status: &Status) -> Option<&'static str> {
         (Code::Unimplemented, _) => {
             Some("this address answers, but offers no such method: are the two URLs swapped?")
         }
+        (Code::InvalidArgument, _) if is_about(status, "read_mask") => {
+            Some("an attribute is named attributes.NAME, as in attributes.key")
+        }
         _ => None,
     }
+}
+
+fn is_about(status: &Status, field: &str) -> bool {
+    let request = status.get_details_bad_request();
+    request.is_some_and(|request| request.field_violations.iter().any(|violation| violation.field == field))
 }
 
 fn code_name(code: Code) -> &'static str {
@@ -165,11 +216,11 @@ mod tests {
             .set_resource_info("tenant", "tenants/acme", "", "")
             .add_quota_failure_violation("events", "at most 10000");
         let status = Status::with_error_details(Code::InvalidArgument, "wrong range", details);
-        insta::assert_snapshot!(describe(&status.into()), @r"
+        insta::assert_snapshot!(describe(&status.into(), &|_| None, None), @r"
         INVALID_ARGUMENT: wrong range
+          range: expected a year at position 9
           reason: INVALID_RANGE
           have: 1
-          range: expected a year at position 9
           limit events: at most 10000
           resource: tenant tenants/acme
           try again in 1.5s
@@ -177,9 +228,36 @@ mod tests {
     }
 
     #[test]
+    fn points_at_the_character_and_says_nothing_twice() {
+        let mut details = ErrorDetails::with_error_info("INVALID_FILTER", "flowmeter", HashMap::new());
+        details.add_bad_request_violation("metric.selector.filter", "at character 10: expected a number");
+        details.add_bad_request_violation("range", "at character 9: expected )");
+        let message = "metric.selector.filter: at character 10: expected a number";
+        let status = Status::with_error_details(Code::InvalidArgument, message, details);
+        let given = |field: &str| (field == "filter").then(|| "größe > \"語".to_owned());
+        insta::assert_snapshot!(describe(&status.into(), &given, None), @r#"
+        INVALID_ARGUMENT: metric.selector.filter: at character 10: expected a number
+          filter  größe > "語
+                           ^
+          range: at character 9: expected )
+          reason: INVALID_FILTER
+        "#);
+
+        let mut details = ErrorDetails::with_error_info("NOT_FOUND", "flowmeter", HashMap::new());
+        details.set_resource_info("calendar", "PT1H", "", "");
+        let status = Status::with_error_details(Code::NotFound, "there is no calendar \"PT1H\"", details);
+        insta::assert_snapshot!(describe(&status.into(), &|_| None, Some("ask for more")), @r#"
+        NOT_FOUND: there is no calendar "PT1H"
+          hint: ask for more
+        "#);
+        let nothing = Status::new(Code::Unimplemented, "");
+        assert!(describe_status(&nothing).starts_with("UNIMPLEMENTED\n"));
+    }
+
+    #[test]
     fn shows_the_context_and_a_hint() {
         let error = anyhow::Error::from(Status::unauthenticated("no token")).context("cannot send line 7");
-        insta::assert_snapshot!(describe(&error), @r"
+        insta::assert_snapshot!(describe(&error, &|_| None, None), @r"
         error: cannot send line 7
         UNAUTHENTICATED: no token
           hint: give a token in FLOWMETER_TOKEN or with --token
@@ -189,6 +267,6 @@ mod tests {
     #[test]
     fn shows_other_errors_with_their_causes() {
         let error = anyhow::anyhow!("no such file").context("cannot read access.log");
-        assert_eq!(describe(&error), "error: cannot read access.log: no such file\n");
+        assert_eq!(describe(&error, &|_| None, None), "error: cannot read access.log: no such file\n");
     }
 }

@@ -14,14 +14,20 @@ mod render;
 mod replay;
 mod resource;
 mod sample;
+mod suggestion;
 mod words;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
+    let matches = arguments::command().get_matches();
+    let arguments = match arguments::Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    let remote = arguments.remote.clone();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -33,7 +39,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if failure::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", failure::describe(&error));
+            let hint = runtime.block_on(suggestion::hint(&error, &remote));
+            let given = |field: &str| arguments::given(&matches, field);
+            eprint!("{}", failure::describe(&error, &given, hint.as_deref()));
             ExitCode::FAILURE
         }
     }

@@ -4,6 +4,7 @@ pub(crate) mod chart;
 pub(crate) mod clock;
 pub(crate) mod event;
 pub(crate) mod grouped;
+mod notes;
 pub(crate) mod series;
 pub(crate) mod table;
 pub(crate) mod text;

@@ -108,6 +108,19 @@ impl Filter {
         Ok(filter)
     }
 
+    /// The field that a name means in a filter, or what was expected in its place.
+    pub fn field(name: &str) -> Result<Field, String> {
+        reading::field(name)
+    }
+
+    /// Whether it searches for patterns, which cost more for each event than other conditions.
+    #[must_use]
+    pub fn has_patterns(&self) -> bool {
+        let mut found = false;
+        self.condition.visit(&mut |leaf| found |= matches!(leaf, Condition::Matches { .. }));
+        found
+    }
+
     /// The filter `field = text`. It fails where a number is wanted and `text` is none,
     /// or where the field cannot be filtered by; the error says what was expected.
     pub fn equals(field: Field, text: &str) -> Result<Self, String> {

@@ -45,6 +45,12 @@ impl Quantity {
     pub const fn billionths(self) -> i128 {
         self.0
     }
+
+    /// Reads a quantity as it is kept: what came as a whole number has up to 19 digits, one more
+    /// than a decimal may.
+    pub fn parse_kept(text: &str) -> Result<Self, QuantityError> {
+        text.parse::<i64>().map(Self::from).or_else(|_| text.parse())
+    }
 }
 
 impl From<i64> for Quantity {

@@ -5,7 +5,7 @@ mod admin;
 mod catalog;
 mod config;
 mod lookup;
-mod page_token;
+pub mod page_token;
 mod question;
 mod rpc;
 
@@ -19,6 +19,7 @@ use flowmeter_store::receipts::Receipts;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
+pub use question::list;
 
 /// Serves until `stop`; then finishes the calls that are under way.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {

@@ -27,7 +27,7 @@ pub async fn metric(
     }
     let found = get_metric(store, tenant, &name.provider, &name.name, None).await?;
     let metric = found.ok_or_else(|| ApiError::not_found("metric", &full))?;
-    let rolled_up_to = metric.backfill.rolled_up_to();
+    let rolled_up_to = metric.rolled_up_to();
     Ok((Cow::Owned(metric.definition), rolled_up_to))
 }
 

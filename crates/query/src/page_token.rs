@@ -3,6 +3,8 @@
 //! They are opaque to callers and worthless to forge: they name a place in the order of
 //! the caller's own data and nothing else.
 
+pub mod event_place;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flowmeter_service::error::{ApiError, Reason};
@@ -17,6 +19,7 @@ pub struct List([u8; MARK_BYTES]);
 
 impl List {
     /// The list of a method with these arguments.
+    #[must_use]
     pub fn new(method: &str, arguments: &[&str]) -> Self {
         let mut hasher = Sha256::new();
         for part in std::iter::once(&method).chain(arguments) {
@@ -27,6 +30,7 @@ impl List {
     }
 
     /// The token of the page after `place`.
+    #[must_use]
     pub fn token(self, place: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode([&self.0, place].concat())
     }
@@ -50,6 +54,7 @@ impl List {
 }
 
 /// A token that we did not make.
+#[must_use]
 pub fn not_ours() -> ApiError {
     let text = "expected a next_page_token as it was returned";
     ApiError::field(Reason::InvalidPageToken, "page_token", text)

@@ -76,25 +76,42 @@ pub fn time_zone(name: &str) -> Result<Option<TimeZone>, ApiError> {
 
 /// Reads the name of a field, which stands in `field` of the request.
 pub fn event_field(field: &str, name: &str) -> Result<Field, ApiError> {
-    let wrong = |text: &str| ApiError::field(Reason::InvalidField, field, text);
-    let name = name.trim();
-    if name.is_empty() || name.len() > 1_024 || name.contains('\0') {
-        return Err(wrong("expected a field of UsageEvent or the name of an attribute"));
+    read_field(name).map_err(|expected| {
+        ApiError::field(Reason::InvalidField, field, format!("expected {expected}, found {name:?}"))
+    })
+}
+
+/// Reads the name of a field by which events are told apart: not of a measure.
+pub fn label(field: &str, name: &str) -> Result<Field, ApiError> {
+    match event_field(field, name)? {
+        Field::Duration | Field::ResponseSize | Field::Value => {
+            let text = format!("expected a field of text, an attribute or httpstatus, found {name:?}");
+            Err(ApiError::field(Reason::InvalidField, field, text))
+        }
+        field => Ok(field),
     }
-    if let Some(attribute) = name.strip_prefix("attributes.") {
-        return Ok(Field::Attribute(attribute.to_owned()));
+}
+
+/// Bytes of the name of a field at most: as many as an attribute's name may have.
+const MAX_NAME_BYTES: usize = 1_024;
+
+/// A field by a name that says the same wherever it is read again.
+fn read_field(name: &str) -> Result<Field, String> {
+    if name.len() > MAX_NAME_BYTES {
+        return Err(format!("a name of at most {MAX_NAME_BYTES} bytes"));
     }
-    match Field::named(name) {
-        // What looks like an attribute is none that an event can have.
-        Field::Attribute(_) if Field::is_own(name) => Err(wrong(&format!(
-            "expected a field other than {name}, by which there is no grouping or listing"
-        ))),
+    match Filter::field(name.trim())? {
+        Field::Attribute(name)
+            if name.trim() != name || Filter::field(&name) != Ok(Field::Attribute(name.clone())) =>
+        {
+            Err("a name that is not read as another one".to_owned())
+        }
         field => Ok(field),
     }
 }
 
 /// Everything of a question that is understood without asking the store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wording {
     pub observed: Option<Observed>,
     pub range: RangeExpression,
@@ -147,10 +164,7 @@ fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
     }
     let mut fields = Vec::new();
     for (index, name) in names.iter().enumerate() {
-        let field = event_field(&format!("group_by[{index}]"), name)?;
-        if matches!(field, Field::Duration | Field::ResponseSize | Field::Value) {
-            return Err(wrong(index, "expected a field of text, an attribute or httpstatus"));
-        }
+        let field = label(&format!("group_by[{index}]"), name)?;
         if fields.contains(&field) {
             return Err(wrong(index, "expected each label once"));
         }

@@ -122,6 +122,21 @@ impl ApiError {
         error
     }
 
+    /// The same error seen from the outside: `filter` within `time_series` is
+    /// `time_series.filter`.
+    #[must_use]
+    pub fn within(mut self, parent: &str) -> Self {
+        let Some(mut fields) = self.details.bad_request().map(|bad| bad.field_violations.clone()) else {
+            return self;
+        };
+        for field in &mut fields {
+            field.field = format!("{parent}.{}", field.field);
+        }
+        self.message = format!("{parent}.{}", self.message);
+        self.details.set_bad_request(fields);
+        self
+    }
+
     /// One wrong field.
     pub fn field(reason: Reason, field: &str, description: impl Into<String>) -> Self {
         Self::violations(reason, &[Violation::new(field, description)])

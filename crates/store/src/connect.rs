@@ -32,7 +32,7 @@ impl Store {
         let mut config: Config = settings.url.parse().map_err(StoreError::from_url)?;
         // Compiling a statement costs more than any of ours takes.
         let options = format!(
-            "{} -c statement_timeout={} -c timezone=UTC -c jit=off -c client_min_messages=warning {DEAD_PEER_OPTIONS}",
+            "{} -c statement_timeout={} -c default_transaction_isolation=read\\ committed -c timezone=UTC -c jit=off -c client_min_messages=warning {DEAD_PEER_OPTIONS}",
             config.get_options().unwrap_or(""),
             settings.statement_timeout.as_millis()
         );

@@ -64,19 +64,21 @@ pub struct StoredEvent {
 
 impl StoredEvent {
     /// The event as it was reported, but for the id that its sender gave it.
-    #[must_use]
-    pub fn borrowed(&self) -> UsageEvent<'_> {
+    pub fn borrowed(&self) -> Result<UsageEvent<'_>, StoreError> {
         let attributes = self.attributes.iter();
-        UsageEvent {
+        let value = self.value.as_deref().map(Quantity::parse_kept).transpose().map_err(|error| {
+            StoreError::Refused(format!("event {} has an unreadable value: {error}", self.id))
+        })?;
+        Ok(UsageEvent {
             event_id: "",
             timestamp: Some(self.id.timestamp()),
             texts: std::array::from_fn(|index| self.texts[index].as_str()),
             http_status: self.http_status.map(i32::from),
             duration_ms: self.duration_ms,
             response_bytes: self.response_bytes,
-            value: self.value.as_deref().and_then(|value| value.parse::<Quantity>().ok()),
+            value,
             attributes: attributes.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        }
+        })
     }
 }
 
@@ -142,8 +144,11 @@ pub(crate) fn write(
 }
 
 fn select() -> String {
-    let columns = COLUMN_NAMES[1..CONTENT.end].join(", ");
-    columns.replace("value", "trim_scale(value)::text")
+    let shown = |column: &&'static str| match *column {
+        "value" => "trim_scale(value)::text",
+        column => column,
+    };
+    COLUMN_NAMES[1..CONTENT.end].iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
 fn read(row: &Row) -> StoredEvent {

@@ -11,7 +11,7 @@ mod purge;
 mod read;
 
 pub(crate) use append::{append_partials, insert_series};
-pub use backfill::{BackfillStep, backfill_step};
+pub use backfill::{BackfillError, BackfillStep, backfill_step};
 pub use fold::{FoldOutcome, fold_again, fold_partials};
 pub use purge::purge_abandoned;
 pub use read::{LabelledPoints, Point, ReadError, SeriesQuestion, read_series};

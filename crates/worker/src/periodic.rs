@@ -15,6 +15,8 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(5);
 const BACKFILL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often roll-ups that nobody needs any more are looked for.
 const PURGE_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two removals, so that folding gets its turn.
+const PURGE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Folds roll-ups, one worker at a time.
 pub async fn fold(store: Store, interval: Duration, stop: CancellationToken) {
@@ -50,8 +52,12 @@ pub async fn backfill(store: Store, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
         let wait = match backfill_step(&store).await {
-            Ok(BackfillStep::Advanced) => Duration::ZERO,
+            Ok(BackfillStep::Advanced) => {
+                backoff.reset();
+                Duration::ZERO
+            }
             Ok(BackfillStep::Finished) => {
+                backoff.reset();
                 tracing::info!("the events stored before a metric was defined are rolled up");
                 Duration::ZERO
             }
@@ -60,7 +66,7 @@ pub async fn backfill(store: Store, stop: CancellationToken) {
                 BACKFILL_INTERVAL
             }
             Err(error) => {
-                tracing::warn!(%error, "a metric could not be backfilled; trying again");
+                tracing::warn!(%error, "trying again");
                 backoff.next_wait().max(BACKFILL_INTERVAL)
             }
         };
@@ -72,7 +78,7 @@ pub async fn backfill(store: Store, stop: CancellationToken) {
 pub async fn purge(store: Store, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let wait = match purge_abandoned(&store).await {
-            Ok(true) => Duration::ZERO,
+            Ok(true) => PURGE_PAUSE,
             Ok(false) => PURGE_INTERVAL,
             Err(error) => {
                 tracing::warn!(%error, "roll-ups that nobody needs could not be removed; trying again");

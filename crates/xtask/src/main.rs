@@ -2,6 +2,7 @@
 
 mod bench;
 mod detach;
+mod fuzz;
 mod guide;
 mod interrupt;
 mod test;
@@ -38,6 +39,11 @@ enum Task {
     ///
     /// `cargo xtask bench --help` names the benches, and each has a `--help` of its own.
     Bench(bench::Bench),
+    /// Feeds random texts to everything that reads what callers write.
+    ///
+    /// Needs a nightly compiler and cargo-fuzz, and says how to get what is missing. The ordinary tests have a
+    /// bounded run of the same kind.
+    Fuzz(fuzz::Fuzz),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
         Task::Down => detach::down(),
         Task::Test(task) => task.run(),
         Task::Bench(task) => task.run(),
+        Task::Fuzz(task) => task.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

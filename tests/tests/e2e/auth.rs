@@ -4,12 +4,17 @@
 use std::time::Duration;
 
 use flowmeter_proto::v1::admin_service_client::AdminServiceClient;
+use flowmeter_proto::v1::catalog_service_client::CatalogServiceClient;
 use flowmeter_proto::v1::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::query_service_client::QueryServiceClient;
 use flowmeter_proto::v1::{
-    CreateTenantRequest, CreateTokenRequest, GetBuildInfoRequest, GetReceiptRequest, GetTenantRequest,
-    GetUsageEventRequest, ListTenantsRequest, ListTokensRequest, ListUsageEventsRequest,
-    QueryTimeSeriesRequest, RecordUsageRequest, RevokeTokenRequest, Scope, StreamUsageRequest,
+    CreateCalendarRequest, CreateMetricRequest, CreateTenantRequest, CreateTimeSeriesRequest,
+    CreateTokenRequest, DeleteCalendarRequest, DeleteMetricRequest, DeleteTimeSeriesRequest,
+    GetBuildInfoRequest, GetCalendarRequest, GetMetricRequest, GetReceiptRequest, GetTenantRequest,
+    GetTimeSeriesRequest, GetUsageEventRequest, ListCalendarsRequest, ListFieldValuesRequest,
+    ListMetricsRequest, ListProvidersRequest, ListTenantsRequest, ListTimeSeriesRequest, ListTokensRequest,
+    ListUsageEventsRequest, QueryTimeSeriesRequest, RecordUsageRequest, RevokeTokenRequest, Scope,
+    StreamUsageRequest, UpdateCalendarRequest, UpdateMetricRequest, UpdateTimeSeriesRequest,
 };
 use flowmeter_tests::{Installation, event, eventually, request_id};
 use tonic::transport::{Channel, Endpoint};
@@ -32,7 +37,9 @@ fn with_token<T>(message: T, token: Option<&str>) -> Request<T> {
 async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'static str, Status)> {
     let mut ingest = IngestServiceClient::new(channel(installation.ingest.url()).await);
     let channel = channel(installation.query.url()).await;
-    let (mut query, mut admin) = (QueryServiceClient::new(channel.clone()), AdminServiceClient::new(channel));
+    let (mut query, mut admin) =
+        (QueryServiceClient::new(channel.clone()), AdminServiceClient::new(channel.clone()));
+    let mut catalog = CatalogServiceClient::new(channel);
     let mut failures = Vec::new();
     macro_rules! call {
         ($client:ident.$method:ident($message:expr)) => {
@@ -50,6 +57,7 @@ async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'st
     failures.extend(streamed.err().map(|status| ("stream_usage", status)));
     call!(query.get_usage_event(GetUsageEventRequest::default()));
     call!(query.list_usage_events(ListUsageEventsRequest::default()));
+    call!(query.list_field_values(ListFieldValuesRequest::default()));
     call!(query.query_time_series(QueryTimeSeriesRequest::default()));
     call!(query.get_receipt(GetReceiptRequest::default()));
     call!(admin.create_tenant(CreateTenantRequest::default()));
@@ -58,10 +66,35 @@ async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'st
     call!(admin.create_token(CreateTokenRequest::default()));
     call!(admin.list_tokens(ListTokensRequest::default()));
     call!(admin.revoke_token(RevokeTokenRequest::default()));
+    call!(catalog.list_providers(ListProvidersRequest::default()));
+    call!(catalog.list_metrics(ListMetricsRequest::default()));
+    call!(catalog.get_metric(GetMetricRequest::default()));
+    call!(catalog.list_calendars(ListCalendarsRequest::default()));
+    call!(catalog.get_calendar(GetCalendarRequest::default()));
+    call!(catalog.list_time_series(ListTimeSeriesRequest::default()));
+    call!(catalog.get_time_series(GetTimeSeriesRequest::default()));
+    call!(catalog.create_metric(CreateMetricRequest::default()));
+    call!(catalog.update_metric(UpdateMetricRequest::default()));
+    call!(catalog.delete_metric(DeleteMetricRequest::default()));
+    call!(catalog.create_calendar(CreateCalendarRequest::default()));
+    call!(catalog.update_calendar(UpdateCalendarRequest::default()));
+    call!(catalog.delete_calendar(DeleteCalendarRequest::default()));
+    call!(catalog.create_time_series(CreateTimeSeriesRequest::default()));
+    call!(catalog.update_time_series(UpdateTimeSeriesRequest::default()));
+    call!(catalog.delete_time_series(DeleteTimeSeriesRequest::default()));
     failures
 }
 
-const METHODS: usize = 12;
+const METHODS: usize = 29;
+const CATALOG_READS: [&str; 7] = [
+    "list_providers",
+    "list_metrics",
+    "get_metric",
+    "list_calendars",
+    "get_calendar",
+    "list_time_series",
+    "get_time_series",
+];
 
 fn reason(status: &Status) -> String {
     status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
@@ -85,12 +118,29 @@ async fn every_method_wants_a_token_of_its_scope() {
     }
     let by_scope = [
         (Scope::Ingest, ["record_usage", "stream_usage"].as_slice()),
-        (Scope::Query, &["get_usage_event", "list_usage_events", "query_time_series", "get_receipt"]),
+        (
+            Scope::Query,
+            &[
+                &["get_usage_event", "list_usage_events", "list_field_values"][..],
+                &["query_time_series", "get_receipt"],
+                &CATALOG_READS,
+            ]
+            .concat(),
+        ),
         (
             Scope::Admin,
             &["create_tenant", "get_tenant", "list_tenants", "create_token", "list_tokens", "revoke_token"],
         ),
-        (Scope::Catalog, &[]),
+        (
+            Scope::Catalog,
+            &[
+                &CATALOG_READS[..],
+                &["create_metric", "update_metric", "delete_metric"],
+                &["create_calendar", "update_calendar", "delete_calendar"],
+                &["create_time_series", "update_time_series", "delete_time_series"],
+            ]
+            .concat(),
+        ),
     ];
     for (scope, allowed) in by_scope {
         let token = installation.token("acme", &[scope]).await;

@@ -165,6 +165,10 @@ async fn wrong_questions_are_refused() {
     assert_eq!(failure, invalid("INVALID_FIELD", "time_zone"));
     let failure = series_failure(&tenant, |request| request.group_by = vec!["duration".into()]).await;
     assert_eq!(failure, invalid("INVALID_FIELD", "group_by[0]"));
+    for label in ["id", "timestamp", "attributes.user", " ", "a\0"] {
+        let failure = series_failure(&tenant, |request| request.group_by = vec![label.into()]).await;
+        assert_eq!(failure, invalid("INVALID_FIELD", "group_by[0]"), "{label}");
+    }
     let failure = series_failure(&tenant, |request| request.fill = 42).await;
     assert_eq!(failure, invalid("INVALID_FIELD", "fill"));
     let failure = series_failure(&tenant, |request| request.key = "a\0".into()).await;

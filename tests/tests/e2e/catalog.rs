@@ -14,8 +14,8 @@ use prost_types::FieldMask;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-fn mask(paths: &[&str]) -> Option<FieldMask> {
-    Some(FieldMask { paths: paths.iter().map(ToString::to_string).collect() })
+fn mask(paths: &[&str]) -> FieldMask {
+    FieldMask { paths: paths.iter().map(ToString::to_string).collect() }
 }
 
 /// The code and the reason of a failure, and the fields that it names.
@@ -125,7 +125,7 @@ async fn a_metric_answers_at_once_and_is_rolled_up_behind() {
     let mut catalog = tenant.catalog.clone();
     let change = |metric: Metric, paths: &[&str]| UpdateMetricRequest {
         metric: Some(metric),
-        update_mask: mask(paths),
+        update_mask: Some(mask(paths)),
     };
     let words = Metric { description: "slow ones".into(), ..metric.clone() };
     let changed = catalog.update_metric(change(words, &["description"])).await.unwrap().into_inner();
@@ -151,11 +151,18 @@ async fn a_metric_answers_at_once_and_is_rolled_up_behind() {
     let old = catalog.get_metric(old).await.unwrap().into_inner().metric.unwrap();
     assert_eq!(old.selector.unwrap().filter, "duration > 500");
 
+    let action = Selector { action: "read".into(), filter: "ignored = here".into(), ..Selector::default() };
+    let part = Metric { selector: Some(action), ..metric.clone() };
+    let changed = catalog.update_metric(change(part, &["selector.action"])).await.unwrap().into_inner();
+    let selector = changed.metric.unwrap().selector.unwrap();
+    assert_eq!((selector.action.as_str(), selector.filter.as_str()), ("read", "duration >= 500"));
+
     let delete = DeleteMetricRequest { name: metric.name.clone(), version: 0 };
     catalog.delete_metric(delete.clone()).await.unwrap();
     assert_eq!(get(&tenant, &metric.name).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(catalog.delete_metric(delete).await.unwrap_err().code(), Code::NotFound);
-    create(&tenant, metric).await.unwrap();
+    let again = create(&tenant, metric).await.unwrap();
+    assert_eq!(again.version, 1, "a metric of the same name begins anew");
     assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 3);
 }
 
@@ -239,7 +246,7 @@ async fn a_wrong_definition_says_what_is_wrong() {
         label_sets: vec![
             LabelSet { labels: vec![] },
             LabelSet { labels: vec!["duration".into(), "timestamp".into()] },
-            LabelSet { labels: vec!["user".into(), "user".into()] },
+            LabelSet { labels: vec!["user".into(), "user".into(), "attributes.user".into()] },
             LabelSet { labels: vec!["service".into()] },
             LabelSet { labels: vec!["service".into()] },
         ],
@@ -257,6 +264,7 @@ async fn a_wrong_definition_says_what_is_wrong() {
             "metric.label_sets[1].labels[0]",
             "metric.label_sets[1].labels[1]",
             "metric.label_sets[2].labels[1]",
+            "metric.label_sets[2].labels[2]",
             "metric.label_sets[4].labels",
             "metric.description",
             "metric.selector.action",
@@ -270,8 +278,10 @@ async fn a_wrong_definition_says_what_is_wrong() {
     let mut catalog = tenant.catalog.clone();
     let delete = DeleteMetricRequest { name: "ODSLRequest/ReadRequests".into(), version: 0 };
     assert_eq!(shown(&catalog.delete_metric(delete).await.unwrap_err()), built_in);
-    let update =
-        UpdateMetricRequest { metric: Some(named("a/b")), update_mask: mask(&["selector.filter", "name"]) };
+    let update = UpdateMetricRequest {
+        metric: Some(named("a/b")),
+        update_mask: Some(mask(&["selector.filter", "name"])),
+    };
     assert_eq!(shown(&catalog.update_metric(update).await.unwrap_err()), invalid(&["update_mask"]));
     for number in 0..43 {
         create(&tenant, named(&format!("AzureServiceBus/n{number}"))).await.unwrap();
@@ -348,22 +358,26 @@ async fn a_calendar_is_defined_changed_and_used() {
     let taken = (Code::AlreadyExists, "ALREADY_EXISTS".to_owned(), vec![]);
     assert_eq!(wrong(gas.clone(), |_| {}).await, taken);
     assert_eq!(wrong(gas.clone(), |it| it.code = "daily".into()).await, taken);
-    assert_eq!(wrong(gas.clone(), |it| it.code = "#X".into()).await, taken);
-    assert_eq!(
-        wrong(gas.clone(), |it| it.code = "a b".into()).await,
-        invalid("INVALID_FIELD", "calendar.code")
-    );
-    assert_eq!(
-        wrong(gas.clone(), |it| (it.code, it.kind) = ("B".into(), None)).await,
-        invalid("INVALID_FIELD", "calendar")
-    );
-    for change in
-        [(|it| (it.code, it.time_zone) = ("B".into(), "Europe/Nowhere".into())) as fn(&mut Calendar), |it| {
-            let interval = IntervalCalendar { interval: "P1D".into(), offset: "P1D".into() };
-            (it.code, it.kind) = ("B".into(), Some(calendar::Kind::Interval(interval)));
-        }]
-    {
-        assert_eq!(wrong(gas.clone(), change).await, invalid("INVALID_CALENDAR", "calendar"));
+    for code in ["#X", "a b", ""] {
+        let calendar = Calendar { code: code.into(), ..gas.clone() };
+        assert_eq!(wrong(calendar, |_| {}).await, invalid("INVALID_FIELD", "calendar.code"), "{code:?}");
+    }
+    let other = Calendar { code: "B".into(), ..gas.clone() };
+    for (calendar, reason, field) in [
+        (Calendar { kind: None, ..other.clone() }, "INVALID_FIELD", "calendar"),
+        (
+            Calendar { time_zone: "Europe/Nowhere".into(), ..other.clone() },
+            "INVALID_CALENDAR",
+            "calendar.time_zone",
+        ),
+        (
+            Calendar { kind: interval("P1D", "P1D"), ..other.clone() },
+            "INVALID_CALENDAR",
+            "calendar.interval.offset",
+        ),
+        (Calendar { kind: interval("1D", ""), ..other }, "INVALID_CALENDAR", "calendar.interval.interval"),
+    ] {
+        assert_eq!(wrong(calendar, |_| {}).await, invalid(reason, field));
     }
     let bad_rule = |it: &mut Calendar| {
         let days =
@@ -389,7 +403,7 @@ async fn a_calendar_is_defined_changed_and_used() {
 
     let change =
         Calendar { code: "GAS".into(), kind: interval("P1D", "PT5H"), version: 1, ..Calendar::default() };
-    let request = UpdateCalendarRequest { calendar: Some(change), update_mask: mask(&["interval"]) };
+    let request = UpdateCalendarRequest { calendar: Some(change), update_mask: Some(mask(&["interval"])) };
     let mut catalog = tenant.catalog.clone();
     let changed = catalog.update_calendar(request.clone()).await.unwrap().into_inner().calendar.unwrap();
     assert_eq!((changed.version, changed.time_zone.as_str()), (2, "Europe/Berlin"));
@@ -466,11 +480,26 @@ async fn a_series_on_an_object_is_read_like_a_virtual_one() {
     assert_eq!(read(|it| it.calendar = "#P1Y".into()).await.unwrap(), ["2"]);
 
     let change = TimeSeries { name: created.name.clone(), filter: String::new(), ..TimeSeries::default() };
-    let update = UpdateTimeSeriesRequest { time_series: Some(change), update_mask: mask(&["filter"]) };
+    let update = UpdateTimeSeriesRequest { time_series: Some(change), update_mask: Some(mask(&["filter"])) };
     let updated = catalog.update_time_series(update).await.unwrap().into_inner().time_series.unwrap();
     assert_eq!((updated.version, updated.metric.as_str()), (2, "RunRequests"));
     assert_eq!(read(|_| {}).await.unwrap(), ["3"]);
 
+    let delete = DeleteTimeSeriesRequest { name: created.name.clone(), version: 1 };
+    assert_eq!(shown(&catalog.delete_time_series(delete.clone()).await.unwrap_err()).1, "VERSION_MISMATCH");
+    catalog.delete_time_series(DeleteTimeSeriesRequest { version: 2, ..delete }).await.unwrap();
+    assert_eq!(read(|_| {}).await.unwrap_err().code(), Code::NotFound);
+    let get = GetTimeSeriesRequest { name: created.name };
+    assert_eq!(catalog.get_time_series(get).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn series_are_listed_by_object_and_name() {
+    let installation = Installation::start("listed-series").await;
+    let tenant = installation.tenant("acme").await;
+    let mut catalog = tenant.catalog.clone();
+    let series =
+        TimeSeries { provider: "ODSLProcess".into(), metric: "RunRequests".into(), ..TimeSeries::default() };
     for object in ["AAA", "BBB", "#HENG"] {
         for id in ["ONE", "TWO"] {
             let request = CreateTimeSeriesRequest {
@@ -498,7 +527,6 @@ async fn a_series_on_an_object_is_read_like_a_virtual_one() {
             "#HENG/timeSeries/ONE",
             "#HENG/timeSeries/TWO",
             "AAA/timeSeries/ONE",
-            "AAA/timeSeries/PROCESS_RUNS_HOURLY",
             "AAA/timeSeries/TWO",
             "BBB/timeSeries/ONE",
             "BBB/timeSeries/TWO",
@@ -506,11 +534,4 @@ async fn a_series_on_an_object_is_read_like_a_virtual_one() {
     );
     let of_one = ListTimeSeriesRequest { parent: "objects/#HENG".into(), ..ListTimeSeriesRequest::default() };
     assert_eq!(catalog.list_time_series(of_one).await.unwrap().into_inner().time_series.len(), 2);
-
-    let delete = DeleteTimeSeriesRequest { name: created.name.clone(), version: 1 };
-    assert_eq!(shown(&catalog.delete_time_series(delete.clone()).await.unwrap_err()).1, "VERSION_MISMATCH");
-    catalog.delete_time_series(DeleteTimeSeriesRequest { version: 2, ..delete }).await.unwrap();
-    assert_eq!(read(|_| {}).await.unwrap_err().code(), Code::NotFound);
-    let get = GetTimeSeriesRequest { name: created.name };
-    assert_eq!(catalog.get_time_series(get).await.unwrap_err().code(), Code::NotFound);
 }

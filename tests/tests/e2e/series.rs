@@ -47,23 +47,20 @@ async fn ask(
     Ok(tenant.query.clone().query_time_series(request).await?.into_inner())
 }
 
-/// Each series as its labels and its points: the start, the value and the count.
-fn shown(answer: &QueryTimeSeriesResponse) -> Vec<(String, Vec<(i64, Option<&str>, i64)>)> {
-    let series = |series: &flowmeter_proto::v1::Series| {
+/// The start of a bucket, its value and its count.
+type Shown<'a> = (i64, Option<&'a str>, i64);
+
+/// Each series as its labels and its points.
+fn shown(answer: &QueryTimeSeriesResponse) -> Vec<(String, Vec<Shown<'_>>)> {
+    let mut all = Vec::new();
+    for series in &answer.series {
         let mut labels: Vec<_> =
             series.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         labels.sort();
-        series.points.iter().fold((labels.join(","), Vec::new()), |mut shown, point| {
-            let start = point.timestamp.unwrap().seconds;
-            shown.1.push((start, None, point.count));
-            shown
-        })
-    };
-    let mut all: Vec<_> = answer.series.iter().map(series).collect();
-    for (series, shown) in answer.series.iter().zip(&mut all) {
-        for (point, shown) in series.points.iter().zip(&mut shown.1) {
-            shown.1 = point.value.as_deref();
-        }
+        let points = series.points.iter();
+        let points =
+            points.map(|point| (point.timestamp.unwrap().seconds, point.value.as_deref(), point.count));
+        all.push((labels.join(","), points.collect()));
     }
     all
 }

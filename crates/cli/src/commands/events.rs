@@ -33,9 +33,10 @@ pub(crate) enum Events {
     },
 }
 
-/// List events, by time or another order
+/// List events, the oldest first or in another order
 ///
 /// Examples:
+///   flowmeter events list --order-by newest --page-size 20
 ///   flowmeter events list --range 2026-11-20 --order-by newest
 ///   flowmeter events list --filter 'httpstatus >= 500' --order-by 'duration desc' --total
 ///   flowmeter events list --search 'timeout "not found"' --fields id,timestamp,detail,attributes
@@ -43,12 +44,13 @@ pub(crate) enum Events {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct List {
-    /// The time range, as `flowmeter series` takes it, but for last(N). Default: all time.
+    /// The time range, as `flowmeter series` takes it, but for last(N); from(T-3h) are the last
+    /// hours. Default: all time.
     #[arg(long, default_value = "", hide_default_value = true)]
     range: String,
 
     /// Which events, as `flowmeter series` takes it. Default: all.
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     filter: String,
 
     /// Words that must all occur, anywhere in the fields of text or the values of
@@ -63,7 +65,8 @@ pub(crate) struct List {
     order_by: String,
 
     /// Only these fields, separated by commas; may be repeated. They are the columns of the
-    /// table. Default: all, of which the table shows the usual ones.
+    /// table; attributes are all attributes, attributes.NAME one of them. Default: all, of
+    /// which the table shows the usual ones.
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     fields: Vec<String>,
 
@@ -128,11 +131,13 @@ impl List {
 async fn list(list: List, remote: &Remote) -> Result<()> {
     let mut client = connection::query(remote)?;
     let mut request = list.request();
+    let mut is_first = true;
     loop {
         let call =
             connection::within(remote.timeout, request.clone(), |request| client.list_usage_events(request));
         let page = call.await?;
-        print(&page, &list, remote)?;
+        print(&page, &list, is_first, remote)?;
+        is_first = false;
         if let Some(total) = page.total_size.and_then(|total| u64::try_from(total).ok())
             && (list.all || !remote.json())
         {
@@ -150,10 +155,16 @@ async fn list(list: List, remote: &Remote) -> Result<()> {
     }
 }
 
-fn print(page: &ListUsageEventsResponse, list: &List, remote: &Remote) -> Result<()> {
+/// Prints a page; only the first one has the heading.
+fn print(page: &ListUsageEventsResponse, list: &List, is_first: bool, remote: &Remote) -> Result<()> {
     if !(list.all && remote.json()) {
-        return answer(remote, "ListUsageEventsResponse", page, || {
-            event::rows(&page.usage_events, &list.fields)
+        return answer(remote, "ListUsageEventsResponse", page, || match page.usage_events.as_slice() {
+            [] if is_first => "No events.".into(),
+            events => {
+                let rows = event::rows(events, &list.fields);
+                let heading = rows.find('\n').filter(|_| !is_first).map_or(0, |end| end + 1);
+                rows[heading..].to_owned()
+            }
         });
     }
     for event in &page.usage_events {

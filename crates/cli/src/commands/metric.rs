@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{ArgGroup, Args, Subcommand};
 use flowmeter_proto::v1::{
-    CreateMetricRequest, DeleteMetricRequest, GetMetricRequest, ListMetricsRequest, Metric as Found,
-    UpdateMetricRequest,
+    Backfill, CreateMetricRequest, DeleteMetricRequest, GetMetricRequest, ListMetricsRequest,
+    Metric as Found, UpdateMetricRequest, backfill::State,
 };
 use jiff::Timestamp;
 
-use super::{answer, answer_deleted};
+use super::{answer, answer_deleted, quoted};
 use crate::{arguments::Remote, connection, mask::Changes, resource};
 
 /// List, define, change and delete metrics
@@ -160,7 +160,12 @@ async fn create(create: Create, remote: &Remote) -> Result<()> {
     let request = CreateMetricRequest { metric: Some(metric) };
     let call = connection::within(remote.timeout, request, |request| client.create_metric(request));
     let metric = call.await?.metric.unwrap_or_default();
-    finish(metric, create.wait, remote).await
+    let read = format!("flowmeter series {}", quoted(&metric.name));
+    finish(metric, create.wait, remote).await?;
+    if !remote.json() {
+        eprintln!("Read it: {read}");
+    }
+    Ok(())
 }
 
 async fn update(update: Update, remote: &Remote) -> Result<()> {
@@ -188,7 +193,16 @@ async fn finish(mut metric: Found, wait: bool, remote: &Remote) -> Result<()> {
             format!("{name} is defined, but how far its roll-up is cannot be followed any longer")
         })?;
     }
-    print(&metric, remote)
+    print(&metric, remote)?;
+    let is_done = |backfill: &Backfill| backfill.state() == State::Done;
+    if !remote.json() && !metric.backfill.as_ref().is_none_or(is_done) {
+        eprintln!(
+            "Answers are complete already; those about older events are slower until these are rolled up.\n\
+            How far that is: flowmeter metric get {}",
+            quoted(&metric.name)
+        );
+    }
+    Ok(())
 }
 
 async fn delete(name: String, version: Option<i32>, remote: &Remote) -> Result<()> {

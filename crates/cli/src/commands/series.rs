@@ -25,31 +25,41 @@ const USUAL_WIDTH: usize = 80;
 /// On a terminal: up to 40 buckets as a table with bars, more as a column chart; several
 /// series as a line of blocks each. Elsewhere: a table, with a column for each series up to
 /// six of them, else with a row for each point. --output table, chart or json decides
-/// otherwise. Times are on the clocks of the time zone.
+/// otherwise. COUNT is how many events a value is made of, where that is not the value
+/// itself. Times are those at which buckets begin, on the clocks of the time zone.
+///
+/// `flowmeter metric list` shows what can be read, `flowmeter calendar list` by what, and
+/// `flowmeter values FIELD` what to filter and group by.
 ///
 /// The range:
 ///   D               all of a period: within(D) is the same
 ///   between(D,D)    from the first instant of the one to the last of the other
-///   from(D), to(D)  from its first instant on, and up to its last
-///   last(N)         the last N buckets up to now
-/// D is a year, quarter, month, date, hour, minute or second: 2026, 2026Q4, 2026-11 or
-/// 2026M11, 2026-11-20, 2026-11-20T10, 2026-11-20T10:30, 2026-11-20T10:30:15; or a rule:
-///   T               now
-///   T-7D, T+1M2D    shifted by nY nQ nM nW nB nD nh nm ns in this order; B are the days
-///                   from Monday to Friday, M months, m minutes
-///   T-1MD1          set after the shift: Ynnnn Qn Mnn Wnn Dnn hnn mnn snn; this is the
-///                   first of last month, T-1Dh0m0s0 the beginning of yesterday
+///   from(D)         from its first instant to an hour ahead of now
+///   to(D)           everything up to its last instant
+///   last(N)         the last N buckets, of which the last is the one of now
+/// D is a year, quarter, month, week, date, hour, minute or second: 2026, 2026Q4, 2026-11 or
+/// 2026M11, 2026W47, 2026-11-20, 2026-11-20T10, 2026-11-20T10:30, 2026-11-20T10:30:15; or a
+/// rule, which names a period as well:
+///   T               today
+///   T-1D, T-2W      yesterday, and the day two weeks ago: shifted by nY nQ nM nW nB nD nh nm
+///                   ns in this order; B are days from Monday to Friday, M months, m minutes
+///   T-3h            the hour three hours ago: from(T-3h) begins with it
+///   TM10, T-1MD1    October, and the first of last month: set after the shift, by Ynnnn Qn
+///                   Mnn Wnn Dnn hnn mnn snn; T-1Dh9 is nine o'clock yesterday
 /// Dates are on the clocks of --time-zone unless they name another:
 ///   between(2026-03,2026-05,Europe/London), 2026-11-20[America/New_York]
 ///
-/// The filter is an expression or a JSON object. Fields are those of events, but for the
-/// timestamp, and the names of attributes:
-///   application = "api" AND duration > 500        = != < <= > >= IN =~ !~ NOT AND OR ( )
-///   {"application":"api","duration":{"$gt":500}}  $in $nin $regex $exists $not $or …
-/// OR binds tighter than AND.
+/// The filter is an expression or a JSON object:
+///   application = "api" AND duration > 500        = != < <= > >= =~ !~ IN NOT AND OR ( )
+///   {"application":"api","duration":{"$gt":500}}  $eq $ne $gt $gte $lt $lte $in $nin $regex
+///                                                 $exists $not $and $or $nor
+/// Names are those of the fields of events, except the timestamp and the ids, else of
+/// attributes. OR binds tighter than AND. user:* holds where there is a user, =~ where the
+/// pattern occurs anywhere: user =~ "^adm" AND NOT httpstatus IN (200, 304)
 ///
 /// Examples:
-///   flowmeter series ODSLRequest/ReadRequests --calendar '#PT1H' --range 2026-11-20
+///   flowmeter series ODSLRequest/ReadRequests
+///   flowmeter series ODSLRequest/ReadRequests --calendar '#PT15M' --range 'from(T-3h)'
 ///   flowmeter series ODSLRequest/ReadRequestDuration --observed high --range 'from(2026-11)' \
 ///     --filter 'application = "web-shop" AND httpstatus = 200'
 ///   flowmeter series ODSLRequest/ReadRequests --group-by application,user --range 'last(48)'
@@ -64,8 +74,8 @@ pub(crate) struct Series {
     #[arg(value_name = "METRIC|NAME", value_parser = resource::parse_source)]
     source: Source,
 
-    /// The time range, such as 2026-11-20, from(2026-11) or last(24); --help tells more.
-    #[arg(long)]
+    /// The time range, such as 2026-11-20, from(2026-11) or last(7); --help tells more.
+    #[arg(long, default_value = "last(24)")]
     range: String,
 
     /// What cuts time into buckets: # and an ISO 8601 duration, such as #PT1M, #PT15M,
@@ -82,7 +92,7 @@ pub(crate) struct Series {
 
     /// Which events count, such as 'application = "api"'; --help tells more. Narrows that of
     /// a stored time series. Default: all.
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     filter: String,
 
     /// One series for each combination of values of these: fields of text, attributes or
@@ -96,7 +106,8 @@ pub(crate) struct Series {
     #[arg(long, value_name = "ZONE", default_value = "", hide_default_value = true)]
     time_zone: String,
 
-    /// What stands in buckets without a value. Default: they are left out.
+    /// What stands in buckets without a value, also in those of the range that are still to
+    /// come, which drawings leave out. Default: such buckets are left out.
     #[arg(long)]
     fill: Option<Fill>,
 
@@ -204,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_refused() {
-        assert_eq!(request(&["P/m"]), None);
+        assert_eq!(request(&[]), None);
         assert_eq!(request(&["nonsense", "--range", "2026"]), None);
         assert_eq!(request(&["P/m", "--range", "2026", "--fill", "one"]), None);
     }

@@ -9,7 +9,7 @@ use flowmeter_proto::v1::{
     ListTimeSeriesRequest, TimeSeries as Found, UpdateTimeSeriesRequest,
 };
 
-use super::{answer, answer_deleted, note_next_page};
+use super::{answer, answer_deleted, note_next_page, quoted};
 use crate::{
     arguments::Remote,
     connection,
@@ -139,7 +139,7 @@ struct Definition {
     observed: Option<Observed>,
 
     /// Which events count, as `flowmeter series` takes it. Default: all.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     filter: Option<String>,
 
     /// The time zone on whose clocks the calendar's days lie, such as Europe/Berlin.
@@ -181,7 +181,10 @@ pub(crate) async fn run(time_series: TimeSeries, remote: &Remote) -> Result<Exit
             let request = ListTimeSeriesRequest { parent: object.unwrap_or_default(), page_size, page_token };
             let call = connection::within(timeout, request, |request| client.list_time_series(request));
             let page = call.await?;
-            answer(remote, "ListTimeSeriesResponse", &page, || rows(&page.time_series))?;
+            answer(remote, "ListTimeSeriesResponse", &page, || match page.time_series.as_slice() {
+                [] => "No time series.".into(),
+                series => rows(series),
+            })?;
             if !remote.json() {
                 note_next_page(&page.next_page_token);
             }
@@ -200,7 +203,11 @@ pub(crate) async fn run(time_series: TimeSeries, remote: &Remote) -> Result<Exit
                 time_series: Some(series),
             };
             let call = connection::within(timeout, request, |request| client.create_time_series(request));
-            print(&call.await?.time_series.unwrap_or_default(), remote)?;
+            let series = call.await?.time_series.unwrap_or_default();
+            print(&series, remote)?;
+            if !remote.json() {
+                eprintln!("Read it: flowmeter series {}", quoted(&series.name));
+            }
         }
         TimeSeries::Update(update) => {
             let version = update.version.unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::{
     render::{
         chart,
         table::{Align, table},
-        text::shorten,
+        text::{printable, shorten},
     },
 };
 
@@ -23,8 +23,8 @@ const BAR: usize = 30;
 
 /// Show the values of a field, and how often each occurs
 ///
-/// Needs a token with the scope query. Bars and shares compare the values that are listed;
-/// events without the field are not among them.
+/// Needs a token with the scope query. Bars compare the values that are listed. So do shares,
+/// which are shown where all are listed; events without the field are not among them.
 ///
 /// Examples:
 ///   flowmeter values application
@@ -33,15 +33,17 @@ const BAR: usize = 30;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Values {
-    /// The field, such as application, or the name of an attribute.
+    /// The field, such as application, or the name of an attribute. `flowmeter provider list`
+    /// shows those that are usual.
     field: String,
 
-    /// The time range, as `flowmeter series` takes it, but for last(N). Default: all time.
+    /// The time range, as `flowmeter series` takes it, but for last(N); from(T-3h) are the last
+    /// hours. Default: all time.
     #[arg(long, default_value = "", hide_default_value = true)]
     range: String,
 
     /// Which events, as `flowmeter series` takes it. Default: all.
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     filter: String,
 
     /// Only values that begin with this.
@@ -84,6 +86,7 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
         after_request_id: values.after,
         time_zone: values.time_zone,
     };
+    let is_whole = request.page_token.is_empty();
     // A table needs all values for its shares; JSON goes out as it comes.
     let mut found = ListFieldValuesResponse::default();
     loop {
@@ -104,7 +107,10 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
         }
     }
     if !(all && remote.json()) {
-        answer(remote, "ListFieldValuesResponse", &found, || rows(&found.values))?;
+        answer(remote, "ListFieldValuesResponse", &found, || match found.values.as_slice() {
+            [] => format!("No event here has {}.", printable(&request.field)),
+            values => rows(values, is_whole && found.next_page_token.is_empty()),
+        })?;
     }
     if !remote.json() {
         note_next_page(&found.next_page_token);
@@ -113,19 +119,21 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "shares of one decimal, and bars")]
-fn rows(values: &[FieldValue]) -> String {
-    if values.is_empty() {
-        return "No values.".into();
-    }
+fn rows(values: &[FieldValue], is_whole: bool) -> String {
     let all: f64 = values.iter().map(|value| value.count as f64).sum();
     let counts: Vec<_> = values.iter().map(|value| Some(value.count as f64)).collect();
     let row = |(value, bar): (&FieldValue, String)| {
         let share = 100.0 * value.count as f64 / all.max(1.0);
-        [shorten(&value.value, VALUE), value.count.to_string(), format!("{share:.1} %"), bar]
+        let mut row = vec![shorten(&value.value, VALUE), value.count.to_string()];
+        // Of a page alone it would mislead.
+        row.extend(is_whole.then(|| format!("{share:.1} %")));
+        row.push(bar);
+        row
     };
     let rows: Vec<_> = values.iter().zip(chart::bars(&counts, BAR)).map(row).collect();
-    let heading =
-        [("VALUE", Align::Left), ("COUNT", Align::Right), ("SHARE", Align::Right), ("", Align::Left)];
+    let mut heading = vec![("VALUE", Align::Left), ("COUNT", Align::Right)];
+    heading.extend(is_whole.then_some(("SHARE", Align::Right)));
+    heading.push(("", Align::Left));
     table(heading, rows)
 }
 
@@ -141,12 +149,12 @@ mod tests {
             value("言語処理", 399),
             value("a value that goes on and on and on and on until nobody reads it any more", 1),
         ];
-        insta::assert_snapshot!(rows(&values), @r"
+        insta::assert_snapshot!(rows(&values, true), @r"
         VALUE                                                         COUNT   SHARE
         web-shop                                                        600  60.0 %  ██████████████████████████████
         言語処理                                                        399  39.9 %  ████████████████████
         a value that goes on and on and on and on until nobody read…      1   0.1 %  ▏
         ");
-        assert_eq!(rows(&[]), "No values.");
+        assert!(rows(&values[..1], false).starts_with("VALUE     COUNT\nweb-shop    600  ██"));
     }
 }

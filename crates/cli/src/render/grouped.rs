@@ -25,6 +25,9 @@ const LABEL: usize = 30;
 /// The least and the most columns of a terminal that a line of blocks takes.
 const LINE: std::ops::RangeInclusive<usize> = 12..=96;
 
+/// Up to this many columns, blocks are drawn wider than one.
+const WIDE: usize = 48;
+
 /// The value of a label as it is shown. Events that have none are a series of their own.
 pub(crate) fn label(value: &str) -> &str {
     if value.is_empty() { "(none)" } else { value }
@@ -47,7 +50,7 @@ fn labels<'a>(series: &'a Series, names: &'a [&str]) -> impl Iterator<Item = &'a
     names.iter().map(|name| label(series.labels.get(*name).map_or("", String::as_str)))
 }
 
-/// A line for each series, in the order of the answer: its labels, its values as a line of
+/// A line for each series: its labels, its values as a line of
 /// blocks, each on a scale of its own, and what they come to. No wider than `room` unless
 /// labels and figures alone are.
 pub(crate) fn lines(series: &[Series], group_by: &[String], drawing: &Drawing, room: usize) -> String {
@@ -107,10 +110,13 @@ fn draw<'a>(
         return (String::new(), String::new());
     }
     let per = slots.div_ceil(room);
+    // A few narrow blocks are hard to see.
+    let wide = (room.min(WIDE) / slots.div_ceil(per)).clamp(1, 4);
     for (row, values) in rows.iter_mut().zip(&values) {
-        row.push(chart::sparkline(&chart::shared(values, drawing.peak, per)));
+        let line = chart::sparkline(&chart::shared(values, drawing.peak, per));
+        row.push(line.chars().flat_map(|block| std::iter::repeat_n(block, wide)).collect());
     }
-    let under = chart::place(&drawing.timeline.labels(per, 1));
+    let under = chart::place(&drawing.timeline.labels(per, wide));
     let ends = [0, slots - 1].map(|slot| drawing.timeline.time(slot));
     let ends = ends.map(|time| time.map(|time| drawing.clock.time(time)).unwrap_or_default());
     let legend = format!(
@@ -122,21 +128,24 @@ fn draw<'a>(
     (under, legend)
 }
 
-/// Which series to draw, in their order: all, or the largest if they are too many.
+/// Which series to draw: all in their order, or if they are too many the largest, from the
+/// largest on.
 fn largest(figures: &[Figures], is_sum: bool) -> Vec<usize> {
     let mut order: Vec<usize> = (0..figures.len()).collect();
+    if figures.len() <= MAX_LINES {
+        return order;
+    }
     let size = |index: &usize| if is_sum { figures[*index].total } else { figures[*index].max };
     order.sort_by_key(|index| std::cmp::Reverse(size(index)));
     order.truncate(MAX_LINES);
-    order.sort_unstable();
     order
 }
 
-/// What the points of one series come to.
+/// What the points of one series come to, shown with three decimals at most.
 #[derive(Debug, Default)]
 struct Figures {
     total: Option<Decimal>,
-    last: String,
+    last: Option<Decimal>,
     min: Option<Decimal>,
     max: Option<Decimal>,
     count: i64,
@@ -145,10 +154,9 @@ struct Figures {
 impl Figures {
     fn of(points: &[Point]) -> Self {
         let values = || points.iter().filter_map(|point| Decimal::parse(point.value.as_deref()?));
-        let last = points.iter().rev().find_map(|point| point.value.clone());
         Self {
             total: values().try_fold(Decimal::default(), Decimal::checked_add),
-            last: last.unwrap_or_default(),
+            last: values().next_back(),
             min: values().min(),
             max: values().max(),
             count: points.iter().map(|point| point.count).sum(),
@@ -170,13 +178,14 @@ impl Figures {
     }
 
     fn text(&self, title: &str) -> String {
-        let number = |number: Option<Decimal>| number.map(|number| number.to_string()).unwrap_or_default();
+        let number =
+            |number: Option<Decimal>| number.map(|number| number.rounded().to_string()).unwrap_or_default();
         match title {
             "TOTAL" => number(self.total),
             "MIN" => number(self.min),
             "MAX" => number(self.max),
             "COUNT" => self.count.to_string(),
-            _ => self.last.clone(),
+            _ => number(self.last),
         }
     }
 }
@@ -190,15 +199,18 @@ pub(crate) fn rows(series: &[Series], group_by: &[String], drawing: &Drawing) ->
     if series.len() <= MAX_COLUMNS && titles.iter().all(|title| width(title) <= LABEL) {
         return wide(series, &names, &titles, drawing);
     }
+    let has_counts = drawing.has_counts(series.iter().flat_map(|series| &series.points));
     let mut heading = vec![("TIME", Align::Left)];
     heading.extend(names.iter().map(|name| (*name, Align::Left)));
-    heading.extend([("VALUE", Align::Right), ("COUNT", Align::Right)]);
+    heading.push(("VALUE", Align::Right));
+    heading.extend(has_counts.then_some(("COUNT", Align::Right)));
     let mut rows = Vec::new();
     for series in series {
         for point in &series.points {
             let mut row = vec![time(point).map(|time| drawing.clock.time(time)).unwrap_or_default()];
             row.extend(labels(series, &names).map(str::to_owned));
-            row.extend([value(point).to_owned(), point.count.to_string()]);
+            row.push(value(point).to_owned());
+            row.extend(has_counts.then(|| point.count.to_string()));
             rows.push(row);
         }
     }
@@ -296,6 +308,21 @@ mod tests {
     }
 
     #[test]
+    fn a_few_blocks_are_drawn_wide() {
+        let two = vec![
+            series(&[("s", "a")], &[Some(1), Some(4), Some(2)]),
+            series(&[("s", "b")], &[Some(9), None, Some(3)]),
+        ];
+        insta::assert_snapshot!(shown(&["s"], two, Form::Chart, "UTC"), @r"
+        s  TOTAL  LAST  MIN  MAX
+        a      7     2    1    4  ▂▂▂▂████▄▄▄▄
+        b     12     3    3    9  ████    ▃▃▃▃
+        Buckets from 2026-11-20T06:00:00Z to 2026-11-20T08:00:00Z.
+        Each line has a scale of its own, up to its MAX.
+        ");
+    }
+
+    #[test]
     fn one_bucket_is_compared_by_bars() {
         let one = |name: &str, value| series(&[("service", name)], &[Some(value)]);
         let series = vec![one("nova-api", 90), one("nova-metadata", 45), one("", 1)];
@@ -341,10 +368,10 @@ mod tests {
         let shown_long = shown(&["application", "user"], three(), Form::Table, "");
         let last: Vec<_> = shown_long.lines().skip(38).collect();
         insta::assert_snapshot!(last.join("\n"), @r"
-        2026-11-20T22:00:00Z  web-shop     ann                                      4000   4000
-        2026-11-20T23:00:00Z  web-shop     ann                                      5000   5000
-        2026-11-21T01:00:00Z  web-shop     ann                                      7000   7000
-        2026-11-20T07:00:00Z  言語処理     an extraordinarily long name of a user      5      5
+        2026-11-20T22:00:00Z  web-shop     ann                                      4000
+        2026-11-20T23:00:00Z  web-shop     ann                                      5000
+        2026-11-21T01:00:00Z  web-shop     ann                                      7000
+        2026-11-20T07:00:00Z  言語処理     an extraordinarily long name of a user      5
         ");
         let many = (0..7).map(|n| series(&[("user", &n.to_string())], &[Some(n), Some(n)])).collect();
         let shown = shown(&["user"], many, Form::Table, "");

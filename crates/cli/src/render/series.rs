@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::{
     chart::{self, Peak},
     clock::Clock,
-    grouped,
+    grouped, notes,
     table::{Align, table},
     text::printable,
     timeline::Timeline,
@@ -36,6 +36,8 @@ pub(crate) fn page(
     form: Form,
     width: usize,
 ) -> String {
+    let (answer, to_come) = notes::split_future(answer, form);
+    let answer = answer.as_ref();
     let points = answer.series.iter().flat_map(|series| &series.points);
     let times: Vec<Timestamp> = points.filter_map(time).collect();
     let ends = [&answer.start_time, &answer.end_time];
@@ -43,11 +45,16 @@ pub(crate) fn page(
     let clock = Clock::new(&answer.time_zone, times.iter().copied().chain(ends));
 
     let mut out = header(asked, answer, &clock);
-    out.push('\n');
-    let Some(timeline) = Timeline::new(&answer.calendar, clock.zone(), times) else {
-        out.push_str("No events in this range.\n");
+    // A drawing of nothing tells less than a sentence; a table was asked for with its rows.
+    let is_empty = answer.series.iter().flat_map(|series| &series.points).all(|point| point.count == 0);
+    let timeline = Timeline::new(&answer.calendar, clock.zone(), times);
+    let Some(timeline) = timeline.filter(|_| form == Form::Table || !is_empty) else {
+        out.push('\n');
+        out.push_str(&notes::nothing(asked));
         return out;
     };
+    out.push_str(&notes::of(asked, answer, &timeline, to_come, form));
+    out.push('\n');
     let drawing =
         Drawing { timeline, clock, peak: peak(answer), is_sum: answer.observed() == Observed::Summed };
     match (answer.series.as_slice(), form) {
@@ -79,6 +86,12 @@ pub(crate) struct Drawing {
 }
 
 impl Drawing {
+    /// Whether the counts of points say something that their values do not.
+    pub(crate) fn has_counts<'a>(&self, points: impl IntoIterator<Item = &'a Point>) -> bool {
+        let is_count = |point: &Point| point.count == 0 || point.count.to_string() == value(point);
+        !self.is_sum || !points.into_iter().all(is_count)
+    }
+
     /// The point of each slot of the timeline.
     pub(crate) fn by_slot<'a>(&self, points: &'a [Point]) -> Vec<Option<&'a Point>> {
         let mut by_slot = vec![None; self.timeline.slots()];
@@ -124,7 +137,8 @@ fn header(asked: &QueryTimeSeriesRequest, answer: &QueryTimeSeriesResponse, cloc
         time.as_ref().and_then(moment::from_wire).map(|time| clock.time(time)).unwrap_or_default()
     };
     let unit = match words::unit(&answer.unit) {
-        "" => String::new(),
+        // A count of events says so by its name.
+        "" | "count" => String::new(),
         unit => format!(", in {}", printable(unit)),
     };
     let _ = writeln!(
@@ -160,7 +174,7 @@ fn header(asked: &QueryTimeSeriesRequest, answer: &QueryTimeSeriesResponse, cloc
 
 fn single(series: &Series, drawing: &Drawing, form: Form, width: usize) -> String {
     if form == Form::Table {
-        return rows(&series.points, &drawing.clock);
+        return rows(&series.points, drawing);
     }
     if drawing.timeline.slots() <= MAX_ROWS {
         return rows_with_bars(&series.points, drawing, width);
@@ -170,37 +184,52 @@ fn single(series: &Series, drawing: &Drawing, form: Form, width: usize) -> Strin
     out
 }
 
-fn rows(points: &[Point], clock: &Clock) -> String {
+fn rows(points: &[Point], drawing: &Drawing) -> String {
+    let has_counts = drawing.has_counts(points);
     let row = |point: &Point| {
-        let time = time(point).map(|time| clock.time(time)).unwrap_or_default();
-        [time, value(point).to_owned(), point.count.to_string()]
+        let time = time(point).map(|time| drawing.clock.time(time)).unwrap_or_default();
+        let mut row = vec![time, value(point).to_owned()];
+        row.extend(has_counts.then(|| point.count.to_string()));
+        row
     };
     let rows: Vec<_> = points.iter().map(row).collect();
-    table([("TIME", Align::Left), ("VALUE", Align::Right), ("COUNT", Align::Right)], rows)
+    table(heading(has_counts), rows)
+}
+
+fn heading(has_counts: bool) -> Vec<(&'static str, Align)> {
+    let mut heading = vec![("TIME", Align::Left), ("VALUE", Align::Right)];
+    heading.extend(has_counts.then_some(("COUNT", Align::Right)));
+    heading
 }
 
 /// The table with a bar beside each value, and an empty row for each bucket that has
 /// none.
 fn rows_with_bars(points: &[Point], drawing: &Drawing, width: usize) -> String {
     let by_slot = drawing.by_slot(points);
+    let has_counts = drawing.has_counts(points);
     let time_of = |slot: usize| {
         let own = by_slot[slot].and_then(time).or_else(|| drawing.timeline.time(slot));
         own.map(|time| drawing.clock.time(time)).unwrap_or_default()
     };
     let widest = |of: fn(&Point) -> usize| points.iter().map(of).max().unwrap_or(0).max(5);
     let widest_time = (0..by_slot.len()).map(|slot| time_of(slot).len()).max().unwrap_or(0);
-    // The time, three gaps of two, and the two numbers come before the bar.
-    let taken = widest_time + 6 + widest(|p| value(p).len()) + widest(|p| p.count.to_string().len());
+    // The time and the numbers come before the bar, each with a gap of two.
+    let counts = if has_counts { widest(|p| p.count.to_string().len()) + 2 } else { 0 };
+    let taken = widest_time + 4 + widest(|p| value(p).len()) + counts;
     let room = width.saturating_sub(taken).clamp(8, 60);
     let bars = chart::bars(&drawing.values(points), room);
     let row = |(slot, bar): (usize, String)| {
-        let (value, count) = by_slot[slot]
-            .map_or_else(Default::default, |point| (value(point).to_owned(), point.count.to_string()));
-        [time_of(slot), value, count, bar]
+        let point = by_slot[slot];
+        let mut row = vec![time_of(slot), point.map(value).unwrap_or_default().to_owned()];
+        if has_counts {
+            row.push(point.map(|point| point.count.to_string()).unwrap_or_default());
+        }
+        row.push(bar);
+        row
     };
     let rows: Vec<_> = bars.into_iter().enumerate().map(row).collect();
-    let heading =
-        [("TIME", Align::Left), ("VALUE", Align::Right), ("COUNT", Align::Right), ("", Align::Left)];
+    let mut heading = heading(has_counts);
+    heading.push(("", Align::Left));
     table(heading, rows)
 }
 

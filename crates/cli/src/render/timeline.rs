@@ -59,6 +59,18 @@ impl Timeline {
         self.times.last().map_or(0, |last| self.slot(*last) + 1)
     }
 
+    /// When the last bucket ends, if that can be told.
+    pub(crate) fn end(&self) -> Option<Timestamp> {
+        self.time(self.slots())
+    }
+
+    /// Whether this time lies within a bucket and not at its end, if that can be told.
+    pub(crate) fn goes_on(&self, time: Timestamp) -> bool {
+        let after = self.times.partition_point(|start| *start <= time);
+        let Some(start) = after.checked_sub(1).map(|at| self.times[at]) else { return false };
+        self.time(self.slot(start) + 1).is_some_and(|end| time < end)
+    }
+
     /// When the bucket of this slot starts.
     pub(crate) fn time(&self, slot: usize) -> Option<Timestamp> {
         let count = i64::try_from(slot).ok()?;
@@ -201,6 +213,18 @@ mod tests {
         let timeline = timeline("#PT1H", "UTC", &["2026-01-01T00:00:00Z", "2026-01-01T03:00:00Z"]);
         assert_eq!((timeline.slot("2026-01-01T03:00:00Z".parse().unwrap()), timeline.slots()), (3, 4));
         assert_eq!(timeline.time(2).unwrap().to_string(), "2026-01-01T02:00:00Z");
+    }
+
+    #[test]
+    fn the_end_of_a_bucket_is_known_by_its_length() {
+        let hours = timeline("#PT1H", "UTC", &["2026-01-01T00:00:00Z", "2026-01-01T03:00:00Z"]);
+        assert_eq!(hours.end().unwrap().to_string(), "2026-01-01T04:00:00Z");
+        let goes_on = |text: &str| hours.goes_on(text.parse().unwrap());
+        assert!(goes_on("2026-01-01T03:59:59Z") && goes_on("2026-01-01T00:00:00Z"));
+        assert!(!goes_on("2026-01-01T04:00:00Z") && !goes_on("2026-01-01T02:00:00Z"));
+        assert!(!goes_on("2025-12-31T23:59:59Z"));
+        let own = timeline("OFFICE", "UTC", &["2026-01-02T00:00:00Z"]);
+        assert!(own.end().is_none() && !own.goes_on("2026-01-02T00:00:00Z".parse().unwrap()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A catalog that remembers what it was asked, and answers with what it was given.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -57,6 +58,12 @@ fn absent<T>() -> Answer<T> {
     Err(Status::unimplemented("not here"))
 }
 
+fn not_found(kind: &str, name: &str) -> Status {
+    let mut details = ErrorDetails::with_error_info("NOT_FOUND", "flowmeter", HashMap::new());
+    details.set_resource_info(kind, name, "", "");
+    Status::with_error_details(Code::NotFound, format!("there is no {kind} \"{name}\""), details)
+}
+
 /// Refuses a version that is not the current one.
 fn check(given: i32, current: i32) -> Result<(), Status> {
     if given == 0 || given == current {
@@ -72,8 +79,12 @@ fn check(given: i32, current: i32) -> Result<(), Status> {
 
 #[tonic::async_trait]
 impl CatalogService for Fake {
-    async fn get_metric(&self, _: Request<api::GetMetricRequest>) -> Answer<api::GetMetricResponse> {
+    async fn get_metric(&self, request: Request<api::GetMetricRequest>) -> Answer<api::GetMetricResponse> {
         let mut memory = self.memory.lock().unwrap();
+        let name = request.into_inner().name;
+        if name != memory.metric.name {
+            return Err(not_found("metric", &name));
+        }
         let mut metric = memory.metric.clone();
         let state = if memory.backfill_calls > 0 { State::Running } else { State::Done };
         memory.backfill_calls = memory.backfill_calls.saturating_sub(1);
@@ -172,7 +183,8 @@ impl CatalogService for Fake {
     }
 
     async fn list_metrics(&self, _: Request<api::ListMetricsRequest>) -> Answer<api::ListMetricsResponse> {
-        absent()
+        let metrics = vec![self.memory.lock().unwrap().metric.clone()];
+        Ok(Response::new(api::ListMetricsResponse { metrics }))
     }
 
     async fn list_calendars(
@@ -184,9 +196,9 @@ impl CatalogService for Fake {
 
     async fn delete_calendar(
         &self,
-        _: Request<api::DeleteCalendarRequest>,
+        request: Request<api::DeleteCalendarRequest>,
     ) -> Answer<api::DeleteCalendarResponse> {
-        absent()
+        Err(not_found("calendar", &request.into_inner().code))
     }
 
     async fn get_time_series(

@@ -25,10 +25,13 @@ async fn printed(fake: &Fake, arguments: &[&str]) -> String {
 async fn a_metric_is_waited_for() {
     let fake = fake::start(Memory { backfill_calls: 2, ..Memory::default() }).await;
     let arguments = ["metric", "create", "Shop/Checkouts", "--action", "checkout", "--keep", "user,key"];
-    let at_once = printed(&fake, &arguments).await;
-    assert!(at_once.contains("older events  waiting for a worker"), "{at_once}");
-    let in_the_end = printed(&fake, &[&arguments[..], &["--wait"]].concat()).await;
-    assert!(in_the_end.contains("older events  all rolled up, 5 000 events looked at"), "{in_the_end}");
+    let at_once = flowmeter(&fake, &arguments).await;
+    assert!(at_once.out.contains("older events  waiting for a worker"), "{}", at_once.out);
+    assert!(at_once.err.contains("flowmeter metric get Shop/Checkouts\n"), "{}", at_once.err);
+    assert!(at_once.err.ends_with("Read it: flowmeter series Shop/Checkouts\n"), "{}", at_once.err);
+    let in_the_end = flowmeter(&fake, &[&arguments[..], &["--wait"]].concat()).await;
+    assert!(in_the_end.out.contains("older events  all rolled up, 5 000 events"), "{}", in_the_end.out);
+    assert_eq!(in_the_end.err, "Read it: flowmeter series Shop/Checkouts\n");
     let memory = fake.memory.lock().unwrap();
     assert_eq!(memory.backfill_calls, 0);
     assert_eq!(memory.metric.label_sets[0].labels, ["user", "key"]);
@@ -56,7 +59,7 @@ async fn a_part_of_a_selector_keeps_the_rest() {
     assert_eq!(
         ended.err,
         "ABORTED: it is at another version\n  reason: VERSION_MISMATCH\n  current: 8\n  \
-         hint: it was changed meanwhile: look at it again, then give its version now\n"
+         hint: look at it again with `get`, then give the version that it has now\n"
     );
 }
 
@@ -67,6 +70,32 @@ async fn what_is_deleted_is_said() {
     let json = printed(&fake, &["metric", "delete", "Shop/Other", "--output", "json"]).await;
     assert_eq!(json, "{\"deleted\":\"Shop/Other\"}\n");
     assert_eq!(fake.memory.lock().unwrap().deleted, ["Shop/Checkouts", "Shop/Other"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_found_has_a_hint() {
+    let metric = api::Metric { name: "Shop/Checkouts".into(), ..api::Metric::default() };
+    let fake = fake::start(Memory { metric, ..Memory::default() }).await;
+    for (arguments, said) in [
+        (
+            ["metric", "get", "shop/checkout"],
+            "NOT_FOUND: there is no metric \"shop/checkout\"\n  \
+             hint: did you mean Shop/Checkouts? `flowmeter metric list` shows what there is\n",
+        ),
+        (
+            ["calendar", "delete", "PT1H"],
+            "NOT_FOUND: there is no calendar \"PT1H\"\n  hint: did you mean '#PT1H'?\n",
+        ),
+        // Here the calendars cannot be listed.
+        (
+            ["calendar", "delete", "GAZ"],
+            "NOT_FOUND: there is no calendar \"GAZ\"\n  \
+             hint: `flowmeter calendar list` shows what there is\n",
+        ),
+    ] {
+        let ended = flowmeter(&fake, &arguments).await;
+        assert_eq!((ended.code, ended.err.as_str()), (1, said), "{arguments:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

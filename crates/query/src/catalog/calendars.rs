@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flowmeter_core::calendar::{BUILT_IN, Calendar, Definition, Holiday};
+use flowmeter_core::calendar::{BUILT_IN, Calendar, Definition, DefinitionError, Holiday, MAX_HOLIDAYS};
 use flowmeter_proto::v1::calendar::Kind as WireKind;
 use flowmeter_proto::v1::{
     self, CreateCalendarRequest, CreateCalendarResponse, DayOfWeek, DeleteCalendarRequest,
@@ -67,9 +67,17 @@ pub async fn update(
     mask.take("description", &mut merged.description, new.description);
     mask.take("time_zone", &mut merged.time_zone, new.time_zone);
     match new.kind {
-        Some(kind @ WireKind::Interval(_)) => mask.take("interval", &mut merged.kind, Some(kind)),
-        Some(kind @ WireKind::WorkingDays(_)) => mask.take("working_days", &mut merged.kind, Some(kind)),
-        None => {}
+        Some(kind @ WireKind::Interval(_)) if !mask.names("working_days") => {
+            mask.take("interval", &mut merged.kind, Some(kind));
+        }
+        Some(kind @ WireKind::WorkingDays(_)) if !mask.names("interval") => {
+            mask.take("working_days", &mut merged.kind, Some(kind));
+        }
+        None if !mask.names("interval") && !mask.names("working_days") => {}
+        _ => {
+            let text = "expected what the calendar has: interval or working_days, as the mask names it";
+            return Err(ApiError::field(Reason::InvalidField, "update_mask", text));
+        }
     }
     let new = read(merged)?;
     let changed = update_calendar(shelf.store, shelf.tenant, &new, version).await?;
@@ -105,10 +113,11 @@ fn read(calendar: v1::Calendar) -> Result<NewCalendar, ApiError> {
     if !violations.is_empty() {
         return Err(ApiError::violations(Reason::InvalidField, &violations));
     }
+    check_label("calendar.code", &calendar.code)?;
     if Calendar::is_reserved(&calendar.code) {
         return Err(ApiError::already_exists("calendar", &calendar.code));
     }
-    check_label("calendar.code", &calendar.code)?;
+    check_sizes(&calendar)?;
     let kind = match calendar.kind {
         Some(WireKind::Interval(IntervalCalendar { interval, offset })) => {
             Kind::Interval { interval, offset }
@@ -124,8 +133,60 @@ fn read(calendar: v1::Calendar) -> Result<NewCalendar, ApiError> {
     let time_zone = if calendar.time_zone.is_empty() { "UTC".to_owned() } else { calendar.time_zone };
     let new = NewCalendar { code: calendar.code, description: calendar.description, time_zone, kind };
     Calendar::defined(&new.code, &definition(&new)?)
-        .map_err(|error| ApiError::field(Reason::InvalidCalendar, "calendar", error.to_string()))?;
+        .map_err(|error| ApiError::field(Reason::InvalidCalendar, field_of(&error), error.to_string()))?;
     Ok(new)
+}
+
+/// The field that a definition is wrong in.
+fn field_of(error: &DefinitionError) -> &'static str {
+    match error {
+        DefinitionError::Code(_) => "calendar.code",
+        DefinitionError::Interval(_) => "calendar.interval.interval",
+        DefinitionError::Zone(_) => "calendar.time_zone",
+        DefinitionError::OffsetNotInMinutes | DefinitionError::OffsetTooLong { .. } => {
+            "calendar.interval.offset"
+        }
+        DefinitionError::WeekendOfAllDays => "calendar.working_days.weekend",
+        DefinitionError::TooManyHolidays(_)
+        | DefinitionError::Holiday { .. }
+        | DefinitionError::NoWorkingDay(_) => "calendar.working_days.holidays",
+    }
+}
+
+/// What is kept stays small: durations and rules are far shorter than this when people write them.
+fn check_sizes(calendar: &v1::Calendar) -> Result<(), ApiError> {
+    const MAX_BYTES: usize = 100;
+    let check = |field: &str, text: &str| {
+        if text.len() <= MAX_BYTES {
+            return Ok(());
+        }
+        let text = format!("expected at most {MAX_BYTES} bytes, found {}", text.len());
+        Err(ApiError::field(Reason::InvalidCalendar, field, text))
+    };
+    check("calendar.time_zone", &calendar.time_zone)?;
+    match &calendar.kind {
+        None => Ok(()),
+        Some(WireKind::Interval(kind)) => {
+            check("calendar.interval.interval", &kind.interval)?;
+            check("calendar.interval.offset", &kind.offset)
+        }
+        Some(WireKind::WorkingDays(kind)) => {
+            if kind.weekend.len() > 6 {
+                let text = format!("expected at most 6 days, found {}", kind.weekend.len());
+                let field = "calendar.working_days.weekend";
+                return Err(ApiError::field(Reason::InvalidCalendar, field, text));
+            }
+            if kind.holidays.len() > MAX_HOLIDAYS {
+                let text = format!("expected at most {MAX_HOLIDAYS}, found {}", kind.holidays.len());
+                let field = "calendar.working_days.holidays";
+                return Err(ApiError::field(Reason::InvalidCalendar, field, text));
+            }
+            let mut texts = kind.holidays.iter().enumerate();
+            texts.try_for_each(|(index, text)| {
+                check(&format!("calendar.working_days.holidays[{index}]"), text)
+            })
+        }
+    }
 }
 
 /// What a calendar that is kept means.

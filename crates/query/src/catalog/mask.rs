@@ -11,30 +11,37 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Reads a mask of these fields. A path below one of them means all of it.
+    /// Reads a mask of these fields.
     pub fn read(mask: Option<FieldMask>, fields: &[&str]) -> Result<Self, ApiError> {
         let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else {
             return Ok(Self { paths: None });
         };
         let mut paths = Vec::new();
         for path in mask.paths {
-            let root = path.split('.').next().unwrap_or_default();
             if path == "*" {
                 return Ok(Self { paths: None });
             }
-            if !fields.contains(&root) {
+            if !fields.contains(&path.as_str()) {
                 let text = format!("expected some of {}, found {path:?}", fields.join(", "));
                 return Err(ApiError::field(Reason::InvalidField, "update_mask", text));
             }
-            paths.push(root.to_owned());
+            paths.push(path);
         }
         Ok(Self { paths: Some(paths) })
     }
 
-    /// Takes `new` for `current` if the field is to be changed.
+    /// Takes `new` for `current` if the field, or all of the message that it is in, is to be
+    /// changed.
     pub fn take<T>(&self, field: &str, current: &mut T, new: T) {
-        if self.paths.as_ref().is_none_or(|paths| paths.iter().any(|path| path == field)) {
+        let message = field.split('.').next().unwrap_or_default();
+        let named = |paths: &Vec<String>| paths.iter().any(|path| path == field || path == message);
+        if self.paths.as_ref().is_none_or(named) {
             *current = new;
         }
+    }
+
+    /// Whether the field is named by itself.
+    pub fn names(&self, field: &str) -> bool {
+        self.paths.as_ref().is_some_and(|paths| paths.iter().any(|path| path == field))
     }
 }

@@ -19,7 +19,7 @@ use flowmeter_store::catalog::metrics::{
 
 use super::mask::Mask;
 use super::{Shelf, check_text, given, settled, version};
-use crate::question::{enums, event_field};
+use crate::question::{enums, label};
 
 /// Label sets of a metric at most, and labels of each: what an event costs grows with them.
 const MAX_LABEL_SETS: usize = 8;
@@ -48,13 +48,16 @@ pub async fn get(shelf: &Shelf<'_>, request: GetMetricRequest) -> Result<GetMetr
     let name = MetricName::parse("name", &request.name)?;
     let version = version("version", request.version)?;
     if let Some(built_in) = Catalog::built_in().metric(&name.full()) {
-        if version.is_some() {
-            return Err(ApiError::not_found("version of the metric", &name.full()));
+        if let Some(version) = version {
+            return Err(no_version(&name, version));
         }
         return Ok(GetMetricResponse { metric: Some(built_in_to_contract(built_in)) });
     }
     let found = get_metric(shelf.store, shelf.tenant, &name.provider, &name.name, version).await?;
-    let metric = found.ok_or_else(|| ApiError::not_found("metric", &name.full()))?;
+    let metric = found.ok_or_else(|| match version {
+        Some(version) => no_version(&name, version),
+        None => ApiError::not_found("metric", &name.full()),
+    })?;
     Ok(GetMetricResponse { metric: Some(to_contract(&metric)) })
 }
 
@@ -76,15 +79,28 @@ pub async fn update(
     shelf: &Shelf<'_>,
     request: UpdateMetricRequest,
 ) -> Result<UpdateMetricResponse, ApiError> {
-    const FIELDS: [&str; 6] =
-        ["description", "selector", "measure", "unit", "default_observed", "label_sets"];
+    const FIELDS: [&str; 9] = [
+        "description",
+        "selector",
+        "selector.method_class",
+        "selector.action",
+        "selector.filter",
+        "measure",
+        "unit",
+        "default_observed",
+        "label_sets",
+    ];
     let new = given("metric", request.metric)?;
     let mask = Mask::read(request.update_mask, &FIELDS)?;
     let (name, current) = current(shelf, "metric.name", &new.name).await?;
     let version = version("metric.version", new.version)?.unwrap_or(current.version);
     let mut merged = to_contract(&current);
     mask.take("description", &mut merged.description, new.description);
-    mask.take("selector", &mut merged.selector, new.selector);
+    let (selector, new_selector) =
+        (merged.selector.get_or_insert_default(), new.selector.unwrap_or_default());
+    mask.take("selector.method_class", &mut selector.method_class, new_selector.method_class);
+    mask.take("selector.action", &mut selector.action, new_selector.action);
+    mask.take("selector.filter", &mut selector.filter, new_selector.filter);
     mask.take("measure", &mut merged.measure, new.measure);
     mask.take("unit", &mut merged.unit, new.unit);
     mask.take("default_observed", &mut merged.default_observed, new.default_observed);
@@ -104,6 +120,10 @@ pub async fn delete(
     let changed = delete_metric(shelf.store, shelf.tenant, &name.provider, &name.name, version).await?;
     settled(changed, "metric", &name.full())?;
     Ok(DeleteMetricResponse {})
+}
+
+fn no_version(name: &MetricName, version: i32) -> ApiError {
+    ApiError::not_found("metric", &format!("{} in version {version}", name.full()))
 }
 
 /// A metric that may be changed.
@@ -135,6 +155,13 @@ fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
         wrong("metric.selector.filter", error.to_string());
         Filter::default()
     });
+    if filter.has_patterns() {
+        // Each event is held against it as it comes.
+        wrong(
+            "metric.selector.filter",
+            "expected no patterns: use = and IN, or a pattern in a query".to_owned(),
+        );
+    }
     if metric.unit.len() > MAX_UNIT_BYTES || metric.unit.contains(char::is_control) {
         wrong("metric.unit", format!("expected at most {MAX_UNIT_BYTES} bytes without control characters"));
     }
@@ -175,17 +202,19 @@ fn label_sets(sets: &[v1::LabelSet], violations: &mut Vec<Violation>) -> Vec<Lab
     if sets.len() > MAX_LABEL_SETS {
         let found = sets.len();
         wrong("metric.label_sets".into(), format!("expected at most {MAX_LABEL_SETS}, found {found}"));
+        return Vec::new();
     }
     let mut read = vec![LabelSet::new(Vec::new())];
     for (index, set) in sets.iter().enumerate() {
         let path = format!("metric.label_sets[{index}].labels");
         let mut labels: Vec<Field> = Vec::new();
         if !(1..=MAX_LABELS).contains(&set.labels.len()) {
-            wrong(path.clone(), format!("expected 1 to {MAX_LABELS} labels, found {}", set.labels.len()));
+            wrong(path, format!("expected 1 to {MAX_LABELS} labels, found {}", set.labels.len()));
+            continue;
         }
         for (place, name) in set.labels.iter().enumerate() {
-            match event_field("", name) {
-                Ok(Field::Duration | Field::ResponseSize | Field::Value) | Err(_) => {
+            match label("", name) {
+                Err(_) => {
                     let text =
                         format!("expected a field of text, an attribute or httpstatus, found {name:?}");
                     wrong(format!("{path}[{place}]"), text);
@@ -238,7 +267,7 @@ fn to_contract(metric: &Metric) -> v1::Metric {
         version: metric.version,
         create_time: Some(to_proto(metric.created_at)),
         update_time: Some(to_proto(metric.updated_at)),
-        backfill: Some(backfill_to_contract(&metric.backfill)),
+        backfill: metric.backfill.as_ref().map(backfill_to_contract),
         ..built_in_to_contract(&metric.definition)
     }
 }

@@ -127,13 +127,14 @@ async fn read(
     }
     check_label("time_series.provider", &series.provider)?;
     check_label("time_series.metric", &series.metric)?;
-    let observed = enums::observed(series.observed)?;
-    question::filter(&series.filter)?;
-    question::time_zone(&series.time_zone)?;
+    let within = |error: ApiError| error.within("time_series");
+    let observed = enums::observed(series.observed).map_err(within)?;
+    question::filter(&series.filter).map_err(within)?;
+    question::time_zone(&series.time_zone).map_err(within)?;
     let calendar = if series.calendar.is_empty() { DEFAULT_CALENDAR.to_owned() } else { series.calendar };
     let metric = MetricName { provider: series.provider.clone(), name: series.metric.clone() };
     lookup::metric(shelf.store, shelf.tenant, &metric).await?;
-    lookup::calendar(shelf.store, shelf.tenant, &calendar).await?;
+    lookup::calendar(shelf.store, shelf.tenant, &calendar).await.map_err(within)?;
     Ok(NewTimeSeries {
         object: name.object.clone(),
         name: name.name.clone(),

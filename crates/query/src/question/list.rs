@@ -18,6 +18,10 @@ pub fn order(text: &str) -> Result<Vec<OrderKey>, ApiError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
+    let found = text.split(',').count();
+    if found > MAX_KEYS {
+        return Err(wrong(format!("expected at most {MAX_KEYS} fields, found {found}")));
+    }
     let mut keys: Vec<OrderKey> = Vec::new();
     for part in text.split(',') {
         let (name, descending) = match part.split_whitespace().collect::<Vec<_>>()[..] {
@@ -36,9 +40,6 @@ pub fn order(text: &str) -> Result<Vec<OrderKey>, ApiError> {
             return Err(wrong(format!("expected each field once, found {name} again")));
         }
         keys.push(OrderKey { by, descending });
-    }
-    if keys.len() > MAX_KEYS {
-        return Err(wrong(format!("expected at most {MAX_KEYS} fields, found {}", keys.len())));
     }
     // Events of one time are told apart by their ids, so nothing is left to order after it.
     if let Some(time) = keys.iter().position(|key| key.by == OrderBy::Timestamp) {

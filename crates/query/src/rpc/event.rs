@@ -73,9 +73,17 @@ impl Mask {
             return Ok(Self { paths: None });
         };
         let mut paths = BTreeSet::new();
+        let mut everything = false;
         for path in &mask.paths {
             let known = match path.strip_prefix("event.").unwrap_or(path) {
-                "*" | "event" => return Ok(Self { paths: None }),
+                "*" => {
+                    everything = true;
+                    continue;
+                }
+                "event" => {
+                    paths.extend(FIELDS.map(str::to_owned));
+                    continue;
+                }
                 name if name == "id" && path == "id" => "id",
                 name if FIELDS.contains(&name) => name,
                 name if name.strip_prefix("attributes.").is_some_and(|name| !name.is_empty()) => name,
@@ -87,7 +95,7 @@ impl Mask {
             };
             paths.insert(known.to_owned());
         }
-        Ok(Self { paths: Some(paths) })
+        Ok(Self { paths: Some(paths).filter(|_| !everything) })
     }
 
     /// What is left of an event.

@@ -60,7 +60,7 @@ pub(super) async fn handle(
 fn read_place(place: Vec<u8>, field: &Field) -> Result<String, ApiError> {
     let text = String::from_utf8(place).ok().filter(|text| !text.contains('\0'));
     let fits = |text: &String| {
-        matches!(field, Field::Text(_) | Field::Attribute(_)) || text.parse::<Quantity>().is_ok()
+        matches!(field, Field::Text(_) | Field::Attribute(_)) || Quantity::parse_kept(text).is_ok()
     };
     text.filter(fits).ok_or_else(page_token::not_ours)
 }

@@ -10,6 +10,7 @@ use flowmeter_proto::v1::{Point, QueryTimeSeriesRequest, QueryTimeSeriesResponse
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_service::names::{MetricName, TimeSeriesName};
 use flowmeter_service::time::to_proto;
+use flowmeter_store::catalog::metrics::is_in_use;
 use flowmeter_store::catalog::time_series::StoredTimeSeries;
 use flowmeter_store::rollups::{LabelledPoints, ReadError, SeriesQuestion, read_series};
 use tonic::metadata::MetadataMap;
@@ -33,14 +34,36 @@ pub(super) async fn handle(
     };
     let code = [&request.calendar, &name.calendar].into_iter().find(|code| !code.is_empty());
     let code = code.map_or(DEFAULT_CALENDAR, String::as_str);
-    let (definition, rolled_up_to) = lookup::metric(&query.store, tenant, &name.metric).await?;
     let calendar = lookup::calendar(&query.store, tenant, code).await?;
-    let question = question::plan(wording, (&definition, rolled_up_to), calendar, asked, query.max_points)?;
+    let mut waited = request.after_request_id.is_empty();
+    loop {
+        let metric = lookup::metric(&query.store, tenant, &name.metric).await?;
+        let (definition, rolled_up_to) = (metric.0.as_ref(), metric.1);
+        let question = tokio::task::block_in_place(|| {
+            let metric = (definition, rolled_up_to);
+            question::plan(wording.clone(), metric, calendar.clone(), asked, query.max_points)
+        })?;
+        if !waited {
+            // What is wrong was said at once; a definition can change while we wait.
+            query.after(tenant, &request.after_request_id, deadline).await?;
+            waited = true;
+            continue;
+        }
+        let fresh_through = query.fresh_through().await?.map(to_proto);
+        let series = read(query, tenant, &question).await?;
+        // Roll-ups that were let go of meanwhile may lack what came since.
+        if definition.generation == 0 || is_in_use(&query.store, tenant, definition.generation).await? {
+            return Ok(answer(&question, series, fresh_through));
+        }
+    }
+}
 
-    query.after(tenant, &request.after_request_id, deadline).await?;
-    let fresh_through = query.fresh_through().await?.map(to_proto);
-    let series = read(query, tenant, &question).await?;
-    Ok(QueryTimeSeriesResponse {
+fn answer(
+    question: &Question<'_>,
+    series: Vec<Series>,
+    fresh_through: Option<prost_types::Timestamp>,
+) -> QueryTimeSeriesResponse {
+    QueryTimeSeriesResponse {
         metric: question.definition.full_name.clone(),
         calendar: question.calendar.to_string(),
         observed: observed_to_proto(question.observed).into(),
@@ -50,7 +73,7 @@ pub(super) async fn handle(
         series,
         fresh_through,
         time_zone: question.calendar.zone().iana_name().unwrap_or("UTC").to_owned(),
-    })
+    }
 }
 
 /// The stored time series that the request names, if it names one.

@@ -1,13 +1,13 @@
 //! The metrics by which a worker rolls events up, known to be current in each transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::metric::Catalog;
 use tokio_postgres::types::Type;
 
-use super::{CATALOG_LOCK, metrics};
+use super::{CATALOG_LOCK, metrics, stripe};
 use crate::StoreError;
 
 /// Tenants whose metrics are remembered. Beyond that all are forgotten, which costs one look at the
@@ -46,10 +46,19 @@ impl Catalogs {
     }
 }
 
-/// Keeps what is rolled up as it is until the transaction ends.
-pub(crate) async fn share_lock(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+/// Keeps what is rolled up for tenants as it is until the transaction ends.
+pub(crate) async fn share_lock(
+    transaction: &Transaction<'_>,
+    tenants: impl IntoIterator<Item = TenantId>,
+) -> Result<(), StoreError> {
+    // In order, and each once.
+    let stripes: Vec<i32> = tenants.into_iter().map(stripe).collect::<BTreeSet<_>>().into_iter().collect();
     transaction
-        .query_typed("-- share_lock\nSELECT pg_advisory_xact_lock_shared($1)", &[(&CATALOG_LOCK, Type::INT8)])
+        .query_typed(
+            "-- share_lock
+             SELECT pg_advisory_xact_lock_shared($1, stripe) FROM unnest($2) AS stripe",
+            &[(&CATALOG_LOCK, Type::INT4), (&stripes, Type::INT4_ARRAY)],
+        )
         .await?;
     Ok(())
 }
@@ -60,16 +69,16 @@ pub(crate) async fn generations(
     transaction: &Transaction<'_>,
     tenants: HashSet<TenantId>,
 ) -> Result<HashMap<TenantId, i32>, StoreError> {
-    let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.0).collect();
+    let ids: Vec<_> = tenants.iter().map(|tenant| tenant.0).collect();
     let read = async {
         let rows = transaction
             .query_typed(
                 "-- generations\nSELECT tenant_id, generation FROM tenant_catalog WHERE tenant_id = ANY ($1)",
-                &[(&tenants, Type::UUID_ARRAY)],
+                &[(&ids, Type::UUID_ARRAY)],
             )
             .await?;
         Ok(rows.iter().map(|row| (TenantId(row.get(0)), row.get(1))).collect())
     };
-    let ((), generations) = futures::try_join!(share_lock(transaction), read)?;
+    let ((), generations) = futures::try_join!(share_lock(transaction, tenants), read)?;
     Ok(generations)
 }

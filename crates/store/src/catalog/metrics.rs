@@ -17,11 +17,13 @@ use serde_json::Value;
 use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row};
 
-use super::{CATALOG_LOCK, Changed};
+use super::{CATALOG_LOCK, Changed, stripe};
 use crate::{Store, StoreError};
 
 /// Metrics that a tenant may define.
 pub const MAX_METRICS: i64 = 200;
+/// Versions of a metric that are remembered.
+const MAX_VERSIONS: i32 = 100;
 
 /// A metric as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +36,16 @@ pub struct Metric {
     pub created_at: Timestamp,
     /// When this version was made.
     pub updated_at: Timestamp,
-    /// How far older events are rolled up.
-    pub backfill: Backfill,
+    /// How far older events are rolled up; none of an earlier version.
+    pub backfill: Option<Backfill>,
+}
+
+impl Metric {
+    /// The time before which all events are rolled up.
+    #[must_use]
+    pub fn rolled_up_to(&self) -> Timestamp {
+        self.backfill.as_ref().map_or(Timestamp::EPOCH, Backfill::rolled_up_to)
+    }
 }
 
 /// How far the events that were stored before a definition are rolled up.
@@ -52,9 +62,7 @@ pub struct Backfill {
 }
 
 impl Backfill {
-    /// The time before which all events are rolled up.
-    #[must_use]
-    pub fn rolled_up_to(&self) -> Timestamp {
+    fn rolled_up_to(&self) -> Timestamp {
         match (self.finished_at, self.last) {
             (Some(_), _) => Timestamp::END,
             // Events of the last one's own microsecond may be left.
@@ -66,13 +74,14 @@ impl Backfill {
 
 const COLUMNS: &str = "definition.provider, definition.name, definition.version, definition.generation, \
                        description, method_class, action, filter, measure, unit, default_observed, \
-                       label_sets, created_at, updated_at";
+                       label_sets, created_at, updated_at, is_current";
 const WITH_ROLLUP: &str = "backfilled, event_count, started_at, finished_at
                            FROM metric_definition AS definition
                            LEFT JOIN metric_rollup USING (tenant_id, generation)";
 
 fn read_definition(row: &Row) -> Result<Definition, StoreError> {
-    let unreadable = |what: &str| StoreError::Refused(format!("a stored metric has an unknown {what}"));
+    // For an operator to put right, and no reason to give up the events that wait for it.
+    let unreadable = |what: &str| StoreError::Unavailable(format!("a stored metric has an unknown {what}"));
     let provider: String = row.get(0);
     let filter: String = row.get(7);
     let named = |index: usize| row.get::<_, String>(index);
@@ -118,12 +127,12 @@ fn read(row: &Row) -> Result<Metric, StoreError> {
         version: row.get(2),
         created_at: Timestamp::from(row.get::<_, SystemTime>(12)),
         updated_at: Timestamp::from(row.get::<_, SystemTime>(13)),
-        backfill: Backfill {
-            last: row.get::<_, Option<uuid::Uuid>>(14).map(EventId),
-            event_count: row.get::<_, Option<i64>>(15).unwrap_or_default(),
-            started_at: time(16),
-            finished_at: time(17),
-        },
+        backfill: row.get::<_, bool>(14).then(|| Backfill {
+            last: row.get::<_, Option<uuid::Uuid>>(15).map(EventId),
+            event_count: row.get::<_, Option<i64>>(16).unwrap_or_default(),
+            started_at: time(17),
+            finished_at: time(18),
+        }),
     })
 }
 
@@ -170,16 +179,10 @@ async fn get(
     name: &str,
     version: Option<i32>,
 ) -> Result<Option<Metric>, StoreError> {
-    // An earlier version of a metric that is deleted is not to be found either.
     let sql = format!(
         "-- get_metric\nSELECT {COLUMNS}, {WITH_ROLLUP}
          WHERE tenant_id = $1 AND provider = $2 AND definition.name = $3
-           AND CASE WHEN $4::integer IS NULL THEN is_current
-                    ELSE definition.version = $4 AND EXISTS (
-                        SELECT FROM metric_definition AS current
-                        WHERE current.tenant_id = $1 AND current.provider = $2 AND current.name = $3
-                          AND current.is_current)
-               END"
+           AND CASE WHEN $4::integer IS NULL THEN is_current ELSE definition.version = $4 END"
     );
     let rows = client
         .query_typed(
@@ -197,9 +200,12 @@ pub async fn insert_metric(
     definition: &Definition,
 ) -> Result<Changed<Metric>, StoreError> {
     let mut client = store.client().await?;
-    let transaction = client.transaction().await?;
-    lock(&transaction).await?;
     let provider = &definition.selector.provider;
+    if get(&**client, tenant, provider, definition.name(), None).await?.is_some() {
+        return Ok(Changed::Taken);
+    }
+    let transaction = client.transaction().await?;
+    lock(&transaction, tenant).await?;
     let row = transaction
         .query_one(
             "-- insert_metric
@@ -237,7 +243,7 @@ pub async fn update_metric(
 ) -> Result<Changed<Metric>, StoreError> {
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
-    lock(&transaction).await?;
+    lock(&transaction, tenant).await?;
     let found = get(&*transaction, tenant, &definition.selector.provider, definition.name(), None).await?;
     let Some(current) = found else { return Ok(Changed::NotFound) };
     if current.version != version {
@@ -265,14 +271,20 @@ pub async fn delete_metric(
 ) -> Result<Changed<()>, StoreError> {
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
-    lock(&transaction).await?;
+    lock(&transaction, tenant).await?;
     let Some(current) = get(&*transaction, tenant, provider, name, None).await? else {
         return Ok(Changed::NotFound);
     };
     if version.is_some_and(|version| version != current.version) {
         return Ok(Changed::OtherVersion(current.version));
     }
-    retire(&transaction, tenant, &current.definition).await?;
+    transaction
+        .execute(
+            "-- delete_metric
+             DELETE FROM metric_definition WHERE tenant_id = $1 AND provider = $2 AND name = $3",
+            &[&tenant.0, &provider, &name],
+        )
+        .await?;
     abandon_rollup(&transaction, tenant, current.definition.generation).await?;
     // So that workers roll up for it no longer.
     next_generation(&transaction, tenant).await?;
@@ -280,9 +292,13 @@ pub async fn delete_metric(
     Ok(Changed::Done(()))
 }
 
-/// Waits until no transaction is under way that rolls events up, and lets none begin.
-async fn lock(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    transaction.execute("-- lock_catalog\nSELECT pg_advisory_xact_lock($1)", &[&CATALOG_LOCK]).await?;
+/// Waits until no transaction is under way that rolls up the tenant's events, and lets none begin. It
+/// does not wait for long, because those that want to begin wait behind it.
+async fn lock(transaction: &Transaction<'_>, tenant: TenantId) -> Result<(), StoreError> {
+    transaction.batch_execute("-- lock_catalog\nSET LOCAL lock_timeout = '3s'").await?;
+    transaction
+        .execute("-- lock_catalog\nSELECT pg_advisory_xact_lock($1, $2)", &[&CATALOG_LOCK, &stripe(tenant)])
+        .await?;
     Ok(())
 }
 
@@ -311,6 +327,16 @@ async fn retire(
              UPDATE metric_definition SET is_current = false
              WHERE tenant_id = $1 AND provider = $2 AND name = $3 AND is_current",
             &[&tenant.0, &definition.selector.provider, &definition.name()],
+        )
+        .await?;
+    transaction
+        .execute(
+            "-- retire_metric
+             DELETE FROM metric_definition AS old
+             WHERE tenant_id = $1 AND provider = $2 AND name = $3 AND version <= (
+                 SELECT max(version) - $4 FROM metric_definition
+                 WHERE tenant_id = $1 AND provider = $2 AND name = $3)",
+            &[&tenant.0, &definition.selector.provider, &definition.name(), &MAX_VERSIONS],
         )
         .await?;
     Ok(())
@@ -374,7 +400,7 @@ async fn abandon_rollup(
     transaction
         .execute(
             "-- abandon_rollup
-             UPDATE metric_rollup SET abandoned_at = now() WHERE tenant_id = $1 AND generation = $2",
+             UPDATE metric_rollup SET abandoned_at = clock_timestamp() WHERE tenant_id = $1 AND generation = $2",
             &[&tenant.0, &generation],
         )
         .await?;
@@ -389,4 +415,18 @@ async fn commit(
     let metric = get(&*transaction, tenant, &definition.selector.provider, definition.name(), None).await?;
     transaction.commit().await?;
     metric.map(Changed::Done).ok_or_else(|| StoreError::Refused("a metric vanished".into()))
+}
+
+/// Whether roll-ups are still those of a metric that is there. A question that read them while they
+/// were has read all of them.
+pub async fn is_in_use(store: &Store, tenant: TenantId, generation: i32) -> Result<bool, StoreError> {
+    let client = store.client().await?;
+    let rows = client
+        .query_typed(
+            "-- is_in_use
+             SELECT FROM metric_rollup WHERE tenant_id = $1 AND generation = $2 AND abandoned_at IS NULL",
+            &[(&tenant.0, Type::UUID), (&generation, Type::INT4)],
+        )
+        .await?;
+    Ok(!rows.is_empty())
 }

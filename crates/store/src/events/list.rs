@@ -5,6 +5,7 @@
 
 use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::{EventId, TenantId};
+use flowmeter_core::quantity::Quantity;
 use flowmeter_core::range::TimeRange;
 use flowmeter_core::usage::{Field, TextField};
 use tokio_postgres::types::Type;
@@ -193,7 +194,7 @@ impl Place {
         let fits = |(key, field): (&String, &&Field)| match field {
             Field::Text(_) | Field::Attribute(_) => !key.contains('\0'),
             Field::HttpStatus | Field::Duration | Field::ResponseSize | Field::Value => {
-                key == "-Infinity" || key.parse::<flowmeter_core::quantity::Quantity>().is_ok()
+                key == "-Infinity" || Quantity::parse_kept(key).is_ok()
             }
         };
         let all_fit = keys.len() == fields.len() && keys.iter().zip(&fields).all(fits);

@@ -39,33 +39,36 @@ pub async fn list_field_values(
     question: &FieldValues,
 ) -> Result<Vec<FieldValue>, StoreError> {
     let is_text = matches!(question.field, Field::Text(_) | Field::Attribute(_));
-    let mut sql = Sql::new("-- list_field_values\nSELECT value, sum(count)::bigint FROM (SELECT ");
+    let stored = |sql: &mut Sql| {
+        match &question.field {
+            Field::Attribute(name) => sql.push("(attributes ->> ").value(name.clone(), Type::TEXT).push(")"),
+            field => sql.push("\"").push(field.name()).push("\""),
+        };
+    };
     // Grouped as it is stored, and cast only afterwards.
-    match &question.field {
-        Field::Attribute(name) => {
-            sql.push("attributes ->> ").value(name.clone(), Type::TEXT);
-        }
-        field => {
-            sql.push(&format!("\"{}\"", field.name()));
-        }
-    }
-    sql.push(" AS stored, count(*) AS count");
+    let mut sql = Sql::new("-- list_field_values\nSELECT ");
+    sql.push(if is_text { "stored" } else { "trim_scale(stored::numeric)::text" });
+    sql.push(", sum(count)::bigint FROM (SELECT ");
+    stored(&mut sql);
+    sql.push(if is_text { " COLLATE \"C\" AS stored" } else { " AS stored" }).push(", count(*) AS count");
     push_list(&mut sql, tenant, &question.list);
-    sql.push(" GROUP BY 1) AS groups, LATERAL (SELECT ");
-    sql.push(if is_text {
-        "stored COLLATE \"C\" AS value, stored COLLATE \"C\" AS place"
-    } else {
-        "trim_scale(stored::numeric)::text AS value, stored::numeric AS place"
-    });
-    sql.push(") AS shown WHERE value <> ''");
+    sql.push(" AND ");
+    stored(&mut sql);
+    sql.push(if is_text { " <> ''" } else { " IS NOT NULL" });
     if !question.prefix.is_empty() {
-        sql.push(" AND starts_with(value, ").value(question.prefix.clone(), Type::TEXT).push(")");
+        sql.push(" AND starts_with(");
+        stored(&mut sql);
+        sql.push("::text, ").value(question.prefix.clone(), Type::TEXT).push(")");
     }
     if let Some(after) = &question.after {
-        sql.push(" AND place > ").value(after.clone(), Type::TEXT);
-        sql.push(if is_text { "::text" } else { "::text::numeric" });
+        sql.push(" AND ");
+        stored(&mut sql);
+        sql.push(if is_text { " COLLATE \"C\" > " } else { "::numeric > " });
+        sql.value(after.clone(), Type::TEXT).push(if is_text { "::text" } else { "::text::numeric" });
     }
-    sql.push(" GROUP BY value, place ORDER BY place LIMIT ").value(question.limit, Type::INT8);
+    sql.push(" GROUP BY 1) AS found GROUP BY ");
+    sql.push(if is_text { "stored ORDER BY stored" } else { "stored::numeric ORDER BY stored::numeric" });
+    sql.push(" LIMIT ").value(question.limit, Type::INT8);
     let rows = sql.query(store).await?;
     Ok(rows.iter().map(|row| FieldValue { value: row.get(0), count: row.get(1) }).collect())
 }

@@ -18,8 +18,9 @@ use super::{append_partials, insert_series};
 use crate::catalog::{metrics, share_lock};
 use crate::{Store, StoreError, events};
 
-/// Events that one step looks at: a transaction of a fraction of a second.
-const STEP_EVENTS: i64 = 20_000;
+/// Events that one step looks at: a transaction of a fraction of a second, and a few megabytes of
+/// events of the usual size.
+const STEP_EVENTS: i64 = 5_000;
 /// One step at a time, whichever worker makes it.
 const BACKFILL_LOCK: i64 = 0x666c_6f77_6261_636b;
 
@@ -37,7 +38,56 @@ pub enum BackfillStep {
 }
 
 /// Makes the next step of the backfill that has waited longest for one.
-pub async fn backfill_step(store: &Store) -> Result<BackfillStep, StoreError> {
+pub async fn backfill_step(store: &Store) -> Result<BackfillStep, BackfillError> {
+    let Some(due) = next_due(store).await? else { return Ok(BackfillStep::Idle) };
+    step(store, &due).await.map_err(|source| BackfillError {
+        backfill: format!("{} of tenant {}", due.series_key, due.tenant),
+        source,
+    })
+}
+
+/// Why a step came to nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the backfill of {backfill} could not go on: {source}")]
+pub struct BackfillError {
+    backfill: String,
+    source: StoreError,
+}
+
+impl From<StoreError> for BackfillError {
+    fn from(source: StoreError) -> Self {
+        Self { backfill: "any metric".to_owned(), source }
+    }
+}
+
+/// A backfill that is not done.
+struct Due {
+    tenant: TenantId,
+    generation: i32,
+    series_key: String,
+}
+
+/// Takes the backfill that has waited longest, and puts it behind the others: one that cannot go on
+/// must not keep them from it.
+async fn next_due(store: &Store) -> Result<Option<Due>, StoreError> {
+    let client = store.client().await?;
+    let row = client
+        .query_opt(
+            "-- next_due
+             UPDATE metric_rollup SET stepped_at = clock_timestamp()
+             WHERE (tenant_id, generation) = (
+                 SELECT tenant_id, generation FROM metric_rollup
+                 WHERE finished_at IS NULL AND abandoned_at IS NULL
+                 ORDER BY stepped_at NULLS FIRST, tenant_id, generation LIMIT 1)
+             RETURNING tenant_id, generation, series_key",
+            &[],
+        )
+        .await?;
+    Ok(row.map(|row| Due { tenant: TenantId(row.get(0)), generation: row.get(1), series_key: row.get(2) }))
+}
+
+async fn step(store: &Store, due: &Due) -> Result<BackfillStep, StoreError> {
+    let &Due { tenant, generation, .. } = due;
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
     let free = transaction
@@ -47,20 +97,20 @@ pub async fn backfill_step(store: &Store) -> Result<BackfillStep, StoreError> {
         return Ok(BackfillStep::Busy);
     }
     // What is rolled up for a definition that is gone would stay for ever.
-    share_lock(&transaction).await?;
-    let due = transaction
-        .query_opt(
+    share_lock(&transaction, [tenant]).await?;
+    let definitions = metrics::definitions(&*transaction, tenant).await?;
+    let Some(definition) = definitions.into_iter().find(|definition| definition.generation == generation)
+    else {
+        return Ok(BackfillStep::Advanced);
+    };
+    let after = transaction
+        .query_one(
             "-- backfill_step
-             SELECT tenant_id, generation, backfilled FROM metric_rollup
-             WHERE finished_at IS NULL AND abandoned_at IS NULL
-             ORDER BY stepped_at NULLS FIRST, tenant_id, generation LIMIT 1",
-            &[],
+             SELECT backfilled FROM metric_rollup WHERE tenant_id = $1 AND generation = $2",
+            &[&tenant.0, &generation],
         )
         .await?;
-    let Some(due) = due else { return Ok(BackfillStep::Idle) };
-    let (tenant, generation) = (TenantId(due.get(0)), due.get::<_, i32>(1));
-    let after = due.get::<_, Option<Uuid>>(2).unwrap_or(Uuid::nil());
-
+    let after = after.get::<_, Option<Uuid>>(0).unwrap_or(Uuid::nil());
     let bound = transaction
         .query_typed(
             "-- backfill_step
@@ -69,25 +119,19 @@ pub async fn backfill_step(store: &Store) -> Result<BackfillStep, StoreError> {
         )
         .await?;
     let bound: Option<Uuid> = bound.first().map(|row| row.get(0));
-    let definitions = metrics::definitions(&*transaction, tenant).await?;
-    let definition = definitions.into_iter().find(|definition| definition.generation == generation);
-    let catalog = Catalog::of(definition);
-    let mut rolled_up = 0;
-    if let Some(definition) = catalog.definitions().next() {
-        let provider = &definition.selector.provider;
-        let stored =
-            events::owed(&transaction, tenant, generation, provider, (EventId(after), bound.map(EventId)))
-                .await?;
-        let owed: Vec<(EventId, UsageEvent<'_>)> =
-            stored.iter().map(|stored| (stored.id, stored.borrowed())).collect();
-        let folded = fold(owed.iter().map(|(id, event)| (tenant, &catalog, *id, event)));
-        // Every event that the metric takes is in the unfiltered series.
-        let unfiltered =
-            folded.partials.iter().filter(|partial| folded.series[partial.series].values.is_empty());
-        rolled_up = unfiltered.map(|partial| partial.aggregate.count).sum();
-        append_partials(&transaction, &folded).await?;
-        insert_series(&transaction, &folded, &HashSet::new()).await?;
-    }
+
+    let provider = &definition.selector.provider;
+    let range = (EventId(after), bound.map(EventId));
+    let stored = events::owed(&transaction, tenant, generation, provider, range).await?;
+    let catalog = Catalog::of([definition]);
+    let owed = stored.iter().map(|stored| Ok((stored.id, stored.borrowed()?)));
+    let owed: Vec<(EventId, UsageEvent<'_>)> = owed.collect::<Result<_, StoreError>>()?;
+    let folded = fold(owed.iter().map(|(id, event)| (tenant, &catalog, *id, event)));
+    // Every event that the metric takes is in the unfiltered series.
+    let unfiltered = folded.partials.iter().filter(|partial| folded.series[partial.series].values.is_empty());
+    let rolled_up: i64 = unfiltered.map(|partial| partial.aggregate.count).sum();
+    append_partials(&transaction, &folded).await?;
+    insert_series(&transaction, &folded, &HashSet::new()).await?;
     transaction
         .execute(
             "-- backfill_step
@@ -95,7 +139,6 @@ pub async fn backfill_step(store: &Store) -> Result<BackfillStep, StoreError> {
              SET backfilled = coalesce($3::uuid, backfilled),
                  event_count = event_count + $4,
                  started_at = coalesce(started_at, now()),
-                 stepped_at = clock_timestamp(),
                  finished_at = CASE WHEN $3 IS NULL THEN clock_timestamp() END
              WHERE tenant_id = $1 AND generation = $2",
             &[&tenant.0, &generation, &bound, &rolled_up],

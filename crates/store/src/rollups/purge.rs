@@ -5,10 +5,11 @@ use uuid::Uuid;
 use super::FOLD_LOCK;
 use crate::{Store, StoreError};
 
-/// Series that one call removes.
-const SERIES: i64 = 500;
-/// Seconds after which no question can be under way that still looks at the roll-ups: twice the
-/// time that a statement may take.
+/// Series, and rows of their roll-ups, that one call removes: a transaction of a fraction of a second.
+const SERIES: i64 = 100;
+const ROWS: i64 = 20_000;
+/// Seconds after which roll-ups are removed. A question that began before makes sure in the end that
+/// they were still in use, so this only saves it from beginning again.
 const QUIET_SECONDS: f64 = 60.0;
 
 /// Removes some series of a metric that was abandoned a while ago. Returns whether there may be
@@ -31,31 +32,49 @@ pub async fn purge_abandoned(store: &Store) -> Result<bool, StoreError> {
         .await?;
     let Some(due) = due else { return Ok(false) };
     let (tenant, generation, key): (Uuid, i32, String) = (due.get(0), due.get(1), due.get(2));
-    let gone = transaction
+    let removed: i64 = transaction
         .query_one(
             "-- purge
              WITH gone AS (
-                 DELETE FROM series WHERE tenant_id = $1 AND series_id IN (
-                     SELECT series_id FROM series WHERE tenant_id = $1 AND metric = $2 LIMIT $3)
-                 RETURNING series_id
-             ), partial AS (
-                 DELETE FROM rollup_partial USING gone
-                 WHERE rollup_partial.tenant_id = $1 AND rollup_partial.series_id = gone.series_id
-             ), kept AS (
-                 DELETE FROM rollup USING gone
-                 WHERE rollup.tenant_id = $1 AND rollup.series_id = gone.series_id
+                 SELECT series_id FROM series WHERE tenant_id = $1 AND metric = $2 LIMIT $3
+             ), removed AS (
+                 DELETE FROM rollup WHERE ctid = ANY (ARRAY(
+                     SELECT rollup.ctid FROM gone JOIN rollup USING (series_id)
+                     WHERE rollup.tenant_id = $1 LIMIT $4))
+                 RETURNING 1
              )
-             SELECT count(*) FROM gone",
-            &[&tenant, &key, &SERIES],
+             SELECT count(*) FROM removed",
+            &[&tenant, &key, &SERIES, &ROWS],
         )
-        .await?;
-    if gone.get::<_, i64>(0) == 0 {
-        transaction
+        .await?
+        .get(0);
+    if removed < ROWS {
+        let series = transaction
             .execute(
-                "-- purge\nDELETE FROM metric_rollup WHERE tenant_id = $1 AND generation = $2",
-                &[&tenant, &generation],
+                "-- purge
+                 WITH gone AS (
+                     DELETE FROM series WHERE tenant_id = $1 AND series_id IN (
+                         SELECT series_id FROM series WHERE tenant_id = $1 AND metric = $2
+                           AND NOT EXISTS (SELECT FROM rollup WHERE rollup.tenant_id = series.tenant_id
+                                                                AND rollup.series_id = series.series_id)
+                         LIMIT $3)
+                     RETURNING series_id
+                 ), partial AS (
+                     DELETE FROM rollup_partial USING gone
+                     WHERE rollup_partial.tenant_id = $1 AND rollup_partial.series_id = gone.series_id
+                 )
+                 SELECT FROM gone",
+                &[&tenant, &key, &SERIES],
             )
             .await?;
+        if series == 0 {
+            transaction
+                .execute(
+                    "-- purge\nDELETE FROM metric_rollup WHERE tenant_id = $1 AND generation = $2",
+                    &[&tenant, &generation],
+                )
+                .await?;
+        }
     }
     transaction.commit().await?;
     Ok(true)

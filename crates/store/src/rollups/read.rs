@@ -39,6 +39,9 @@ pub struct SeriesQuestion<'a> {
     pub max_points: u64,
 }
 
+/// Series of a label set that are read one by one at most.
+const MAX_SERIES: i64 = 100_000;
+
 /// One series of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelledPoints {
@@ -83,9 +86,9 @@ pub async fn read_series(
         Some(label_set) if question.pieces.iter().any(|piece| piece.source != Source::Events) => {
             kept_series(store, question, label_set).await?
         }
-        _ => KeptSeries::default(),
+        _ => None,
     };
-    let Some(sql) = statement(question, &kept) else { return Ok(Vec::new()) };
+    let Some(sql) = statement(question, kept.as_ref()) else { return Ok(Vec::new()) };
     let rows = sql.query(store).await?;
     let labels = question.group_by.len();
     let mut answer: Vec<LabelledPoints> = Vec::new();
@@ -122,17 +125,17 @@ struct KeptSeries {
 }
 
 /// The one statement that answers, or none if there is nowhere to read.
-fn statement(question: &SeriesQuestion<'_>, kept: &KeptSeries) -> Option<Sql> {
+fn statement(question: &SeriesQuestion<'_>, kept: Option<&KeptSeries>) -> Option<Sql> {
     let mut sql = Sql::new("-- read_series\nWITH part AS (");
     let mut between = "";
     for piece in question.pieces {
-        match piece.source {
-            Source::Events => {
+        match (piece.source, kept) {
+            (Source::Events, _) | (_, None) => {
                 sql.push(between);
                 from_events(&mut sql, question, piece);
             }
-            Source::Rollup(_) if kept.ids.is_empty() => continue,
-            Source::Rollup(resolution) => {
+            (_, Some(kept)) if kept.ids.is_empty() => continue,
+            (Source::Rollup(resolution), Some(kept)) => {
                 sql.push(between);
                 from_rollups(&mut sql, question, piece, kept, Some(resolution.minutes()));
                 sql.push("\nUNION ALL ");
@@ -176,7 +179,11 @@ fn observed_value(measure: Measure, observed: Observed) -> &'static str {
     }
     match observed {
         Observed::Summed => "trim_scale(sum(sum))",
-        Observed::Averaged => "trim_scale(round(sum(sum) / sum(count), 9))",
+        // A quotient has as many decimals as its dividend: enough that no count can make the rounding
+        // to 9 decimals depend on an earlier one.
+        Observed::Averaged => {
+            "trim_scale(round((sum(sum) + 0.000000000000000000000000000000) / sum(count), 9))"
+        }
         Observed::High => "trim_scale(max(max))",
         Observed::Low => "trim_scale(min(min))",
         Observed::Beginning => "trim_scale((array_agg(first_value ORDER BY first_id))[1])",
@@ -261,7 +268,7 @@ fn from_events(sql: &mut Sql, question: &SeriesQuestion<'_>, piece: &Piece) {
     sql.push(" AND provider = ").value(selector.provider.clone(), Type::TEXT);
     if let Some(class) = selector.method_class {
         let methods: Vec<String> = class.methods().iter().map(ToString::to_string).collect();
-        sql.push(" AND lower(method) = ANY (").value(methods, Type::TEXT_ARRAY).push(")");
+        sql.push(" AND lower(method COLLATE \"C\") = ANY (").value(methods, Type::TEXT_ARRAY).push(")");
     }
     if let Some(action) = &selector.action {
         sql.push(" AND action = ").value(action.clone(), Type::TEXT);
@@ -286,17 +293,18 @@ fn push_label(sql: &mut Sql, label: &Field) {
 }
 
 /// The series of a label set that satisfy the filter. Where the filter names every
-/// label, the one series follows from their values; otherwise the dictionary knows.
+/// label, the one series follows from their values; otherwise the dictionary knows. None if
+/// there are so many that the events are read as fast.
 async fn kept_series(
     store: &Store,
     question: &SeriesQuestion<'_>,
     label_set: &LabelSet,
-) -> Result<KeptSeries, StoreError> {
+) -> Result<Option<KeptSeries>, StoreError> {
     let key = question.definition.series_key();
     if let Some(values) = exact_values(question.filter, label_set) {
         let labels = label_set.labels.iter().map(Field::name).zip(values.iter().map(String::as_str));
         let id = SeriesId::new(question.tenant, &key, labels).0;
-        return Ok(with_labels(question, label_set, [(id, values)]));
+        return Ok(Some(with_labels(question, label_set, [(id, values)])));
     }
     let names: Vec<String> = label_set.labels.iter().map(|label| label.name().to_owned()).collect();
     let mut sql = Sql::new("-- kept_series\nSELECT series_id, label_values FROM series WHERE tenant_id = ");
@@ -304,8 +312,12 @@ async fn kept_series(
     sql.push(" AND metric = ").value(key.into_owned(), Type::TEXT);
     sql.push(" AND label_names = ").value(names, Type::TEXT_ARRAY);
     sql.matching_labels(question.filter, &label_set.labels)?;
+    sql.push(" LIMIT ").value(MAX_SERIES + 1, Type::INT8);
     let rows = sql.query(store).await?;
-    Ok(with_labels(question, label_set, rows.iter().map(|row| (row.get(0), row.get(1)))))
+    if i64::try_from(rows.len()).is_ok_and(|found| found > MAX_SERIES) {
+        return Ok(None);
+    }
+    Ok(Some(with_labels(question, label_set, rows.iter().map(|row| (row.get(0), row.get(1))))))
 }
 
 /// The value of every label, where the filter says just these.

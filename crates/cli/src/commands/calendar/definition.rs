@@ -163,7 +163,7 @@ pub(super) fn rows(calendars: &[Calendar]) -> String {
             buckets(calendar) + &holidays,
             time_zone(calendar),
             words::origin(calendar.built_in, calendar.version),
-            calendar.description.clone(),
+            description(calendar),
         ]
     };
     table(heading.map(|title| (title, Align::Left)), calendars.iter().map(row).collect::<Vec<_>>())
@@ -173,7 +173,7 @@ pub(super) fn rows(calendars: &[Calendar]) -> String {
 pub(super) fn describe(calendar: &Calendar) -> String {
     let mut pairs = vec![
         ("code", calendar.code.clone()),
-        ("description", calendar.description.clone()),
+        ("description", description(calendar)),
         ("buckets", buckets(calendar)),
         ("time zone", time_zone(calendar)),
         ("origin", words::origin(calendar.built_in, calendar.version)),
@@ -186,11 +186,16 @@ pub(super) fn describe(calendar: &Calendar) -> String {
     properties(&pairs)
 }
 
-/// How a calendar cuts time, in words; empty for a built-in one, whose code or description
-/// says it.
+/// What a calendar is. The description of a built-in one says how it cuts time, and stands
+/// there.
+fn description(calendar: &Calendar) -> String {
+    if calendar.kind.is_none() { String::new() } else { calendar.description.clone() }
+}
+
+/// How a calendar cuts time, in words.
 fn buckets(calendar: &Calendar) -> String {
     match &calendar.kind {
-        None => String::new(),
+        None => calendar.description.clone(),
         Some(Kind::Interval(interval)) if interval.offset.is_empty() => interval.interval.clone(),
         Some(Kind::Interval(interval)) => format!("{}, later by {}", interval.interval, interval.offset),
         Some(Kind::WorkingDays(days)) => {
@@ -317,7 +322,7 @@ mod tests {
         };
         insta::assert_snapshot!(rows(&[built_in, gas(), office()]), @r"
         CODE      BUCKETS                                                TIME ZONE      ORIGIN     DESCRIPTION
-        BUSINESS                                                         UTC            built in   Monday to Friday
+        BUSINESS  Monday to Friday                                       UTC            built in
         GAS       P1D, later by PT6H                                     Europe/Berlin  version 2  The gas day
         OFFICE    working days, weekend saturday and sunday, 2 holidays  UTC            version 1
         ");

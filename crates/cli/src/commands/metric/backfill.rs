@@ -19,23 +19,24 @@ const FAILURES: u32 = 16;
 
 /// The state of a backfill in words, at the time `now`.
 pub(super) fn describe(backfill: &Backfill, now: Timestamp) -> String {
-    let looked_at = match u64::try_from(backfill.event_count) {
-        Ok(count @ 1..) => format!("{} events looked at", grouped(count)),
+    let events = match u64::try_from(backfill.event_count) {
+        Ok(1) => "1 event".to_owned(),
+        Ok(count @ 2..) => format!("{} events", grouped(count)),
         _ => String::new(),
     };
     let time = |time: &Option<prost_types::Timestamp>| time.as_ref().and_then(moment::from_wire);
     let since_start =
         |end: Timestamp| time(&backfill.start_time).map(|start| seconds(end.duration_since(start)));
     let parts = match backfill.state() {
-        State::Pending => ["waiting for a worker".to_owned(), looked_at, String::new()],
+        State::Pending => ["waiting for a worker".to_owned(), events, String::new()],
         State::Running => {
             let through = time(&backfill.through_time).map(|time| format!("rolled up through {time}"));
             let running = since_start(now).map(|took| format!("running for {took}"));
-            [through.unwrap_or_else(|| "begun".into()), looked_at, running.unwrap_or_default()]
+            [through.unwrap_or_else(|| "begun".into()), events, running.unwrap_or_default()]
         }
         State::Done => {
             let took = time(&backfill.finish_time).and_then(since_start).map(|took| format!("in {took}"));
-            ["all rolled up".into(), looked_at, took.unwrap_or_default()]
+            ["all rolled up".into(), events, took.unwrap_or_default()]
         }
         State::Unspecified => return String::new(),
     };
@@ -110,8 +111,8 @@ mod tests {
         insta::assert_snapshot!(told.join("\n"), @r"
         waiting for a worker
         begun
-        rolled up through 2026-11-19T14:55:00Z, 1 234 567 events looked at, running for 12 s
-        all rolled up, 1 234 567 events looked at, in 3 min
+        rolled up through 2026-11-19T14:55:00Z, 1 234 567 events, running for 12 s
+        all rolled up, 1 234 567 events, in 3 min
         ");
         assert_eq!(describe(&Backfill::default(), now), "");
     }

@@ -32,7 +32,7 @@ pub(super) struct Definition {
     action: Option<String>,
 
     /// Only events that match, as `flowmeter series` takes it. Default: all.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     filter: Option<String>,
 
     /// What it measures of them. Default: count.

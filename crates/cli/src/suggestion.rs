@@ -1,0 +1,213 @@
+//! What a name may have been meant to be, where a service knows no such thing: asked of the
+//! catalog after the failure. It never makes a failure worse: where the catalog does not
+//! answer, it names the command that lists what there is.
+
+use std::time::Duration;
+
+use anyhow::Error;
+use flowmeter_proto::v1::{
+    GetTimeSeriesRequest, ListCalendarsRequest, ListMetricsRequest, ListProvidersRequest,
+    ListTimeSeriesRequest,
+};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::{arguments::Remote, connection, failure};
+
+/// Nobody waits longer than this for a hint.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What to do about an error, if it is that there is no such thing.
+pub(crate) async fn hint(error: &Error, remote: &Remote) -> Option<String> {
+    let status = failure::status(error)?;
+    if status.code() != Code::NotFound {
+        return time_zone(status);
+    }
+    let resource = status.get_details_resource_info()?;
+    let name = resource.resource_name.as_str();
+    let remote = Remote { timeout: remote.timeout.min(PATIENCE), ..remote.clone() };
+    match resource.resource_type.as_str() {
+        "metric" => Some(metric(name, &remote).await),
+        "provider" => {
+            let known = providers(&remote).await.unwrap_or_default();
+            Some(alternatives(name, &known, "provider list"))
+        }
+        "calendar" if is_duration(name) => Some(format!("did you mean '#{name}'?")),
+        "calendar" => {
+            let known = calendars(&remote).await.unwrap_or_default();
+            Some(alternatives(name, &known, "calendar list"))
+        }
+        "time series" => {
+            let object = name.split_once("/timeSeries/").map_or(name, |(object, _)| object);
+            let known = time_series(object, &remote).await.unwrap_or_default();
+            Some(alternatives(name, &known, "time-series list"))
+        }
+        _ => None,
+    }
+}
+
+/// The time zone that was meant, where one is refused: the one of that city, or the closest.
+fn time_zone(status: &Status) -> Option<String> {
+    let request = status.get_details_bad_request()?;
+    let is_no_zone = |description: &str| {
+        Some(description.strip_prefix('"')?.split_once("\" is no time zone")?.0.to_owned())
+    };
+    let wrong = request.field_violations.iter().find_map(|violation| is_no_zone(&violation.description))?;
+    let known: Vec<_> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+    let city = wrong.to_lowercase().replace(' ', "_");
+    let found =
+        known.iter().find(|zone| zone.rsplit('/').next().map(str::to_lowercase) == Some(city.clone()));
+    let found = found.map(String::as_str).or_else(|| closest(&wrong, &known))?;
+    Some(format!("did you mean {found}?"))
+}
+
+async fn metric(name: &str, remote: &Remote) -> String {
+    let known = metrics(remote).await.unwrap_or_default();
+    if known.iter().any(|known| known == name) {
+        return format!("there is one, but not in this version: see `flowmeter metric get {name}`");
+    }
+    if let Some((object, id)) = name.split_once('/') {
+        let stored = format!("objects/{object}/timeSeries/{id}");
+        if is_time_series(&stored, remote).await {
+            return format!("did you mean the time series {stored}?");
+        }
+    }
+    alternatives(name, &known, "metric list")
+}
+
+/// The closest of the known names, or where they are listed.
+fn alternatives(name: &str, known: &[String], list: &str) -> String {
+    match closest(name, known) {
+        Some(found) => format!("did you mean {found}? `flowmeter {list}` shows what there is"),
+        None => format!("`flowmeter {list}` shows what there is"),
+    }
+}
+
+/// Whether it looks like an ISO 8601 duration, as stands after the `#` of a calendar.
+fn is_duration(text: &str) -> bool {
+    let rest = text.strip_prefix('P').unwrap_or_default();
+    rest.chars().any(|c| c.is_ascii_digit())
+        && rest.chars().all(|c| c.is_ascii_digit() || "YMWDTHS".contains(c))
+}
+
+/// The name that differs least, if it differs by a slip only: by a third of it at most,
+/// whatever the case of its letters.
+fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    let difference = |known: &&String| difference(&wanted, &known.to_lowercase());
+    let found = known.iter().min_by_key(difference)?;
+    (difference(&found) <= name.chars().count() / 3).then_some(found)
+}
+
+/// The least number of characters to insert, delete or replace (Levenshtein).
+fn difference(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, left) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
+        for (at, right) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(left != *right);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+async fn metrics(remote: &Remote) -> Result<Vec<String>, Error> {
+    let mut client = connection::catalog(remote)?;
+    let request = ListMetricsRequest::default();
+    let call = connection::within(remote.timeout, request, |request| client.list_metrics(request));
+    Ok(call.await?.metrics.into_iter().map(|metric| metric.name).collect())
+}
+
+async fn providers(remote: &Remote) -> Result<Vec<String>, Error> {
+    let mut client = connection::catalog(remote)?;
+    let request = ListProvidersRequest {};
+    let call = connection::within(remote.timeout, request, |request| client.list_providers(request));
+    Ok(call.await?.providers.into_iter().map(|provider| provider.name).collect())
+}
+
+async fn calendars(remote: &Remote) -> Result<Vec<String>, Error> {
+    let mut client = connection::catalog(remote)?;
+    let request = ListCalendarsRequest {};
+    let call = connection::within(remote.timeout, request, |request| client.list_calendars(request));
+    Ok(call.await?.calendars.into_iter().map(|calendar| calendar.code).collect())
+}
+
+/// The time series of an object, as far as one page holds them.
+async fn time_series(object: &str, remote: &Remote) -> Result<Vec<String>, Error> {
+    let mut client = connection::catalog(remote)?;
+    let request =
+        ListTimeSeriesRequest { parent: object.to_owned(), page_size: 1000, page_token: String::new() };
+    let call = connection::within(remote.timeout, request, |request| client.list_time_series(request));
+    Ok(call.await?.time_series.into_iter().map(|series| series.name).collect())
+}
+
+async fn is_time_series(name: &str, remote: &Remote) -> bool {
+    let Ok(mut client) = connection::catalog(remote) else { return false };
+    let request = GetTimeSeriesRequest { name: name.to_owned() };
+    let call = connection::within(remote.timeout, request, |request| client.get_time_series(request));
+    let found: Result<_, Status> = call.await;
+    found.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn known() -> Vec<String> {
+        ["ODSLRequest/ReadRequests", "ODSLRequest/WriteRequests", "ODSLProcess/RunRequests"]
+            .map(str::to_owned)
+            .into()
+    }
+
+    #[test]
+    fn slips_are_seen_through() {
+        for (name, meant) in [
+            ("ODSLRequest/ReadRequest", Some("ODSLRequest/ReadRequests")),
+            ("odslrequest/readrequests", Some("ODSLRequest/ReadRequests")),
+            ("ODSLReq/WriteRequests", Some("ODSLRequest/WriteRequests")),
+            ("Shop/Checkouts", None),
+            ("", None),
+        ] {
+            assert_eq!(closest(name, &known()), meant, "{name}");
+        }
+        assert_eq!(closest("x", &[]), None);
+    }
+
+    #[test]
+    fn a_hint_names_where_to_look() {
+        assert_eq!(
+            alternatives("Shop/x", &known(), "metric list"),
+            "`flowmeter metric list` shows what there is"
+        );
+        assert!(is_duration("PT1H") && is_duration("P1D"));
+        assert!(!is_duration("PUBLIC") && !is_duration("#PT1H") && !is_duration(""));
+    }
+
+    #[test]
+    fn a_city_names_its_time_zone() {
+        let hint = |zone: &str| {
+            let description = format!("\"{zone}\" is no time zone: an IANA name is expected");
+            let details = tonic_types::ErrorDetails::with_bad_request_violation("time_zone", description);
+            time_zone(&Status::with_error_details(Code::InvalidArgument, "", details))
+        };
+        assert_eq!(hint("new york").as_deref(), Some("did you mean America/New_York?"));
+        assert_eq!(hint("Europe/Berln").as_deref(), Some("did you mean Europe/Berlin?"));
+        assert_eq!(hint("Mars/Olympus"), None);
+        assert_eq!(time_zone(&Status::invalid_argument("no")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn differences_are_a_distance(one in "[ab]{0,6}", other in "[abc]{0,6}", third in "[abc]{0,6}") {
+            prop_assert_eq!(difference(&one, &other), difference(&other, &one));
+            prop_assert_eq!(difference(&one, &other) == 0, one == other);
+            prop_assert!(difference(&one, &third) <= difference(&one, &other) + difference(&other, &third));
+            prop_assert!(difference(&one, &other) <= one.len().max(other.len()));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `cargo xtask fuzz`: feeds what callers may write to everything that reads it.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use flowmeter_stack::workspace_root;
+
+/// What can be fuzzed, by the names of the targets in `fuzz/fuzz_targets`.
+const TARGETS: [&str; 7] = ["range", "calendar", "holiday", "filter", "page_token", "names", "list"];
+
+/// Longest input in bytes: beyond the longest that anything accepts.
+const MAX_INPUT_BYTES: u32 = 9_000;
+
+/// What to fuzz.
+#[derive(Debug, clap::Args)]
+pub struct Fuzz {
+    /// The targets; without any, all of them.
+    #[arg(value_parser = TARGETS)]
+    targets: Vec<String>,
+
+    /// Seconds for each target.
+    #[arg(long, default_value_t = 30)]
+    seconds: u32,
+}
+
+impl Fuzz {
+    pub fn run(self) -> Result<ExitCode> {
+        let root = &workspace_root();
+        require(&["+nightly", "--version"], "a nightly compiler: rustup toolchain install nightly")?;
+        require(&["fuzz", "--version"], "cargo-fuzz: cargo install cargo-fuzz --locked")?;
+        let chosen = if self.targets.is_empty() { TARGETS.map(str::to_owned).to_vec() } else { self.targets };
+        for target in &chosen {
+            eprintln!("fuzzing {target} for {} s", self.seconds);
+            fuzz(root, target, self.seconds)?;
+        }
+        println!("{} targets, nothing found", chosen.len());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Names what is missing, where `cargo` with these arguments does not work.
+fn require(arguments: &[&str], what: &str) -> Result<()> {
+    let found = Command::new("cargo").args(arguments).env_remove("RUSTUP_TOOLCHAIN").output();
+    match found {
+        Ok(output) if output.status.success() => Ok(()),
+        _ => bail!("fuzzing needs {what}"),
+    }
+}
+
+fn fuzz(root: &Path, target: &str, seconds: u32) -> Result<()> {
+    let status = Command::new("cargo")
+        .args(["+nightly", "fuzz", "run", "--fuzz-dir"])
+        .arg(root.join("fuzz"))
+        .arg("--target-dir")
+        .arg(root.join("target/fuzz"))
+        .arg(target)
+        .arg("--")
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-max_len={MAX_INPUT_BYTES}"))
+        // Everything that is read is bounded; what takes longer is a finding.
+        .arg("-timeout=5")
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .current_dir(root)
+        .status()
+        .context("cargo fuzz cannot be run")?;
+    if !status.success() {
+        bail!("{target} has a finding; the input is in fuzz/artifacts/{target}");
+    }
+    Ok(())
+}
