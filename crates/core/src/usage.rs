@@ -114,12 +114,21 @@ impl Field {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Text(field) => field.name(),
-            Self::HttpStatus => "httpstatus",
-            Self::Duration => "duration",
-            Self::ResponseSize => "response_size",
-            Self::Value => "value",
             Self::Attribute(name) => name,
+            own => own.own_name().expect("only attributes have names of their senders'"),
+        }
+    }
+
+    /// The name of one of the event's own fields; none of an attribute, which its sender named.
+    #[must_use]
+    pub const fn own_name(&self) -> Option<&'static str> {
+        match self {
+            Self::Text(field) => Some(field.name()),
+            Self::HttpStatus => Some("httpstatus"),
+            Self::Duration => Some("duration"),
+            Self::ResponseSize => Some("response_size"),
+            Self::Value => Some("value"),
+            Self::Attribute(_) => None,
         }
     }
 }

@@ -143,3 +143,38 @@ pub fn parse_token_resource(field: &str, name: &str) -> Result<(TenantName, Uuid
     let token = Uuid::try_parse(token).map_err(|_| expected())?;
     Ok((TenantName::from_resource(field, tenant)?, token))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        let metric = MetricName::parse("metric", "ODSLRequest/ReadRequests").unwrap();
+        assert_eq!((metric.provider.as_str(), metric.name.as_str()), ("ODSLRequest", "ReadRequests"));
+        for wrong in ["", "a", "/a", "a/", "a/b/c", "a/b c", "ä/b", &format!("a/{}", "b".repeat(64))] {
+            assert_eq!(MetricName::parse("metric", wrong).unwrap_err().field, "metric", "{wrong}");
+        }
+        let series = TimeSeriesName::parse("name", "objects/#HENG x/timeSeries/READS").unwrap();
+        assert_eq!((series.object.as_str(), series.name.as_str()), ("#HENG x", "READS"));
+        for wrong in ["objects/AAA", "AAA/timeSeries/B", "objects//timeSeries/B", "objects/A/timeSeries/"] {
+            assert!(TimeSeriesName::parse("name", wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_object("parent", "objects/a\nb").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics_and_keeps_the_name(text in "(objects/)?[a-zA-Z0-9_./#-]{0,20}(/timeSeries/)?\\PC{0,9}") {
+            if let Ok(name) = MetricName::parse("metric", &text) {
+                prop_assert_eq!(name.full(), text.clone());
+            }
+            if let Ok(name) = TimeSeriesName::parse("name", &text) {
+                prop_assert_eq!(name.to_string(), text.clone());
+            }
+            let _ = TenantName::from_resource("name", &text);
+            let _ = parse_token_resource("name", &text);
+        }
+    }
+}

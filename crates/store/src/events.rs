@@ -3,6 +3,8 @@
 mod list;
 mod values;
 
+use std::sync::LazyLock;
+
 use deadpool_postgres::Transaction;
 use flowmeter_core::ids::{EventId, TenantId};
 use flowmeter_core::quantity::Quantity;
@@ -143,13 +145,14 @@ pub(crate) fn write(
     }
 }
 
-fn select() -> String {
+/// What [`read`] reads, as a list of columns.
+static SELECT: LazyLock<String> = LazyLock::new(|| {
     let shown = |column: &&'static str| match *column {
         "value" => "trim_scale(value)::text",
         column => column,
     };
     COLUMN_NAMES[1..CONTENT.end].iter().map(shown).collect::<Vec<_>>().join(", ")
-}
+});
 
 fn read(row: &Row) -> StoredEvent {
     let texts = std::array::from_fn(|index| row.get::<_, Option<String>>(1 + index).unwrap_or_default());
@@ -179,7 +182,7 @@ pub async fn get_event(
     id: EventId,
 ) -> Result<Option<StoredEvent>, StoreError> {
     let statement =
-        format!("-- get_event\nSELECT {} FROM usage_event WHERE tenant_id = $1 AND id = $2", select());
+        format!("-- get_event\nSELECT {} FROM usage_event WHERE tenant_id = $1 AND id = $2", *SELECT);
     let client = store.client().await?;
     let rows = client.query_typed(&statement, &[(&tenant.0, Type::UUID), (&id.0, Type::UUID)]).await?;
     Ok(rows.first().map(read))
@@ -199,7 +202,7 @@ pub(crate) async fn owed(
          SELECT {} FROM usage_event
          WHERE tenant_id = $1 AND id > $2 AND id <= $3 AND provider = $4
            AND (generation IS NULL OR generation < $5)",
-        select()
+        *SELECT
     );
     let through = through.map_or(Uuid::max(), |id| id.0);
     let rows = transaction

@@ -1,5 +1,5 @@
-//! Statements that are put together from parts. Every value is a parameter; only
-//! names that stand in this crate's source become text of a statement.
+//! Statements that are put together from parts. Every value is a parameter, and what becomes text
+//! of a statement stands in the source: the types take nothing else.
 
 mod filter;
 mod pattern;
@@ -9,6 +9,7 @@ use std::fmt::Write;
 use deadpool_postgres::Object;
 use flowmeter_core::ids::EventId;
 use flowmeter_core::range::TimeRange;
+use flowmeter_core::usage::Field;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, Row};
 
@@ -21,13 +22,30 @@ pub(crate) struct Sql {
 }
 
 impl Sql {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), values: Vec::new() }
+    pub(crate) fn new(text: &'static str) -> Self {
+        Self { text: text.to_owned(), values: Vec::new() }
     }
 
-    pub(crate) fn push(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn push(&mut self, text: &'static str) -> &mut Self {
         self.text.push_str(text);
         self
+    }
+
+    /// A number as text, as in names that are counted.
+    pub(crate) fn index(&mut self, index: usize) -> &mut Self {
+        write!(self.text, "{index}").expect("a string takes all text");
+        self
+    }
+
+    /// The value of a field of `usage_event`; NULL where it is absent.
+    pub(crate) fn field(&mut self, field: &Field) -> &mut Self {
+        match field {
+            Field::Attribute(name) => self.push("(attributes ->> ").value(name.clone(), Type::TEXT).push(")"),
+            own => {
+                let column = own.own_name().expect("only attributes have names of their senders'");
+                self.push("\"").push(column).push("\"")
+            }
+        }
     }
 
     /// A value as a parameter.

@@ -11,7 +11,7 @@ use flowmeter_core::usage::{Field, TextField};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{StoredEvent, read, select};
+use super::{SELECT, StoredEvent, read};
 use crate::sql::Sql;
 use crate::{Store, StoreError};
 
@@ -75,7 +75,8 @@ pub async fn list_events(
 ) -> Result<Vec<(StoredEvent, Place)>, StoreError> {
     let fields: Vec<_> = page.order.iter().filter_map(|key| Some((field(key)?, key.descending))).collect();
     let ids_descending = page.order.last().is_some_and(|key| field(key).is_none() && key.descending);
-    let mut sql = Sql::new(format!("-- list_events\nSELECT {}", select()));
+    let mut sql = Sql::new("-- list_events\nSELECT ");
+    sql.push(&SELECT);
     for (field, _) in &fields {
         sql.push(", (");
         push_key(&mut sql, field);
@@ -126,9 +127,10 @@ pub(super) fn push_list(sql: &mut Sql, tenant: TenantId, list: &List) {
         return;
     }
     // One text of everything, in which each word must be; words cannot hold the separator.
-    let columns: Vec<_> = TextField::ALL.iter().map(|field| format!("\"{}\"", field.name())).collect();
-    sql.push(" AND (SELECT bool_and(strpos(everything, word) > 0) FROM (SELECT lower(concat_ws(E'\\n', ");
-    sql.push(&columns.join(", "));
+    sql.push(" AND (SELECT bool_and(strpos(everything, word) > 0) FROM (SELECT lower(concat_ws(E'\\n'");
+    for field in TextField::ALL {
+        sql.push(", ").field(&Field::Text(field));
+    }
     sql.push(", (SELECT string_agg(value, E'\\n') FROM jsonb_each_text(attributes))) COLLATE \"C\")");
     sql.push(" AS everything OFFSET 0) AS text, unnest(").value(list.words.clone(), Type::TEXT_ARRAY);
     sql.push(") AS word)");
@@ -136,22 +138,13 @@ pub(super) fn push_list(sql: &mut Sql, tenant: TenantId, list: &List) {
 
 /// What a field is ordered by, never NULL: what is absent is less than all values.
 fn push_key(sql: &mut Sql, field: &Field) {
-    match field {
-        Field::Text(text) => {
-            sql.push(&format!("coalesce(\"{}\", '') COLLATE \"C\"", text.name()));
-        }
-        Field::Attribute(name) => {
-            sql.push("coalesce(attributes ->> ").value(name.clone(), Type::TEXT);
-            sql.push(", '') COLLATE \"C\"");
-        }
+    sql.push("coalesce(").field(field);
+    sql.push(match field {
+        Field::Text(_) | Field::Attribute(_) => ", '') COLLATE \"C\"",
         // None of these is negative.
-        Field::HttpStatus | Field::Duration | Field::ResponseSize => {
-            sql.push(&format!("coalesce({}, -1)::numeric", field.name()));
-        }
-        Field::Value => {
-            sql.push("coalesce(value, '-Infinity'::numeric)");
-        }
-    }
+        Field::HttpStatus | Field::Duration | Field::ResponseSize => ", -1)::numeric",
+        Field::Value => ", '-Infinity'::numeric)",
+    });
 }
 
 /// ` AND` the event comes after a place.

@@ -39,30 +39,24 @@ pub async fn list_field_values(
     question: &FieldValues,
 ) -> Result<Vec<FieldValue>, StoreError> {
     let is_text = matches!(question.field, Field::Text(_) | Field::Attribute(_));
-    let stored = |sql: &mut Sql| {
-        match &question.field {
-            Field::Attribute(name) => sql.push("(attributes ->> ").value(name.clone(), Type::TEXT).push(")"),
-            field => sql.push("\"").push(field.name()).push("\""),
-        };
-    };
     // Grouped as it is stored, and cast only afterwards.
     let mut sql = Sql::new("-- list_field_values\nSELECT ");
     sql.push(if is_text { "stored" } else { "trim_scale(stored::numeric)::text" });
     sql.push(", sum(count)::bigint FROM (SELECT ");
-    stored(&mut sql);
+    sql.field(&question.field);
     sql.push(if is_text { " COLLATE \"C\" AS stored" } else { " AS stored" }).push(", count(*) AS count");
     push_list(&mut sql, tenant, &question.list);
     sql.push(" AND ");
-    stored(&mut sql);
+    sql.field(&question.field);
     sql.push(if is_text { " <> ''" } else { " IS NOT NULL" });
     if !question.prefix.is_empty() {
         sql.push(" AND starts_with(");
-        stored(&mut sql);
+        sql.field(&question.field);
         sql.push("::text, ").value(question.prefix.clone(), Type::TEXT).push(")");
     }
     if let Some(after) = &question.after {
         sql.push(" AND ");
-        stored(&mut sql);
+        sql.field(&question.field);
         sql.push(if is_text { " COLLATE \"C\" > " } else { "::numeric > " });
         sql.value(after.clone(), Type::TEXT).push(if is_text { "::text" } else { "::text::numeric" });
     }

@@ -147,17 +147,26 @@ fn statement(question: &SeriesQuestion<'_>, kept: Option<&KeptSeries>) -> Option
     if between.is_empty() {
         return None;
     }
-    let labels: Vec<_> = (0..question.group_by.len()).map(|index| format!("label{index}, ")).collect();
-    let labels = labels.concat();
-    let value = observed_value(question.definition.measure, question.observed);
-    sql.push(&format!(
-        ")\nSELECT {labels}bucket, ({value})::text, sum(count)::bigint, count(*) OVER ()
-         FROM part GROUP BY {labels}bucket ORDER BY {labels}bucket LIMIT "
-    ));
+    let labels = question.group_by.len();
+    sql.push(")\nSELECT ");
+    push_labels(&mut sql, labels);
+    sql.push("bucket, (").push(observed_value(question.definition.measure, question.observed));
+    sql.push(")::text, sum(count)::bigint, count(*) OVER ()\nFROM part GROUP BY ");
+    push_labels(&mut sql, labels);
+    sql.push("bucket ORDER BY ");
+    push_labels(&mut sql, labels);
+    sql.push("bucket LIMIT ");
     // One more than allowed, which also says how many there are.
     let limit = i64::try_from(question.max_points).unwrap_or(i64::MAX).saturating_add(1);
     sql.value(limit, Type::INT8);
     Some(sql)
+}
+
+/// `label0, label1, …`, each followed by a comma.
+fn push_labels(sql: &mut Sql, count: usize) {
+    for index in 0..count {
+        sql.push("label").index(index).push(", ");
+    }
 }
 
 /// The columns of a part that the observed value is made of.
@@ -202,10 +211,10 @@ fn from_rollups(
     let starts: Vec<_> = question.bucket_starts.iter().map(|start| SystemTime::from(*start)).collect();
     sql.push("SELECT ");
     for index in 0..question.group_by.len() {
-        sql.push(&format!("kept.label{index} COLLATE \"C\" AS label{index}, "));
+        sql.push("kept.label").index(index).push(" COLLATE \"C\" AS label").index(index).push(", ");
     }
     sql.push("width_bucket(bucket, ").value(starts, Type::TIMESTAMPTZ_ARRAY).push(") AS bucket, count");
-    let columns: &[&str] =
+    let columns: &[&'static str] =
         if question.definition.measure == Measure::Count { &[] } else { part_columns(question.observed) };
     for column in columns {
         sql.push(", ").push(column);
@@ -222,7 +231,7 @@ fn from_rollups(
         }
         sql.push(") AS kept (id");
         for index in 0..question.group_by.len() {
-            sql.push(&format!(", label{index}"));
+            sql.push(", label").index(index);
         }
         sql.push("), LATERAL (SELECT bucket, count");
         for column in columns {
@@ -245,8 +254,8 @@ fn from_rollups(
 fn from_events(sql: &mut Sql, question: &SeriesQuestion<'_>, piece: &Piece) {
     sql.push("SELECT ");
     for (index, label) in question.group_by.iter().enumerate() {
-        push_label(sql, label);
-        sql.push(&format!(" COLLATE \"C\" AS label{index}, "));
+        // Empty where the event has none.
+        sql.push("coalesce(").field(label).push("::text, '') COLLATE \"C\" AS label").index(index).push(", ");
     }
     let starts: Vec<Uuid> = question.bucket_starts.iter().map(|start| EventId::first_at(*start).0).collect();
     sql.push("width_bucket(id, ").value(starts, Type::UUID_ARRAY).push(") AS bucket, 1::bigint AS count");
@@ -278,18 +287,6 @@ fn from_events(sql: &mut Sql, question: &SeriesQuestion<'_>, piece: &Piece) {
     }
     sql.matching(&selector.filter);
     sql.matching(question.filter);
-}
-
-/// The value of a label as text; empty where the event has none.
-fn push_label(sql: &mut Sql, label: &Field) {
-    match label {
-        Field::Attribute(name) => {
-            sql.push("coalesce(attributes ->> ").value(name.clone(), Type::TEXT).push(", '')");
-        }
-        field => {
-            sql.push("coalesce(\"").push(field.name()).push("\"::text, '')");
-        }
-    }
 }
 
 /// The series of a label set that satisfy the filter. Where the filter names every

@@ -79,7 +79,7 @@ impl Sql {
         }
     }
 
-    fn joined(&mut self, parts: &[Condition], by: &str, place: Place<'_>) -> &mut Self {
+    fn joined(&mut self, parts: &[Condition], by: &'static str, place: Place<'_>) -> &mut Self {
         let mut between = "(";
         for part in parts {
             self.push(between).condition(part, place);
@@ -128,10 +128,7 @@ impl Sql {
     fn text(&mut self, field: &Field, place: Place<'_>) -> &mut Self {
         match (place, field) {
             (Place::Labels(labels), field) => self.label(field, labels),
-            (Place::Event, Field::Attribute(name)) => {
-                self.push("(attributes ->> ").value(name.clone(), Type::TEXT).push(")")
-            }
-            (Place::Event, column) => self.push("\"").push(column.name()).push("\""),
+            (Place::Event, field) => self.field(field),
         }
     }
 
@@ -144,14 +141,14 @@ impl Sql {
     fn number(&mut self, field: &Field, place: Place<'_>) -> &mut Self {
         match place {
             Place::Labels(labels) => self.push("nullif(").label(field, labels).push(", '')::numeric"),
-            Place::Event => self.push("\"").push(field.name()).push("\""),
+            Place::Event => self.field(field),
         }
     }
 
     fn label(&mut self, field: &Field, labels: &[Field]) -> &mut Self {
         let index = labels.iter().position(|label| label == field);
         let index = index.expect("every field of the filter was found among the labels");
-        self.push(&format!("label_values[{}]", index + 1))
+        self.push("label_values[").index(index + 1).push("]")
     }
 }
 
