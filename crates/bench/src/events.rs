@@ -1,6 +1,6 @@
 //! The events of a load: 2,000 combinations of application, service and method, users,
-//! statuses, durations and sizes, encoded ahead, so that making them costs the machine
-//! little of what is measured.
+//! statuses, durations and sizes. Those that are sent are encoded ahead, so that making
+//! them costs the machine little of what is measured.
 
 use bytes::{Bytes, BytesMut};
 use flowmeter_proto::v1::UsageEvent;
@@ -8,7 +8,17 @@ use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 /// Combinations of application, service and method.
-const LABEL_SETS: usize = 2_000;
+pub const LABEL_SETS: usize = 2_000;
+/// Applications.
+pub const APPLICATIONS: usize = 20;
+/// Services.
+pub const SERVICES: usize = 20;
+/// Three fifths of the events are reads.
+pub const METHODS: [&str; 5] = ["get", "options", "head", "post", "delete"];
+/// Half of all are 200.
+pub const STATUSES: [i32; 8] = [200, 200, 200, 200, 201, 304, 404, 500];
+/// Users.
+pub const USERS: usize = 1_000;
 /// Templates: enough for users and durations to vary.
 const TEMPLATES: usize = 20_000;
 
@@ -53,21 +63,38 @@ fn append_timestamp(buffer: &mut BytesMut, micros: u64) {
     buffer.extend_from_slice(&timestamp[..length]);
 }
 
+/// A combination of labels.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels {
+    pub application: usize,
+    pub method: &'static str,
+    pub service: usize,
+}
+
+impl Labels {
+    /// The combination of that number, below [`LABEL_SETS`].
+    pub fn numbered(number: usize) -> Self {
+        Self {
+            application: number % APPLICATIONS,
+            method: METHODS[number / APPLICATIONS % METHODS.len()],
+            service: number / APPLICATIONS / METHODS.len() % SERVICES,
+        }
+    }
+}
+
 fn template(index: usize) -> UsageEvent {
-    const METHODS: [&str; 5] = ["get", "get", "head", "post", "delete"];
-    const STATUSES: [i32; 8] = [200, 200, 200, 200, 201, 304, 404, 500];
-    let labels = index % LABEL_SETS;
+    let labels = Labels::numbered(index % LABEL_SETS);
     let scattered = index.wrapping_mul(2_654_435_761);
     UsageEvent {
         action: "read".into(),
-        application: format!("application-{}", labels % 20),
+        application: format!("application-{}", labels.application),
         environment: "production".into(),
         httpstatus: Some(STATUSES[scattered % STATUSES.len()]),
         invocation_id: format!("{:032x}", (scattered as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        method: METHODS[labels / 20 % METHODS.len()].into(),
-        service: format!("service-{}", labels / 100),
+        method: labels.method.into(),
+        service: format!("service-{}", labels.service),
         r#type: "api".into(),
-        user: format!("user-{}", scattered % 1_000),
+        user: format!("user-{}", scattered % USERS),
         duration: Some(i64::try_from(scattered % 2_000).expect("small")),
         response_size: Some(i64::try_from(scattered % 100_000).expect("small")),
         ..UsageEvent::default()

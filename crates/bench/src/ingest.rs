@@ -12,10 +12,10 @@ use flowmeter_proto::v1::query_service_client::QueryServiceClient;
 use flowmeter_proto::v1::{GetReceiptRequest, QueryTimeSeriesRequest, get_receipt_response::State};
 use flowmeter_stack::usage::{Usage, of, of_tree};
 use flowmeter_stack::{Binaries, Profile, Progress, Stack, StackOptions, workspace_root};
-use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
+use crate::authorized;
 use crate::events::Templates;
 use crate::percentiles::Durations;
 
@@ -210,12 +210,6 @@ impl Sender {
         }
         Ok((acknowledged, queryable))
     }
-}
-
-fn authorized<T>(message: T, token: &MetadataValue<Ascii>) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", token.clone());
-    request
 }
 
 /// Asks the three count metrics until they have every event, and not one more.

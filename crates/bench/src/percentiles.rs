@@ -13,6 +13,11 @@ impl Durations {
         Self(durations)
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The duration below which `percent` of all are; zero where there are none.
     pub fn percentile(&self, percent: usize) -> Duration {
         let index = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));

@@ -6,29 +6,60 @@ use flowmeter_core::calendar::Calendar;
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::metric::{Catalog, Definition};
 use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::Field;
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_service::names::{MetricName, TimeSeriesName, check_label};
 use flowmeter_store::Store;
 use flowmeter_store::catalog::calendars::{self, StoredCalendar};
-use flowmeter_store::catalog::metrics::get_metric;
+use flowmeter_store::catalog::metrics::{Metric, get_metric, list_metrics};
 use flowmeter_store::catalog::time_series::{StoredTimeSeries, get_time_series};
 
 use crate::catalog::calendars::definition;
 
-/// A metric, and the time up to which it is rolled up.
-pub async fn metric(
-    store: &Store,
-    tenant: TenantId,
-    name: &MetricName,
-) -> Result<(Cow<'static, Definition>, Timestamp), ApiError> {
+/// A metric that can be read.
+#[derive(Debug)]
+pub struct Readable {
+    /// What it means.
+    pub definition: Cow<'static, Definition>,
+    /// The time before which all events are rolled up.
+    pub rolled_up_to: Timestamp,
+}
+
+impl From<Metric> for Readable {
+    fn from(metric: Metric) -> Self {
+        let rolled_up_to = metric.rolled_up_to();
+        Self { definition: Cow::Owned(metric.definition), rolled_up_to }
+    }
+}
+
+/// The metric of that name.
+pub async fn metric(store: &Store, tenant: TenantId, name: &MetricName) -> Result<Readable, ApiError> {
     let full = name.full();
     if let Some(definition) = Catalog::built_in().metric(&full) {
-        return Ok((Cow::Borrowed(definition), Timestamp::END));
+        return Ok(Readable { definition: Cow::Borrowed(definition), rolled_up_to: Timestamp::END });
     }
     let found = get_metric(store, tenant, &name.provider, &name.name, None).await?;
-    let metric = found.ok_or_else(|| ApiError::not_found("metric", &full))?;
-    let rolled_up_to = metric.rolled_up_to();
-    Ok((Cow::Owned(metric.definition), rolled_up_to))
+    found.map(Readable::from).ok_or_else(|| ApiError::not_found("metric", &full))
+}
+
+/// A metric of the tenant's own that measures the same and is kept by these fields, where the
+/// metric itself is not.
+pub async fn alike(
+    store: &Store,
+    tenant: TenantId,
+    metric: &Definition,
+    fields: &[&Field],
+) -> Result<Option<Readable>, ApiError> {
+    if metric.covering(fields).is_some() {
+        return Ok(None);
+    }
+    let own = list_metrics(store, tenant).await?.into_iter().map(Readable::from);
+    let serves = |other: &Readable| {
+        let other = &other.definition;
+        (&other.selector, other.measure) == (&metric.selector, metric.measure)
+            && other.covering(fields).is_some()
+    };
+    Ok(own.filter(serves).max_by_key(|other| other.rolled_up_to))
 }
 
 /// A calendar: a built-in one, or one that the tenant has defined.

@@ -121,6 +121,14 @@ pub struct Wording {
     pub fill: Fill,
 }
 
+impl Wording {
+    /// The fields by which series are chosen and told apart.
+    pub fn fields(&self) -> Vec<&Field> {
+        let fields: BTreeSet<&Field> = self.filter.fields().into_iter().chain(&self.group_by).collect();
+        fields.into_iter().collect()
+    }
+}
+
 /// What stands in buckets without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fill {
@@ -208,6 +216,7 @@ pub fn plan(
     asked: Asked,
     max_points: u64,
 ) -> Result<Question<'_>, ApiError> {
+    let label_set = definition.covering(&wording.fields());
     let Wording { observed, range, filter, group_by, zone, fill } = wording;
     let calendar = match zone {
         Some(zone) => calendar.in_zone(zone),
@@ -222,8 +231,6 @@ pub fn plan(
     };
     let bucket_starts =
         calendar.bucket_starts(range, max_points).map_err(|error| wrong(error.to_string()))?;
-    let fields: BTreeSet<&Field> = filter.fields().into_iter().chain(&group_by).collect();
-    let label_set = definition.covering(&fields.into_iter().collect::<Vec<_>>());
     let resolutions = label_set.map_or(&[][..], |set| set.resolutions);
     let pieces = pieces(range, &bucket_starts, resolutions, rolled_up_to);
     Ok(Question {

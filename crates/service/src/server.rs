@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -116,8 +116,10 @@ impl GrpcServer {
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let health = self.health;
+        // The server's own setting is for listeners that it makes itself. Without it an answer of
+        // several packets waits 40 ms for the client's delayed acknowledgement.
+        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let server = Server::builder()
-            .tcp_nodelay(true)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .initial_stream_window_size(STREAM_WINDOW)
@@ -127,10 +129,7 @@ impl GrpcServer {
             .max_concurrent_streams(STREAMS)
             .layer(Gate::new(authenticator))
             .add_routes(self.routes.routes())
-            .serve_with_incoming_shutdown(
-                TcpListenerStream::new(self.listener),
-                stop.clone().cancelled_owned(),
-            );
+            .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
         let overtime = async {
             stop.cancelled().await;
             // Load balancers look here and send no more.

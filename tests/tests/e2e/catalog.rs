@@ -5,7 +5,7 @@ use flowmeter_proto::v1::{
     Calendar, CreateCalendarRequest, CreateMetricRequest, CreateTimeSeriesRequest, DayOfWeek,
     DeleteCalendarRequest, DeleteMetricRequest, DeleteTimeSeriesRequest, GetCalendarRequest,
     GetMetricRequest, GetTimeSeriesRequest, IntervalCalendar, LabelSet, ListCalendarsRequest,
-    ListMetricsRequest, ListProvidersRequest, ListTimeSeriesRequest, Measure, Metric, Observed,
+    ListMetricsRequest, ListProvidersRequest, ListTimeSeriesRequest, Measure, MethodClass, Metric, Observed,
     QueryTimeSeriesRequest, Scope, Selector, TimeSeries, UpdateCalendarRequest, UpdateMetricRequest,
     UpdateTimeSeriesRequest, WorkingDayCalendar, calendar,
 };
@@ -164,6 +164,32 @@ async fn a_metric_answers_at_once_and_is_rolled_up_behind() {
     let again = create(&tenant, metric).await.unwrap();
     assert_eq!(again.version, 1, "a metric of the same name begins anew");
     assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 3);
+}
+
+#[tokio::test]
+async fn a_metric_that_measures_the_same_makes_a_built_in_one_fast() {
+    let installation = Installation::start("alike-metric").await;
+    let tenant = installation.tenant("acme").await;
+    let mut called = event();
+    called.attributes.insert("key".into(), "#HENG".into());
+    let request = request_id();
+    tenant.record(&request, vec![called.clone(), called, event()]).await.unwrap();
+    tenant.settled(&request).await;
+    let metric = Metric {
+        name: "ODSLRequest/ReadsByKey".into(),
+        selector: Some(Selector { method_class: MethodClass::Read.into(), ..Selector::default() }),
+        label_sets: vec![LabelSet { labels: vec!["service".into(), "key".into()] }],
+        ..Metric::default()
+    };
+    create(&tenant, metric).await.unwrap();
+    rolled_up(&tenant, "ODSLRequest/ReadsByKey").await;
+    // Without the events themselves only roll-ups can answer.
+    let client = installation.store.client().await.unwrap();
+    client.execute("DELETE FROM usage_event", &[]).await.unwrap();
+    let scope = "service = object AND key = '#HENG'";
+    assert_eq!(total(&tenant, "ODSLRequest/ReadRequests", scope).await, 2);
+    assert_eq!(total(&tenant, "ODSLRequest/ReadRequests", "key = ''").await, 1);
+    assert_eq!(total(&tenant, "ODSLRequest/ReadRequests", "user = ann").await, 0);
 }
 
 #[tokio::test]

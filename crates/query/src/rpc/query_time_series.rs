@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::TenantId;
+use flowmeter_core::metric::Definition;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Field;
 use flowmeter_proto::v1::{Point, QueryTimeSeriesRequest, QueryTimeSeriesResponse, Series};
@@ -38,10 +39,13 @@ pub(super) async fn handle(
     let mut waited = request.after_request_id.is_empty();
     loop {
         let metric = lookup::metric(&query.store, tenant, &name.metric).await?;
-        let (definition, rolled_up_to) = (metric.0.as_ref(), metric.1);
+        let alike = lookup::alike(&query.store, tenant, &metric.definition, &wording.fields()).await?;
+        let read_from = alike.as_ref().unwrap_or(&metric);
+        let mut wording = wording.clone();
+        wording.observed.get_or_insert(metric.definition.default_observed);
         let question = tokio::task::block_in_place(|| {
-            let metric = (definition, rolled_up_to);
-            question::plan(wording.clone(), metric, calendar.clone(), asked, query.max_points)
+            let read_from = (&*read_from.definition, read_from.rolled_up_to);
+            question::plan(wording, read_from, calendar.clone(), asked, query.max_points)
         })?;
         if !waited {
             // What is wrong was said at once; a definition can change while we wait.
@@ -52,22 +56,24 @@ pub(super) async fn handle(
         let fresh_through = query.fresh_through().await?.map(to_proto);
         let series = read(query, tenant, &question).await?;
         // Roll-ups that were let go of meanwhile may lack what came since.
-        if definition.generation == 0 || is_in_use(&query.store, tenant, definition.generation).await? {
-            return Ok(answer(&question, series, fresh_through));
+        let generation = read_from.definition.generation;
+        if generation == 0 || is_in_use(&query.store, tenant, generation).await? {
+            return Ok(answer(&metric.definition, &question, series, fresh_through));
         }
     }
 }
 
 fn answer(
+    metric: &Definition,
     question: &Question<'_>,
     series: Vec<Series>,
     fresh_through: Option<prost_types::Timestamp>,
 ) -> QueryTimeSeriesResponse {
     QueryTimeSeriesResponse {
-        metric: question.definition.full_name.clone(),
+        metric: metric.full_name.clone(),
         calendar: question.calendar.to_string(),
         observed: observed_to_proto(question.observed).into(),
-        unit: question.definition.unit.clone(),
+        unit: metric.unit.clone(),
         start_time: Some(to_proto(question.range.start)),
         end_time: Some(to_proto(question.range.end)),
         series,

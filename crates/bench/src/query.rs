@@ -1,0 +1,389 @@
+//! `bench query`: how long answers take over a month of events.
+
+mod database;
+mod fill;
+mod plans;
+mod questions;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use flowmeter_core::ids::TenantId;
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_proto::v1::query_service_client::QueryServiceClient;
+use flowmeter_stack::{Postgres, Progress, Service, ServiceSpec, StackDir, workspace_root};
+use tokio::task::JoinSet;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::authorized;
+use crate::percentiles::Durations;
+use database::Database;
+use fill::Spread;
+use plans::Log;
+use questions::{Days, QUESTIONS, Question, Request};
+
+/// How much there is, and how it is asked.
+#[derive(clap::Args)]
+pub struct Query {
+    /// Events, spread evenly over the last 30 whole days.
+    #[arg(long, default_value_t = 10_000_000)]
+    events: u64,
+    /// Then does the same with this many events over the same days, and says by how much each answer
+    /// has become slower. The median decides whether that is too much: at this number of questions a
+    /// p99 is what else the machine did.
+    #[arg(long)]
+    grow: Option<u64>,
+    /// How often each question is asked, after a few times that do not count; less often where
+    /// that would take longer than --seconds.
+    #[arg(long, default_value_t = 500)]
+    queries: usize,
+    /// How long one question is asked at most.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Connections that ask at the same time.
+    #[arg(long, default_value_t = 1)]
+    connections: usize,
+    /// Asks only the questions whose names contain this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Shows the plans of all questions, not only of those that take too long.
+    #[arg(long)]
+    plans: bool,
+    /// Leaves the data in target/stack-bench-query, and takes what an earlier run with as many
+    /// events left there. Without it the data is removed. Nothing notices that the schema has
+    /// changed since.
+    #[arg(long)]
+    keep: bool,
+    /// Further settings of the query service, such as `FLOWMETER_DATABASE_CONNECTIONS=2`.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+}
+
+/// Times that a question is asked before it counts: its data is in memory then, as that of
+/// questions which are asked every day.
+const WARM_UP: usize = 5;
+/// What takes that long is not asked again for its own sake.
+const WARM_ENOUGH: Duration = Duration::from_millis(200);
+/// The tenant whose events these are.
+const TENANT: &str = "bench";
+
+/// The file that says what the data is.
+const KEPT: &str = "postgres/filled";
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Query {
+    pub fn run(&self) -> Result<()> {
+        ensure!(
+            std::env::var_os("DATABASE_URL").is_none_or(|url| url.is_empty()),
+            "this measures with a server of its own, and DATABASE_URL names another"
+        );
+        let progress = Progress::visible(Arc::default());
+        let dir = StackDir::claim(&workspace_root().join("target/stack-bench-query"), !self.keep)?;
+        let mut postgres =
+            progress.step("PostgreSQL", || Postgres::start(&dir.below("postgres")?, &progress))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let measured = runtime.block_on(self.measure(&dir, &postgres, &progress));
+        postgres.stop()?;
+        if !self.keep {
+            let data = dir.path().join("postgres");
+            std::fs::remove_dir_all(&data).with_context(|| format!("remove {}", data.display()))?;
+        }
+        measured
+    }
+
+    async fn measure(&self, dir: &StackDir, postgres: &Postgres, progress: &Progress) -> Result<()> {
+        let mut before: Option<Vec<Answered>> = None;
+        for events in std::iter::once(self.events).chain(self.grow) {
+            let kept = read_kept(dir).filter(|kept| self.keep && kept.events == events);
+            let days =
+                kept.unwrap_or(Days { end: Timestamp::now().floor_to(Duration::from_hours(24)), events });
+            if kept.is_none() {
+                forget_kept(dir)?;
+            }
+            let database = Database::open(postgres, TENANT, kept.is_none()).await?;
+            if kept.is_none() {
+                fill(&database, postgres, days, progress).await?;
+                write_kept(dir, days)?;
+            }
+            let service = Asked::start(self, dir, "query", postgres.url(), &database)?;
+            service.check_counts(days).await?;
+            println!();
+            let answered = service.ask_all(self, days, before.as_deref()).await?;
+            service.print_memory();
+            service.stop()?;
+            database.print_sizes(days.events).await?;
+            self.print_plans(dir, postgres, &database, (days, &answered)).await?;
+            before = Some(answered);
+        }
+        Ok(())
+    }
+
+    fn questions(&self) -> impl Iterator<Item = &'static Question> {
+        QUESTIONS
+            .iter()
+            .filter(|question| self.only.as_ref().is_none_or(|only| question.name.contains(&**only)))
+    }
+
+    /// Explains what took too long, as it was asked when it took longest.
+    async fn print_plans(
+        &self,
+        dir: &StackDir,
+        postgres: &Postgres,
+        database: &Database,
+        (days, answered): (Days, &[Answered]),
+    ) -> Result<()> {
+        let shown: Vec<_> = answered.iter().filter(|answered| self.plans || answered.is_too_slow()).collect();
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let service =
+            Asked::start(self, dir, "query-explained", &plans::explaining(postgres.url()), database)?;
+        for answered in shown {
+            let log = dir.path().join("postgres/postgres.log");
+            let client = service.client().await?;
+            ask(&client, &service.token, &(answered.question.ask)(&days, answered.slowest)).await?;
+            let log = Log::from_here(&log)?;
+            ask(&client, &service.token, &(answered.question.ask)(&days, answered.slowest)).await?;
+            println!("\n{}:", answered.question.name);
+            for plan in log.plans()? {
+                println!("{plan}");
+            }
+        }
+        service.stop()
+    }
+}
+
+async fn fill(database: &Database, postgres: &Postgres, days: Days, progress: &Progress) -> Result<()> {
+    progress.note(format_args!("writing {} events", days.events));
+    let millions = days.events as f64 / 1e6;
+    let cpu = || postgres.usage().unwrap_or_default().cpu;
+    let (begin, cpu_before, log_before) = (Instant::now(), cpu(), database.log_bytes().await?);
+    let spread = Spread { tenant: TenantId::named(TENANT), end: days.end, events: days.events };
+    spread.fill(&database.store).await?;
+    let (written, cpu_after) = (begin.elapsed(), cpu());
+    let log_bytes = database.log_bytes().await? - log_before;
+    progress.note(format_args!(
+        "written and folded in {:.0} s: {:.0} events/s; per million {:.2} s of PostgreSQL's CPU and {:.0} MB of its log",
+        written.as_secs_f64(),
+        days.events as f64 / written.as_secs_f64(),
+        cpu_after.saturating_sub(cpu_before).as_secs_f64() / millions,
+        log_bytes as f64 / 1e6 / millions,
+    ));
+    database.vacuum().await?;
+    progress.note(format_args!(
+        "vacuumed in {:.0} s: per million {:.2} s of CPU",
+        begin.elapsed().saturating_sub(written).as_secs_f64(),
+        cpu().saturating_sub(cpu_after).as_secs_f64() / millions,
+    ));
+    Ok(())
+}
+
+/// What the data in the directory is, if a run has completed it.
+fn read_kept(dir: &StackDir) -> Option<Days> {
+    let text = std::fs::read_to_string(dir.path().join(KEPT)).ok()?;
+    let (events, end) = text.split_once(' ')?;
+    Some(Days { end: Timestamp::from_micros(end.parse().ok()?), events: events.parse().ok()? })
+}
+
+fn forget_kept(dir: &StackDir) -> Result<()> {
+    match std::fs::remove_file(dir.path().join(KEPT)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("remove the mark of kept data")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_kept(dir: &StackDir, days: Days) -> Result<()> {
+    let path = dir.path().join(KEPT);
+    std::fs::write(&path, format!("{} {}", days.events, days.end.micros()))
+        .with_context(|| format!("write {}", path.display()))
+}
+
+/// A question with the times that it took.
+struct Answered {
+    question: &'static Question,
+    durations: Durations,
+    /// The turn that took longest.
+    slowest: usize,
+}
+
+impl Answered {
+    fn is_too_slow(&self) -> bool {
+        self.question.target.is_some_and(|target| self.durations.percentile(99) > target)
+    }
+}
+
+/// The query service that is asked.
+struct Asked {
+    service: Service,
+    token: MetadataValue<Ascii>,
+}
+
+impl Asked {
+    fn start(query: &Query, dir: &StackDir, name: &str, url: &str, database: &Database) -> Result<Self> {
+        let mut spec =
+            ServiceSpec::new(name, binary()?, dir.below("services")?).env("FLOWMETER_DATABASE_URL", url);
+        spec.env.extend(query.settings.iter().cloned());
+        let token = format!("Bearer {}", database.token).parse()?;
+        Ok(Self { service: Service::spawn(spec)?, token })
+    }
+
+    async fn client(&self) -> Result<QueryServiceClient<Channel>> {
+        let endpoint = Endpoint::from_shared(self.service.url())?;
+        Ok(QueryServiceClient::new(endpoint.connect().await.context("connect to the query service")?))
+    }
+
+    /// Makes sure that the three count metrics together have every event, and not one more.
+    async fn check_counts(&self, days: Days) -> Result<()> {
+        let mut client = self.client().await?;
+        let mut counted = 0;
+        for request in days.counts() {
+            let answer = client.query_time_series(authorized(request, &self.token)).await?.into_inner();
+            counted += answer.series[0].points.iter().map(|point| point.count.unsigned_abs()).sum::<u64>();
+        }
+        ensure!(counted == days.events, "{counted} events are counted, but {} were written", days.events);
+        Ok(())
+    }
+
+    async fn ask_all(&self, query: &Query, days: Days, before: Option<&[Answered]>) -> Result<Vec<Answered>> {
+        println!(
+            "{} events over {}, asked over {} connection(s)",
+            days.events,
+            days.range(),
+            query.connections
+        );
+        println!(
+            "  {:<42} {:>7} {:>9} {:>9} {:>9} {:>6}  {:<22} verdict",
+            "p50, p99 and max in ms", "target", "p50", "p99", "max", "asked", "answer"
+        );
+        let mut all = Vec::new();
+        for question in query.questions() {
+            let (answered, answer) = self.ask_often(query, days, question).await?;
+            let earlier =
+                before.and_then(|before| before.iter().find(|other| other.question.name == question.name));
+            print_answered(&answered, &answer, earlier);
+            all.push(answered);
+        }
+        Ok(all)
+    }
+
+    async fn ask_often(
+        &self,
+        query: &Query,
+        days: Days,
+        question: &'static Question,
+    ) -> Result<(Answered, String)> {
+        let deadline = Instant::now() + Duration::from_secs(query.seconds);
+        let next = Arc::new(AtomicUsize::new(0));
+        let queries = WARM_UP + query.queries;
+        let mut asking = JoinSet::new();
+        for _ in 0..query.connections {
+            let (client, token, next) = (self.client().await?, self.token.clone(), next.clone());
+            asking.spawn(async move {
+                let (mut taken, mut last) = (Vec::new(), String::new());
+                loop {
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    if turn >= queries || (Instant::now() > deadline && !taken.is_empty()) {
+                        return anyhow::Ok((taken, last));
+                    }
+                    let request = (question.ask)(&days, turn);
+                    let begin = Instant::now();
+                    last = ask(&client, &token, &request).await?;
+                    if turn >= WARM_UP || begin.elapsed() > WARM_ENOUGH {
+                        taken.push((begin.elapsed(), turn));
+                    }
+                }
+            });
+        }
+        let (mut all, mut answer) = (Vec::new(), String::new());
+        while let Some(asked) = asking.join_next().await {
+            let (taken, last) = asked??;
+            all.extend(taken);
+            answer = last;
+        }
+        let slowest = all.iter().max().map_or(0, |(_, turn)| *turn);
+        let durations = Durations::new(all.into_iter().map(|(duration, _)| duration).collect());
+        Ok((Answered { question, durations, slowest }, answer))
+    }
+
+    fn print_memory(&self) {
+        let usage = self.service.usage().unwrap_or_default();
+        println!("  memory of the query service: {:.0} MB at most", usage.peak_rss_bytes as f64 / 1e6);
+    }
+
+    fn stop(mut self) -> Result<()> {
+        self.service.terminate(Duration::from_secs(30)).map(drop)
+    }
+}
+
+/// The query service that was built together with this program.
+fn binary() -> Result<PathBuf> {
+    let path = std::env::current_exe().context("find this program")?.with_file_name("flowmeter-query");
+    ensure!(path.is_file(), "{} is not there: `cargo xtask bench` builds it", path.display());
+    Ok(path)
+}
+
+/// Asks once, and says what came back.
+async fn ask(
+    client: &QueryServiceClient<Channel>,
+    token: &MetadataValue<Ascii>,
+    request: &Request,
+) -> Result<String> {
+    let mut client = client.clone();
+    match request {
+        Request::Series(request) => {
+            let answer = client.query_time_series(authorized(request.clone(), token)).await?.into_inner();
+            let points: usize = answer.series.iter().map(|series| series.points.len()).sum();
+            Ok(match answer.series.len() {
+                1 => format!("{points} points"),
+                series => format!("{points} points, {series} series"),
+            })
+        }
+        Request::List(request) => {
+            let answer = client.list_usage_events(authorized(request.clone(), token)).await?.into_inner();
+            Ok(format!("{} events", answer.usage_events.len()))
+        }
+    }
+}
+
+fn print_answered(answered: &Answered, answer: &str, before: Option<&Answered>) {
+    let Answered { question, durations, .. } = answered;
+    let millis = |duration: Duration| duration.as_secs_f64() * 1_000.0;
+    let p99 = durations.percentile(99);
+    let mut verdict = match question.target {
+        None => String::new(),
+        Some(target) if p99 <= target => "holds".to_owned(),
+        Some(target) => format!("MISSES by {:.1}×", p99.as_secs_f64() / target.as_secs_f64()),
+    };
+    if let Some(before) = before {
+        let ratio = |percent| {
+            durations.percentile(percent).as_secs_f64() / before.durations.percentile(percent).as_secs_f64()
+        };
+        let (typical, slow) = (ratio(50), ratio(99));
+        let judged = match question.growth {
+            Some(limit) if typical < limit => format!(", holds {limit}×"),
+            Some(limit) => format!(", MISSES {limit}×"),
+            None => String::new(),
+        };
+        verdict = format!("{verdict:<15} p50 {typical:.2}× p99 {slow:.2}×{judged}");
+    }
+    println!(
+        "  {:<42} {:>7} {:>9.1} {:>9.1} {:>9.1} {:>6}  {:<22} {verdict}",
+        question.name,
+        question.target.map_or_else(String::new, |target| format!("{}", target.as_millis())),
+        millis(durations.percentile(50)),
+        millis(p99),
+        millis(durations.percentile(100)),
+        durations.count(),
+        answer,
+    );
+}

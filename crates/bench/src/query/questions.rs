@@ -1,0 +1,202 @@
+//! What is asked, and how fast the answer has to be.
+
+use std::time::Duration;
+
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_proto::v1::{ListUsageEventsRequest, QueryTimeSeriesRequest};
+
+use super::fill::{DAYS, OBJECTS_OF_SERVICE, invocation_id};
+use crate::events::{APPLICATIONS, LABEL_SETS, Labels};
+
+/// A kind of question.
+pub struct Question {
+    pub name: &'static str,
+    /// What its p99 must not exceed.
+    pub target: Option<Duration>,
+    /// By which factor its median may grow at most when the events grow to five times as many.
+    pub growth: Option<f64>,
+    /// The question at a turn: each asks for something else, as users do.
+    pub ask: fn(&Days, usize) -> Request,
+}
+
+/// What is sent.
+pub enum Request {
+    Series(QueryTimeSeriesRequest),
+    List(ListUsageEventsRequest),
+}
+
+/// The days that the events lie in.
+#[derive(Debug, Clone, Copy)]
+pub struct Days {
+    /// The end of the last one.
+    pub end: Timestamp,
+    /// The events in them.
+    pub events: u64,
+}
+
+impl Days {
+    /// A day, counted from the first.
+    fn day(&self, number: usize) -> String {
+        let back = u32::try_from(number).map_or(0, |number| DAYS.saturating_sub(number));
+        let text = self.end.minus(Duration::from_hours(24) * back).to_string();
+        text.split('T').next().unwrap_or_default().to_owned()
+    }
+
+    /// All of them as a range.
+    pub fn range(&self) -> String {
+        format!("between({},{})", self.day(0), self.day(DAYS as usize - 1))
+    }
+
+    fn series(&self, calendar: &str) -> QueryTimeSeriesRequest {
+        QueryTimeSeriesRequest {
+            metric: "ODSLRequest/ReadRequests".into(),
+            calendar: calendar.into(),
+            range: self.range(),
+            ..QueryTimeSeriesRequest::default()
+        }
+    }
+
+    /// The questions whose answers together count every event once.
+    pub fn counts(&self) -> [QueryTimeSeriesRequest; 3] {
+        ["ReadRequests", "WriteRequests", "DeleteRequests"].map(|metric| {
+            let metric = format!("ODSLRequest/{metric}");
+            QueryTimeSeriesRequest { metric, ..self.series("#P1D") }
+        })
+    }
+
+    fn list(&self, filter: String) -> Request {
+        Request::List(self.page(filter, ""))
+    }
+
+    fn page(&self, filter: String, order_by: &str) -> ListUsageEventsRequest {
+        ListUsageEventsRequest {
+            range: self.range(),
+            filter,
+            order_by: order_by.into(),
+            ..ListUsageEventsRequest::default()
+        }
+    }
+}
+
+/// Which reads of an application.
+fn reads(turn: usize) -> String {
+    format!("application = 'application-{}' AND method = 'get'", turn % APPLICATIONS)
+}
+
+/// A combination of labels that is another at each turn.
+fn labels(turn: usize) -> Labels {
+    // The step shares no factor with their number.
+    Labels::numbered(turn * 1_237 % LABEL_SETS)
+}
+
+/// All kinds of questions.
+pub const QUESTIONS: [Question; 12] = [
+    Question {
+        name: "30 days by hour",
+        target: Some(Duration::from_millis(10)),
+        growth: Some(1.5),
+        ask: |days, _| Request::Series(days.series("#PT1H")),
+    },
+    Question {
+        name: "30 days by hour, application and method",
+        target: Some(Duration::from_millis(30)),
+        growth: Some(1.5),
+        ask: |days, turn| {
+            Request::Series(QueryTimeSeriesRequest { filter: reads(turn), ..days.series("#PT1H") })
+        },
+    },
+    Question {
+        name: "30 days by hour, average duration",
+        target: None,
+        growth: None,
+        ask: |days, _| {
+            let metric = "ODSLRequest/ReadRequestDuration".into();
+            Request::Series(QueryTimeSeriesRequest { metric, ..days.series("#PT1H") })
+        },
+    },
+    Question {
+        name: "30 days by day, grouped by application",
+        target: None,
+        growth: None,
+        ask: |days, _| {
+            let group_by = vec!["application".into()];
+            Request::Series(QueryTimeSeriesRequest { group_by, ..days.series("#P1D") })
+        },
+    },
+    Question {
+        name: "1 day by minute",
+        target: Some(Duration::from_millis(50)),
+        growth: None,
+        ask: |days, turn| {
+            let range = days.day(turn % DAYS as usize);
+            Request::Series(QueryTimeSeriesRequest { range, ..days.series("#PT1M") })
+        },
+    },
+    Question {
+        name: "1 day by minute, application and method",
+        target: None,
+        growth: None,
+        ask: |days, turn| {
+            let (range, filter) = (days.day(turn % DAYS as usize), reads(turn));
+            Request::Series(QueryTimeSeriesRequest { range, filter, ..days.series("#PT1M") })
+        },
+    },
+    Question {
+        name: "30 days by hour, service and key",
+        target: None,
+        growth: None,
+        ask: |days, turn| {
+            let service = labels(turn).service;
+            let object = service * OBJECTS_OF_SERVICE + turn % OBJECTS_OF_SERVICE;
+            let (service, key) = (format!("service-{service}"), format!("object-{object}"));
+            Request::Series(QueryTimeSeriesRequest { service, key, ..days.series("#PT1H") })
+        },
+    },
+    Question {
+        name: "first page, application and method",
+        target: Some(Duration::from_millis(20)),
+        growth: None,
+        ask: |days, turn| {
+            let labels = labels(turn);
+            days.list(format!(
+                "application = 'application-{}' AND method = '{}'",
+                labels.application, labels.method
+            ))
+        },
+    },
+    Question {
+        name: "first page, 1 in 2,000: and service",
+        target: Some(Duration::from_millis(20)),
+        growth: None,
+        ask: |days, turn| days.list(rare(turn)),
+    },
+    Question {
+        name: "newest first, 1 in 2,000",
+        target: None,
+        growth: None,
+        ask: |days, turn| Request::List(days.page(rare(turn), "timestamp desc")),
+    },
+    Question {
+        name: "needle: an invocation that occurs once",
+        target: None,
+        growth: None,
+        ask: |days, turn| {
+            let number = (turn as u64 * 7_919 + 1) * 104_729 % days.events;
+            days.list(format!("invocation_id = '{}'", invocation_id(number)))
+        },
+    },
+    Question {
+        name: "needle: an invocation that does not occur",
+        target: None,
+        growth: None,
+        ask: |days, turn| days.list(format!("invocation_id = '{}'", invocation_id(u64::MAX - turn as u64))),
+    },
+];
+
+/// The events of one combination of labels.
+fn rare(turn: usize) -> String {
+    let Labels { application, method, service } = labels(turn);
+    format!(
+        "application = 'application-{application}' AND method = '{method}' AND service = 'service-{service}'"
+    )
+}
