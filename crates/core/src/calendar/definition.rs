@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
-use super::holiday::Holiday;
+use super::holiday::{Holiday, HolidayDay};
 use super::interval::Interval;
 use super::points::Points;
 use super::working_days::WorkingDays;
@@ -139,7 +139,17 @@ fn working_days(weekend: &[Weekday], holidays: &[Holiday]) -> Result<WorkingDays
         return Err(DefinitionError::TooManyHolidays(holidays.len()));
     }
     for (number, holiday) in (1..).zip(holidays) {
-        if let Some(fault) = holiday.fault() {
+        // Of each of these the years have many, or the same one twice, and each is looked for in
+        // every year of a question.
+        let weekly_and_shifted = matches!(holiday.day, HolidayDay::Every(_)) && holiday.shift.is_some();
+        let fault = if weekly_and_shifted {
+            Some("a day of every week cannot be shifted")
+        } else if holidays[..number - 1].contains(holiday) {
+            Some("it is there twice")
+        } else {
+            holiday.fault()
+        };
+        if let Some(fault) = fault {
             return Err(DefinitionError::Holiday { number, holiday: Box::new(holiday.clone()), fault });
         }
     }

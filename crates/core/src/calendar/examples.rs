@@ -442,6 +442,11 @@ fn a_wrong_definition_says_what_is_wrong() {
         (working_days(&all, &[]), "the weekend has all seven days: no working day is left"),
         (working_days(&[], &days), "there are 1001 holidays, at most 1000 are allowed"),
         (odd, "holiday 2 is wrong (30 of February): the month never has that day"),
+        (working_days(&WEEKEND, &["easter", "easter"]), "holiday 2 is wrong (easter): it is there twice"),
+        (
+            working_days(&WEEKEND, &["every Sunday, shifted"]),
+            "holiday 1 is wrong (every Sunday, shifted): a day of every week cannot be shifted",
+        ),
         (
             working_days(
                 &WEEKEND,

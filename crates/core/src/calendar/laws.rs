@@ -49,7 +49,7 @@ fn instant_near(zone: &TimeZone, at: i64, near: bool) -> i64 {
 
 const RULES: [&str; 10] = [
     "every Wednesday",
-    "every Sunday, shifted",
+    "last Sunday in May, shifted",
     "last Monday in May",
     "first Friday in January, shifted back",
     "25 of December, shifted",

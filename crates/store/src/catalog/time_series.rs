@@ -11,6 +11,9 @@ use tokio_postgres::types::Type;
 use super::Changed;
 use crate::{Store, StoreError};
 
+/// Time series that a tenant may have.
+pub const MAX_TIME_SERIES: i64 = 100_000;
+
 /// A time series to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTimeSeries {
@@ -133,7 +136,9 @@ pub async fn insert_time_series(
     let client = store.client().await?;
     let sql = format!(
         "-- insert_time_series
-         INSERT INTO time_series VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, now(), now())
+         INSERT INTO time_series
+         SELECT $1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, now(), now()
+         WHERE (SELECT count(*) FROM time_series WHERE tenant_id = $1) < $12
          ON CONFLICT DO NOTHING
          RETURNING {COLUMNS}"
     );
@@ -152,10 +157,15 @@ pub async fn insert_time_series(
                 &new.observed.map(Observed::name),
                 &new.filter,
                 &new.time_zone,
+                &MAX_TIME_SERIES,
             ],
         )
         .await?;
-    inserted.map_or(Ok(Changed::Taken), |row| Ok(Changed::Done(read(&row)?)))
+    match inserted {
+        Some(row) => Ok(Changed::Done(read(&row)?)),
+        None if get_time_series(store, tenant, &new.object, &new.name).await?.is_some() => Ok(Changed::Taken),
+        None => Ok(Changed::TooMany { limit: MAX_TIME_SERIES, of: "time series a tenant" }),
+    }
 }
 
 /// Changes a time series that is in `version`.
