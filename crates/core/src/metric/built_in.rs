@@ -1,0 +1,144 @@
+//! The metrics of the OpenDataDSL metric service, which everyone has.
+
+use super::{Definition, LabelSet, Measure, MethodClass, Observed, Selector};
+use crate::usage::Field;
+
+/// A provider that everyone has.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltInProvider {
+    /// Its name.
+    pub name: &'static str,
+    /// What its metrics are about.
+    pub description: &'static str,
+    /// What its events are usually filtered by.
+    pub filter_fields: &'static [&'static str],
+    pub(super) define: fn() -> Vec<Definition>,
+}
+
+/// The providers that everyone has, by name.
+pub const BUILT_IN_PROVIDERS: [BuiltInProvider; 3] = [
+    BuiltInProvider {
+        name: "AzureServiceBus",
+        description: "The metrics of Azure Service Bus: an event's action names the metric, its value is the measure",
+        filter_fields: &["queue"],
+        define: azure_service_bus,
+    },
+    BuiltInProvider {
+        name: "ODSLProcess",
+        description: "Runs of processes",
+        filter_fields: &["name", "trigger", "status"],
+        define: odsl_process,
+    },
+    BuiltInProvider {
+        name: "ODSLRequest",
+        description: "Requests to REST services: reads, writes and deletes by their methods",
+        filter_fields: &["service", "key", "action", "application", "httpstatus", "user"],
+        define: odsl_request,
+    },
+];
+
+fn label_sets(sets: &[&[&str]]) -> Vec<LabelSet> {
+    let kept = sets.iter().map(|set| LabelSet::new(set.iter().map(|name| Field::named(name)).collect()));
+    std::iter::once(LabelSet::new(Vec::new())).chain(kept).collect()
+}
+
+fn built_in(selector: Selector, name: &str, description: &str, measure: Measure) -> Definition {
+    Definition {
+        full_name: format!("{}/{name}", selector.provider),
+        description: description.to_owned(),
+        generation: 0,
+        selector,
+        measure,
+        unit: measure.unit().to_owned(),
+        default_observed: measure.default_observed(),
+        label_sets: Vec::new(),
+    }
+}
+
+fn odsl_request() -> Vec<Definition> {
+    let sets = label_sets(&[&["service"], &["application", "method"], &["httpstatus"]]);
+    let define = |name: &str, description: &str, class, measure| Definition {
+        label_sets: sets.clone(),
+        ..built_in(
+            Selector { provider: "ODSLRequest".into(), method_class: Some(class), ..Selector::default() },
+            name,
+            description,
+            measure,
+        )
+    };
+    vec![
+        define("ReadRequests", "A count of the read requests", MethodClass::Read, Measure::Count),
+        define("WriteRequests", "A count of the write requests", MethodClass::Write, Measure::Count),
+        define("DeleteRequests", "A count of the delete requests", MethodClass::Delete, Measure::Count),
+        define(
+            "ReadRequestDuration",
+            "The durations of read requests in ms",
+            MethodClass::Read,
+            Measure::Duration,
+        ),
+        define(
+            "ReadRequestResponseSize",
+            "The sizes of the responses to read requests in bytes",
+            MethodClass::Read,
+            Measure::ResponseSize,
+        ),
+    ]
+}
+
+fn odsl_process() -> Vec<Definition> {
+    let sets = label_sets(&[&["name"], &["trigger", "status"]]);
+    let define = |name: &str, description: &str, measure| Definition {
+        label_sets: sets.clone(),
+        ..built_in(
+            Selector { provider: "ODSLProcess".into(), ..Selector::default() },
+            name,
+            description,
+            measure,
+        )
+    };
+    vec![
+        define("RunRequests", "A count of the runs", Measure::Count),
+        define("RunRequestDuration", "The durations of the runs in ms", Measure::Duration),
+    ]
+}
+
+/// Azure's metrics: the event's action names the metric and its value is the
+/// measure.
+fn azure_service_bus() -> Vec<Definition> {
+    use Observed::{Averaged, Summed};
+    const METRICS: [(&str, &str, Observed, &str); 21] = [
+        ("SuccessfulRequests", "1", Summed, "Requests that succeeded"),
+        ("ServerErrors", "1", Summed, "Requests that failed by the service's fault"),
+        ("UserErrors", "1", Summed, "Requests that failed by the caller's fault"),
+        ("ThrottledRequests", "1", Summed, "Requests that were turned away for their number"),
+        ("IncomingRequests", "1", Summed, "Requests received"),
+        ("IncomingMessages", "1", Summed, "Messages received"),
+        ("OutgoingMessages", "1", Summed, "Messages delivered"),
+        ("ActiveConnections", "1", Averaged, "Connections that are open"),
+        ("ConnectionsOpened", "1", Summed, "Connections that were opened"),
+        ("ConnectionsClosed", "1", Summed, "Connections that were closed"),
+        ("Size", "By", Averaged, "The size of the queue"),
+        ("Messages", "1", Averaged, "Messages in the queue"),
+        ("ActiveMessages", "1", Averaged, "Messages ready to be delivered"),
+        ("DeadletteredMessages", "1", Averaged, "Messages in the dead-letter queue"),
+        ("ScheduledMessages", "1", Averaged, "Messages that wait for their time"),
+        ("CompleteMessage", "1", Summed, "Messages completed by their receivers"),
+        ("AbandonMessage", "1", Summed, "Messages given back by their receivers"),
+        ("PendingCheckpointOperationCount", "1", Averaged, "Checkpoints that are not written yet"),
+        ("ServerSendLatency", "ms", Averaged, "The time that sending takes the service"),
+        ("ReplicationLagDuration", "s", Averaged, "How late the replica is"),
+        ("ReplicationLagCount", "1", Averaged, "Messages that the replica has not got yet"),
+    ];
+    let define = |(name, unit, default_observed, description): (&str, &str, Observed, &str)| Definition {
+        unit: unit.to_owned(),
+        default_observed,
+        label_sets: label_sets(&[&["queue"]]),
+        ..built_in(
+            Selector { provider: "AzureServiceBus".into(), action: Some(name.into()), ..Selector::default() },
+            name,
+            description,
+            Measure::Value,
+        )
+    };
+    METRICS.into_iter().map(define).collect()
+}
