@@ -9,6 +9,7 @@ use flowmeter_proto::v1::{
     QueryTimeSeriesRequest, Scope, Selector, TimeSeries, UpdateCalendarRequest, UpdateMetricRequest,
     UpdateTimeSeriesRequest, WorkingDayCalendar, calendar,
 };
+use flowmeter_store::rollups::purge_abandoned;
 use flowmeter_tests::{Installation, Tenant, event, eventually, request_id};
 use prost_types::FieldMask;
 use tonic::{Code, Status};
@@ -249,6 +250,56 @@ async fn a_backfill_goes_on_where_a_killed_worker_was() {
     assert_eq!(done.event_count, 90_000);
     assert!(done.finish_time.is_some());
     assert_eq!(total(&tenant, "ODSLRequest/All", "").await, 90_000);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_deleted_metric_is_removed() {
+    let installation = Installation::start("purge").await;
+    let tenant = installation.tenant("acme").await;
+    let metric = |name: &str| Metric {
+        name: name.into(),
+        label_sets: vec![LabelSet { labels: vec!["service".into()] }],
+        ..Metric::default()
+    };
+    create(&tenant, metric("ODSLRequest/Gone")).await.unwrap();
+    create(&tenant, metric("ODSLRequest/Kept")).await.unwrap();
+    let request = request_id();
+    tenant.record(&request, vec![event(); 3]).await.unwrap();
+    tenant.settled(&request).await;
+    for name in ["ODSLRequest/Gone", "ODSLRequest/Kept"] {
+        rolled_up(&tenant, name).await;
+    }
+    let client = installation.store.client().await.unwrap();
+    let rows = async |table: &str, key: &str| {
+        let sql = format!(
+            "SELECT count(*) FROM {table} JOIN series USING (tenant_id, series_id) WHERE metric LIKE $1"
+        );
+        client.query_one(&sql, &[&key]).await.unwrap().get::<_, i64>(0)
+    };
+    eventually(7, async || rows("rollup", "ODSLRequest/Gone#%").await).await;
+    let request = DeleteMetricRequest { name: "ODSLRequest/Gone".into(), version: 0 };
+    tenant.catalog.clone().delete_metric(request).await.unwrap();
+    let waited = "UPDATE metric_rollup SET abandoned_at = abandoned_at - interval '1 hour'";
+    client.execute(waited, &[]).await.unwrap();
+    let left = async || {
+        purge_abandoned(&installation.store).await.unwrap();
+        let series = "SELECT count(*) FROM series WHERE metric LIKE 'ODSLRequest/Gone#%'";
+        let states = "SELECT count(*) FROM metric_rollup WHERE series_key LIKE 'ODSLRequest/Gone#%'";
+        let mut left = 0;
+        for sql in [
+            series,
+            states,
+            "SELECT count(*) FROM rollup WHERE (tenant_id, series_id) NOT IN (
+                                         SELECT tenant_id, series_id FROM series)",
+        ] {
+            left += client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+        }
+        left
+    };
+    eventually(0, left).await;
+    assert_eq!(rows("rollup", "ODSLRequest/Kept#%").await, 7);
+    assert_eq!(total(&tenant, "ODSLRequest/Kept", "").await, 3);
+    assert_eq!(tenant.read_requests().await, 3);
 }
 
 #[tokio::test]
