@@ -4,9 +4,12 @@
 //! the caller's own data and nothing else.
 
 pub mod event_place;
+pub mod value_place;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flowmeter_core::range::TimeRange;
+use flowmeter_core::timestamp::Timestamp;
 use flowmeter_service::error::{ApiError, Reason};
 use sha2::{Digest, Sha256};
 
@@ -51,6 +54,13 @@ impl List {
         }
         Ok(Some(bytes[MARK_BYTES..].to_vec()))
     }
+}
+
+/// A range that a token carries, if it is one.
+fn range(start: i64, end: i64) -> Option<TimeRange> {
+    let all = TimeRange::ALL.start.micros()..=TimeRange::ALL.end.micros();
+    let range = TimeRange { start: Timestamp::from_micros(start), end: Timestamp::from_micros(end) };
+    (all.contains(&start) && all.contains(&end)).then_some(range)
 }
 
 /// A token that we did not make.

@@ -187,7 +187,15 @@ struct Credentials<'a> {
 
 impl Credentials<'_> {
     fn migrate(&self) -> Result<()> {
-        self.cli(&["migrate"], &[]).map(drop)
+        let migrated = self.cli(&["migrate"], &[]).map(drop);
+        migrated.map_err(|error| {
+            // What is kept here is a sample; until the first release the schema changes under it.
+            if format!("{error:#}").contains("different than filesystem") {
+                let dir = self.dir.path().display();
+                return error.context(format!("the data in {dir} is of another version: --fresh removes it"));
+            }
+            error
+        })
     }
 
     fn operator_token(&self) -> Result<String> {

@@ -2,10 +2,10 @@
 //! of the last event.
 
 use flowmeter_core::range::TimeRange;
-use flowmeter_core::timestamp::Timestamp;
 use flowmeter_store::events::{OrderKey, Place};
-use serde_json::Value;
 use uuid::Uuid;
+
+use super::range;
 
 /// A place as a token carries it: the range as it was on the first page, the event and its keys.
 #[must_use]
@@ -17,14 +17,8 @@ pub fn write(range: TimeRange, place: &Place) -> Vec<u8> {
 /// Reads a place in an order of these keys, if it is one.
 #[must_use]
 pub fn read(bytes: &[u8], order: &[OrderKey]) -> Option<(TimeRange, Place)> {
-    let (start, end, id, keys): (i64, i64, String, Vec<String>) =
-        serde_json::from_slice::<Value>(bytes).and_then(serde_json::from_value).ok()?;
-    let within = TimeRange::ALL.start.micros()..=TimeRange::ALL.end.micros();
-    if !within.contains(&start) || !within.contains(&end) {
-        return None;
-    }
-    let range = TimeRange { start: Timestamp::from_micros(start), end: Timestamp::from_micros(end) };
-    Some((range, Place::new(keys, Uuid::try_parse(&id).ok()?, order)?))
+    let (start, end, id, keys): (i64, i64, String, Vec<String>) = serde_json::from_slice(bytes).ok()?;
+    Some((range(start, end)?, Place::new(keys, Uuid::try_parse(&id).ok()?, order)?))
 }
 
 #[cfg(test)]

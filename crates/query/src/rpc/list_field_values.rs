@@ -1,8 +1,6 @@
 //! `ListFieldValues`: the distinct values of a field.
 
-use flowmeter_core::quantity::Quantity;
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_core::usage::Field;
 use flowmeter_proto::v1::{FieldValue, ListFieldValuesRequest, ListFieldValuesResponse};
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_service::time::to_proto;
@@ -11,7 +9,7 @@ use jiff::tz::TimeZone;
 use tonic::metadata::MetadataMap;
 
 use super::Query;
-use crate::page_token::{self, page_size};
+use crate::page_token::{self, page_size, value_place};
 use crate::question::{self, Asked};
 
 pub(super) async fn handle(
@@ -30,10 +28,15 @@ pub(super) async fn handle(
         "ListFieldValues",
         &[&request.field, &request.range, &request.filter, &request.prefix, &request.time_zone],
     );
-    let after = tokens.place(&request.page_token)?.map(|place| read_place(place, &field)).transpose()?;
     let asked = Asked { now: Timestamp::now(), ahead: query.max_event_ahead };
     let zone = question::time_zone(&request.time_zone)?.unwrap_or(TimeZone::UTC);
-    let range = asked.range(&request.range, zone)?;
+    let (range, after) = match tokens.place(&request.page_token)? {
+        None => (asked.range(&request.range, zone)?, None),
+        Some(place) => {
+            let (range, value) = value_place::read(&place, &field).ok_or_else(page_token::not_ours)?;
+            (range, Some(value))
+        }
+    };
     let list = List { range, filter: question::filter(&request.filter)?, words: Vec::new() };
 
     query.after(tenant, &request.after_request_id, deadline).await?;
@@ -44,7 +47,7 @@ pub(super) async fn handle(
     let mut next_page_token = String::new();
     if values.len() > size {
         values.truncate(size);
-        let last = values.last().map(|last| tokens.token(last.value.as_bytes()));
+        let last = values.last().map(|last| tokens.token(&value_place::write(range, &last.value)));
         next_page_token = last.unwrap_or_default();
     }
     let to_contract =
@@ -54,13 +57,4 @@ pub(super) async fn handle(
         next_page_token,
         fresh_through,
     })
-}
-
-/// The last value of the page before.
-fn read_place(place: Vec<u8>, field: &Field) -> Result<String, ApiError> {
-    let text = String::from_utf8(place).ok().filter(|text| !text.contains('\0'));
-    let fits = |text: &String| {
-        matches!(field, Field::Text(_) | Field::Attribute(_)) || Quantity::parse_kept(text).is_ok()
-    };
-    text.filter(fits).ok_or_else(page_token::not_ours)
 }
