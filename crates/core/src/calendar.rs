@@ -32,7 +32,7 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 
 pub use built_in::{BUILT_IN, BuiltIn};
-pub use definition::{Definition, DefinitionError, MAX_HOLIDAYS, UnknownZone, zone};
+pub use definition::{Definition, DefinitionError, MAX_HOLIDAYS};
 pub use holiday::{Holiday, HolidayDay, Nth, Shift, weekday};
 
 use clock::{Cells, Clock};

@@ -14,3 +14,4 @@ pub mod range;
 pub mod timestamp;
 pub mod usage;
 pub mod violation;
+pub mod zone;

@@ -106,7 +106,7 @@ impl Field {
     /// have it.
     #[must_use]
     pub fn is_own(name: &str) -> bool {
-        matches!(name, "event_id" | "eventId" | "timestamp" | "decimal_value" | "decimalValue")
+        matches!(name, "event_id" | "eventId" | "timestamp" | "decimal_value" | "decimalValue" | "attributes")
             || !matches!(Self::named(name), Self::Attribute(_))
     }
 

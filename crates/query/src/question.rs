@@ -6,7 +6,7 @@ pub mod list;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use flowmeter_core::calendar::{self, Calendar};
+use flowmeter_core::calendar::Calendar;
 use flowmeter_core::filter::Filter;
 use flowmeter_core::metric::{Definition, LabelSet, Observed};
 use flowmeter_core::plan::{Piece, pieces};
@@ -69,7 +69,7 @@ pub fn time_zone(name: &str) -> Result<Option<TimeZone>, ApiError> {
     if name.is_empty() {
         return Ok(None);
     }
-    let zone = calendar::zone(name)
+    let zone = flowmeter_core::zone::zone(name)
         .map_err(|error| ApiError::field(Reason::InvalidField, "time_zone", error.to_string()))?;
     Ok(Some(zone))
 }

@@ -121,7 +121,9 @@ impl std::fmt::Display for TimeSeriesName {
 /// Reads `objects/{object}`.
 pub fn parse_object(field: &str, name: &str) -> Result<String, Violation> {
     let object = name.strip_prefix("objects/").filter(|object| {
-        (1..=255).contains(&object.len()) && !object.contains(|c: char| c == '/' || c.is_control())
+        (1..=255).contains(&object.len())
+            && *object != "-"
+            && !object.contains(|c: char| c == '/' || c.is_control())
     });
     object.map(ToOwned::to_owned).ok_or_else(|| {
         let text =

@@ -2,10 +2,12 @@
 
 use flowmeter_core::timestamp::Timestamp;
 
-/// As the contract writes it.
+/// As the contract writes it. The end of time, which is the first instant that the contract cannot
+/// write, is its last one.
 #[must_use]
 pub fn to_proto(timestamp: Timestamp) -> prost_types::Timestamp {
-    let (seconds, nanos) = timestamp.seconds_nanos();
+    let last = Timestamp::from_micros(Timestamp::END.micros() - 1);
+    let (seconds, nanos) = timestamp.min(last).seconds_nanos();
     prost_types::Timestamp { seconds, nanos }
 }
 

@@ -1,8 +1,10 @@
 //! Connections: a bounded pool, with a limit on how long any statement may take.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::{Config, NoTls};
 
 use crate::StoreError;
@@ -23,7 +25,15 @@ pub struct Settings {
 pub struct Store {
     pool: Pool,
     config: Config,
+    /// Connections that questions may take, of which some are slow.
+    questions: Arc<Semaphore>,
 }
+
+/// Connections that questions leave for what is always quick: tokens, definitions, the look
+/// whether the database is there.
+const KEPT_FREE: usize = 2;
+/// How long to wait for a connection.
+const WAIT: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Prepares a pool. It connects when it is first used, so a service starts while
@@ -46,11 +56,20 @@ impl Store {
         let pool = Pool::builder(manager)
             .max_size(settings.max_connections)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(Duration::from_secs(5)))
-            .create_timeout(Some(Duration::from_secs(5)))
+            .wait_timeout(Some(WAIT))
+            .create_timeout(Some(WAIT))
             .build()
             .map_err(|error| StoreError::Refused(error.to_string()))?;
-        Ok(Self { pool, config })
+        let questions = Arc::new(Semaphore::new(settings.max_connections.saturating_sub(KEPT_FREE).max(1)));
+        Ok(Self { pool, config, questions })
+    }
+
+    /// A turn for a question that may take long.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let turn = tokio::time::timeout(WAIT, self.questions.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| {
+            StoreError::Unavailable("too many questions at once: none has ended in time".to_owned())
+        })
     }
 
     /// A connection from the pool.

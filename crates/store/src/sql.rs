@@ -64,6 +64,7 @@ impl Sql {
     /// Runs it, in one round trip. It is planned for these very values, so that only
     /// the partitions they need are looked at. Dropping the future stops the statement.
     pub(crate) async fn query(&self, store: &Store) -> Result<Vec<Row>, StoreError> {
+        let _turn = store.turn().await?;
         let running = Running(Some(store.client().await?));
         let client = running.0.as_ref().expect("it is running");
         let values: Vec<(&(dyn ToSql + Sync), Type)> =

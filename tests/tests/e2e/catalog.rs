@@ -158,6 +158,11 @@ async fn a_metric_answers_at_once_and_is_rolled_up_behind() {
     let selector = changed.metric.unwrap().selector.unwrap();
     assert_eq!((selector.action.as_str(), selector.filter.as_str()), ("read", "duration >= 500"));
 
+    let measure = Metric { measure: Measure::Duration.into(), ..metric.clone() };
+    let changed = catalog.update_metric(change(measure, &["measure"])).await.unwrap().into_inner();
+    let changed = changed.metric.unwrap();
+    assert_eq!((changed.unit.as_str(), changed.default_observed()), ("ms", Observed::Averaged));
+
     let delete = DeleteMetricRequest { name: metric.name.clone(), version: 0 };
     catalog.delete_metric(delete.clone()).await.unwrap();
     assert_eq!(get(&tenant, &metric.name).await.unwrap_err().code(), Code::NotFound);
@@ -531,6 +536,8 @@ async fn a_series_on_an_object_is_read_like_a_virtual_one() {
         change(request.time_series.as_mut().unwrap());
         request
     };
+    let everywhere = CreateTimeSeriesRequest { parent: "objects/-".into(), ..create.clone() };
+    assert_eq!(catalog.create_time_series(everywhere).await.unwrap_err().code(), Code::InvalidArgument);
     for (change, code) in [
         ((|it| it.metric = "Runs".into()) as fn(&mut TimeSeries), Code::NotFound),
         (|it| it.calendar = "GAS".into(), Code::NotFound),

@@ -195,6 +195,8 @@ async fn days_are_those_of_the_zone() {
         assert_eq!(values, [hours], "{day} in {zone}");
         assert_eq!(answer.time_zone, zone);
     }
+    let answer = ask(&tenant, |it| (it.range, it.calendar) = ("9999".into(), "#P1Y".into())).await.unwrap();
+    assert_eq!(answer.end_time.unwrap().seconds, 253_402_300_799, "the last second that can be written");
     let answer = ask(&tenant, |it| {
         (it.range, it.calendar) = ("within(2024-10-27[Europe/London])".into(), "#PT1H".into());
         it.time_zone = "Europe/London".into();

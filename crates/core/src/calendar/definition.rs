@@ -10,6 +10,7 @@ use super::interval::Interval;
 use super::points::Points;
 use super::working_days::WorkingDays;
 use super::{Buckets, CalendarError};
+use crate::zone::{UnknownZone, zone};
 
 /// The most holidays that a definition may have.
 pub const MAX_HOLIDAYS: usize = 1_000;
@@ -80,21 +81,6 @@ pub enum DefinitionError {
     /// Weekend and holidays of every week leave nothing.
     #[error("no working day is left in the year {0}: weekend and the holidays of every week cover all days")]
     NoWorkingDay(i16),
-}
-
-/// A name is that of no time zone.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no time zone: an IANA name is expected, such as Europe/London or UTC")]
-pub struct UnknownZone(pub String);
-
-/// The time zone of an IANA name, such as `Europe/London` or `UTC`.
-///
-/// Zones are those of the system's database if it has one, and else those that jiff brings.
-pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
-    let unknown = || UnknownZone(name.to_owned());
-    let zone = TimeZone::get(name).map_err(|_| unknown())?;
-    // The name Etc/Unknown stands for a zone that nobody knows.
-    if zone.is_unknown() { Err(unknown()) } else { Ok(zone) }
 }
 
 impl Definition {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::days::{DAY, HOUR, MINUTE, month_of, month_start, weekday_of};
 use super::*;
+use crate::zone::zone;
 
 const ZONES: [&str; 20] = [
     "UTC",

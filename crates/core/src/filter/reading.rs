@@ -8,7 +8,7 @@ use crate::usage::Field;
 /// Conditions on single fields.
 const MAX_CONDITIONS: usize = 64;
 /// Patterns, of which each may take megabytes and a tenth of a second to prepare.
-const MAX_PATTERNS: usize = 4;
+pub(super) const MAX_PATTERNS: usize = 4;
 /// Values after `IN`.
 const MAX_VALUES: usize = 256;
 /// Conditions within each other: more than anyone can follow.

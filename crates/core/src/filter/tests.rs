@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::reading::MAX_PATTERNS;
 use super::*;
 use crate::usage::TextField;
 
@@ -272,7 +273,7 @@ fn fields() -> impl Strategy<Value = Field> {
         ]),
         prop::sample::select(vec![
             "AND",
-            "attributes",
+            "attributed",
             "attributes.x",
             "id",
             "-",
@@ -321,7 +322,7 @@ fn conditions() -> impl Strategy<Value = Condition> {
     condition.prop_filter("few patterns", |condition| {
         let mut patterns = 0;
         condition.visit(&mut |leaf| patterns += usize::from(matches!(leaf, Condition::Matches { .. })));
-        patterns <= 8
+        patterns <= MAX_PATTERNS
     })
 }
 

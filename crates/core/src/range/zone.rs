@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::RangeError;
 use super::reader::Reader;
+use crate::zone;
 
 const ZONE: &str = "a time zone such as UTC or Europe/London";
 
@@ -57,12 +58,7 @@ impl Zone {
         reader.skip_spaces();
         let position = reader.position();
         let name = reader.word(|character| character.is_ascii_alphanumeric() || "/_+-".contains(character));
-        // The database knows its names in any case, and the grammar does not.
-        let known = |zone: &TimeZone| {
-            !zone.is_unknown()
-                && zone.iana_name().is_some_and(|own| own == name || !own.eq_ignore_ascii_case(name))
-        };
-        let zone = TimeZone::get(name).ok().filter(known).ok_or_else(|| position.expected(ZONE))?;
+        let zone = zone::zone(name).map_err(|_| position.expected(ZONE))?;
         Ok(Self { name: name.to_owned(), zone })
     }
 }

@@ -75,7 +75,8 @@ pub async fn update(
         }
         None if !mask.names("interval") && !mask.names("working_days") => {}
         _ => {
-            let text = "expected what the calendar has: interval or working_days, as the mask names it";
+            let text =
+                "expected the kind that the calendar is given, interval or working_days, and no other one";
             return Err(ApiError::field(Reason::InvalidField, "update_mask", text));
         }
     }

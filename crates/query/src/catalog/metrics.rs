@@ -95,6 +95,14 @@ pub async fn update(
     let (name, current) = current(shelf, "metric.name", &new.name).await?;
     let version = version("metric.version", new.version)?.unwrap_or(current.version);
     let mut merged = to_contract(&current);
+    // What follows from the measure follows from the new one.
+    let old = current.definition.measure;
+    if current.definition.unit == old.unit() {
+        merged.unit.clear();
+    }
+    if current.definition.default_observed == old.default_observed() {
+        merged.default_observed = 0;
+    }
     mask.take("description", &mut merged.description, new.description);
     let (selector, new_selector) =
         (merged.selector.get_or_insert_default(), new.selector.unwrap_or_default());

@@ -70,7 +70,7 @@ pub async fn create(
     let object = parse_object("parent", &request.parent)?;
     check_label("time_series_id", &request.time_series_id)?;
     let name = TimeSeriesName { object, name: request.time_series_id };
-    let new = read(shelf, &name, given("time_series", request.time_series)?).await?;
+    let new = read(shelf, &name, given("time_series", request.time_series)?, None).await?;
     let changed = insert_time_series(shelf.store, shelf.tenant, &new).await?;
     let stored = settled(changed, KIND, &name.to_string())?;
     Ok(CreateTimeSeriesResponse { time_series: Some(to_contract(&stored)) })
@@ -96,7 +96,7 @@ pub async fn update(
     mask.take("observed", &mut merged.observed, new.observed);
     mask.take("filter", &mut merged.filter, new.filter);
     mask.take("time_zone", &mut merged.time_zone, new.time_zone);
-    let series = read(shelf, &name, merged).await?;
+    let series = read(shelf, &name, merged, Some(&current.series)).await?;
     let changed = update_time_series(shelf.store, shelf.tenant, &series, version).await?;
     let stored = settled(changed, KIND, &name.to_string())?;
     Ok(UpdateTimeSeriesResponse { time_series: Some(to_contract(&stored)) })
@@ -113,11 +113,12 @@ pub async fn delete(
     Ok(DeleteTimeSeriesResponse {})
 }
 
-/// Reads a time series, and sees that what it names is there.
+/// Reads a time series, and sees that what it names is there, unless it named it before.
 async fn read(
     shelf: &Shelf<'_>,
     name: &TimeSeriesName,
     series: v1::TimeSeries,
+    current: Option<&NewTimeSeries>,
 ) -> Result<NewTimeSeries, ApiError> {
     let mut violations = Vec::new();
     check_text("time_series.display_name", &series.display_name, &mut violations);
@@ -133,8 +134,13 @@ async fn read(
     question::time_zone(&series.time_zone).map_err(within)?;
     let calendar = if series.calendar.is_empty() { DEFAULT_CALENDAR.to_owned() } else { series.calendar };
     let metric = MetricName { provider: series.provider.clone(), name: series.metric.clone() };
-    lookup::metric(shelf.store, shelf.tenant, &metric).await?;
-    lookup::calendar(shelf.store, shelf.tenant, &calendar).await.map_err(within)?;
+    if current.is_none_or(|current| (&current.provider, &current.metric) != (&metric.provider, &metric.name))
+    {
+        lookup::metric(shelf.store, shelf.tenant, &metric).await?;
+    }
+    if current.is_none_or(|current| current.calendar != calendar) {
+        lookup::calendar(shelf.store, shelf.tenant, &calendar).await.map_err(within)?;
+    }
     Ok(NewTimeSeries {
         object: name.object.clone(),
         name: name.name.clone(),

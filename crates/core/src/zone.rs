@@ -1,0 +1,22 @@
+//! Time zones by their names.
+
+use jiff::tz::TimeZone;
+
+/// A name is that of no time zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no time zone: an IANA name is expected, such as Europe/London or UTC")]
+pub struct UnknownZone(pub String);
+
+/// What databases of time zones hold besides zones: what this machine is set to, and placeholders.
+const NO_ZONES: [&str; 3] = ["localtime", "posixrules", "Factory"];
+
+/// The time zone of an IANA name, such as `Europe/London` or `UTC`, in just this spelling.
+///
+/// Zones are those of the system's database if it has one, and else those that jiff brings.
+pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
+    // The database finds its names in any case; another name than that asked for is an alias.
+    let spelled =
+        |zone: &TimeZone| zone.iana_name().is_some_and(|own| own == name || !own.eq_ignore_ascii_case(name));
+    let zone = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown() && spelled(zone));
+    zone.filter(|_| !NO_ZONES.contains(&name)).ok_or_else(|| UnknownZone(name.to_owned()))
+}
