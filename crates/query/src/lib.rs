@@ -8,6 +8,7 @@ mod lookup;
 pub mod page_token;
 mod question;
 mod rpc;
+mod turns;
 
 use flowmeter_proto::v1::admin_service_server::AdminServiceServer;
 use flowmeter_proto::v1::catalog_service_server::CatalogServiceServer;
@@ -36,6 +37,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         store: store.clone(),
         receipts: Receipts::listen(store.clone()),
         authenticator: authenticator.clone(),
+        turns: turns::Turns::new(store.question_connections()),
         max_points: config.max_points,
         max_event_ahead: config.max_event_ahead,
     };

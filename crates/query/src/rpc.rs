@@ -28,6 +28,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
+use crate::turns::Turns;
+
 /// How long an answer may wait for a request to be applied.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
@@ -36,6 +38,7 @@ pub struct Query {
     pub store: Store,
     pub receipts: Receipts,
     pub authenticator: Authenticator,
+    pub turns: Turns,
     pub max_points: u64,
     pub max_event_ahead: Duration,
 }

@@ -216,7 +216,7 @@ impl From<StoreError> for ApiError {
             tracing::warn!(%error, "the store is unavailable");
             return Self::new(
                 Reason::StoreUnavailable,
-                "the database is unavailable; the call can be repeated",
+                "the database is unavailable or busy; the call can be repeated",
             );
         }
         // The caller gets a name for it, the operator the cause.

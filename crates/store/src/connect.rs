@@ -27,6 +27,7 @@ pub struct Store {
     config: Config,
     /// Connections that questions may take, of which some are slow.
     questions: Arc<Semaphore>,
+    question_connections: usize,
 }
 
 /// Connections that questions leave for what is always quick: tokens, definitions, the look
@@ -60,8 +61,15 @@ impl Store {
             .create_timeout(Some(WAIT))
             .build()
             .map_err(|error| StoreError::Refused(error.to_string()))?;
-        let questions = Arc::new(Semaphore::new(settings.max_connections.saturating_sub(KEPT_FREE).max(1)));
-        Ok(Self { pool, config, questions })
+        let question_connections = settings.max_connections.saturating_sub(KEPT_FREE).max(1);
+        let questions = Arc::new(Semaphore::new(question_connections));
+        Ok(Self { pool, config, questions, question_connections })
+    }
+
+    /// How many connections questions may take together.
+    #[must_use]
+    pub fn question_connections(&self) -> usize {
+        self.question_connections
     }
 
     /// A turn for a question that may take long.

@@ -41,6 +41,7 @@ pub(super) async fn handle(
 
     query.after(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = query.fresh_through().await?.map(to_proto);
+    let _turn = query.turns.take(tenant).await?;
     let asked = FieldValues { field, list, prefix: request.prefix.clone(), after, limit: size + 1 };
     let mut values = list_field_values(&query.store, tenant, &asked).await?;
     let size = usize::try_from(size).expect("at most 1000");

@@ -41,6 +41,7 @@ pub(super) async fn handle(
 
     query.after(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = query.fresh_through().await?.map(to_proto);
+    let _turn = query.turns.take(tenant).await?;
     // One more than asked for tells whether there is a next page.
     let page = Page { list: of, order, after, limit: size + 1 };
     let counting = async {

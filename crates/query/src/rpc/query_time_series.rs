@@ -132,6 +132,7 @@ async fn read(query: &Query, tenant: TenantId, question: &Question<'_>) -> Resul
         bucket_starts: &question.bucket_starts,
         max_points: query.max_points,
     };
+    let _turn = query.turns.take(tenant).await?;
     let mut found = read_series(&query.store, &asked).await.map_err(|error| match error {
         ReadError::Store(error) => error.into(),
         ReadError::TooManyPoints { asked } => too_many(asked.unsigned_abs(), query.max_points),
