@@ -20,7 +20,7 @@ use flowmeter_core::ids::TenantId;
 use flowmeter_store::batch::Writer;
 use flowmeter_store::progress::Worker;
 use flowmeter_store::rollups::{backfill_step, fold_partials};
-use flowmeter_tests::{Installation, Tenant, eventually};
+use flowmeter_tests::{Installation, Options, Tenant, eventually};
 use futures::{StreamExt, stream};
 use uuid::Uuid;
 
@@ -62,7 +62,12 @@ async fn every_answer_is_that_of_a_naive_model_over_the_events() {
     let seed = std::env::var("FLOWMETER_TEST_SEED").map_or(SEED, |seed| seed.parse().expect("a number"));
     println!("FLOWMETER_TEST_SEED={seed}");
     let begin = Instant::now();
-    let installation = Installation::start("model-answers").await;
+    // Enough that questions which come at once do not wait for each other's end.
+    let options = Options {
+        settings: vec![("FLOWMETER_DATABASE_CONNECTIONS".into(), (2 * AT_ONCE + 2).to_string())],
+        ..Options::default()
+    };
+    let installation = Installation::start_with("model-answers", options).await;
     let names: Vec<_> = (0..TENANTS).map(|number| format!("model-{number}")).collect();
     let mut tenants = Vec::new();
     for name in &names {
