@@ -44,6 +44,21 @@ impl RequestId {
         Self(Uuid::now_v7())
     }
 
+    /// The id under which the result of checking a flow's endpoint at the time `slot` is reported.
+    /// Whoever checks, and however often it is reported, it counts once.
+    #[must_use]
+    pub fn of_check(tenant: TenantId, flow_id: &str, slot: Timestamp) -> Self {
+        let micros = slot.micros().clamp(0, Timestamp::END.micros()).unsigned_abs();
+        let millis = micros / 1_000;
+        let distinct = digest(b"check", &[tenant.0.as_bytes(), flow_id.as_bytes(), &millis.to_be_bytes()]);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&distinct[..16]);
+        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        bytes[6] = 0x70 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// Reads a client's request id: a UUID of version 7. None if it is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -213,6 +228,17 @@ mod tests {
         }
 
         #[test]
+        fn the_id_of_a_check_carries_the_time_of_its_slot(at in timestamps(), flow in "\\PC{0,9}") {
+            let id = RequestId::of_check(TENANT, &flow, at);
+            prop_assert_eq!(id.timestamp(), at.floor_to(std::time::Duration::from_millis(1)));
+            prop_assert_eq!(RequestId::parse(&id.to_string()), Some(id));
+            prop_assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122);
+            prop_assert_eq!(RequestId::of_check(TENANT, &flow, at), id);
+            prop_assert_ne!(RequestId::of_check(TENANT, &format!("{flow}x"), at), id);
+            prop_assert_ne!(RequestId::of_check(TenantId::OPERATOR, &flow, at), id);
+        }
+
+        #[test]
         fn order_by_id_is_order_by_time(a in timestamps(), step in 0_i64..5_000, x: u64, y: u64) {
             let b = Timestamp::from_micros(a.micros() + step);
             if a < b {
@@ -238,6 +264,10 @@ mod tests {
         assert_eq!(
             RequestEventIds::new(TENANT, request).at(1, at).to_string(),
             "018bcfe5-687b-774b-83ed-97b759c8f37b"
+        );
+        assert_eq!(
+            RequestId::of_check(TENANT, "flow-1", at).to_string(),
+            "018bcfe5-687b-78b4-b296-2f3912bf612b"
         );
         assert_eq!(
             SeriesId::new(TENANT, "ODSLRequest/ReadRequests", [("service", "object")].into_iter())

@@ -5,6 +5,7 @@
 pub mod aggregate;
 pub mod calendar;
 pub mod filter;
+pub mod flow;
 pub mod fold;
 pub mod ids;
 pub mod metric;

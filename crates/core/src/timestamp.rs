@@ -5,6 +5,10 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::violation::Violation;
+
+const MICROS_A_MINUTE: i64 = 60_000_000;
+
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -20,6 +24,21 @@ impl Timestamp {
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
+    }
+
+    /// The point `minutes` after the epoch. None beyond what a point can be.
+    #[must_use]
+    pub const fn from_minutes(minutes: i64) -> Option<Self> {
+        match minutes.checked_mul(MICROS_A_MINUTE) {
+            Some(micros) => Some(Self(micros)),
+            None => None,
+        }
+    }
+
+    /// Whole minutes since the epoch.
+    #[must_use]
+    pub const fn minutes(self) -> i64 {
+        self.0.div_euclid(MICROS_A_MINUTE)
     }
 
     /// The point of a `google.protobuf.Timestamp`, cut to the microsecond. None
@@ -86,6 +105,18 @@ impl Timestamp {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Checks that what is reported of this time is neither too old nor in the future.
+    pub fn check_between(self, oldest: Self, newest: Self) -> Result<(), Violation> {
+        let text = if self < oldest {
+            format!("too old: expected {oldest} or later, found {self}")
+        } else if self > newest {
+            format!("in the future: expected {newest} or earlier, found {self}")
+        } else {
+            return Ok(());
+        };
+        Err(Violation::new("timestamp", text))
     }
 
     /// The same point for jiff, whose time ends a day before the year 9999 does: points of

@@ -220,7 +220,8 @@ impl Limits {
         if !event.event_id.is_empty() && event.timestamp.is_none() {
             violations.push(Violation::new("timestamp", "expected a timestamp, because event_id is given"));
         }
-        self.check_time(timestamp, now, violations);
+        let (oldest, newest) = (now.minus(self.max_event_age), now.plus(self.max_event_ahead));
+        violations.extend(timestamp.check_between(oldest, newest).err());
         for field in TextField::ALL {
             self.check_text(field.name(), event.text(field), violations);
         }
@@ -236,18 +237,6 @@ impl Limits {
             }
         }
         self.check_attributes(&event.attributes, violations);
-    }
-
-    fn check_time(&self, timestamp: Timestamp, now: Timestamp, violations: &mut Vec<Violation>) {
-        let oldest = now.minus(self.max_event_age);
-        let newest = now.plus(self.max_event_ahead);
-        if timestamp < oldest {
-            let text = format!("too old: expected {oldest} or later, found {timestamp}");
-            violations.push(Violation::new("timestamp", text));
-        } else if timestamp > newest {
-            let text = format!("in the future: expected {newest} or earlier, found {timestamp}");
-            violations.push(Violation::new("timestamp", text));
-        }
     }
 
     fn check_text(&self, field: &str, text: &str, violations: &mut Vec<Violation>) {

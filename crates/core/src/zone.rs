@@ -7,6 +7,9 @@ use jiff::tz::TimeZone;
 #[error("{0:?} is no time zone: an IANA name is expected, such as Europe/London or UTC")]
 pub struct UnknownZone(pub String);
 
+/// Characters of a wrong name that an error repeats.
+const MAX_SHOWN_CHARS: usize = 100;
+
 /// What databases of time zones hold besides zones: what this machine is set to, and placeholders.
 const NO_ZONES: [&str; 3] = ["localtime", "posixrules", "Factory"];
 
@@ -18,5 +21,6 @@ pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
     let spelled =
         |zone: &TimeZone| zone.iana_name().is_some_and(|own| own == name || !own.eq_ignore_ascii_case(name));
     let zone = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown() && spelled(zone));
-    zone.filter(|_| !NO_ZONES.contains(&name)).ok_or_else(|| UnknownZone(name.to_owned()))
+    zone.filter(|_| !NO_ZONES.contains(&name))
+        .ok_or_else(|| UnknownZone(name.chars().take(MAX_SHOWN_CHARS).collect()))
 }

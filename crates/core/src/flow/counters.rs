@@ -1,0 +1,187 @@
+//! The counters of a flow in a bucket of time.
+
+use super::request::{Latency, Outcome};
+
+/// One of the counters of a flow. The store has a column for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counter {
+    /// Requests with this outcome.
+    Requests(Outcome),
+    /// Requests with this latency.
+    Latency(Latency),
+    /// Availability checks that succeeded.
+    CheckSucceeded,
+    /// Availability checks that failed.
+    CheckFailed,
+}
+
+impl Counter {
+    /// How many there are.
+    pub const COUNT: usize = Outcome::ALL.len() + Latency::COUNT + 2;
+
+    /// The names of all, by [`Counter::index`], as the store keeps them.
+    pub const NAMES: [&str; Self::COUNT] = [
+        "succeeded",
+        "timeout_error",
+        "unexpected_http_status_code",
+        "cannot_be_served",
+        "no_http_response_error",
+        "latency_1",
+        "latency_2",
+        "latency_3",
+        "latency_4",
+        "latency_5",
+        "latency_6",
+        "latency_7",
+        "latency_8",
+        "latency_9",
+        "latency_10",
+        "latency_over_10",
+        "check_succeeded",
+        "check_failed",
+    ];
+
+    /// Its number, which the queue and the store rely on.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        const CHECKS: usize = Outcome::ALL.len() + Latency::COUNT;
+        match self {
+            Self::Requests(outcome) => outcome as usize,
+            Self::Latency(latency) => Outcome::ALL.len() + latency.index(),
+            Self::CheckSucceeded => CHECKS,
+            Self::CheckFailed => CHECKS + 1,
+        }
+    }
+
+    /// Its name, as the store keeps it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+}
+
+/// The value of every counter: a commutative monoid under [`Counters::merge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters([i64; Counter::COUNT]);
+
+impl Counters {
+    /// The values by [`Counter::index`]; those that are missing are 0. None if there are more than
+    /// there are counters, or negative ones.
+    #[must_use]
+    pub fn from_values(values: &[i64]) -> Option<Self> {
+        let mut counters = Self::default();
+        if values.iter().any(|value| *value < 0) {
+            return None;
+        }
+        counters.0.get_mut(..values.len())?.copy_from_slice(values);
+        Some(counters)
+    }
+
+    /// The values by [`Counter::index`].
+    #[must_use]
+    pub const fn values(&self) -> &[i64; Counter::COUNT] {
+        &self.0
+    }
+
+    /// The value of a counter.
+    #[must_use]
+    pub const fn get(&self, counter: Counter) -> i64 {
+        self.0[counter.index()]
+    }
+
+    /// Adds to a counter. A counter that is full stays so.
+    pub fn add(&mut self, counter: Counter, count: i64) {
+        let value = &mut self.0[counter.index()];
+        *value = value.saturating_add(count);
+    }
+
+    /// Counts `count` requests that are alike.
+    pub fn add_requests(&mut self, outcome: Outcome, latency: Option<Latency>, count: i64) {
+        self.add(Counter::Requests(outcome), count);
+        if let Some(latency) = latency
+            && outcome.is_call()
+        {
+            self.add(Counter::Latency(latency), count);
+        }
+    }
+
+    /// Adds what `other` has counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (value, other) in self.0.iter_mut().zip(&other.0) {
+            *value = value.saturating_add(*other);
+        }
+    }
+
+    /// All requests, whatever became of them.
+    #[must_use]
+    pub fn requests(&self) -> i64 {
+        Outcome::ALL.iter().fold(0, |sum, outcome| sum.saturating_add(self.get(Counter::Requests(*outcome))))
+    }
+
+    /// The requests that failed.
+    #[must_use]
+    pub fn errors(&self) -> i64 {
+        self.requests() - self.get(Counter::Requests(Outcome::Succeeded))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_counter_has_a_number_and_a_name_of_its_own() {
+        let outcomes = Outcome::ALL.map(|outcome| (Counter::Requests(outcome), outcome.name().to_owned()));
+        let latencies = (0..Latency::COUNT).map(|index| {
+            let latency = Latency::ALL[index];
+            (Counter::Latency(latency), format!("latency_{}", latency.key().replace("10+", "over_10")))
+        });
+        let checks = [
+            (Counter::CheckSucceeded, "check_succeeded".to_owned()),
+            (Counter::CheckFailed, "check_failed".to_owned()),
+        ];
+        let all: Vec<_> = outcomes.into_iter().chain(latencies).chain(checks).collect();
+        for (index, (counter, name)) in all.iter().enumerate() {
+            assert_eq!((counter.index(), Counter::NAMES[index]), (index, name.as_str()));
+        }
+        assert_eq!(all.len(), Counter::COUNT);
+    }
+
+    #[test]
+    fn latency_counts_where_the_endpoint_was_called() {
+        let mut counters = Counters::default();
+        counters.add_requests(Outcome::TimeoutError, Latency::of(11, 0), 3);
+        counters.add_requests(Outcome::CannotBeServed, Latency::of(0, 0), 2);
+        counters.add_requests(Outcome::Succeeded, None, 1);
+        assert_eq!((counters.requests(), counters.errors()), (6, 5));
+        assert_eq!(counters.get(Counter::Latency(Latency::of(11, 0).unwrap())), 3);
+        assert_eq!(counters.get(Counter::Latency(Latency::of(0, 0).unwrap())), 0);
+    }
+
+    #[test]
+    fn values_are_as_many_as_there_are_counters_at_most() {
+        assert_eq!(Counters::from_values(&[]), Some(Counters::default()));
+        assert_eq!(Counters::from_values(&[7]).unwrap().requests(), 7);
+        assert_eq!(Counters::from_values(&[-1]), None);
+        assert_eq!(Counters::from_values(&[0; Counter::COUNT + 1]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_merging_does_not_matter(
+            parts in prop::collection::vec(prop::collection::vec(0_i64..1_000, Counter::COUNT), 1..9),
+        ) {
+            let parts: Vec<_> = parts.iter().map(|part| Counters::from_values(part).unwrap()).collect();
+            let (mut forth, mut back) = (Counters::default(), Counters::default());
+            for part in &parts {
+                forth.merge(part);
+            }
+            for part in parts.iter().rev() {
+                back.merge(part);
+            }
+            prop_assert_eq!(forth, back);
+            prop_assert_eq!(forth.requests(), parts.iter().map(Counters::requests).sum::<i64>());
+        }
+    }
+}

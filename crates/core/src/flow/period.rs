@@ -1,0 +1,237 @@
+//! The period that a question for a flow's metric is about, and its points.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::metric::Granularity;
+use crate::calendar::Calendar;
+use crate::range::TimeRange;
+use crate::timestamp::Timestamp;
+use crate::violation::Violation;
+
+/// The days that a question names: from `since` on, and before `until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Days {
+    /// The first day.
+    pub since: Option<Date>,
+    /// The day after the last.
+    pub until: Option<Date>,
+}
+
+impl Days {
+    /// Reads two days, each YYYY-MM-DD or empty for none.
+    pub fn parse(since: &str, until: &str) -> Result<Self, Violation> {
+        Ok(Self { since: parse_day("since", since)?, until: parse_day("until", until)? })
+    }
+}
+
+fn parse_day(field: &str, text: &str) -> Result<Option<Date>, Violation> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let is_plain = text.len() == 10
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    let day = text.parse().ok().filter(|_| is_plain);
+    day.map(Some).ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        Violation::new(field, format!("expected a day such as 2024-01-28, found {shown:?}"))
+    })
+}
+
+/// A period and its points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Period {
+    /// Where each point begins, ascending. The first is the period's beginning.
+    pub starts: Vec<Timestamp>,
+    /// Where the period ends.
+    pub end: Timestamp,
+}
+
+/// Points of an answer at most: more than 90 days or 31 days of 25 hours.
+const MAX_POINTS: u64 = 1_000;
+
+impl Period {
+    /// The period on the clocks of `zone`, at the time `now`, of a flow whose history begins at
+    /// `beginning`.
+    pub fn new(
+        granularity: Granularity,
+        days: Days,
+        zone: &TimeZone,
+        now: Timestamp,
+        beginning: Timestamp,
+    ) -> Result<Self, Violation> {
+        let day_of = |time: Timestamp| time.to_jiff().to_zoned(zone.clone()).date();
+        let today = day_of(now);
+        let oldest = match granularity.max_days() {
+            Some(days) => today.saturating_sub(jiff::Span::new().days(days)),
+            None => day_of(beginning.min(now)),
+        };
+        let since = days.since.unwrap_or(oldest);
+        if let Some(max_days) = granularity.max_days()
+            && since < oldest
+        {
+            let text = format!(
+                "too early: with {} expected {oldest} or later, {max_days} days before today in {}, found {since}",
+                granularity.name(),
+                zone.iana_name().unwrap_or("UTC"),
+            );
+            return Err(Violation::new("since", text));
+        }
+        // Requests may be a little ahead, and so beyond midnight.
+        let last = today.saturating_add(jiff::Span::new().days(2));
+        let until = days.until.unwrap_or(last);
+        if until <= since {
+            let (field, found) = match days.until {
+                Some(_) => ("until", until),
+                None => ("since", since),
+            };
+            let expected = match days.until {
+                Some(_) => format!("a day after since, which is {since}: the period ends before it"),
+                None => "a day that is not in the future".to_owned(),
+            };
+            return Err(Violation::new(field, format!("expected {expected}, found {found}")));
+        }
+        let (start, end) = (beginning_of(since, zone), beginning_of(until.min(last), zone));
+        if end <= start {
+            // All of it is in the future.
+            return Ok(Self { starts: vec![start], end: start });
+        }
+        Ok(Self { starts: points(granularity, TimeRange { start, end }, zone), end })
+    }
+}
+
+fn points(granularity: Granularity, range: TimeRange, zone: &TimeZone) -> Vec<Timestamp> {
+    let calendar = match granularity {
+        Granularity::Day => "#P1D",
+        Granularity::Hour => "#PT1H",
+        Granularity::Lifetime => return vec![range.start],
+    };
+    let calendar = Calendar::parse(calendar).expect("it is built in").in_zone(zone.clone());
+    let mut starts =
+        calendar.bucket_starts(range, MAX_POINTS).expect("a period of days and hours has fewer points");
+    // An hour that began the day before is not of this period.
+    if let Some(first) = starts.first_mut() {
+        *first = range.start;
+    }
+    starts
+}
+
+/// The first instant of a day. A day that a zone skips begins with the next.
+fn beginning_of(day: Date, zone: &TimeZone) -> Timestamp {
+    day.to_zoned(zone.clone()).map_or(Timestamp::END, |start| Timestamp::from(start.timestamp()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse::<jiff::Timestamp>().unwrap().into()
+    }
+
+    fn zone(name: &str) -> TimeZone {
+        crate::zone::zone(name).unwrap()
+    }
+
+    fn period(granularity: Granularity, since: &str, until: &str, name: &str) -> Result<Period, String> {
+        let now = at("2024-03-15T12:00:00Z");
+        let days = Days::parse(since, until).map_err(|error| error.to_string())?;
+        Period::new(granularity, days, &zone(name), now, at("2024-01-10T05:00:00Z"))
+            .map_err(|error| error.to_string())
+    }
+
+    fn shown(period: &Period) -> Vec<String> {
+        period.starts.iter().chain([&period.end]).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn days_follow_the_zone() {
+        let days = period(Granularity::Day, "2024-01-28", "2024-01-30", "America/Los_Angeles").unwrap();
+        assert_eq!(shown(&days), ["2024-01-28T08:00:00Z", "2024-01-29T08:00:00Z", "2024-01-30T08:00:00Z"]);
+        // The clocks went forward on the 10th: a day of 23 hours.
+        let days = period(Granularity::Day, "2024-03-10", "2024-03-11", "America/Los_Angeles").unwrap();
+        assert_eq!(shown(&days), ["2024-03-10T08:00:00Z", "2024-03-11T07:00:00Z"]);
+        let hours = period(Granularity::Hour, "2024-03-10", "2024-03-11", "America/Los_Angeles").unwrap();
+        assert_eq!(hours.starts.len(), 23);
+        let hours = period(Granularity::Hour, "2024-03-10", "2024-03-11", "Asia/Kathmandu").unwrap();
+        assert_eq!(shown(&hours)[..2], ["2024-03-09T18:15:00Z", "2024-03-09T19:15:00Z"]);
+    }
+
+    #[test]
+    fn what_is_not_given_is_the_longest_up_to_now() {
+        let days = period(Granularity::Day, "", "", "UTC").unwrap();
+        assert_eq!(
+            (shown(&days)[0].as_str(), days.end),
+            ("2023-12-16T00:00:00Z", at("2024-03-17T00:00:00Z"))
+        );
+        let hours = period(Granularity::Hour, "", "", "UTC").unwrap();
+        assert_eq!(shown(&hours)[0], "2024-02-14T00:00:00Z");
+        let life = period(Granularity::Lifetime, "", "", "America/Los_Angeles").unwrap();
+        assert_eq!(shown(&life), ["2024-01-09T08:00:00Z", "2024-03-17T07:00:00Z"]);
+        let life = period(Granularity::Lifetime, "1999-12-31", "9999-12-31", "UTC").unwrap();
+        assert_eq!(shown(&life), ["1999-12-31T00:00:00Z", "2024-03-17T00:00:00Z"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = |granularity, since, until| period(granularity, since, until, "UTC").unwrap_err();
+        assert_eq!(
+            error(Granularity::Day, "2023-12-15", ""),
+            "since: too early: with DAY expected 2023-12-16 or later, 90 days before today in UTC, found 2023-12-15"
+        );
+        assert!(error(Granularity::Hour, "2024-02-13", "").contains("expected 2024-02-14 or later"));
+        assert_eq!(
+            error(Granularity::Day, "2024-01-28", "2024-01-28"),
+            "until: expected a day after since, which is 2024-01-28: the period ends before it, found 2024-01-28"
+        );
+        assert_eq!(
+            error(Granularity::Day, "2024-03-18", ""),
+            "since: expected a day that is not in the future, found 2024-03-18"
+        );
+        for wrong in ["2024-1-28", "20240128", "2024-02-30", "2024-01-28T00:00", "yesterday", "+024-01-28"] {
+            let expected = format!("until: expected a day such as 2024-01-28, found {wrong:?}");
+            assert_eq!(error(Granularity::Day, "", wrong), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn points_ascend_within_the_period(
+            granularity in prop::sample::select(Granularity::ALL.to_vec()),
+            name in prop::sample::select(vec![
+                "UTC", "America/Los_Angeles", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe",
+                "America/St_Johns", "Pacific/Apia", "Pacific/Chatham",
+            ]),
+            now in 1_700_000_000_000_000_i64..1_800_000_000_000_000,
+            back in 0_i32..90,
+            length in 1_i32..90,
+        ) {
+            let (zone, now) = (zone(name), Timestamp::from_micros(now));
+            let today = now.to_jiff().to_zoned(zone.clone()).date();
+            let since = today.saturating_sub(jiff::Span::new().days(back));
+            let until = since.saturating_add(jiff::Span::new().days(length));
+            let days = Days { since: Some(since), until: Some(until) };
+            let Ok(period) = Period::new(granularity, days, &zone, now, Timestamp::EPOCH) else {
+                prop_assert!(granularity.max_days().is_some_and(|max| back > max));
+                return Ok(());
+            };
+            prop_assert_eq!(period.starts[0], beginning_of(since, &zone));
+            prop_assert!(period.starts.windows(2).all(|pair| pair[0] < pair[1]));
+            prop_assert!(period.starts[period.starts.len() - 1] < period.end);
+            // Every point of a zone of our days begins on a quarter of an hour.
+            let quarter = crate::plan::Resolution::Quarter.width();
+            prop_assert!(period.starts.iter().all(|start| start.floor_to(quarter) == *start));
+        }
+
+        #[test]
+        fn any_text_is_a_day_or_an_error(text in "\\PC{0,12}|[0-9]{4}-[0-9]{2}-[0-9]{2}") {
+            if let Ok(Some(day)) = parse_day("since", &text) {
+                prop_assert_eq!(day.to_string(), text);
+            }
+        }
+    }
+}
