@@ -2,10 +2,10 @@
 //! generates three things from it:
 //!
 //! * `v1`: the public types, clients and servers;
-//! * `raw`: the ingest service once more, with usage events left as the bytes in
-//!   which they came (a message field and a bytes field look alike on the wire).
-//!   The server validates events in place instead of building ten strings for each of
-//!   them, and a load generator encodes its events once;
+//! * `raw`: the ingest service once more, with usage events and flow requests left as
+//!   the bytes in which they came (a message field and a bytes field look alike on the
+//!   wire). The server validates them in place instead of building ten strings for each
+//!   of them, and a load generator encodes them once;
 //! * `queue`: the envelope between ingest and worker.
 //!
 //! The descriptor set for reflection is the one that the code was made from.
@@ -16,7 +16,8 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 
-const PUBLIC: [&str; 5] = [
+const PUBLIC: [&str; 6] = [
+    "flowmeter/v1/flows.proto",
     "flowmeter/v1/usage.proto",
     "flowmeter/v1/ingest.proto",
     "flowmeter/v1/query.proto",
@@ -24,8 +25,8 @@ const PUBLIC: [&str; 5] = [
     "flowmeter/v1/admin.proto",
 ];
 const QUEUE: [&str; 1] = ["flowmeter/queue/v1/envelope.proto"];
-const EVENT: &str = ".flowmeter.v1.UsageEvent";
-const BATCHES: [&str; 2] = ["RecordUsageRequest", "StreamUsageRequest"];
+/// What the items of a batch are, and so the fields that are left undecoded.
+const ITEMS: [&str; 2] = [".flowmeter.v1.UsageEvent", ".flowmeter.v1.FlowRequest"];
 
 fn main() -> anyhow::Result<()> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
@@ -38,7 +39,7 @@ fn main() -> anyhow::Result<()> {
     tonic_prost_build::configure()
         .bytes(".")
         .out_dir(subdirectory(&out, "raw")?)
-        .compile_fds(with_raw_events(public))?;
+        .compile_fds(with_raw_items(public))?;
     tonic_prost_build::configure()
         .bytes(".")
         .out_dir(subdirectory(&out, "queue")?)
@@ -52,18 +53,15 @@ fn subdirectory(out: &std::path::Path, name: &str) -> std::io::Result<PathBuf> {
     Ok(path)
 }
 
-/// The ingest contract with each batch's events as bytes, and without what the
+/// The ingest contract with each batch's items as bytes, and without what the
 /// ingest service does not serve.
-fn with_raw_events(mut set: FileDescriptorSet) -> FileDescriptorSet {
+fn with_raw_items(mut set: FileDescriptorSet) -> FileDescriptorSet {
     set.file.retain(|file| file.name().ends_with("/ingest.proto"));
     for file in &mut set.file {
         file.dependency.clear();
         for message in &mut file.message_type {
-            if !BATCHES.contains(&message.name()) {
-                continue;
-            }
             for field in &mut message.field {
-                if field.type_name() == EVENT {
+                if ITEMS.contains(&field.type_name()) {
                     field.set_type(Type::Bytes);
                     field.type_name = None;
                 }

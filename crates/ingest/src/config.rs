@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
+use flowmeter_core::flow::FlowLimits;
 use flowmeter_core::usage::Limits;
 use flowmeter_service::config::{DatabaseArgs, QueueArgs, ServerArgs, duration};
 
@@ -21,7 +22,7 @@ pub struct Config {
     #[command(flatten)]
     pub server: ServerArgs,
 
-    /// The database, for tokens.
+    /// The database, for tokens and the names of flows.
     #[command(flatten)]
     pub database: DatabaseArgs,
 
@@ -29,12 +30,12 @@ pub struct Config {
     #[command(flatten)]
     pub queue: QueueArgs,
 
-    /// Events of a request at most.
+    /// Events, or requests of flows, in a request at most.
     // Ten times what is worth sending at once.
     #[arg(long, env = "FLOWMETER_MAX_BATCH_EVENTS", default_value_t = 10_000)]
     pub max_batch_events: usize,
 
-    /// Bytes of a request's events at most.
+    /// Bytes of these at most.
     // A batch of the most events of usual size.
     #[arg(long, env = "FLOWMETER_MAX_BATCH_BYTES", default_value_t = 4 * 1024 * 1024)]
     pub max_batch_bytes: usize,
@@ -50,7 +51,12 @@ pub struct Config {
     #[arg(long, env = "FLOWMETER_MAX_EVENT_AGE", default_value = "400d", value_parser = duration)]
     pub max_event_age: Duration,
 
-    /// How far ahead of this machine's clock an event may be.
+    /// How old a request of a flow may be.
+    // As far back as its metrics are answered by days.
+    #[arg(long, env = "FLOWMETER_MAX_FLOW_AGE", default_value = "90d", value_parser = duration)]
+    pub max_flow_age: Duration,
+
+    /// How far ahead of this machine's clock an event or a request of a flow may be.
     // Clocks go wrong by an hour when a time zone is mistaken.
     #[arg(long, env = "FLOWMETER_MAX_EVENT_AHEAD", default_value = "1h", value_parser = duration)]
     pub max_event_ahead: Duration,
@@ -71,11 +77,17 @@ pub struct Config {
 impl Config {
     /// What is accepted as an event.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub fn event_limits(&self) -> Limits {
         Limits {
             max_event_age: self.max_event_age,
             max_event_ahead: self.max_event_ahead,
             ..Limits::default()
         }
+    }
+
+    /// What is accepted as a request of a flow.
+    #[must_use]
+    pub fn flow_limits(&self) -> FlowLimits {
+        FlowLimits { max_age: self.max_flow_age, max_ahead: self.max_event_ahead }
     }
 }

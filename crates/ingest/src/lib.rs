@@ -1,8 +1,9 @@
 //! The ingest service: it validates what is reported, gives it ids, and answers when the
-//! broker has made it durable. It needs the store for tokens alone.
+//! broker has made it durable. It needs the store for tokens and for the names of flows alone.
 
 mod accept;
 mod config;
+mod flows;
 mod recorder;
 mod rpc;
 
@@ -26,10 +27,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let settings = PublisherSettings { linger: config.linger, ..PublisherSettings::default() };
     let publisher = Publisher::start(&config.queue.settings(), settings, &publishers, &stop_publishers);
 
-    let authenticator = Authenticator::new(store);
+    let authenticator = Authenticator::new(store.clone());
     let mut server =
         GrpcServer::bind(config.listen, &config.server, "ingest", &["flowmeter.v1.IngestService"]).await?;
-    let recorder = recorder::Recorder::new(publisher.clone(), authenticator.clone(), &config);
+    let recorder = recorder::Recorder::new(publisher.clone(), authenticator.clone(), store, &config);
     let service = IngestServiceServer::new(rpc::Ingest { recorder: Arc::new(recorder) })
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     server.routes().add_service(service);

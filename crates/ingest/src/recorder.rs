@@ -1,35 +1,42 @@
-//! What both ways to record have in common: authorise, decide, publish, answer.
+//! What all ways to record have in common: authorise, decide, publish, answer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
+use flowmeter_proto::queue::Request;
 use flowmeter_proto::raw::Rejection;
 use flowmeter_queue::{Accepted, Publisher};
 use flowmeter_service::auth::{Authenticator, Scope};
 use flowmeter_service::error::ApiError;
 use flowmeter_service::{deadline, telemetry};
+use flowmeter_store::Store;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tonic::metadata::MetadataMap;
 use tracing::Span;
 
 use crate::Config;
-use crate::accept::{Batch, BatchLimits, decide};
+use crate::accept::flows::{self, FlowBatch, FlowBatchLimits};
+use crate::accept::usage::{self, UsageBatch, UsageLimits};
+use crate::accept::{BatchLimits, Decision};
+use crate::flows::Flows;
 
 /// What became of a batch.
 pub struct Recorded {
     pub request_id: String,
     pub accepted_count: i32,
     pub rejections: Vec<Rejection>,
-    pub event_ids: Vec<String>,
 }
 
 /// Records batches.
 pub struct Recorder {
     publisher: Publisher,
     authenticator: Authenticator,
-    limits: BatchLimits,
+    flows: Flows,
+    usage_limits: UsageLimits,
+    flow_limits: FlowBatchLimits,
     confirm_timeout: Duration,
     /// Kibibytes of requests that may wait for the broker.
     waiting_kib: Arc<Semaphore>,
@@ -38,51 +45,90 @@ pub struct Recorder {
 const KIB: usize = 1024;
 
 impl Recorder {
-    pub fn new(publisher: Publisher, authenticator: Authenticator, config: &Config) -> Self {
-        let limits = BatchLimits {
-            event: config.limits(),
-            max_events: config.max_batch_events,
-            max_bytes: config.max_batch_bytes,
-        };
+    pub fn new(publisher: Publisher, authenticator: Authenticator, store: Store, config: &Config) -> Self {
+        let batch = BatchLimits { max_items: config.max_batch_events, max_bytes: config.max_batch_bytes };
         // One request of the largest size always fits.
         let waiting = config.max_waiting_bytes.max(config.max_batch_bytes).div_ceil(KIB) + 1;
         Self {
             publisher,
             authenticator,
-            limits,
+            flows: Flows::new(store),
+            usage_limits: UsageLimits { batch, event: config.event_limits() },
+            flow_limits: FlowBatchLimits { batch, request: config.flow_limits() },
             confirm_timeout: config.confirm_timeout,
             waiting_kib: Arc::new(Semaphore::new(waiting)),
         }
     }
 
-    /// Records a batch, and returns when the broker has made it durable.
-    pub async fn record(&self, metadata: &MetadataMap, batch: Batch) -> Result<Recorded, ApiError> {
-        let ours = Instant::now() + self.confirm_timeout;
-        let deadline = deadline::of(metadata, self.confirm_timeout);
-        let caller = self.authenticator.authorize(metadata, Scope::Ingest).await?;
-        let bytes: usize = batch.events.iter().map(bytes::Bytes::len).sum();
-        let decision = decide(caller.tenant, batch, &self.limits, Timestamp::now())?;
-        let accepted_count = i32::try_from(decision.request.usage.len()).expect("at most 10,000");
+    /// Records usage events, and returns when the broker has made them durable: what became of them, and
+    /// their ids if they are asked for.
+    pub async fn record_usage(
+        &self,
+        metadata: &MetadataMap,
+        batch: UsageBatch,
+    ) -> Result<(Recorded, Vec<String>), ApiError> {
+        let deadline = self.deadline(metadata);
+        let tenant = self.tenant(metadata).await?;
+        let (decision, event_ids) = usage::decide(tenant, batch, &self.usage_limits, Timestamp::now())?;
+        Ok((self.publish(decision, deadline).await?, event_ids))
+    }
 
-        let trace = telemetry::traceparent(&Span::current());
-        let publishing = async {
-            let kib = u32::try_from(bytes.div_ceil(KIB)).expect("batches are limited to megabytes");
-            let room = self.waiting_kib.clone().acquire_many_owned(kib).await.expect("it is never closed");
-            self.publisher.publish(Accepted { request: decision.request, trace, room }).await
-        };
-        match timeout_at(deadline, publishing).await {
+    /// Records requests to the endpoints of flows, and returns when the broker has made durable what
+    /// they count.
+    pub async fn record_flows(&self, metadata: &MetadataMap, batch: FlowBatch) -> Result<Recorded, ApiError> {
+        let deadline = self.deadline(metadata);
+        let tenant = self.tenant(metadata).await?;
+        let now = Timestamp::now();
+        let known = self.flows.known(tenant).await?;
+        let (mut decision, unknown) = flows::decide(tenant, &batch, &known, &self.flow_limits, now)?;
+        if !unknown.is_empty()
+            && let Some(known) = self.flows.look_for(tenant, &flows::flow_ids(&batch, &unknown)).await?
+        {
+            (decision, _) = flows::decide(tenant, &batch, &known, &self.flow_limits, now)?;
+        }
+        self.publish(decision, deadline).await
+    }
+
+    async fn tenant(&self, metadata: &MetadataMap) -> Result<TenantId, ApiError> {
+        Ok(self.authenticator.authorize(metadata, Scope::Ingest).await?.tenant)
+    }
+
+    /// Until when the broker may take to confirm.
+    fn deadline(&self, metadata: &MetadataMap) -> Deadline {
+        let ours = Instant::now() + self.confirm_timeout;
+        Deadline { ours, callers: deadline::of(metadata, self.confirm_timeout) }
+    }
+
+    /// Publishes what was decided.
+    async fn publish(&self, decision: Decision, deadline: Deadline) -> Result<Recorded, ApiError> {
+        let Decision { request, request_id, accepted, bytes, rejections } = decision;
+        match timeout_at(deadline.callers, self.enqueue(request, bytes)).await {
             Ok(published) => published?,
             // The caller set a shorter time than we would have taken.
-            Err(_) if deadline < ours => {
+            Err(_) if deadline.callers < deadline.ours => {
                 return Err(ApiError::deadline("not confirmed in time; repeat with the same request_id"));
             }
             Err(_) => return Err(flowmeter_queue::PublishError::Unavailable.into()),
         }
         Ok(Recorded {
-            request_id: decision.request_id.to_string(),
-            accepted_count,
-            rejections: decision.rejections,
-            event_ids: decision.event_ids,
+            request_id: request_id.to_string(),
+            accepted_count: i32::try_from(accepted).expect("a batch has at most 10,000 items"),
+            rejections,
         })
     }
+
+    async fn enqueue(&self, request: Request, bytes: usize) -> Result<(), flowmeter_queue::PublishError> {
+        let trace = telemetry::traceparent(&Span::current());
+        let kib = u32::try_from(bytes.div_ceil(KIB)).expect("batches are limited to megabytes");
+        let room = self.waiting_kib.clone().acquire_many_owned(kib).await.expect("it is never closed");
+        self.publisher.publish(Accepted { request, trace, room }).await
+    }
+}
+
+/// Until when a call waits.
+struct Deadline {
+    /// By our own setting.
+    ours: Instant,
+    /// By the caller's word, if that is sooner.
+    callers: Instant,
 }

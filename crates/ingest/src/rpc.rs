@@ -1,12 +1,16 @@
 //! The methods of `IngestService`, one file each.
 
+mod record_flow_requests;
 mod record_usage;
 mod stream_usage;
 
 use std::sync::Arc;
 
 use flowmeter_proto::raw::ingest_service_server::IngestService;
-use flowmeter_proto::raw::{RecordUsageRequest, RecordUsageResponse, StreamUsageRequest};
+use flowmeter_proto::raw::{
+    RecordFlowRequestsRequest, RecordFlowRequestsResponse, RecordUsageRequest, RecordUsageResponse,
+    StreamUsageRequest,
+};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::recorder::Recorder;
@@ -32,5 +36,12 @@ impl IngestService for Ingest {
         request: Request<Streaming<StreamUsageRequest>>,
     ) -> Result<Response<Self::StreamUsageStream>, Status> {
         Ok(stream_usage::handle(self.recorder.clone(), request))
+    }
+
+    async fn record_flow_requests(
+        &self,
+        request: Request<RecordFlowRequestsRequest>,
+    ) -> Result<Response<RecordFlowRequestsResponse>, Status> {
+        record_flow_requests::handle(&self.recorder, request).await
     }
 }

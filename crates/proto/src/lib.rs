@@ -1,24 +1,39 @@
 //! The public contract in Rust: generated messages, clients and servers, the
-//! descriptor set that reflection serves, and the borrowed decoder of usage
-//! events. It knows the wire and nothing of what a field means.
+//! descriptor set that reflection serves, and the borrowed decoders of what is
+//! reported. It knows the wire and nothing of what a field means.
 
 pub mod wire;
 
 /// The messages, clients and servers of package `flowmeter.v1`.
-#[allow(missing_docs, clippy::pedantic, reason = "generated; the proto files carry the documentation")]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated; the proto files carry the documentation"
+)]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/v1/flowmeter.v1.rs"));
 }
 
-/// The ingest server of package `flowmeter.v1` with usage events as undecoded
-/// bytes. Its messages are the same on the wire as those of [`v1`].
-#[allow(missing_docs, clippy::pedantic, reason = "generated; the proto files carry the documentation")]
+/// The ingest server of package `flowmeter.v1` with usage events and flow requests as
+/// undecoded bytes. Its messages are the same on the wire as those of [`v1`].
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated; the proto files carry the documentation"
+)]
 pub mod raw {
     include!(concat!(env!("OUT_DIR"), "/raw/flowmeter.v1.rs"));
 }
 
 /// The messages between ingest and worker.
-#[allow(missing_docs, clippy::pedantic, reason = "generated; the proto files carry the documentation")]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated; the proto files carry the documentation"
+)]
 pub mod queue {
     include!(concat!(env!("OUT_DIR"), "/queue/flowmeter.queue.v1.rs"));
 }

@@ -1,6 +1,7 @@
-//! The methods of `CatalogService`: metrics, calendars and time series.
+//! The methods of `CatalogService`: metrics, calendars, time series and flows.
 
 pub mod calendars;
+mod flows;
 mod mask;
 mod metrics;
 mod providers;
@@ -10,14 +11,16 @@ use flowmeter_core::ids::TenantId;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1::catalog_service_server::CatalogService;
 use flowmeter_proto::v1::{
-    CreateCalendarRequest, CreateCalendarResponse, CreateMetricRequest, CreateMetricResponse,
-    CreateTimeSeriesRequest, CreateTimeSeriesResponse, DeleteCalendarRequest, DeleteCalendarResponse,
+    CreateCalendarRequest, CreateCalendarResponse, CreateFlowRequest, CreateFlowResponse,
+    CreateMetricRequest, CreateMetricResponse, CreateTimeSeriesRequest, CreateTimeSeriesResponse,
+    DeleteCalendarRequest, DeleteCalendarResponse, DeleteFlowRequest, DeleteFlowResponse,
     DeleteMetricRequest, DeleteMetricResponse, DeleteTimeSeriesRequest, DeleteTimeSeriesResponse,
-    GetCalendarRequest, GetCalendarResponse, GetMetricRequest, GetMetricResponse, GetTimeSeriesRequest,
-    GetTimeSeriesResponse, ListCalendarsRequest, ListCalendarsResponse, ListMetricsRequest,
-    ListMetricsResponse, ListProvidersRequest, ListProvidersResponse, ListTimeSeriesRequest,
-    ListTimeSeriesResponse, UpdateCalendarRequest, UpdateCalendarResponse, UpdateMetricRequest,
-    UpdateMetricResponse, UpdateTimeSeriesRequest, UpdateTimeSeriesResponse,
+    GetCalendarRequest, GetCalendarResponse, GetFlowRequest, GetFlowResponse, GetMetricRequest,
+    GetMetricResponse, GetTimeSeriesRequest, GetTimeSeriesResponse, ListCalendarsRequest,
+    ListCalendarsResponse, ListFlowsRequest, ListFlowsResponse, ListMetricsRequest, ListMetricsResponse,
+    ListProvidersRequest, ListProvidersResponse, ListTimeSeriesRequest, ListTimeSeriesResponse,
+    UpdateCalendarRequest, UpdateCalendarResponse, UpdateFlowRequest, UpdateFlowResponse,
+    UpdateMetricRequest, UpdateMetricResponse, UpdateTimeSeriesRequest, UpdateTimeSeriesResponse,
 };
 use flowmeter_service::auth::{Authenticator, Scope};
 use flowmeter_service::error::{ApiError, Reason};
@@ -81,6 +84,11 @@ methods! {
         UpdateTimeSeriesRequest => UpdateTimeSeriesResponse;
     delete_time_series "DeleteTimeSeries" CHANGE time_series::delete,
         DeleteTimeSeriesRequest => DeleteTimeSeriesResponse;
+    list_flows "ListFlows" READ flows::list, ListFlowsRequest => ListFlowsResponse;
+    get_flow "GetFlow" READ flows::get, GetFlowRequest => GetFlowResponse;
+    create_flow "CreateFlow" CHANGE flows::create, CreateFlowRequest => CreateFlowResponse;
+    update_flow "UpdateFlow" CHANGE flows::update, UpdateFlowRequest => UpdateFlowResponse;
+    delete_flow "DeleteFlow" CHANGE flows::delete, DeleteFlowRequest => DeleteFlowResponse;
 }
 
 /// What was changed, or why it was not.

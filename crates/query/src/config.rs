@@ -33,4 +33,9 @@ pub struct Config {
     /// without an end reach so far.
     #[arg(long, env = "FLOWMETER_MAX_EVENT_AHEAD", default_value = "1h", value_parser = duration)]
     pub max_event_ahead: Duration,
+
+    /// Requests that a flow must have had before its metrics are shown.
+    // As in the WhatsApp Flows Metrics API: rates of few requests mislead.
+    #[arg(long, env = "FLOWMETER_FLOW_MIN_REQUESTS", default_value_t = 250)]
+    pub flow_min_requests: u32,
 }

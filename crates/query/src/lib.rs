@@ -40,6 +40,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         turns: turns::Turns::new(store.question_connections()),
         max_points: config.max_points,
         max_event_ahead: config.max_event_ahead,
+        flow_min_requests: config.flow_min_requests,
     };
     let admin = admin::Admin { store: store.clone(), authenticator: authenticator.clone() };
     let catalog = catalog::Catalog { store: store.clone(), authenticator: authenticator.clone() };

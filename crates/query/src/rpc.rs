@@ -2,6 +2,7 @@
 
 mod event;
 mod get_build_info;
+mod get_flow_metric;
 mod get_receipt;
 mod get_usage_event;
 mod list_field_values;
@@ -13,9 +14,10 @@ use std::time::Duration;
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_proto::v1::query_service_server::QueryService;
 use flowmeter_proto::v1::{
-    GetBuildInfoRequest, GetBuildInfoResponse, GetReceiptRequest, GetReceiptResponse, GetUsageEventRequest,
-    GetUsageEventResponse, ListFieldValuesRequest, ListFieldValuesResponse, ListUsageEventsRequest,
-    ListUsageEventsResponse, QueryTimeSeriesRequest, QueryTimeSeriesResponse,
+    GetBuildInfoRequest, GetBuildInfoResponse, GetFlowMetricRequest, GetFlowMetricResponse,
+    GetReceiptRequest, GetReceiptResponse, GetUsageEventRequest, GetUsageEventResponse,
+    ListFieldValuesRequest, ListFieldValuesResponse, ListUsageEventsRequest, ListUsageEventsResponse,
+    QueryTimeSeriesRequest, QueryTimeSeriesResponse,
 };
 use flowmeter_service::auth::{Authenticator, Scope};
 use flowmeter_service::error::{ApiError, Reason};
@@ -41,6 +43,7 @@ pub struct Query {
     pub turns: Turns,
     pub max_points: u64,
     pub max_event_ahead: Duration,
+    pub flow_min_requests: u32,
 }
 
 impl Query {
@@ -125,6 +128,14 @@ impl QueryService for Query {
     ) -> Result<Response<QueryTimeSeriesResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         traced!("QueryTimeSeries", &metadata, query_time_series::handle(self, &metadata, &request))
+    }
+
+    async fn get_flow_metric(
+        &self,
+        request: Request<GetFlowMetricRequest>,
+    ) -> Result<Response<GetFlowMetricResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!("GetFlowMetric", &metadata, get_flow_metric::handle(self, &metadata, &request))
     }
 
     async fn get_receipt(

@@ -52,6 +52,8 @@ reasons! {
     InvalidFilter = "INVALID_FILTER" InvalidArgument;
     /// A page token is not one of ours, or belongs to another list.
     InvalidPageToken = "INVALID_PAGE_TOKEN" InvalidArgument;
+    /// A request is of a flow that is not registered.
+    UnknownFlow = "UNKNOWN_FLOW" InvalidArgument;
     /// There is no token.
     TokenMissing = "TOKEN_MISSING" Unauthenticated;
     /// The token is unknown or revoked.
@@ -66,6 +68,8 @@ reasons! {
     AlreadyExists = "ALREADY_EXISTS" AlreadyExists;
     /// It is built in and cannot be changed.
     BuiltIn = "BUILT_IN" FailedPrecondition;
+    /// There is too little data for an answer.
+    NotEnoughData = "NOT_ENOUGH_DATA" FailedPrecondition;
     /// It has been changed since the version that was given.
     VersionMismatch = "VERSION_MISMATCH" Aborted;
     /// There are as many as there may be.
@@ -186,6 +190,19 @@ impl ApiError {
         error
     }
 
+    /// A flow has had fewer requests than its metrics need.
+    #[must_use]
+    pub fn not_enough_data(have: i64, need: i64) -> Self {
+        let text = format!(
+            "there is not enough data: the flow has had {have} of the {need} requests that its metrics need"
+        );
+        let mut error = Self::new(Reason::NotEnoughData, text);
+        let numbers = [("have", have), ("need", need)];
+        let metadata = numbers.map(|(name, number)| (name.to_owned(), number.to_string()));
+        error.details.set_error_info(Reason::NotEnoughData.name(), DOMAIN, HashMap::from(metadata));
+        error
+    }
+
     /// There are as many as there may be.
     #[must_use]
     pub fn limit_reached(limit: i64, of: &str) -> Self {
@@ -265,6 +282,7 @@ mod tests {
         INVALID_CALENDAR InvalidArgument
         INVALID_FILTER InvalidArgument
         INVALID_PAGE_TOKEN InvalidArgument
+        UNKNOWN_FLOW InvalidArgument
         TOKEN_MISSING Unauthenticated
         TOKEN_INVALID Unauthenticated
         TOKEN_EXPIRED Unauthenticated
@@ -272,6 +290,7 @@ mod tests {
         NOT_FOUND NotFound
         ALREADY_EXISTS AlreadyExists
         BUILT_IN FailedPrecondition
+        NOT_ENOUGH_DATA FailedPrecondition
         VERSION_MISMATCH Aborted
         LIMIT_REACHED ResourceExhausted
         QUEUE_FULL ResourceExhausted
@@ -290,6 +309,11 @@ mod tests {
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().reason, "INVALID_RANGE");
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, "range");
+        let status = Status::from(ApiError::not_enough_data(12, 250));
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!(info.reason, "NOT_ENOUGH_DATA");
+        assert_eq!((info.metadata["have"].as_str(), info.metadata["need"].as_str()), ("12", "250"));
         let status = Status::from(ApiError::from(PublishError::Unavailable));
         assert!(status.get_error_details().retry_info().is_some());
     }

@@ -2,12 +2,13 @@
 
 use flowmeter_core::timestamp::Timestamp;
 
-/// As the contract writes it. The end of time, which is the first instant that the contract cannot
-/// write, is its last one.
+/// As the contract writes it. Instants that it cannot write, which are those before the year 1 and the
+/// end of time, become the nearest that it can.
 #[must_use]
 pub fn to_proto(timestamp: Timestamp) -> prost_types::Timestamp {
+    const FIRST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
     let last = Timestamp::from_micros(Timestamp::END.micros() - 1);
-    let (seconds, nanos) = timestamp.min(last).seconds_nanos();
+    let (seconds, nanos) = timestamp.clamp(FIRST, last).seconds_nanos();
     prost_types::Timestamp { seconds, nanos }
 }
 

@@ -114,8 +114,7 @@ CREATE TABLE rollup_partial (
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 20000,
     autovacuum_vacuum_insert_threshold = -1,
-    autovacuum_vacuum_cost_delay = 0,
-    vacuum_truncate = off
+    autovacuum_vacuum_cost_delay = 0
 );
 CREATE INDEX rollup_partial_by_series ON rollup_partial (tenant_id, series_id, bucket);
 
@@ -212,4 +211,77 @@ CREATE TABLE worker_progress (
     applied_through timestamptz NOT NULL,
     holds_from      timestamptz,
     updated_at      timestamptz NOT NULL
+);
+
+-- Flows. A deleted one stays as the name of its history.
+CREATE TABLE flow (
+    tenant_id        uuid NOT NULL,
+    flow_id          text COLLATE "C" NOT NULL,
+    version          integer NOT NULL,
+    name             text NOT NULL,
+    -- Empty where there is none, as data_api_version.
+    endpoint_url     text NOT NULL,
+    data_api_version text NOT NULL,
+    time_zone        text NOT NULL,
+    -- NULL: the worker's setting.
+    check_interval   interval,
+    -- When it was first registered.
+    created_at       timestamptz NOT NULL,
+    updated_at       timestamptz NOT NULL,
+    deleted_at       timestamptz,
+    PRIMARY KEY (tenant_id, flow_id)
+);
+
+-- The counters of flows by resolution in minutes. They are one row where roll-ups by label would be
+-- eighteen: their labels are few and always the same.
+CREATE TABLE flow_rollup (
+    tenant_id                   uuid NOT NULL,
+    flow_id                     text COLLATE "C" NOT NULL,
+    resolution                  smallint NOT NULL,
+    bucket                      timestamptz NOT NULL,
+    -- NULL for none: most counters of most rows are.
+    -- Requests by outcome.
+    succeeded                   bigint,
+    timeout_error               bigint,
+    unexpected_http_status_code bigint,
+    cannot_be_served            bigint,
+    no_http_response_error      bigint,
+    -- Requests by latency in seconds, rounded up.
+    latency_1                   bigint,
+    latency_2                   bigint,
+    latency_3                   bigint,
+    latency_4                   bigint,
+    latency_5                   bigint,
+    latency_6                   bigint,
+    latency_7                   bigint,
+    latency_8                   bigint,
+    latency_9                   bigint,
+    latency_10                  bigint,
+    latency_over_10             bigint,
+    -- Availability checks by result.
+    check_succeeded             bigint,
+    check_failed                bigint,
+    -- With all counters, so that a flow's history lies together in the index, where in the table it is
+    -- spread over a page for each row, as time goes by.
+    PRIMARY KEY (tenant_id, flow_id, resolution, bucket) INCLUDE (
+        succeeded, timeout_error, unexpected_http_status_code, cannot_be_served, no_http_response_error,
+        latency_1, latency_2, latency_3, latency_4, latency_5, latency_6, latency_7, latency_8, latency_9,
+        latency_10, latency_over_10, check_succeeded, check_failed)
+) WITH (fillfactor = 80);
+
+-- What batches have added since counters were last folded, by quarter of an hour: as
+-- rollup_partial.
+CREATE TABLE flow_rollup_partial (LIKE flow_rollup INCLUDING DEFAULTS) WITH (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 20000,
+    autovacuum_vacuum_insert_threshold = -1,
+    autovacuum_vacuum_cost_delay = 0
+);
+CREATE INDEX flow_rollup_partial_by_flow ON flow_rollup_partial (tenant_id, flow_id, bucket);
+
+-- Work that one worker at a time does, and until when it is its own.
+CREATE TABLE lease (
+    name       text PRIMARY KEY,
+    holder     uuid NOT NULL,
+    expires_at timestamptz NOT NULL
 );

@@ -1,5 +1,5 @@
 //! Applies a batch of requests in one transaction: the ledger, the events, what they
-//! add to the roll-ups, and the worker's progress. Either all of it happens or none.
+//! add to the roll-ups and to the counters of flows, and the worker's progress. Either all of it happens or none.
 //!
 //! The usual batch holds only new events and goes by plain COPY. When a key turns out
 //! to be taken, the transaction is done again in a way that tells new events from
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::catalog::{Catalogs, generations};
 use crate::copy::Copy;
+use crate::flows::{FlowCounts, append_flow_counts};
 use crate::partitions::{EVENTS, Partitions, REQUESTS};
 use crate::progress::{Progress, Worker};
 use crate::rollups::{append_partials, insert_series};
@@ -30,8 +31,8 @@ pub struct NewRequest {
     pub tenant: TenantId,
     /// Its id. A batch holds each request once.
     pub id: RequestId,
-    /// The number of its events.
-    pub events: usize,
+    /// The number of its events, or other items.
+    pub items: usize,
 }
 
 /// An event of a batch.
@@ -54,6 +55,9 @@ pub struct Batch<'a> {
     pub requests: Vec<NewRequest>,
     /// Their events, in any order: the first one of an id is kept.
     pub events: Vec<NewEvent<'a>>,
+    /// What they add to the counters of flows, each with its request by the index in
+    /// [`Batch::requests`].
+    pub flow_counts: Vec<(usize, FlowCounts<'a>)>,
 }
 
 impl Batch<'_> {
@@ -188,6 +192,8 @@ impl Writer {
             folded
         };
         append_partials(&transaction, &folded).await?;
+        let counts = batch.flow_counts.iter().filter(|(request, _)| fresh[*request]);
+        append_flow_counts(&transaction, counts.map(|(_, counts)| counts)).await?;
         let added = insert_series(&transaction, &folded, &self.known_series).await?;
         progress::record(&transaction, self.worker, progress()).await?;
         transaction.batch_execute("-- apply\nNOTIFY flowmeter_applied").await?;
@@ -235,9 +241,9 @@ async fn insert_requests(
     order.sort_by_key(|index| requests[*index].id);
     let tenants: Vec<_> = order.iter().map(|index| requests[*index].tenant.0).collect();
     let ids: Vec<_> = order.iter().map(|index| requests[*index].id.0).collect();
-    let events: Vec<_> = order
+    let items: Vec<_> = order
         .iter()
-        .map(|index| i32::try_from(requests[*index].events).expect("a request has at most 10,000 events"))
+        .map(|index| i32::try_from(requests[*index].items).expect("a request has at most 10,000 items"))
         .collect();
     let statement = transaction
         .prepare_cached(
@@ -252,7 +258,7 @@ async fn insert_requests(
              RETURNING tenant_id, request_id",
         )
         .await?;
-    let rows = transaction.query(&statement, &[&tenants, &ids, &events]).await?;
+    let rows = transaction.query(&statement, &[&tenants, &ids, &items]).await?;
     if rows.len() == requests.len() {
         return Ok(vec![true; requests.len()]);
     }

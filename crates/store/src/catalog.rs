@@ -1,9 +1,10 @@
-//! What tenants define: metrics, calendars and time series.
+//! What tenants define: metrics, calendars, time series and flows.
 
 mod change;
 mod current;
 
 pub mod calendars;
+pub mod flows;
 pub mod metrics;
 pub mod time_series;
 

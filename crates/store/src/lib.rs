@@ -10,6 +10,7 @@ mod sql;
 pub mod batch;
 pub mod catalog;
 pub mod events;
+pub mod flows;
 pub mod partitions;
 pub mod progress;
 pub mod receipts;

@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use deadpool_postgres::GenericClient;
 use flowmeter_core::timestamp::Timestamp;
-use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::{Store, StoreError};
@@ -97,17 +96,16 @@ pub async fn leave(store: &Store, worker: Worker) -> Result<(), StoreError> {
 
 /// The time up to which acknowledged requests are applied: none of any shard is known to
 /// be waiting that was enqueued before it. None before the first.
-pub async fn fresh_through(client: &Client) -> Result<Option<Timestamp>, StoreError> {
-    let rows = client
-        .query_typed(
+pub async fn fresh_through(client: &impl GenericClient) -> Result<Option<Timestamp>, StoreError> {
+    let statement = client
+        .prepare_cached(
             "-- fresh_through
              SELECT min(through) FROM (
                  SELECT least(max(applied_through), min(coalesce(holds_from, updated_at))) AS through
                  FROM worker_progress GROUP BY shard
              ) AS shard",
-            &[],
         )
         .await?;
-    let time: Option<SystemTime> = rows.first().and_then(|row| row.get(0));
+    let time: Option<SystemTime> = client.query_one(&statement, &[]).await?.get(0);
     Ok(time.map(Timestamp::from))
 }

@@ -73,6 +73,23 @@ impl Sql {
         running.finished();
         Ok(rows?)
     }
+
+    /// Runs it as a statement that each connection prepares once: for one of few texts, whose plan does
+    /// not depend on its values.
+    pub(crate) async fn query_prepared(&self, store: &Store) -> Result<Vec<Row>, StoreError> {
+        let _turn = store.turn().await?;
+        let running = Running(Some(store.client().await?));
+        let client = running.0.as_ref().expect("it is running");
+        let types: Vec<_> = self.values.iter().map(|(_, of)| of.clone()).collect();
+        let values: Vec<_> = self.values.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync)).collect();
+        let rows = async {
+            let statement = client.prepare_typed_cached(&self.text, &types).await?;
+            client.query(&statement, &values).await
+        };
+        let rows = rows.await;
+        running.finished();
+        Ok(rows?)
+    }
 }
 
 /// A connection with a statement under way. When the caller goes away before it ends, the

@@ -3,14 +3,16 @@
 
 use std::collections::HashSet;
 
+use flowmeter_core::flow::{Counters, check_flow_id};
 use flowmeter_core::ids::{EventId, RequestId, TenantId};
+use flowmeter_core::plan::Resolution;
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_proto::queue::{Envelope, Request};
+use flowmeter_proto::queue::{Envelope, FlowCounts, Request};
 use flowmeter_proto::wire::read_usage_event;
 use flowmeter_queue::{Backoff, Delivery, QueueError};
 use flowmeter_store::batch::{Applied, Batch, NewEvent, NewRequest, Writer, bury};
 use flowmeter_store::progress::Progress;
-use flowmeter_store::{Store, StoreError};
+use flowmeter_store::{Store, StoreError, flows};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -190,13 +192,17 @@ fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
         if !seen.insert((tenant, id)) {
             continue;
         }
-        let (request, start) = (batch.requests.len(), batch.events.len());
-        match read_events(part.request, request, &mut batch.events) {
-            Ok(()) => {
-                batch.requests.push(NewRequest { tenant, id, events: part.request.usage.len() });
+        let (request, events, counts) = (batch.requests.len(), batch.events.len(), batch.flow_counts.len());
+        let read = read_events(part.request, request, &mut batch.events)
+            .and_then(|()| read_flow_counts(part.request, (tenant, request), &mut batch.flow_counts));
+        match read {
+            Ok(flow_requests) => {
+                let items = part.request.usage.len() + flow_requests;
+                batch.requests.push(NewRequest { tenant, id, items });
             }
             Err(reason) => {
-                batch.events.truncate(start);
+                batch.events.truncate(events);
+                batch.flow_counts.truncate(counts);
                 dead.push(letter(*part, reason));
             }
         }
@@ -221,4 +227,25 @@ fn read_events<'a>(request: &'a Request, index: usize, events: &mut Vec<NewEvent
         events.push(NewEvent { request: index, id, keyed: usage.keyed, event });
     }
     Ok(())
+}
+
+/// Reads what a request adds to the counters of flows, and returns of how many items.
+fn read_flow_counts<'a>(
+    request: &'a Request,
+    (tenant, index): (TenantId, usize),
+    counts: &mut Vec<(usize, flows::FlowCounts<'a>)>,
+) -> Result<usize, String> {
+    for FlowCounts { flow_id, minute, counts: values } in &request.flow_counts {
+        let bucket = Timestamp::from_minutes(*minute).filter(|bucket| {
+            (Timestamp::EPOCH..Timestamp::END).contains(bucket)
+                && bucket.floor_to(Resolution::Quarter.width()) == *bucket
+        });
+        let bucket =
+            bucket.ok_or_else(|| "counters are not of a quarter of an hour of our time".to_owned())?;
+        let counters =
+            Counters::from_values(values).ok_or_else(|| "counters are not those of a flow".to_owned())?;
+        check_flow_id("flow_id", flow_id).map_err(|violation| violation.to_string())?;
+        counts.push((index, flows::FlowCounts { tenant, flow_id, bucket, counters }));
+    }
+    usize::try_from(request.flow_requests).map_err(|_| "fewer than no requests of flows".to_owned())
 }

@@ -42,7 +42,7 @@ pub struct Config {
 /// How messages are gathered into transactions.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Batching {
-    /// Events of a transaction, from which on it does not wait for more.
+    /// Events, or rows of flows' counters, of a transaction, from which on it does not wait for more.
     // Measured: larger ones are no faster, and make answers wait.
     #[arg(long, env = "FLOWMETER_BATCH_EVENTS", default_value_t = 20_000)]
     pub batch_events: usize,
@@ -60,15 +60,15 @@ pub struct Batching {
 }
 
 impl Batching {
-    /// How long to wait for others, after a transaction of `events`. Under load a longer
-    /// wait is worth it: each transaction costs the same few partial rows for more events.
+    /// How long to wait for others, after a transaction of so many `items`. Under load a longer
+    /// wait is worth it: each transaction costs the same few partial rows for more of them.
     #[must_use]
-    pub fn linger_after(&self, events: usize) -> Duration {
-        /// Events from which on the wait is longer than the least.
+    pub fn linger_after(&self, items: usize) -> Duration {
+        /// Items from which on the wait is longer than the least.
         const MANY: usize = 200;
         /// At 25 ms a transaction is still far below the second within which answers come.
         const LONGEST: usize = 5;
-        let factor = (events / MANY).clamp(1, LONGEST);
+        let factor = (items / MANY).clamp(1, LONGEST);
         self.batch_linger * u32::try_from(factor).expect("at most 5")
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_proto::queue::Envelope;
+use flowmeter_proto::queue::{Envelope, Request};
 use flowmeter_queue::Delivery;
 use tokio::time::Instant;
 
@@ -18,8 +18,8 @@ pub struct Gathered {
     pub messages: Vec<(Delivery, Result<Envelope, String>)>,
     /// When the newest of them was enqueued.
     pub newest: Option<Timestamp>,
-    /// The number of their events.
-    pub events: usize,
+    /// The number of their events, and of rows of counters.
+    pub items: usize,
     bytes: usize,
     requests: bool,
     since: Option<Instant>,
@@ -35,7 +35,8 @@ impl Gathered {
         let envelope = delivery.envelope();
         match &envelope {
             Ok(envelope) => {
-                self.events += envelope.requests.iter().map(|request| request.usage.len()).sum::<usize>();
+                let items = |request: &Request| request.usage.len() + request.flow_counts.len();
+                self.items += envelope.requests.iter().map(items).sum::<usize>();
                 self.requests |= !envelope.requests.is_empty();
             }
             Err(_) => self.requests = true,
@@ -48,20 +49,20 @@ impl Gathered {
 
     /// Whether there is no room for more.
     pub fn is_full(&self, batching: Batching) -> bool {
-        self.events >= batching.batch_events
+        self.items >= batching.batch_events
             || self.bytes >= MAX_BYTES
             || self.messages.len() >= usize::from(batching.prefetch)
     }
 
-    /// When they are to be applied, after a transaction of so many events; None while there
+    /// When they are to be applied, after a transaction of so many items; None while there
     /// is nothing. Messages without requests only tell the time, which can wait for others.
-    pub fn due(&self, batching: Batching, events_before: usize) -> Option<Instant> {
+    pub fn due(&self, batching: Batching, items_before: usize) -> Option<Instant> {
         const TIME_CAN_WAIT: Duration = Duration::from_millis(200);
         let since = self.since?;
         if self.is_full(batching) {
             return Some(since);
         }
-        Some(since + if self.requests { batching.linger_after(events_before) } else { TIME_CAN_WAIT })
+        Some(since + if self.requests { batching.linger_after(items_before) } else { TIME_CAN_WAIT })
     }
 
     /// The tag of the last message.

@@ -33,7 +33,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         );
         tasks.spawn(shard.run(stop.clone()));
     }
-    tasks.spawn(periodic::fold(store.clone(), config.fold_interval, stop.clone()));
+    tasks.spawn(periodic::fold_rollups(store.clone(), config.fold_interval, stop.clone()));
+    tasks.spawn(periodic::fold_flows(store.clone(), config.fold_interval, stop.clone()));
     tasks.spawn(periodic::forget(store.clone(), stop.clone()));
     tasks.spawn(periodic::backfill(store.clone(), stop.clone()));
     tasks.spawn(periodic::purge(store.clone(), stop.clone()));

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use flowmeter_queue::Backoff;
-use flowmeter_store::Store;
+use flowmeter_store::flows::fold_flow_partials;
 use flowmeter_store::progress::forget_workers;
-use flowmeter_store::rollups::{BackfillStep, backfill_step, fold_again, fold_partials, purge_abandoned};
+use flowmeter_store::rollups::{
+    BackfillStep, FoldOutcome, backfill_step, fold_again, fold_partials, purge_abandoned,
+};
+use flowmeter_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// How often workers that are gone are looked for.
@@ -19,10 +22,22 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(10);
 const PURGE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Folds roll-ups, one worker at a time.
-pub async fn fold(store: Store, interval: Duration, stop: CancellationToken) {
+pub async fn fold_rollups(store: Store, interval: Duration, stop: CancellationToken) {
+    fold(|| fold_partials(&store), interval, stop).await;
+}
+
+/// Folds the counters of flows, one worker at a time.
+pub async fn fold_flows(store: Store, interval: Duration, stop: CancellationToken) {
+    fold(|| fold_flow_partials(&store), interval, stop).await;
+}
+
+async fn fold<F>(folding: impl Fn() -> F, interval: Duration, stop: CancellationToken)
+where
+    F: Future<Output = Result<FoldOutcome, StoreError>>,
+{
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
-        let wait = match fold_partials(&store).await {
+        let wait = match folding().await {
             Ok(outcome) => {
                 backoff.reset();
                 if fold_again(outcome) { Duration::ZERO } else { interval }

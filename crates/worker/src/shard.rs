@@ -94,14 +94,14 @@ impl Shard {
         let mut gathered = Gathered::default();
         let mut reported = Instant::now();
         let mut reached = Timestamp::EPOCH;
-        let mut events_before = 0;
+        let mut items_before = 0;
         loop {
-            let due = gathered.due(self.batching, events_before);
+            let due = gathered.due(self.batching, items_before);
             if due.is_some_and(|due| due <= Instant::now())
                 && let Some(applier) = idle.take()
             {
                 held.clear();
-                events_before = gathered.events;
+                items_before = gathered.items;
                 applying = Some(apply(applier, std::mem::take(&mut gathered)));
                 continue;
             }

@@ -8,13 +8,15 @@ use flowmeter_proto::v1::catalog_service_client::CatalogServiceClient;
 use flowmeter_proto::v1::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::query_service_client::QueryServiceClient;
 use flowmeter_proto::v1::{
-    CreateCalendarRequest, CreateMetricRequest, CreateTenantRequest, CreateTimeSeriesRequest,
-    CreateTokenRequest, DeleteCalendarRequest, DeleteMetricRequest, DeleteTimeSeriesRequest,
-    GetBuildInfoRequest, GetCalendarRequest, GetMetricRequest, GetReceiptRequest, GetTenantRequest,
+    CreateCalendarRequest, CreateFlowRequest, CreateMetricRequest, CreateTenantRequest,
+    CreateTimeSeriesRequest, CreateTokenRequest, DeleteCalendarRequest, DeleteFlowRequest,
+    DeleteMetricRequest, DeleteTimeSeriesRequest, GetBuildInfoRequest, GetCalendarRequest,
+    GetFlowMetricRequest, GetFlowRequest, GetMetricRequest, GetReceiptRequest, GetTenantRequest,
     GetTimeSeriesRequest, GetUsageEventRequest, ListCalendarsRequest, ListFieldValuesRequest,
-    ListMetricsRequest, ListProvidersRequest, ListTenantsRequest, ListTimeSeriesRequest, ListTokensRequest,
-    ListUsageEventsRequest, QueryTimeSeriesRequest, RecordUsageRequest, RevokeTokenRequest, Scope,
-    StreamUsageRequest, UpdateCalendarRequest, UpdateMetricRequest, UpdateTimeSeriesRequest,
+    ListFlowsRequest, ListMetricsRequest, ListProvidersRequest, ListTenantsRequest, ListTimeSeriesRequest,
+    ListTokensRequest, ListUsageEventsRequest, QueryTimeSeriesRequest, RecordFlowRequestsRequest,
+    RecordUsageRequest, RevokeTokenRequest, Scope, StreamUsageRequest, UpdateCalendarRequest,
+    UpdateFlowRequest, UpdateMetricRequest, UpdateTimeSeriesRequest,
 };
 use flowmeter_tests::{Installation, event, eventually, request_id};
 use tonic::transport::{Channel, Endpoint};
@@ -55,10 +57,12 @@ async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'st
         Err(status) => Err(status),
     };
     failures.extend(streamed.err().map(|status| ("stream_usage", status)));
+    call!(ingest.record_flow_requests(RecordFlowRequestsRequest::default()));
     call!(query.get_usage_event(GetUsageEventRequest::default()));
     call!(query.list_usage_events(ListUsageEventsRequest::default()));
     call!(query.list_field_values(ListFieldValuesRequest::default()));
     call!(query.query_time_series(QueryTimeSeriesRequest::default()));
+    call!(query.get_flow_metric(GetFlowMetricRequest::default()));
     call!(query.get_receipt(GetReceiptRequest::default()));
     call!(admin.create_tenant(CreateTenantRequest::default()));
     call!(admin.get_tenant(GetTenantRequest::default()));
@@ -73,6 +77,8 @@ async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'st
     call!(catalog.get_calendar(GetCalendarRequest::default()));
     call!(catalog.list_time_series(ListTimeSeriesRequest::default()));
     call!(catalog.get_time_series(GetTimeSeriesRequest::default()));
+    call!(catalog.list_flows(ListFlowsRequest::default()));
+    call!(catalog.get_flow(GetFlowRequest::default()));
     call!(catalog.create_metric(CreateMetricRequest::default()));
     call!(catalog.update_metric(UpdateMetricRequest::default()));
     call!(catalog.delete_metric(DeleteMetricRequest::default()));
@@ -82,11 +88,14 @@ async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'st
     call!(catalog.create_time_series(CreateTimeSeriesRequest::default()));
     call!(catalog.update_time_series(UpdateTimeSeriesRequest::default()));
     call!(catalog.delete_time_series(DeleteTimeSeriesRequest::default()));
+    call!(catalog.create_flow(CreateFlowRequest::default()));
+    call!(catalog.update_flow(UpdateFlowRequest::default()));
+    call!(catalog.delete_flow(DeleteFlowRequest::default()));
     failures
 }
 
-const METHODS: usize = 29;
-const CATALOG_READS: [&str; 7] = [
+const METHODS: usize = 36;
+const CATALOG_READS: [&str; 9] = [
     "list_providers",
     "list_metrics",
     "get_metric",
@@ -94,6 +103,8 @@ const CATALOG_READS: [&str; 7] = [
     "get_calendar",
     "list_time_series",
     "get_time_series",
+    "list_flows",
+    "get_flow",
 ];
 
 fn reason(status: &Status) -> String {
@@ -117,12 +128,12 @@ async fn every_method_wants_a_token_of_its_scope() {
         }
     }
     let by_scope = [
-        (Scope::Ingest, ["record_usage", "stream_usage"].as_slice()),
+        (Scope::Ingest, ["record_usage", "stream_usage", "record_flow_requests"].as_slice()),
         (
             Scope::Query,
             &[
                 &["get_usage_event", "list_usage_events", "list_field_values"][..],
-                &["query_time_series", "get_receipt"],
+                &["query_time_series", "get_flow_metric", "get_receipt"],
                 &CATALOG_READS,
             ]
             .concat(),
@@ -138,6 +149,7 @@ async fn every_method_wants_a_token_of_its_scope() {
                 &["create_metric", "update_metric", "delete_metric"],
                 &["create_calendar", "update_calendar", "delete_calendar"],
                 &["create_time_series", "update_time_series", "delete_time_series"],
+                &["create_flow", "update_flow", "delete_flow"],
             ]
             .concat(),
         ),

@@ -1,6 +1,7 @@
 //! The catalog: what is built in, the metrics that tenants define, and who may.
 
 mod calendars;
+mod flows;
 mod time_series;
 
 use flowmeter_proto::v1::backfill::State;

@@ -2,7 +2,7 @@
 //! nothing.
 
 use flowmeter_core::ids::{RequestId, TenantId};
-use flowmeter_proto::queue::{Envelope, Request, Usage};
+use flowmeter_proto::queue::{Envelope, FlowCounts, Request, Usage};
 use flowmeter_proto::v1::get_receipt_response::State;
 use flowmeter_queue::DEAD_LETTER_REASON;
 use flowmeter_tests::{Installation, event, eventually, request_id, servers};
@@ -73,6 +73,7 @@ async fn a_dead_request_that_is_put_back_is_applied() {
             tenant_id: TenantId::named("acme").0.as_bytes().to_vec().into(),
             request_id: id.0.as_bytes().to_vec().into(),
             usage: vec![usage],
+            ..Request::default()
         };
         Envelope { requests: vec![request] }.encode_to_vec()
     };
@@ -98,6 +99,7 @@ async fn a_poisoned_request_dies_alone_and_its_receipt_says_so() {
             tenant_id: acme.0.as_bytes().to_vec().into(),
             request_id: id.0.as_bytes().to_vec().into(),
             usage: vec![usage],
+            ..Request::default()
         };
         (id.to_string(), request)
     };
@@ -107,20 +109,27 @@ async fn a_poisoned_request_dies_alone_and_its_receipt_says_so() {
     let (unreadable, unreadable_request) = request(vec![0xff]);
     let (first_good, first_request) = request(event().encode_to_vec());
     let (second_good, second_request) = request(event().encode_to_vec());
-    let requests = vec![first_request, refused_request, unreadable_request, second_request];
+    let (counters, mut counters_request) = request(event().encode_to_vec());
+    let counts = FlowCounts { flow_id: "flow".into(), minute: 7, counts: vec![1] };
+    counters_request.flow_counts = vec![counts];
+    let requests = vec![first_request, refused_request, unreadable_request, counters_request, second_request];
     put(&channel, &installation.queue_prefix, &Envelope { requests }.encode_to_vec()).await;
 
     for good in [first_good, second_good] {
         assert_eq!(tenant.settled(&good).await.state(), State::Applied);
     }
-    for (dead, expected) in [(refused, "the database refuses it"), (unreadable, "an event cannot be read")] {
+    for (dead, expected) in [
+        (refused, "the database refuses it"),
+        (unreadable, "an event cannot be read"),
+        (counters, "counters are not of a quarter of an hour"),
+    ] {
         let receipt = tenant.settled(&dead).await;
         assert_eq!(receipt.state(), State::Dead);
         assert!(receipt.dead_reason.starts_with(expected), "{}", receipt.dead_reason);
     }
     assert_eq!(tenant.read_requests().await, 2);
     let mut letters = Vec::new();
-    eventually(2, async || {
+    eventually(3, async || {
         letters.extend(dead_letter(&channel, &installation.queue_prefix).await);
         letters.len()
     })

@@ -6,7 +6,6 @@
 //! Some events happen just before the run, so that another one differs in these.
 
 mod definitions;
-mod dice;
 mod filters;
 mod history;
 mod lists;
@@ -25,10 +24,10 @@ use futures::{StreamExt, stream};
 use uuid::Uuid;
 
 use self::definitions::Defined;
-use self::dice::Dice;
 use self::history::History;
 use self::lists::List;
 use self::questions::Question;
+use crate::dice::Dice;
 
 /// The seed of a run that is given none.
 const SEED: u64 = 20_241_120;

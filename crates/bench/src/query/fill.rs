@@ -100,7 +100,7 @@ impl Spread {
                 let id = RequestId(EventId::keyed(self.tenant, &name, at).0);
                 let events = REQUEST_EVENTS.min(numbers.end - number);
                 let events = usize::try_from(events).expect("small");
-                batch.requests.push(NewRequest { tenant: self.tenant, id, events });
+                batch.requests.push(NewRequest { tenant: self.tenant, id, items: events });
                 ids = Some(RequestEventIds::new(self.tenant, id));
             }
             let ids = ids.expect("the first event begins a request");

@@ -1,7 +1,9 @@
 //! A catalog that remembers what it was asked, and answers with what it was given.
 
+mod measured;
+
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -10,6 +12,8 @@ use flowmeter_proto::v1::{
     self as api,
     backfill::State,
     catalog_service_server::{CatalogService, CatalogServiceServer},
+    ingest_service_server::IngestServiceServer,
+    query_service_server::QueryServiceServer,
 };
 use tokio::net::TcpListener;
 use tonic::{
@@ -31,6 +35,20 @@ pub struct Memory {
     pub backfill_calls: usize,
     /// The names of what was deleted.
     pub deleted: Vec<String>,
+    /// The flows, by id.
+    pub flows: BTreeMap<String, api::Flow>,
+    /// The reports of requests to flows, in order.
+    pub reports: Vec<api::RecordFlowRequestsRequest>,
+    /// How many of the next reports fail, as the broker is away.
+    pub failures: usize,
+    /// The metrics of any flow, by name.
+    pub metrics: HashMap<&'static str, Vec<api::FlowDataPoint>>,
+    /// How many requests flows have had, where that is too few for metrics.
+    pub too_few: Option<u32>,
+    /// Whether the token may not read the metrics of flows.
+    pub is_denied: bool,
+    /// What was asked for of the metrics of flows, in order.
+    pub asked: Vec<api::GetFlowMetricRequest>,
 }
 
 /// The catalog at its address.
@@ -47,6 +65,8 @@ pub async fn start(memory: Memory) -> Fake {
     let fake = Fake { memory: Arc::new(Mutex::new(memory)), address };
     let server = Server::builder()
         .add_service(CatalogServiceServer::new(fake.clone()))
+        .add_service(QueryServiceServer::new(fake.clone()))
+        .add_service(IngestServiceServer::new(fake.clone()))
         .serve_with_incoming(TcpIncoming::from(listener));
     tokio::spawn(server);
     fake
@@ -173,6 +193,63 @@ impl CatalogService for Fake {
             time_series: vec![series],
             next_page_token: next.into(),
         }))
+    }
+
+    /// Pages of two flows each, whatever is asked for.
+    async fn list_flows(&self, request: Request<api::ListFlowsRequest>) -> Answer<api::ListFlowsResponse> {
+        let after = request.into_inner().page_token;
+        let memory = self.memory.lock().unwrap();
+        let mut flows: Vec<_> = memory.flows.values().filter(|flow| flow.id > after).cloned().collect();
+        let has_more = flows.len() > 2;
+        flows.truncate(2);
+        let last = flows.last().map(|flow| flow.id.clone()).unwrap_or_default();
+        let next_page_token = if has_more { last } else { String::new() };
+        Ok(Response::new(api::ListFlowsResponse { flows, next_page_token }))
+    }
+
+    async fn get_flow(&self, request: Request<api::GetFlowRequest>) -> Answer<api::GetFlowResponse> {
+        let id = request.into_inner().id;
+        let flow = self.memory.lock().unwrap().flows.get(&id).cloned();
+        let flow = Some(flow.ok_or_else(|| not_found("flow", &id))?);
+        Ok(Response::new(api::GetFlowResponse { flow }))
+    }
+
+    async fn create_flow(&self, request: Request<api::CreateFlowRequest>) -> Answer<api::CreateFlowResponse> {
+        let flow = api::Flow { version: 1, ..request.into_inner().flow.unwrap() };
+        self.memory.lock().unwrap().flows.insert(flow.id.clone(), flow.clone());
+        Ok(Response::new(api::CreateFlowResponse { flow: Some(flow) }))
+    }
+
+    async fn update_flow(&self, request: Request<api::UpdateFlowRequest>) -> Answer<api::UpdateFlowResponse> {
+        let request = request.into_inner();
+        let given = request.flow.unwrap();
+        let mut memory = self.memory.lock().unwrap();
+        let flow = memory.flows.get_mut(&given.id).ok_or_else(|| not_found("flow", &given.id))?;
+        check(given.version, flow.version)?;
+        let paths = request.update_mask.unwrap().paths;
+        for path in &paths {
+            match path.as_str() {
+                "name" => flow.name.clone_from(&given.name),
+                "endpoint_url" => flow.endpoint_url.clone_from(&given.endpoint_url),
+                "data_api_version" => flow.data_api_version.clone_from(&given.data_api_version),
+                "time_zone" => flow.time_zone.clone_from(&given.time_zone),
+                "check_interval" => flow.check_interval = given.check_interval,
+                other => return Err(Status::invalid_argument(format!("update_mask: {other}"))),
+            }
+        }
+        flow.version += 1;
+        let flow = flow.clone();
+        memory.masks.push(paths);
+        Ok(Response::new(api::UpdateFlowResponse { flow: Some(flow) }))
+    }
+
+    async fn delete_flow(&self, request: Request<api::DeleteFlowRequest>) -> Answer<api::DeleteFlowResponse> {
+        let request = request.into_inner();
+        let mut memory = self.memory.lock().unwrap();
+        let current = memory.flows.get(&request.id).map(|flow| flow.version);
+        check(request.version, current.ok_or_else(|| not_found("flow", &request.id))?)?;
+        memory.flows.remove(&request.id);
+        Ok(Response::new(api::DeleteFlowResponse {}))
     }
 
     async fn list_providers(

@@ -105,6 +105,13 @@ impl IngestService for Fake {
 
     type StreamUsageStream = BoxStream<api::StreamUsageResponse>;
 
+    async fn record_flow_requests(
+        &self,
+        _: Request<api::RecordFlowRequestsRequest>,
+    ) -> Result<Response<api::RecordFlowRequestsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn stream_usage(
         &self,
         _: Request<Streaming<api::StreamUsageRequest>>,
@@ -170,6 +177,13 @@ impl QueryService for Fake {
             series: vec![api::Series { points, ..api::Series::default() }],
             ..api::QueryTimeSeriesResponse::default()
         }))
+    }
+
+    async fn get_flow_metric(
+        &self,
+        _: Request<api::GetFlowMetricRequest>,
+    ) -> Result<Response<api::GetFlowMetricResponse>, Status> {
+        Err(Status::unimplemented("not here"))
     }
 
     async fn get_build_info(

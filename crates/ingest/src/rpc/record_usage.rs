@@ -5,7 +5,7 @@ use flowmeter_service::telemetry;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
-use crate::accept::Batch;
+use crate::accept::usage::UsageBatch;
 use crate::recorder::{Recorded, Recorder};
 
 pub(super) async fn handle(
@@ -15,8 +15,8 @@ pub(super) async fn handle(
     let (metadata, _, RecordUsageRequest { events, request_id, return_ids }) = request.into_parts();
     let span = tracing::info_span!("RecordUsage", events = events.len());
     telemetry::continue_trace(&span, &metadata);
-    let recorded =
-        recorder.record(&metadata, Batch { events, request_id, return_ids }).instrument(span).await?;
-    let Recorded { request_id, accepted_count, rejections, event_ids } = recorded;
+    let batch = UsageBatch { events, request_id, return_ids };
+    let (recorded, event_ids) = recorder.record_usage(&metadata, batch).instrument(span).await?;
+    let Recorded { request_id, accepted_count, rejections } = recorded;
     Ok(Response::new(RecordUsageResponse { request_id, accepted_count, rejections, event_ids }))
 }

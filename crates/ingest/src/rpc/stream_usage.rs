@@ -10,7 +10,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
-use crate::accept::Batch;
+use crate::accept::usage::UsageBatch;
 use crate::recorder::{Recorded, Recorder};
 
 /// The answers, in the order of the requests.
@@ -43,8 +43,8 @@ async fn record(
     let StreamUsageRequest { events, request_id, return_ids } = request?;
     let span = tracing::info_span!("StreamUsage", events = events.len());
     telemetry::continue_trace(&span, &metadata);
-    let recorded =
-        recorder.record(&metadata, Batch { events, request_id, return_ids }).instrument(span).await?;
-    let Recorded { request_id, accepted_count, rejections, event_ids } = recorded;
+    let batch = UsageBatch { events, request_id, return_ids };
+    let (recorded, event_ids) = recorder.record_usage(&metadata, batch).instrument(span).await?;
+    let Recorded { request_id, accepted_count, rejections } = recorded;
     Ok(StreamUsageResponse { request_id, accepted_count, rejections, event_ids })
 }

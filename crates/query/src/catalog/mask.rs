@@ -3,6 +3,9 @@
 use flowmeter_service::error::{ApiError, Reason};
 use prost_types::FieldMask;
 
+/// Characters of a wrong path that an error repeats.
+const MAX_SHOWN_CHARS: usize = 100;
+
 /// The fields to change.
 #[derive(Debug)]
 pub struct Mask {
@@ -22,6 +25,7 @@ impl Mask {
                 return Ok(Self { paths: None });
             }
             if !fields.contains(&path.as_str()) {
+                let path: String = path.chars().take(MAX_SHOWN_CHARS).collect();
                 let text = format!("expected some of {}, found {path:?}", fields.join(", "));
                 return Err(ApiError::field(Reason::InvalidField, "update_mask", text));
             }

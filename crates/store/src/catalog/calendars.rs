@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::Changed;
 use crate::{Store, StoreError};
@@ -112,25 +112,20 @@ fn columns(kind: &Kind) -> KindColumns<'_> {
     }
 }
 
-/// Defines a calendar.
-pub async fn insert_calendar(
+/// Runs a statement that writes a calendar; `last` is the parameter after its columns.
+async fn write(
     store: &Store,
+    sql: &str,
     tenant: TenantId,
     new: &NewCalendar,
-) -> Result<Changed<StoredCalendar>, StoreError> {
-    let client = store.client().await?;
+    last: &(dyn ToSql + Sync),
+) -> Result<Option<StoredCalendar>, StoreError> {
     let (interval, offset, weekend, holidays) = columns(&new.kind);
-    let sql = format!(
-        "-- insert_calendar
-         INSERT INTO calendar_definition
-         SELECT $1, $2, 1, $3, $4, $5, $6, $7, $8, now(), now()
-         WHERE (SELECT count(*) FROM calendar_definition WHERE tenant_id = $1) < $9
-         ON CONFLICT DO NOTHING
-         RETURNING {COLUMNS}"
-    );
-    let inserted = client
+    let written = store
+        .client()
+        .await?
         .query_opt(
-            &sql,
+            sql,
             &[
                 &tenant.0,
                 &new.code,
@@ -140,12 +135,29 @@ pub async fn insert_calendar(
                 &offset,
                 &weekend,
                 &holidays,
-                &MAX_CALENDARS,
+                last,
             ],
         )
         .await?;
-    match inserted {
-        Some(row) => Ok(Changed::Done(read(&row))),
+    Ok(written.as_ref().map(read))
+}
+
+/// Defines a calendar.
+pub async fn insert_calendar(
+    store: &Store,
+    tenant: TenantId,
+    new: &NewCalendar,
+) -> Result<Changed<StoredCalendar>, StoreError> {
+    let sql = format!(
+        "-- insert_calendar
+         INSERT INTO calendar_definition
+         SELECT $1, $2, 1, $3, $4, $5, $6, $7, $8, now(), now()
+         WHERE (SELECT count(*) FROM calendar_definition WHERE tenant_id = $1) < $9
+         ON CONFLICT DO NOTHING
+         RETURNING {COLUMNS}"
+    );
+    match write(store, &sql, tenant, new, &MAX_CALENDARS).await? {
+        Some(inserted) => Ok(Changed::Done(inserted)),
         None if get_calendar(store, tenant, &new.code).await?.is_some() => Ok(Changed::Taken),
         None => Ok(Changed::TooMany { limit: MAX_CALENDARS, of: "calendars of its own a tenant" }),
     }
@@ -158,8 +170,6 @@ pub async fn update_calendar(
     new: &NewCalendar,
     version: i32,
 ) -> Result<Changed<StoredCalendar>, StoreError> {
-    let client = store.client().await?;
-    let (interval, offset, weekend, holidays) = columns(&new.kind);
     let sql = format!(
         "-- update_calendar
          UPDATE calendar_definition
@@ -168,24 +178,8 @@ pub async fn update_calendar(
          WHERE tenant_id = $1 AND code = $2 AND version = $9
          RETURNING {COLUMNS}"
     );
-    let updated = client
-        .query_opt(
-            &sql,
-            &[
-                &tenant.0,
-                &new.code,
-                &new.description,
-                &new.time_zone,
-                &interval,
-                &offset,
-                &weekend,
-                &holidays,
-                &version,
-            ],
-        )
-        .await?;
-    match updated {
-        Some(row) => Ok(Changed::Done(read(&row))),
+    match write(store, &sql, tenant, new, &version).await? {
+        Some(updated) => Ok(Changed::Done(updated)),
         None => not_changed(store, tenant, &new.code).await,
     }
 }

@@ -6,7 +6,7 @@ use flowmeter_core::ids::TenantId;
 use flowmeter_core::metric::Observed;
 use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::Changed;
 use crate::{Store, StoreError};
@@ -127,24 +127,19 @@ pub async fn get_time_series(
     rows.first().map(read).transpose()
 }
 
-/// Adds a time series to an object.
-pub async fn insert_time_series(
+/// Runs a statement that writes a time series; `last` is the parameter after its columns.
+async fn write(
     store: &Store,
+    sql: &str,
     tenant: TenantId,
     new: &NewTimeSeries,
-) -> Result<Changed<StoredTimeSeries>, StoreError> {
-    let client = store.client().await?;
-    let sql = format!(
-        "-- insert_time_series
-         INSERT INTO time_series
-         SELECT $1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, now(), now()
-         WHERE (SELECT count(*) FROM time_series WHERE tenant_id = $1) < $12
-         ON CONFLICT DO NOTHING
-         RETURNING {COLUMNS}"
-    );
-    let inserted = client
+    last: &(dyn ToSql + Sync),
+) -> Result<Option<StoredTimeSeries>, StoreError> {
+    let written = store
+        .client()
+        .await?
         .query_opt(
-            &sql,
+            sql,
             &[
                 &tenant.0,
                 &new.object,
@@ -157,12 +152,29 @@ pub async fn insert_time_series(
                 &new.observed.map(Observed::name),
                 &new.filter,
                 &new.time_zone,
-                &MAX_TIME_SERIES,
+                last,
             ],
         )
         .await?;
-    match inserted {
-        Some(row) => Ok(Changed::Done(read(&row)?)),
+    written.as_ref().map(read).transpose()
+}
+
+/// Adds a time series to an object.
+pub async fn insert_time_series(
+    store: &Store,
+    tenant: TenantId,
+    new: &NewTimeSeries,
+) -> Result<Changed<StoredTimeSeries>, StoreError> {
+    let sql = format!(
+        "-- insert_time_series
+         INSERT INTO time_series
+         SELECT $1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, now(), now()
+         WHERE (SELECT count(*) FROM time_series WHERE tenant_id = $1) < $12
+         ON CONFLICT DO NOTHING
+         RETURNING {COLUMNS}"
+    );
+    match write(store, &sql, tenant, new, &MAX_TIME_SERIES).await? {
+        Some(inserted) => Ok(Changed::Done(inserted)),
         None if get_time_series(store, tenant, &new.object, &new.name).await?.is_some() => Ok(Changed::Taken),
         None => Ok(Changed::TooMany { limit: MAX_TIME_SERIES, of: "time series a tenant" }),
     }
@@ -175,7 +187,6 @@ pub async fn update_time_series(
     new: &NewTimeSeries,
     version: i32,
 ) -> Result<Changed<StoredTimeSeries>, StoreError> {
-    let client = store.client().await?;
     let sql = format!(
         "-- update_time_series
          UPDATE time_series
@@ -184,27 +195,8 @@ pub async fn update_time_series(
          WHERE tenant_id = $1 AND object = $2 AND name = $3 AND version = $12
          RETURNING {COLUMNS}"
     );
-    let updated = client
-        .query_opt(
-            &sql,
-            &[
-                &tenant.0,
-                &new.object,
-                &new.name,
-                &new.provider,
-                &new.metric,
-                &new.display_name,
-                &new.description,
-                &new.calendar,
-                &new.observed.map(Observed::name),
-                &new.filter,
-                &new.time_zone,
-                &version,
-            ],
-        )
-        .await?;
-    match updated {
-        Some(row) => Ok(Changed::Done(read(&row)?)),
+    match write(store, &sql, tenant, new, &version).await? {
+        Some(updated) => Ok(Changed::Done(updated)),
         None => not_changed(store, tenant, &new.object, &new.name).await,
     }
 }

@@ -4,7 +4,7 @@ use super::FOLD_LOCK;
 use crate::{Store, StoreError};
 
 /// Partial rows that one fold takes: enough to catch up, little enough to be quick.
-const FOLD_ROWS: i64 = 50_000;
+pub(crate) const FOLD_ROWS: i64 = 50_000;
 
 /// What a fold did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,9 +15,9 @@ use flowmeter_tests::Tenant;
 use jiff::civil::Weekday;
 use prost_types::FieldMask;
 
-use super::dice::Dice;
 use super::filters::{self, LABELS};
 use super::history::{ACTIONS, PROVIDERS};
+use crate::dice::Dice;
 
 /// Names of a tenant's own metrics: few, so that they are deleted and come again.
 const NAMES: [&str; 4] = ["Load", "Bytes", "Runs.2", "x_y-z"];

@@ -3,8 +3,8 @@
 use flowmeter_core::filter::Filter;
 use flowmeter_proto::v1::Metric;
 
-use super::dice::Dice;
 use super::history::texts;
+use crate::dice::Dice;
 
 /// By what a metric can be kept, and series be told apart.
 pub const LABELS: [&str; 12] = [

@@ -12,7 +12,7 @@ use flowmeter_store::batch::{Batch, NewEvent, NewRequest, Writer};
 use flowmeter_store::progress::Progress;
 use flowmeter_store::rollups::fold_partials;
 
-use super::dice::Dice;
+use crate::dice::Dice;
 
 /// The events of a tenant as they are stored: of each id the first one that was delivered.
 pub type Events = BTreeMap<EventId, UsageEvent<'static>>;
@@ -169,7 +169,7 @@ impl History {
                 batch.events.push(NewEvent { request, id: *id, keyed: *keyed, event: event.clone() });
             }
             let tenant = self.tenants[*tenant];
-            batch.requests.push(NewRequest { tenant, id: *request, events: events.len() });
+            batch.requests.push(NewRequest { tenant, id: *request, items: events.len() });
         }
         writer.apply(&batch, progress).await.unwrap();
     }
@@ -210,7 +210,8 @@ impl History {
             };
             let batch = Batch {
                 events: (0..AT_ONCE).map(new).collect(),
-                requests: vec![NewRequest { tenant: self.tenants[tenant], id, events: AT_ONCE }],
+                requests: vec![NewRequest { tenant: self.tenants[tenant], id, items: AT_ONCE }],
+                ..Batch::default()
             };
             writer.apply(&batch, progress).await.unwrap();
         }

@@ -11,11 +11,11 @@ use flowmeter_tests::Tenant;
 use jiff::tz::TimeZone;
 
 use super::definitions::ZONES;
-use super::dice::Dice;
 use super::filters::{self, FIELDS};
 use super::history::{Events, History};
 use super::model::{decimal, text, timestamp};
 use super::ranges::{self, Bound, Unit};
+use crate::dice::Dice;
 
 const ORDERS: [&str; 12] = [
     "duration",

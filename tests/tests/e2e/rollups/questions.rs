@@ -11,11 +11,11 @@ use jiff::tz::TimeZone;
 use tonic::Code;
 
 use super::definitions::{Defined, OBSERVED, ZONES, built_in};
-use super::dice::Dice;
 use super::filters::{self, LABELS};
 use super::history::{Events, History, texts};
 use super::model::Asked;
 use super::ranges::{self, Bound, Unit, Written};
+use crate::dice::Dice;
 
 /// The service's default.
 const MAX_POINTS: usize = 25_000;

@@ -8,7 +8,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, ToSpan};
 
 use super::definitions::ZONES;
-use super::dice::Dice;
+use crate::dice::Dice;
 
 /// A range as it is written, and where it lies as far as that does not depend on when it is asked.
 #[derive(Debug, Clone)]

@@ -1,0 +1,198 @@
+//! Requests to the endpoints of flows. They become counters here: nothing is queued or stored for each.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use bytes::Bytes;
+use flowmeter_core::flow::{Counters, FlowLimits};
+use flowmeter_core::ids::TenantId;
+use flowmeter_core::plan::Resolution;
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::violation::Violation;
+use flowmeter_proto::queue::FlowCounts;
+use flowmeter_proto::wire::read_flow_request;
+use flowmeter_service::error::{ApiError, Reason};
+use foldhash::fast::FixedState;
+
+use super::{BatchLimits, Decision, empty_request, rejection, request_id};
+use crate::flows::FlowIds;
+
+/// A batch as it came.
+pub struct FlowBatch {
+    pub requests: Vec<Bytes>,
+    pub request_id: String,
+}
+
+/// What is accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct FlowBatchLimits {
+    pub batch: BatchLimits,
+    pub request: FlowLimits,
+}
+
+/// Characters of an unknown flow's id that a rejection repeats.
+const SHOWN_CHARS: usize = 40;
+/// What a row of counters takes in memory, about, whose items may have been smaller.
+const ROW_BYTES: usize = 256;
+
+/// Decides about a batch of `tenant`, which has registered `flows`, at the time `now`. With the decision
+/// come the places of the items whose flows are not among these.
+pub fn decide(
+    tenant: TenantId,
+    batch: &FlowBatch,
+    flows: &FlowIds,
+    limits: &FlowBatchLimits,
+    now: Timestamp,
+) -> Result<(Decision, Vec<usize>), ApiError> {
+    limits.batch.check("requests", &batch.requests)?;
+    let request_id = request_id(&batch.request_id, now)?;
+    let request_time = request_id.timestamp();
+
+    let mut cells: HashMap<(&str, Timestamp), Counters, FixedState> = HashMap::default();
+    let mut accepted = 0;
+    let mut rejections = Vec::new();
+    let mut unknown = Vec::new();
+    let mut violations = Vec::new();
+    for (index, bytes) in batch.requests.iter().enumerate() {
+        let item = read_flow_request(bytes, &mut violations);
+        let timestamp = item.timestamp.unwrap_or(request_time);
+        limits.request.check(&item, timestamp, now, &mut violations);
+        let Some(outcome) = item.outcome.filter(|_| violations.is_empty()) else {
+            rejections.push(rejection("requests", index, Reason::InvalidField, &mut violations));
+            continue;
+        };
+        if !flows.contains(item.flow_id) {
+            let shown: String = item.flow_id.chars().take(SHOWN_CHARS).collect();
+            let text = format!("expected a flow that is registered, found {shown:?}");
+            violations.push(Violation::new("flow_id", text));
+            rejections.push(rejection("requests", index, Reason::UnknownFlow, &mut violations));
+            unknown.push(index);
+            continue;
+        }
+        let bucket = timestamp.floor_to(Resolution::Quarter.width());
+        let counters = match cells.entry((item.flow_id, bucket)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(Counters::default()),
+        };
+        counters.add_requests(outcome, item.latency, i64::from(item.count.unwrap_or(1)));
+        accepted += 1;
+    }
+    let bytes = cells.len() * ROW_BYTES;
+    let mut request = empty_request(tenant, request_id);
+    request.flow_requests = i32::try_from(accepted).expect("a batch has at most 10,000 items");
+    request.flow_counts =
+        cells.into_iter().map(|((flow, bucket), counters)| to_queue(flow, bucket, &counters)).collect();
+    Ok((Decision { request, request_id, accepted, bytes, rejections }, unknown))
+}
+
+/// The flows of the items at these places, each once.
+pub fn flow_ids<'a>(batch: &'a FlowBatch, places: &[usize]) -> Vec<&'a str> {
+    let mut violations = Vec::new();
+    let mut ids: Vec<_> = places
+        .iter()
+        .map(|place| read_flow_request(&batch.requests[*place], &mut violations).flow_id)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn to_queue(flow: &str, bucket: Timestamp, counters: &Counters) -> FlowCounts {
+    FlowCounts { flow_id: flow.to_owned(), minute: bucket.minutes(), counts: counters.values().to_vec() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::tests::request_at;
+    use flowmeter_core::flow::{Counter, Latency, Outcome};
+    use flowmeter_proto::v1::{FlowOutcome, FlowRequest};
+    use prost::Message;
+    use std::time::Duration;
+
+    const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+    const LIMITS: FlowBatchLimits = FlowBatchLimits {
+        batch: BatchLimits { max_items: 100, max_bytes: 10_000 },
+        request: FlowLimits { max_age: Duration::from_hours(90 * 24), max_ahead: Duration::from_hours(1) },
+    };
+
+    fn request(flow_id: &str, seconds: i64, outcome: FlowOutcome) -> FlowRequest {
+        FlowRequest {
+            flow_id: flow_id.into(),
+            timestamp: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            outcome: outcome.into(),
+            latency: Some(prost_types::Duration { seconds: 1, nanos: 1 }),
+            count: None,
+        }
+    }
+
+    fn decided(requests: &[FlowRequest], request_id: &str) -> (Decision, Vec<usize>) {
+        let requests = requests.iter().map(|request| request.encode_to_vec().into()).collect();
+        let flows = FlowIds::from_iter(["a", "b"]);
+        decide(TENANT, &FlowBatch { requests, request_id: request_id.into() }, &flows, &LIMITS, NOW).unwrap()
+    }
+
+    #[test]
+    fn what_is_alike_becomes_one_row_of_counters() {
+        let quarter = 1_800_000_000;
+        let id = request_at(1_800_000_000);
+        let requests = [
+            request("a", quarter, FlowOutcome::Succeeded),
+            request("a", quarter - 1, FlowOutcome::Succeeded),
+            FlowRequest { count: Some(41), ..request("a", quarter - 900, FlowOutcome::Succeeded) },
+            request("a", quarter - 3, FlowOutcome::CannotBeServed),
+            request("b", quarter - 3, FlowOutcome::TimeoutError),
+            // It has the time of the request.
+            FlowRequest { timestamp: None, ..request("b", 0, FlowOutcome::TimeoutError) },
+        ];
+        let (decision, unknown) = decided(&requests, &id);
+        assert_eq!((decision.accepted, decision.request.flow_requests), (6, 6));
+        assert!(unknown.is_empty() && decision.rejections.is_empty());
+        let mut counts = decision.request.flow_counts;
+        counts.sort_by_key(|counts| (counts.flow_id.clone(), counts.minute));
+        let rows: Vec<_> = counts
+            .iter()
+            .map(|row| (row.flow_id.as_str(), row.minute, Counters::from_values(&row.counts).unwrap()))
+            .collect();
+        let at = |seconds: i64| seconds / 60;
+        let latency = |counters: &Counters| counters.get(Counter::Latency(Latency::of(2, 0).unwrap()));
+        let of =
+            |index: usize| (rows[index].0, rows[index].1, rows[index].2.requests(), latency(&rows[index].2));
+        assert_eq!(of(0), ("a", at(quarter - 900), 43, 42));
+        assert_eq!(rows[0].2.get(Counter::Requests(Outcome::CannotBeServed)), 1);
+        assert_eq!(of(1), ("a", at(quarter), 1, 1));
+        assert_eq!(of(2), ("b", at(quarter - 900), 1, 1));
+        assert_eq!(of(3), ("b", at(quarter), 1, 1));
+        assert_eq!(rows.len(), 4);
+    }
+
+    #[test]
+    fn wrong_items_and_unknown_flows_are_named_and_the_others_kept() {
+        let requests = [
+            request("c", 1_800_000_000, FlowOutcome::Succeeded),
+            FlowRequest { count: Some(-1), ..request("c", 1_800_000_000, FlowOutcome::Unspecified) },
+            request("a", 1_800_000_000, FlowOutcome::Succeeded),
+            request("a", 1_700_000_000, FlowOutcome::Succeeded),
+        ];
+        let (decision, unknown) = decided(&requests, "");
+        assert_eq!((decision.accepted, unknown), (1, vec![0]));
+        let found: Vec<_> = decision
+            .rejections
+            .iter()
+            .map(|rejection| {
+                let fields: Vec<_> =
+                    rejection.field_violations.iter().map(|violation| violation.field.as_str()).collect();
+                (rejection.index, rejection.reason.as_str(), fields)
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (0, "UNKNOWN_FLOW", vec!["requests[0].flow_id"]),
+                (1, "INVALID_FIELD", vec!["requests[1].outcome", "requests[1].count"]),
+                (3, "INVALID_FIELD", vec!["requests[3].timestamp"]),
+            ]
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! Usage events.
+
+use bytes::Bytes;
+use flowmeter_core::ids::{EventId, RequestEventIds, TenantId};
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::Limits;
+use flowmeter_proto::queue::Usage;
+use flowmeter_proto::wire::read_usage_event;
+use flowmeter_service::error::{ApiError, Reason};
+
+use super::{BatchLimits, Decision, empty_request, rejection, request_id, total_bytes};
+
+/// A batch as it came.
+pub struct UsageBatch {
+    pub events: Vec<Bytes>,
+    pub request_id: String,
+    pub return_ids: bool,
+}
+
+/// What is accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct UsageLimits {
+    pub batch: BatchLimits,
+    pub event: Limits,
+}
+
+/// Decides about a batch of `tenant` at the time `now`. With the decision come the ids of the events, if
+/// they are to be returned.
+pub fn decide(
+    tenant: TenantId,
+    batch: UsageBatch,
+    limits: &UsageLimits,
+    now: Timestamp,
+) -> Result<(Decision, Vec<String>), ApiError> {
+    limits.batch.check("events", &batch.events)?;
+    let bytes = total_bytes(&batch.events);
+    let request_id = request_id(&batch.request_id, now)?;
+    // The time of the request rather than of its receipt, so that a repetition gives the
+    // same events. A server's own id may be a little older than `now`.
+    let request_time = request_id.timestamp();
+    let ids = RequestEventIds::new(tenant, request_id);
+
+    let mut usage = Vec::with_capacity(batch.events.len());
+    let mut event_ids = Vec::new();
+    let mut rejections = Vec::new();
+    let mut violations = Vec::new();
+    for (index, bytes) in batch.events.into_iter().enumerate() {
+        let event = read_usage_event(&bytes, &mut violations);
+        let timestamp = event.timestamp.unwrap_or(request_time);
+        limits.event.check(&event, timestamp, now, &mut violations);
+        if !violations.is_empty() {
+            rejections.push(rejection("events", index, Reason::InvalidField, &mut violations));
+            if batch.return_ids {
+                event_ids.push(String::new());
+            }
+            continue;
+        }
+        let keyed = !event.event_id.is_empty();
+        let id =
+            if keyed { EventId::keyed(tenant, event.event_id, timestamp) } else { ids.at(index, timestamp) };
+        if batch.return_ids {
+            event_ids.push(id.to_string());
+        }
+        usage.push(Usage { id: Bytes::copy_from_slice(id.0.as_bytes()), keyed, event: bytes });
+    }
+    let accepted = usage.len();
+    let mut request = empty_request(tenant, request_id);
+    request.usage = usage;
+    Ok((Decision { request, request_id, accepted, bytes, rejections }, event_ids))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::tests::request_at;
+    use flowmeter_proto::v1::UsageEvent;
+    use prost::Message;
+
+    const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+    const LIMITS: BatchLimits = BatchLimits { max_items: 3, max_bytes: 200 };
+
+    fn decided(events: &[UsageEvent], request_id: &str, now: Timestamp) -> (Decision, Vec<String>) {
+        let events = events.iter().map(|event| event.encode_to_vec().into()).collect();
+        let batch = UsageBatch { events, request_id: request_id.into(), return_ids: true };
+        decide(TENANT, batch, &UsageLimits { batch: LIMITS, event: Limits::default() }, now).unwrap()
+    }
+
+    #[test]
+    fn a_repeated_request_gives_the_same_ids() {
+        let id = request_at(1_800_000_000);
+        let named = UsageEvent {
+            event_id: "a".into(),
+            timestamp: Some(prost_types::Timestamp { seconds: 1_799_999_999, nanos: 1_000 }),
+            ..UsageEvent::default()
+        };
+        let events = [UsageEvent::default(), named];
+        let later = Timestamp::from_micros(NOW.micros() + 5_000_000);
+        let (first, first_ids) = decided(&events, &id, NOW);
+        let (again, again_ids) = decided(&events, &id, later);
+        assert_eq!(first_ids, again_ids);
+        assert_eq!(first.request, again.request);
+        assert_eq!(first.request.usage.iter().map(|usage| usage.keyed).collect::<Vec<_>>(), [false, true]);
+        let (_, other_ids) = decided(&events, &request_at(1_800_000_000), NOW);
+        assert_ne!(first_ids[0], other_ids[0]);
+        assert_eq!(first_ids[1], other_ids[1], "its sender named it");
+    }
+
+    #[test]
+    fn wrong_events_are_named_and_the_others_kept() {
+        let wrong = UsageEvent { duration: Some(-1), httpstatus: Some(7), ..UsageEvent::default() };
+        let events = [wrong, UsageEvent::default()];
+        let (decision, event_ids) = decided(&events, "", Timestamp::now());
+        assert_eq!((decision.request.usage.len(), decision.accepted), (1, 1));
+        assert_eq!(event_ids[0], "");
+        let [rejection] = &decision.rejections[..] else { panic!("one is wrong") };
+        assert_eq!((rejection.index, rejection.reason.as_str()), (0, "INVALID_FIELD"));
+        let fields: Vec<_> =
+            rejection.field_violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(fields, ["events[0].httpstatus", "events[0].duration"]);
+    }
+}

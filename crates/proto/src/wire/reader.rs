@@ -1,0 +1,100 @@
+//! The wire format itself.
+
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::violation::Violation;
+use prost::encoding::WireType;
+
+/// What is left of a message.
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+fn broken() -> Violation {
+    Violation::new("", "expected an encoded message of this kind")
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(super) fn key(&mut self) -> Result<(u32, WireType), Violation> {
+        prost::encoding::decode_key(&mut self.rest).map_err(|_| broken())
+    }
+
+    pub(super) fn varint(&mut self, wire_type: WireType) -> Result<u64, Violation> {
+        if wire_type != WireType::Varint {
+            return Err(broken());
+        }
+        prost::encoding::decode_varint(&mut self.rest).map_err(|_| broken())
+    }
+
+    /// An int32, which is sent as 64 bits of which the lower half counts.
+    #[allow(clippy::cast_possible_truncation, reason = "as protobuf prescribes")]
+    pub(super) fn int32(&mut self, wire_type: WireType) -> Result<i32, Violation> {
+        Ok((self.varint(wire_type)? as u32).cast_signed())
+    }
+
+    pub(super) fn bytes(&mut self, wire_type: WireType) -> Result<&'a [u8], Violation> {
+        if wire_type != WireType::LengthDelimited {
+            return Err(broken());
+        }
+        let length = prost::encoding::decode_varint(&mut self.rest).map_err(|_| broken())?;
+        let length = usize::try_from(length).map_err(|_| broken())?;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(broken)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    pub(super) fn text(&mut self, wire_type: WireType, field: &str) -> Result<&'a str, Violation> {
+        let bytes = self.bytes(wire_type)?;
+        std::str::from_utf8(bytes).map_err(|error| {
+            let text = format!("expected UTF-8, found another byte at {}", error.valid_up_to());
+            Violation::new(field, text)
+        })
+    }
+
+    /// Skips a field of a newer contract.
+    pub(super) fn skip(&mut self, wire_type: WireType) -> Result<(), Violation> {
+        let fixed = match wire_type {
+            WireType::Varint => return self.varint(wire_type).map(|_| ()),
+            WireType::LengthDelimited => return self.bytes(wire_type).map(|_| ()),
+            WireType::SixtyFourBit => 8,
+            WireType::ThirtyTwoBit => 4,
+            // Proto3 has no groups.
+            WireType::StartGroup | WireType::EndGroup => return Err(broken()),
+        };
+        self.rest = self.rest.get(fixed..).ok_or_else(broken)?;
+        Ok(())
+    }
+}
+
+/// A `google.protobuf.Timestamp`, which stands in `timestamp`.
+pub(super) fn read_timestamp(bytes: &[u8]) -> Result<Timestamp, Violation> {
+    let (seconds, nanos) = read_seconds_nanos(bytes)?;
+    Timestamp::from_seconds_nanos(seconds, nanos).ok_or_else(|| {
+        Violation::new(
+            "timestamp",
+            "expected a time in the years 0001 to 9999 with nanos from 0 to 999999999",
+        )
+    })
+}
+
+/// The fields of a `google.protobuf.Timestamp` or `Duration`, which are alike.
+pub(super) fn read_seconds_nanos(bytes: &[u8]) -> Result<(i64, i32), Violation> {
+    let (mut seconds, mut nanos) = (0, 0);
+    let mut reader = Reader::new(bytes);
+    while !reader.is_empty() {
+        let (number, wire_type) = reader.key()?;
+        match number {
+            1 => seconds = reader.varint(wire_type)?.cast_signed(),
+            2 => nanos = reader.int32(wire_type)?,
+            _ => reader.skip(wire_type)?,
+        }
+    }
+    Ok((seconds, nanos))
+}

@@ -1,0 +1,155 @@
+//! The URL of an endpoint: one that can be called as it stands.
+
+use std::net::Ipv6Addr;
+
+use flowmeter_core::violation::Violation;
+use http::Uri;
+
+/// Bytes of a URL at most.
+const MAX_BYTES: usize = 2_048;
+
+/// Checks a URL, which stands in `field`; none is empty. What is wrong never repeats the URL, which
+/// may hold a secret.
+pub fn check(field: &str, url: &str) -> Result<(), Violation> {
+    if url.is_empty() {
+        return Ok(());
+    }
+    mistake(url).map_or(Ok(()), |expected| Err(Violation::new(field, format!("expected {expected}"))))
+}
+
+/// What was expected of a URL, where it is not that.
+fn mistake(url: &str) -> Option<String> {
+    if url.len() > MAX_BYTES {
+        return Some(format!("at most {MAX_BYTES} bytes, found {}", url.len()));
+    }
+    let expected = if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        "ASCII characters without spaces; others are written as %20 or, in a host, as xn--…"
+    } else if url.contains('#') {
+        "no fragment, which begins with #"
+    } else {
+        let uri = url.parse::<Uri>().ok();
+        // As it will be read by who calls it.
+        let parts = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?)));
+        match parts {
+            Some(("http" | "https", authority)) => mistake_of_authority(authority.as_str())?,
+            _ => "an http or https URL such as https://example.com/flow",
+        }
+    };
+    Some(expected.to_owned())
+}
+
+fn mistake_of_authority(authority: &str) -> Option<&'static str> {
+    if authority.contains('@') {
+        return Some("no user and password");
+    }
+    // The colons of an IPv6 address are in brackets.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if !is_host(host) {
+        return Some("a host such as example.com, 192.0.2.1 or [2001:db8::1]");
+    }
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    (!port.is_none_or(is_port)).then_some("a port from 1 to 65535 after the colon")
+}
+
+/// Whether it is an IPv6 address in brackets, or labels as RFC 1123 and practice have them.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        return address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn urls_that_can_be_called_are_right() {
+        for url in [
+            "",
+            "https://example.com",
+            "https://example.com/flow?key=a%20b&c=[1]",
+            "http://127.0.0.1:65535/",
+            "HTTPS://Example.COM./x",
+            "https://xn--mnchen-3ya.de:1?x",
+            "http://[2001:db8::1]/a:b@c",
+            "http://[::1]:8080/",
+            "http://my_service:80",
+            &format!("https://a/{}", "x".repeat(MAX_BYTES - 10)),
+        ] {
+            assert_eq!(check("f", url), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let url = "an http or https URL such as https://example.com/flow";
+        let host = "a host such as example.com, 192.0.2.1 or [2001:db8::1]";
+        let port = "a port from 1 to 65535 after the colon";
+        let ascii = "ASCII characters without spaces; others are written as %20 or, in a host, as xn--…";
+        for (wrong, expected) in [
+            ("x", url),
+            ("/x", url),
+            ("*", url),
+            ("example.com:80", url),
+            ("ftp://example.com/", url),
+            ("httpx://example.com/", url),
+            ("http:", url),
+            ("http:///x", url),
+            ("https://", url),
+            ("https://a:b:c/", url),
+            ("https://[::1/", url),
+            ("https://a/<>", url),
+            ("https://user@example.com/", "no user and password"),
+            ("https://user:secret@example.com/", "no user and password"),
+            ("https://@example.com/", "no user and password"),
+            ("https://example.com/#top", "no fragment, which begins with #"),
+            ("https://example.com/a b", ascii),
+            ("https://example.com/\r\n", ascii),
+            ("https://münchen.de/", ascii),
+            ("https://.../", host),
+            ("https://a..b/", host),
+            ("https://-a/", host),
+            ("https://[::g]/", host),
+            ("https://[1.2.3.4]/", host),
+            ("https://[::1]x/", host),
+            ("https://:80/", host),
+            ("https://a!b/", host),
+            ("https://example.com:/", port),
+            ("https://example.com:0/", port),
+            ("https://example.com:65536/", port),
+            ("https://example.com:8o/", port),
+            ("https://[::1]:/", port),
+        ] {
+            let found = check("f", wrong).expect_err(wrong).description;
+            assert_eq!(found, format!("expected {expected}"), "{wrong}");
+        }
+        let long = format!("https://a/{}", "x".repeat(MAX_BYTES));
+        assert_eq!(check("f", &long).unwrap_err().description, "expected at most 2048 bytes, found 2058");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_right_has_a_host_and_can_be_called(url in "(https?://)?[a-z0-9.:@/?\\[\\]#%-]{0,24}|\\PC{0,20}") {
+            if !url.is_empty() && check("f", &url).is_ok() {
+                let uri: Uri = url.parse().unwrap();
+                prop_assert!(uri.host().is_some_and(|host| !host.is_empty()));
+                prop_assert!(matches!(uri.scheme_str(), Some("http" | "https")));
+                prop_assert_eq!(uri.authority().unwrap().as_str().contains('@'), false);
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Appends what a batch adds.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::Transaction;
+use flowmeter_core::flow::{Counter, Counters};
+use flowmeter_core::ids::TenantId;
+use flowmeter_core::plan::Resolution;
+use flowmeter_core::timestamp::Timestamp;
+use foldhash::fast::FixedState;
+
+use super::FlowCounts;
+use crate::StoreError;
+use crate::copy::Copy;
+
+/// Appends partial rows: one for each flow and quarter of an hour that any of `counts` is of.
+pub(crate) async fn append_flow_counts<'a>(
+    transaction: &Transaction<'_>,
+    counts: impl Iterator<Item = &'a FlowCounts<'a>>,
+) -> Result<(), StoreError> {
+    let mut cells: HashMap<(TenantId, &str, Timestamp), Counters, FixedState> = HashMap::default();
+    for FlowCounts { tenant, flow_id, bucket, counters } in counts {
+        cells.entry((*tenant, flow_id, *bucket)).or_default().merge(counters);
+    }
+    if cells.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction
+        .prepare_cached("-- append_flow_counts\nCOPY flow_rollup_partial FROM STDIN (FORMAT binary)")
+        .await?;
+    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    for ((tenant, flow_id, bucket), counters) in cells {
+        let mut row = copy.row(COLUMNS);
+        row.uuid(tenant.0);
+        row.text(flow_id);
+        row.smallint(Some(Resolution::Quarter.minutes()));
+        row.timestamp(bucket);
+        for count in counters.values() {
+            row.bigint(Some(*count).filter(|count| *count > 0));
+        }
+        copy.flush_full().await?;
+    }
+    copy.flush().await?;
+    copy.finish().await
+}
+
+/// tenant, flow, resolution and bucket, and the counters.
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a table has few columns")]
+const COLUMNS: i16 = 4 + Counter::COUNT as i16;
