@@ -17,7 +17,7 @@ use crate::{DEAD_LETTER_REASON, QueueError, Settings};
 pub struct Delivery {
     /// Its place in the order of this subscription.
     pub tag: u64,
-    /// When it was enqueued. Messages put there by other hands do not say so.
+    /// When it was enqueued. Results of checks do not say so, nor messages put there by other hands.
     pub enqueued_at: Option<Timestamp>,
     /// The trace that it belongs to.
     pub trace: TraceContext,

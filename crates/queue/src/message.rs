@@ -38,9 +38,11 @@ pub(crate) fn decode(data: Bytes) -> Result<Envelope, prost::DecodeError> {
     Envelope::decode(data)
 }
 
-pub(crate) fn properties(enqueued_at: Timestamp, trace: TraceContext) -> BasicProperties {
+pub(crate) fn properties(enqueued_at: Option<Timestamp>, trace: TraceContext) -> BasicProperties {
     let mut headers = FieldTable::default();
-    headers.insert(ENQUEUED_AT.into(), AMQPValue::LongLongInt(enqueued_at.micros()));
+    if let Some(enqueued_at) = enqueued_at {
+        headers.insert(ENQUEUED_AT.into(), AMQPValue::LongLongInt(enqueued_at.micros()));
+    }
     if let Some(trace) = trace {
         headers.insert(TRACEPARENT.into(), AMQPValue::LongString(trace.into()));
     }
@@ -50,7 +52,7 @@ pub(crate) fn properties(enqueued_at: Timestamp, trace: TraceContext) -> BasicPr
         .with_headers(headers)
 }
 
-/// When a message was enqueued, by the clock of the ingest service.
+/// When a message was enqueued, by the clock of the ingest service, if it says.
 pub(crate) fn enqueued_at(properties: &BasicProperties) -> Option<Timestamp> {
     match properties.headers().as_ref()?.inner().get(ENQUEUED_AT)? {
         AMQPValue::LongLongInt(micros) => Some(Timestamp::from_micros(*micros)),

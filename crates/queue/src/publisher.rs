@@ -35,8 +35,8 @@ pub struct PublisherSettings {
     /// Messages of a shard that may wait for their confirmation.
     pub window: usize,
     /// How often a message without requests tells the workers the time, where there was
-    /// none with requests.
-    pub tick: Duration,
+    /// none with requests. None: no message tells the time, also not those with requests.
+    pub tick: Option<Duration>,
 }
 
 impl Default for PublisherSettings {
@@ -48,7 +48,7 @@ impl Default for PublisherSettings {
             message_bytes: 256 * 1024,
             // 16 MiB of the broker's time: enough to keep it busy, little enough to bound memory.
             window: 64,
-            tick: Duration::from_millis(500),
+            tick: Some(Duration::from_millis(500)),
         }
     }
 }
@@ -215,7 +215,7 @@ impl ShardPublisher {
                 last_message = Instant::now();
                 continue;
             }
-            let tick = last_message + self.publishing.tick;
+            let tick = self.publishing.tick.map(|tick| last_message + tick);
             tokio::select! {
                 biased;
                 Some((waiters, confirmation)) = confirming.next() => settle(waiters, confirmation)?,
@@ -232,7 +232,7 @@ impl ShardPublisher {
                     open = false;
                 }
                 () = sleep_until(linger_end), if room && linger_end.is_some() => {}
-                () = tokio::time::sleep_until(tick), if open && room => {
+                () = sleep_until(tick), if open && room => {
                     confirming.push(confirmed(self.send(channel, Gathered::default()).await?));
                     last_message = Instant::now();
                 }
@@ -244,13 +244,14 @@ impl ShardPublisher {
     async fn send(&self, channel: &Channel, gathered: Gathered) -> Result<Sent, QueueError> {
         let waiters = gathered.waiters;
         let payload = message::encode(gathered.requests);
+        let enqueued_at = self.publishing.tick.map(|_| Timestamp::now());
         let confirm = channel
             .basic_publish(
                 "".into(),
                 self.queue.as_str().into(),
                 MANDATORY,
                 &payload,
-                message::properties(Timestamp::now(), gathered.trace),
+                message::properties(enqueued_at, gathered.trace),
             )
             .await?;
         Ok((waiters, confirm))

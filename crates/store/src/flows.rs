@@ -7,11 +7,13 @@
 //! a metric reads one where it would read up to eleven.
 
 mod append;
+mod checked;
 mod fold;
 mod read;
 mod registered;
 
 pub(crate) use append::append_flow_counts;
+pub use checked::{CheckedFlow, list_checked_flows};
 pub use fold::fold_flow_partials;
 pub use read::{History, history, read_counters};
 pub use registered::{find_flows, list_flow_ids};

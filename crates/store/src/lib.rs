@@ -11,6 +11,7 @@ pub mod batch;
 pub mod catalog;
 pub mod events;
 pub mod flows;
+pub mod leases;
 pub mod partitions;
 pub mod progress;
 pub mod receipts;

@@ -1,6 +1,7 @@
 //! The worker: it owns every write of measured data, and the periodic jobs around it.
 
 mod apply;
+mod checks;
 mod config;
 mod gather;
 mod periodic;
@@ -15,11 +16,12 @@ use flowmeter_store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use config::{Batching, Config};
+pub use config::{Batching, Checks, Config};
 
 /// Works until `stop`; then finishes the transactions that are under way.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
+    let checks = checks::Job::new(store.clone(), config.queue.settings(), &config.checks)?;
     let server = GrpcServer::bind(config.listen, &config.server, "worker", &[]).await?;
     let disconnected = Arc::new(AtomicUsize::new(usize::from(config.queue.shards)));
     let tasks = TaskTracker::new();
@@ -38,6 +40,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     tasks.spawn(periodic::forget(store.clone(), stop.clone()));
     tasks.spawn(periodic::backfill(store.clone(), stop.clone()));
     tasks.spawn(periodic::purge(store.clone(), stop.clone()));
+    tasks.spawn(checks.run(stop.clone()));
     tasks.close();
 
     let check = || async {

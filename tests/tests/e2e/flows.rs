@@ -1,5 +1,7 @@
 //! Flows: their requests, counted, and the metrics that are made of them.
 
+mod availability;
+mod endpoint;
 mod examples;
 mod model;
 mod rejections;

@@ -1,0 +1,48 @@
+//! The flows whose endpoints are checked.
+
+use std::time::Duration;
+
+use flowmeter_core::flow::DataApiVersion;
+use flowmeter_core::ids::TenantId;
+
+use crate::{Store, StoreError};
+
+/// A flow whose endpoint is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedFlow {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its id.
+    pub flow_id: String,
+    /// Where to ask.
+    pub endpoint_url: String,
+    /// How often, if that is its own.
+    pub interval: Option<Duration>,
+}
+
+/// Lists the flows that have an endpoint which answers checks, of all tenants. They come in one
+/// piece, because the one worker that checks holds all of them anyway.
+pub async fn list_checked_flows(store: &Store) -> Result<Vec<CheckedFlow>, StoreError> {
+    let client = store.client().await?;
+    let statement = client
+        .prepare_cached(
+            "-- list_checked_flows
+             SELECT tenant_id, flow_id, endpoint_url, data_api_version,
+                    (extract(epoch FROM check_interval) * 1000)::bigint
+             FROM flow
+             WHERE deleted_at IS NULL AND endpoint_url <> '' AND data_api_version <> ''",
+        )
+        .await?;
+    let rows = client.query(&statement, &[]).await?;
+    let flows = rows.iter().filter(|row| is_checked(row.get(3))).map(|row| CheckedFlow {
+        tenant: TenantId(row.get(0)),
+        flow_id: row.get(1),
+        endpoint_url: row.get(2),
+        interval: row.get::<_, Option<i64>>(4).map(|ms| Duration::from_millis(ms.max(0).unsigned_abs())),
+    });
+    Ok(flows.collect())
+}
+
+fn is_checked(data_api_version: &str) -> bool {
+    DataApiVersion::parse(data_api_version).is_ok_and(DataApiVersion::is_checked)
+}

@@ -1,0 +1,239 @@
+//! One check: asks an endpoint whether it is active. The name is resolved once, the guard looks at
+//! every address that it has, and just these are connected to; so nothing that is decided about an
+//! address can be overturned by a second resolution, a proxy or a redirect. Whatever the other side
+//! does, a check ends in time and holds little memory.
+
+mod target;
+mod tls;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::guard::{Guard, Internal};
+use target::{Host, Target};
+pub use tls::CaError;
+
+/// What an endpoint is asked.
+const QUESTION: &[u8] = br#"{"action":"ping"}"#;
+const USER_AGENT_TEXT: &str = concat!("flowmeter/", env!("CARGO_PKG_VERSION"));
+/// Bytes of an answer's body at most, and of its status line and headers together. The answer that
+/// is expected has 30 bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Names that are being resolved at most, those included whose check has ended. It is far more than
+/// wait at a time as long as the name server answers.
+const MAX_LOOKUPS: usize = 256;
+
+/// Finds the addresses of a name.
+pub type Resolve = Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+
+/// Why an endpoint is not available.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("its URL is not an http or https URL without user and password")]
+    Url,
+    #[error("its name cannot be resolved: {0}")]
+    Unresolved(io::Error),
+    #[error(transparent)]
+    Refused(#[from] Internal),
+    #[error("it cannot be connected to: {0}")]
+    Unreachable(io::Error),
+    #[error("no TLS: {0}")]
+    Tls(io::Error),
+    #[error("no HTTP answer: {0}")]
+    Http(#[from] hyper::Error),
+    #[error("it answered with status {}, expected 200", .0.as_u16())]
+    Status(StatusCode),
+    #[error("its answer has more than {MAX_ANSWER_BYTES} bytes")]
+    TooLong,
+    #[error("its answer is not JSON in which data.status is \"active\"")]
+    NotActive,
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+}
+
+impl Failure {
+    /// The reason for the log. It never holds the URL, whose query may be a secret, and little of
+    /// what the other side said.
+    pub fn reason(&self) -> String {
+        /// A sentence and a host name.
+        const MAX_CHARS: usize = 300;
+        self.to_string().chars().take(MAX_CHARS).collect()
+    }
+}
+
+/// Makes checks.
+#[derive(Clone)]
+pub struct Probe {
+    guard: Guard,
+    timeout: Duration,
+    tls: TlsConnector,
+    resolve: Resolve,
+}
+
+impl Probe {
+    /// Makes checks that end within `timeout`. `ca` is a file with authorities to trust beside those
+    /// that everybody trusts.
+    pub fn new(
+        guard: Guard,
+        timeout: Duration,
+        ca: Option<&Path>,
+        resolve: Resolve,
+    ) -> Result<Self, CaError> {
+        Ok(Self { guard, timeout, tls: tls::connector(ca)?, resolve })
+    }
+
+    /// Asks the endpoint at `url` whether it is active.
+    pub async fn check(&self, url: &str) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let late = |_| Err(Failure::TimedOut(self.timeout));
+        timeout_at(deadline, self.ask(url, deadline)).await.unwrap_or_else(late)
+    }
+
+    async fn ask(&self, url: &str, deadline: Instant) -> Result<(), Failure> {
+        let target = Target::parse(url).ok_or(Failure::Url)?;
+        let addresses = self.addresses(&target).await?;
+        let stream = connect(&addresses, deadline).await.map_err(Failure::Unreachable)?;
+        let answer = if target.is_tls {
+            let name = target.server_name().ok_or(Failure::Url)?;
+            let stream = self.tls.connect(name, stream).await.map_err(Failure::Tls)?;
+            exchange(stream, &target).await?
+        } else {
+            exchange(stream, &target).await?
+        };
+        if is_active(&answer) { Ok(()) } else { Err(Failure::NotActive) }
+    }
+
+    /// The addresses of a target, all of which may be reached. A name that has one that may not is
+    /// refused whole: no honest endpoint has such a name.
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+        let addresses = match &target.host {
+            Host::Ipv4(address) => vec![SocketAddr::new((*address).into(), target.port)],
+            Host::Ipv6(address) => vec![SocketAddr::new((*address).into(), target.port)],
+            Host::Domain(name) => {
+                (self.resolve)(name.clone(), target.port).await.map_err(Failure::Unresolved)?
+            }
+        };
+        for address in &addresses {
+            self.guard.check(address.ip())?;
+        }
+        Ok(addresses)
+    }
+}
+
+/// Resolves by the system's own means, each name on a thread of its own: a look-up cannot be
+/// interrupted, and on the runtime's threads one that hangs would hold up others and the process's
+/// end.
+pub fn system_resolver() -> Resolve {
+    let lookups = Arc::new(Semaphore::new(MAX_LOOKUPS));
+    Arc::new(move |name, port| {
+        let lookups = lookups.clone();
+        Box::pin(async move {
+            let lookup = lookups.acquire_owned().await.expect("it is never closed");
+            let (found, finding) = tokio::sync::oneshot::channel();
+            std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
+                let addresses = std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port));
+                drop(lookup);
+                // A check that has ended does not want to know.
+                let _ = found.send(addresses.map(Iterator::collect));
+            })?;
+            finding.await.unwrap_or_else(|_| Err(io::Error::other("the resolver failed")))
+        })
+    })
+}
+
+/// Connects to the first address that answers. Each has an equal part of the time that is left, so
+/// that one which is silent does not hide the next.
+async fn connect(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for (address, left) in
+        addresses.iter().zip((1..=u32::try_from(addresses.len()).unwrap_or(u32::MAX)).rev())
+    {
+        let share = deadline.saturating_duration_since(Instant::now()) / left;
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(elapsed) => last = io::Error::new(io::ErrorKind::TimedOut, elapsed),
+        }
+    }
+    Err(last)
+}
+
+/// Asks over a connection, and returns the body of an answer of status 200. The connection ends
+/// with the future.
+async fn exchange<S>(stream: S, target: &Target) -> Result<Vec<u8>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let request = request(target).ok_or(Failure::Url)?;
+    let mut http = http1::Builder::new();
+    http.max_buf_size(MAX_ANSWER_BYTES);
+    let (mut sender, connection) = http.handshake(TokioIo::new(stream)).await?;
+    let asking = async {
+        let answer = sender.send_request(request).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(Failure::Status(answer.status()));
+        }
+        read(answer).await
+    };
+    let driving = async {
+        // How it ended shows in what was asked over it, which may not have been read yet.
+        let _ = connection.await;
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        answer = pin!(asking) => answer,
+        never = pin!(driving) => match never {},
+    }
+}
+
+fn request(target: &Target) -> Option<Request<Full<Bytes>>> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(&target.path)
+        .header(HOST, &target.authority)
+        .header(USER_AGENT, USER_AGENT_TEXT)
+        .header(CONTENT_TYPE, "application/json")
+        .header(ACCEPT, "application/json")
+        .header(CONNECTION, "close")
+        .body(Full::from(QUESTION))
+        .ok()
+}
+
+async fn read(answer: Response<Incoming>) -> Result<Vec<u8>, Failure> {
+    let mut body = answer.into_body();
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if bytes.len() + data.len() > MAX_ANSWER_BYTES {
+            return Err(Failure::TooLong);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
+
+fn is_active(answer: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(answer)
+        .is_ok_and(|answer| answer.pointer("/data/status").is_some_and(|status| status == "active"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Reports results of checks through the queue, like anything else that is counted. The id of a
+//! report follows from the check, so however often it arrives, and from whom, it counts once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flowmeter_core::flow::{Counter, Counters};
+use flowmeter_core::ids::RequestId;
+use flowmeter_core::plan::Resolution;
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_proto::queue::{FlowCounts, Request};
+use flowmeter_queue::{Accepted, Backoff, Publisher, PublisherSettings, Settings};
+use flowmeter_store::flows::CheckedFlow;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// A result that is not confirmed for so long waits for the broker, which the log then tells.
+const LATE_AFTER: Duration = Duration::from_secs(2);
+/// How long to wait for the last confirmations. A broker that is there needs milliseconds.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Reports results.
+pub struct Reporter {
+    publisher: Publisher,
+    /// One for each check that may be under way: that is what bounds the memory.
+    rooms: Arc<Semaphore>,
+    /// Results that wait for the broker.
+    late: AtomicUsize,
+    publishers: TaskTracker,
+    stop_publishers: CancellationToken,
+}
+
+impl Reporter {
+    /// Reports the results of up to `concurrency` checks at a time.
+    pub fn start(settings: &Settings, concurrency: usize) -> Self {
+        let (publishers, stop_publishers) = (TaskTracker::new(), CancellationToken::new());
+        // These messages do not tell the time. How far the answers are complete is a promise about
+        // what was acknowledged by ingest services, by their clocks: the clock of a worker would
+        // have it run ahead of a report that is still on its way, and go on while no ingest
+        // service reaches the broker. Nobody was promised the result of a check.
+        let publishing = PublisherSettings { tick: None, ..PublisherSettings::default() };
+        let publisher = Publisher::start(settings, publishing, &publishers, &stop_publishers);
+        publishers.close();
+        let rooms = Arc::new(Semaphore::new(concurrency));
+        Self { publisher, rooms, late: AtomicUsize::new(0), publishers, stop_publishers }
+    }
+
+    /// Reports a result, and returns when the broker has made it durable, however long it is away,
+    /// or at `stop`.
+    pub async fn report(&self, request: Request, stop: &CancellationToken) {
+        let mut publishing = std::pin::pin!(self.publish(request, stop));
+        if tokio::time::timeout(LATE_AFTER, &mut publishing).await.is_ok() {
+            return;
+        }
+        if self.late.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!("results of checks wait for the broker");
+        }
+        publishing.await;
+        if self.late.fetch_sub(1, Ordering::Relaxed) == 1 && !stop.is_cancelled() {
+            tracing::info!("no result of a check waits for the broker any more");
+        }
+    }
+
+    async fn publish(&self, request: Request, stop: &CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let room = self.rooms.clone().acquire_owned().await.expect("it is never closed");
+            let accepted = Accepted { request: request.clone(), trace: None, room };
+            let Err(error) = self.publisher.publish(accepted).await else { return };
+            tracing::debug!(%error, "the result of a check could not be published; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next_wait()) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// How many results wait for the broker.
+    pub fn late(&self) -> usize {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the confirmation of what is on its way, and publishes nothing more.
+    pub async fn drain(&self) {
+        self.stop_publishers.cancel();
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.publishers.wait()).await.is_err() {
+            tracing::warn!("the broker did not confirm the last results of checks");
+        }
+    }
+}
+
+/// The report that the check of `flow` at `slot` found it available or not.
+pub fn request(flow: &CheckedFlow, slot: Timestamp, is_available: bool) -> Request {
+    let mut counters = Counters::default();
+    counters.add(if is_available { Counter::CheckSucceeded } else { Counter::CheckFailed }, 1);
+    let quarter = slot.floor_to(Resolution::Quarter.width());
+    Request {
+        tenant_id: bytes_of(flow.tenant.0),
+        request_id: bytes_of(RequestId::of_check(flow.tenant, &flow.flow_id, slot).0),
+        usage: Vec::new(),
+        flow_counts: vec![FlowCounts {
+            flow_id: flow.flow_id.clone(),
+            minute: quarter.minutes(),
+            counts: counters.values().to_vec(),
+        }],
+        // A check is none of the requests that somebody reported.
+        flow_requests: 0,
+    }
+}
+
+fn bytes_of(id: Uuid) -> Bytes {
+    Bytes::copy_from_slice(id.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flowmeter_core::ids::TenantId;
+
+    #[test]
+    fn a_check_counts_once_in_its_quarter_of_an_hour() {
+        let tenant = TenantId::named("acme");
+        let endpoint_url = "http://endpoint.example/".to_owned();
+        let flow = CheckedFlow { tenant, flow_id: "f".to_owned(), endpoint_url, interval: None };
+        // 2023-11-14T22:44:59.999Z
+        let slot = Timestamp::from_micros(1_700_001_899_999_000);
+        let (good, bad) = (request(&flow, slot, true), request(&flow, slot, false));
+        let counters = |request: &Request| {
+            let [counts] = request.flow_counts.as_slice() else { panic!("{request:?}") };
+            assert_eq!((counts.flow_id.as_str(), counts.minute * 60), ("f", 1_700_001_000));
+            let counters = Counters::from_values(&counts.counts).unwrap();
+            assert_eq!((counters.values().iter().sum::<i64>(), request.flow_requests), (1, 0));
+            counters
+        };
+        assert_eq!(counters(&good).get(Counter::CheckSucceeded), 1);
+        assert_eq!(counters(&bad).get(Counter::CheckFailed), 1);
+        // Whichever is applied first is the result.
+        assert_eq!(good.request_id, bad.request_id);
+        let next = slot.plus(Duration::from_millis(1));
+        assert_ne!(good.request_id, request(&flow, next, true).request_id);
+    }
+}
