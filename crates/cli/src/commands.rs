@@ -8,6 +8,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod build_info;
 pub(crate) mod calendar;
 pub(crate) mod events;
+pub(crate) mod flow;
 pub(crate) mod health;
 pub(crate) mod metric;
 pub(crate) mod migrate;
@@ -22,15 +23,21 @@ pub(crate) mod time_series;
 pub(crate) mod token;
 pub(crate) mod values;
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 
 use crate::{
-    arguments::{Arguments, Command, Remote},
+    arguments::{Arguments, Command, Output, Remote},
     json,
-    render::text::printable,
+    render::{series::Form, text::printable},
 };
+
+/// The width of charts where it is not known, as in a pipe.
+const USUAL_WIDTH: usize = 80;
 
 /// The exit code of a command that was carried out, but not for all of its lines.
 pub(crate) const INCOMPLETE: u8 = 3;
@@ -49,6 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Metric(metric) => metric::run(metric, &remote).await,
         Command::Calendar(calendar) => calendar::run(calendar, &remote).await,
         Command::TimeSeries(time_series) => time_series::run(time_series, &remote).await,
+        Command::Flow(flow) => flow::run(flow, &remote).await,
         Command::Receipt(receipt) => receipt::run(receipt, &remote).await,
         Command::BuildInfo(_) => build_info::run(&remote).await,
         Command::Health(health) => health::run(health, &remote).await,
@@ -77,6 +85,20 @@ fn answer<M: prost::Message>(
     text: impl FnOnce() -> String,
 ) -> Result<()> {
     if remote.json() { show(&json::pretty(name, message)?) } else { show(&text()) }
+}
+
+/// Whether to draw: on a terminal, and where a chart is asked for.
+fn form(remote: &Remote) -> Form {
+    match remote.output {
+        Some(Output::Chart) => Form::Chart,
+        None if std::io::stdout().is_terminal() => Form::Chart,
+        Some(Output::Table | Output::Json) | None => Form::Table,
+    }
+}
+
+/// The width of a drawing, in columns of a terminal.
+fn width() -> usize {
+    terminal_size::terminal_size().map_or(USUAL_WIDTH, |(width, _)| width.0.into())
 }
 
 /// Says what is deleted.

@@ -1,11 +1,17 @@
 //! Messages of the contract as proto JSON, both ways, from the descriptor set
 //! that the services' reflection serves. It knows no message in particular.
 
-use std::sync::LazyLock;
+use std::{
+    io::{self, Write},
+    sync::LazyLock,
+};
 
 use anyhow::{Context, Result};
 use prost::Message;
-use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor};
+use prost_reflect::{
+    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
+};
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(flowmeter_proto::FILE_DESCRIPTOR_SET)
@@ -32,6 +38,57 @@ pub(crate) fn pretty<M: Message>(name: &str, message: &M) -> Result<String> {
 /// The message as proto JSON on one line.
 pub(crate) fn line<M: Message>(name: &str, message: &M) -> Result<String> {
     Ok(serde_json::to_string(&dynamic(name, message)?)?)
+}
+
+/// The message as indented proto JSON with the fields at their default, for numbers of which
+/// zero is one like the others: such a number, and an empty list, is in it.
+pub(crate) fn pretty_whole<M: Message>(name: &str, message: &M) -> Result<String> {
+    whole(name, message, PrettyFormatter::new())
+}
+
+/// [`pretty_whole`] on one line.
+pub(crate) fn line_whole<M: Message>(name: &str, message: &M) -> Result<String> {
+    whole(name, message, CompactFormatter)
+}
+
+fn whole<M: Message>(name: &str, message: &M, form: impl Formatter) -> Result<String> {
+    let mut out = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, PlainNumbers(form));
+    let options = SerializeOptions::new().skip_default_fields(false);
+    dynamic(name, message)?.serialize_with_options(&mut serializer, &options)?;
+    Ok(String::from_utf8(out)?)
+}
+
+/// Writes whole doubles as `5` where `serde_json` writes `5.0`: counts read better so, and are the
+/// same to proto JSON.
+struct PlainNumbers<F>(F);
+
+macro_rules! as_before {
+    ($($name:ident($($argument:ident: $type:ty)?);)*) => {
+        $(fn $name<W: ?Sized + Write>(&mut self, out: &mut W $(, $argument: $type)?) -> io::Result<()> {
+            self.0.$name(out $(, $argument)?)
+        })*
+    };
+}
+
+impl<F: Formatter> Formatter for PlainNumbers<F> {
+    as_before! {
+        begin_array();
+        end_array();
+        begin_array_value(first: bool);
+        end_array_value();
+        begin_object();
+        end_object();
+        begin_object_key(first: bool);
+        begin_object_value();
+        end_object_value();
+    }
+
+    fn write_f64<W: ?Sized + Write>(&mut self, out: &mut W, value: f64) -> io::Result<()> {
+        let text = value.to_string();
+        // That of a very large or small one is long.
+        if text.len() <= 24 { out.write_all(text.as_bytes()) } else { self.0.write_f64(out, value) }
+    }
 }
 
 /// Reads messages of one kind from proto JSON.
@@ -65,7 +122,7 @@ fn without_line(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use flowmeter_proto::v1::{Point, UsageEvent};
+    use flowmeter_proto::v1::{FlowDataPoint, FlowDatum, Point, UsageEvent};
 
     use super::*;
 
@@ -80,6 +137,28 @@ mod tests {
             line("Point", &point).unwrap(),
             r#"{"timestamp":"1970-01-01T00:00:00.500Z","value":"12.5","count":"3"}"#
         );
+    }
+
+    #[test]
+    fn zero_is_a_number_and_a_count_is_whole() {
+        let datum = |value| FlowDatum { key: "value".into(), value };
+        let shown = [0.0, 5.0, 0.24, 9_007_199_254_740_991.0, 1e300]
+            .map(|value| line_whole("FlowDatum", &datum(value)).unwrap());
+        let expected = ["0", "5", "0.24", "9007199254740991", "1e+300"]
+            .map(|value| format!(r#"{{"key":"value","value":{value}}}"#));
+        assert_eq!(shown, expected);
+        let point = FlowDataPoint { timestamp: None, data: vec![datum(0.0)] };
+        insta::assert_snapshot!(pretty_whole("FlowDataPoint", &point).unwrap(), @r#"
+        {
+          "data": [
+            {
+              "key": "value",
+              "value": 0
+            }
+          ]
+        }
+        "#);
+        assert_eq!(line_whole("FlowDataPoint", &FlowDataPoint::default()).unwrap(), r#"{"data":[]}"#);
     }
 
     #[test]

@@ -30,6 +30,14 @@ pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> 
     duration.try_into().map_err(|_| "a duration cannot be negative".to_owned())
 }
 
+/// Makes a duration of the wire. One too long for it becomes the longest.
+pub(crate) fn duration_to_wire(duration: std::time::Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: duration.as_secs().try_into().unwrap_or(i64::MAX),
+        nanos: duration.subsec_nanos().cast_signed(),
+    }
+}
+
 /// Reads how far from now something lies, such as `30d` or `12h`; days are of
 /// 24 hours. Returns the moment.
 pub(crate) fn parse_from_now(text: &str, now: Timestamp) -> Result<Timestamp, String> {

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use anyhow::Error;
 use flowmeter_proto::v1::{
-    GetTimeSeriesRequest, ListCalendarsRequest, ListMetricsRequest, ListProvidersRequest,
+    GetTimeSeriesRequest, ListCalendarsRequest, ListFlowsRequest, ListMetricsRequest, ListProvidersRequest,
     ListTimeSeriesRequest,
 };
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::{arguments::Remote, connection, failure};
+use crate::{
+    arguments::Remote,
+    connection, failure,
+    render::text::{grouped, printable},
+};
 
 /// Nobody waits longer than this for a hint.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -21,13 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) async fn hint(error: &Error, remote: &Remote) -> Option<String> {
     let status = failure::status(error)?;
     if status.code() != Code::NotFound {
-        return time_zone(status);
+        return time_zone(status).or_else(|| not_enough(status));
     }
     let resource = status.get_details_resource_info()?;
     let name = resource.resource_name.as_str();
     let remote = Remote { timeout: remote.timeout.min(PATIENCE), ..remote.clone() };
     match resource.resource_type.as_str() {
         "metric" => Some(metric(name, &remote).await),
+        "flow" => Some(flow(name, &remote).await),
         "provider" => {
             let known = providers(&remote).await.unwrap_or_default();
             Some(alternatives(name, &known, "provider list"))
@@ -61,6 +66,31 @@ fn time_zone(status: &Status) -> Option<String> {
     Some(format!("did you mean {found}?"))
 }
 
+/// How many requests a flow still needs, where it has had too few for its metrics.
+fn not_enough(status: &Status) -> Option<String> {
+    let (have, need) = shortage(status)?;
+    let lacking = match need.checked_sub(have)? {
+        0 => return None,
+        1 => "1 more request".to_owned(),
+        lacking => format!("{} more requests", grouped(lacking)),
+    };
+    Some(format!("its metrics can be read after {lacking}; `flowmeter flow record` records them"))
+}
+
+/// How many requests a flow has had and how many its metrics need, where that is too few.
+pub(crate) fn shortage(status: &Status) -> Option<(u64, u64)> {
+    let info = status.get_details_error_info().filter(|info| info.reason == "NOT_ENOUGH_DATA")?;
+    let number = |key: &str| info.metadata.get(key)?.parse().ok();
+    Some((number("have")?, number("need")?))
+}
+
+/// What to do about a flow that is not registered.
+pub(crate) async fn flow(id: &str, remote: &Remote) -> String {
+    let remote = Remote { timeout: remote.timeout.min(PATIENCE), ..remote.clone() };
+    let known = flows(&remote).await.unwrap_or_default();
+    alternatives(id, &known, "flow list")
+}
+
 async fn metric(name: &str, remote: &Remote) -> String {
     let known = metrics(remote).await.unwrap_or_default();
     if known.iter().any(|known| known == name) {
@@ -78,7 +108,7 @@ async fn metric(name: &str, remote: &Remote) -> String {
 /// The closest of the known names, or where they are listed.
 fn alternatives(name: &str, known: &[String], list: &str) -> String {
     match closest(name, known) {
-        Some(found) => format!("did you mean {found}? `flowmeter {list}` shows what there is"),
+        Some(found) => format!("did you mean {}? `flowmeter {list}` shows what there is", printable(found)),
         None => format!("`flowmeter {list}` shows what there is"),
     }
 }
@@ -142,6 +172,14 @@ async fn time_series(object: &str, remote: &Remote) -> Result<Vec<String>, Error
         ListTimeSeriesRequest { parent: object.to_owned(), page_size: 1000, page_token: String::new() };
     let call = connection::within(remote.timeout, request, |request| client.list_time_series(request));
     Ok(call.await?.time_series.into_iter().map(|series| series.name).collect())
+}
+
+/// The flows, as far as one page holds them.
+async fn flows(remote: &Remote) -> Result<Vec<String>, Error> {
+    let mut client = connection::catalog(remote)?;
+    let request = ListFlowsRequest { page_size: 1000, page_token: String::new() };
+    let call = connection::within(remote.timeout, request, |request| client.list_flows(request));
+    Ok(call.await?.flows.into_iter().map(|flow| flow.id).collect())
 }
 
 async fn is_time_series(name: &str, remote: &Remote) -> bool {

@@ -1,5 +1,7 @@
 //! The enums of the contract in words: as flags take them and as answers show them.
 
+pub(crate) mod flow;
+
 use clap::ValueEnum;
 use flowmeter_proto::v1 as wire;
 

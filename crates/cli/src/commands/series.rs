@@ -1,22 +1,19 @@
 //! `flowmeter series`: a metric over time, as table, chart or JSON.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 use flowmeter_proto::v1 as wire;
 
-use super::answer;
+use super::{answer, form, width};
 use crate::{
-    arguments::{Output, Remote},
+    arguments::Remote,
     connection,
-    render::series::{self, Form},
+    render::series,
     resource::{self, Source},
     words::{Fill, Observed},
 };
-
-/// The width of charts where it is not known, as in a pipe.
-const USUAL_WIDTH: usize = 80;
 
 /// Show a metric, or a stored time series, over time
 ///
@@ -155,13 +152,7 @@ pub(crate) async fn run(series: Series, remote: &Remote) -> Result<ExitCode> {
         connection::within(remote.timeout, request.clone(), |request| client.query_time_series(request));
     let found = call.await?;
     answer(remote, "QueryTimeSeriesResponse", &found, || {
-        let form = match remote.output {
-            Some(Output::Chart) => Form::Chart,
-            None if std::io::stdout().is_terminal() => Form::Chart,
-            Some(Output::Table | Output::Json) | None => Form::Table,
-        };
-        let width = terminal_size::terminal_size().map_or(USUAL_WIDTH, |(width, _)| width.0.into());
-        series::page(&request, &found, form, width)
+        series::page(&request, &found, form(remote), width())
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -13,7 +13,7 @@ use crate::{
     render::{
         chart,
         table::{Align, table},
-        text::{printable, shorten},
+        text::{percent, printable, shorten},
     },
 };
 
@@ -123,10 +123,9 @@ fn rows(values: &[FieldValue], is_whole: bool) -> String {
     let all: f64 = values.iter().map(|value| value.count as f64).sum();
     let counts: Vec<_> = values.iter().map(|value| Some(value.count as f64)).collect();
     let row = |(value, bar): (&FieldValue, String)| {
-        let share = 100.0 * value.count as f64 / all.max(1.0);
         let mut row = vec![shorten(&value.value, VALUE), value.count.to_string()];
         // Of a page alone it would mislead.
-        row.extend(is_whole.then(|| format!("{share:.1} %")));
+        row.extend(is_whole.then(|| percent(value.count as f64, all, 1)));
         row.push(bar);
         row
     };

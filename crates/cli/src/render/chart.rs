@@ -18,7 +18,7 @@ use super::{
 const LYING: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 const STANDING: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The least height of a column chart, in lines; round steps may add some.
+/// The least height of a column chart that stands alone, in lines.
 const HEIGHT: usize = 10;
 
 /// Which of several buckets stands for them where they share a column.
@@ -31,10 +31,10 @@ pub(crate) enum Peak {
 }
 
 impl Peak {
-    /// The line that says that columns are shared, if they are.
-    pub(crate) fn legend(self, per: usize) -> String {
+    /// The line that says that columns are shared by so many of these, if they are.
+    pub(crate) fn legend(self, per: usize, of: &str) -> String {
         let which = if self == Self::Highest { "highest" } else { "lowest" };
-        if per > 1 { format!("Each column shows the {which} of {per} buckets.\n") } else { String::new() }
+        if per > 1 { format!("Each column shows the {which} of {per} {of}.\n") } else { String::new() }
     }
 }
 
@@ -62,18 +62,67 @@ pub(crate) fn sparkline(values: &[Option<f64>]) -> String {
     values.iter().map(|value| value.map_or(' ', |value| STANDING[scale.eighths(value, 1) - 1])).collect()
 }
 
-/// A column chart of the values of a timeline's slots, no wider than `columns`. Where there
-/// are more buckets than columns, several share one, the peak of them is drawn,
-/// and a line below says so.
-pub(crate) fn columns(timeline: &Timeline, values: &[Option<f64>], peak: Peak, columns: usize) -> String {
-    let scale = Scale::new(values.iter().flatten().copied(), HEIGHT);
-    let labels = scale.labels();
-    let margin = labels.iter().map(|label| width(label)).max().unwrap_or(0);
-    let room = columns.saturating_sub(margin + 2).max(8);
-    let per = timeline.slots().div_ceil(room);
-    // Wider bars than this look like a table.
-    let wide = (room / timeline.slots().div_ceil(per)).clamp(1, 6);
-    let bars = shared(values, peak, per);
+/// How large a column chart is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// Its columns at most, with the labels on its left.
+    pub(crate) columns: usize,
+    /// Its lines at least, without those of the axis; round steps may add some.
+    pub(crate) lines: usize,
+    /// The columns of the labels at least, so that charts of other values are in line with it.
+    pub(crate) margin: usize,
+    /// What stands behind the numbers of the labels.
+    pub(crate) unit: &'static str,
+}
+
+impl Size {
+    /// That of a chart that stands alone, so many columns wide.
+    pub(crate) fn alone(columns: usize) -> Self {
+        Self { columns, lines: HEIGHT, margin: 0, unit: "" }
+    }
+}
+
+/// How slots are laid out side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grid {
+    /// How many slots share a column.
+    pub(crate) per: usize,
+    /// How many columns of a terminal a column takes.
+    pub(crate) wide: usize,
+}
+
+impl Grid {
+    /// That of so many slots in so many columns of a terminal.
+    pub(crate) fn new(slots: usize, room: usize) -> Self {
+        let per = slots.div_ceil(room.max(1)).max(1);
+        // Wider bars than this look like a table.
+        Self { per, wide: (room / slots.div_ceil(per).max(1)).clamp(1, 6) }
+    }
+
+    /// This block as wide as a column.
+    pub(crate) fn cell(self, block: char) -> String {
+        // Columns of three and more stand apart.
+        let gap = usize::from(self.wide > 2);
+        let mut cell = block.to_string().repeat(self.wide - gap);
+        cell.push_str(&" ".repeat(gap));
+        cell
+    }
+}
+
+/// A column chart of the values of a timeline's slots. Where there
+/// are more buckets than columns, several share one, and the peak of them is drawn. Returns
+/// how many share one as well, which is to be said.
+pub(crate) fn columns(
+    timeline: &Timeline,
+    values: &[Option<f64>],
+    peak: Peak,
+    size: Size,
+) -> (String, usize) {
+    let scale = Scale::new(values.iter().flatten().copied(), size.lines);
+    let labels: Vec<_> = scale.labels().into_iter().map(|label| label + size.unit).collect();
+    let margin = labels.iter().map(|label| width(label)).max().unwrap_or(0).max(size.margin);
+    let grid = Grid::new(timeline.slots(), size.columns.saturating_sub(margin + 2).max(8));
+    let bars = shared(values, peak, grid.per);
 
     let lines_per_label = scale.lines / (labels.len() - 1);
     let mut out = String::new();
@@ -85,41 +134,38 @@ pub(crate) fn columns(timeline: &Timeline, values: &[Option<f64>], peak: Peak, c
         let mut row = format!("{label:>margin$} {edge}");
         for bar in &bars {
             let eighths = bar.map_or(0, |value| scale.eighths(value, scale.lines));
-            row.push_str(&cell(eighths, scale.lines - line, wide));
+            row.push_str(&grid.cell(block(eighths, scale.lines - line)));
         }
         let _ = writeln!(out, "{}", row.trim_end());
     }
     let bottom = &labels[labels.len() - 1];
-    let _ = write!(out, "{bottom:>margin$} └{}", axis(timeline, per, wide, bars.len(), margin + 2));
-    out.push_str(&peak.legend(per));
-    out
+    let _ = write!(out, "{bottom:>margin$} └{}", axis(timeline, grid, bars.len(), margin + 2));
+    (out, grid.per)
 }
 
-/// One cell of a column that is so many eighths high, in the line with this number
+/// What is to be seen of a column that is so many eighths high, in the line with this number
 /// counted from below, from 1.
-fn cell(eighths: usize, line: usize, wide: usize) -> String {
+fn block(eighths: usize, line: usize) -> char {
     let below = (line - 1) * 8;
-    let block = match eighths.saturating_sub(below) {
+    match eighths.saturating_sub(below) {
         0 => ' ',
         part => STANDING[part.min(8) - 1],
-    };
-    // Columns of three and more stand apart.
-    let gap = usize::from(wide > 2);
-    let mut cell = block.to_string().repeat(wide - gap);
-    cell.push_str(&" ".repeat(gap));
-    cell
+    }
 }
 
 /// The line under the columns with its ticks, and the line of labels.
-fn axis(timeline: &Timeline, per: usize, wide: usize, bars: usize, margin: usize) -> String {
-    let labels = timeline.labels(per, wide);
-    let mut line = vec!['─'; bars * wide];
+fn axis(timeline: &Timeline, grid: Grid, bars: usize, margin: usize) -> String {
+    let labels = timeline.labels(grid.per, grid.wide);
+    let mut line = vec!['─'; bars * grid.wide];
     for (column, _) in &labels {
         line[*column] = '┬';
     }
     let line: String = line.into_iter().collect();
     let under = format!("{}{}", " ".repeat(margin), place(&labels));
-    format!("{line}\n{}\n", under.trim_end())
+    match under.trim_end() {
+        "" => format!("{line}\n"),
+        under => format!("{line}\n{under}\n"),
+    }
 }
 
 /// Labels at their columns, on one line.
@@ -220,7 +266,9 @@ mod tests {
     fn draws_columns_with_gaps() {
         let timeline = timeline("#PT1H", &[0, 60, 120, 300, 360, 420, 480]);
         let values = [3.0, 12.0, 40.0, -1.0, -1.0, 95.0, 100.0, 66.0, 0.0].map(|v| (v >= 0.0).then_some(v));
-        insta::assert_snapshot!(columns(&timeline, &values, Peak::Highest, 60), @r"
+        let (drawn, per) = columns(&timeline, &values, Peak::Highest, Size::alone(60));
+        assert_eq!(per, 1);
+        insta::assert_snapshot!(drawn, @r"
         100 ┤                              ▄▄▄▄▄ █████
             │                              █████ █████
             │                              █████ █████
@@ -240,7 +288,8 @@ mod tests {
     fn many_buckets_share_columns() {
         let minutes: Vec<i64> = (0..2880).collect();
         let values: Vec<_> = minutes.iter().map(|m| Some(1e6 * (1.0 + (*m as f64 / 230.0).sin()))).collect();
-        insta::assert_snapshot!(columns(&timeline("#PT1M", &minutes), &values, Peak::Highest, 70), @r"
+        let (drawn, per) = columns(&timeline("#PT1M", &minutes), &values, Peak::Highest, Size::alone(70));
+        insta::assert_snapshot!(drawn + &Peak::Highest.legend(per, "buckets"), @r"
           2M ┤     ▄▇██▇▄                          ▄▇██▇▅▁
              │   ▂████████▂                      ▁▇███████▃
              │  ▂██████████▃                    ▂██████████▄
@@ -266,8 +315,8 @@ mod tests {
             room in 30_usize..200,
         ) {
             let minutes: Vec<i64> = (0_i64..).take(values.len()).map(|m| m * 15).collect();
-            let drawn = columns(&timeline("#PT15M", &minutes), &values, Peak::Lowest, room);
-            for line in drawn.lines().filter(|line| !line.starts_with("Each")) {
+            let (drawn, _) = columns(&timeline("#PT15M", &minutes), &values, Peak::Lowest, Size::alone(room));
+            for line in drawn.lines() {
                 prop_assert!(width(line) <= room, "{drawn}");
             }
             for bar in bars(&values, room) {

@@ -123,7 +123,7 @@ fn draw<'a>(
         "Buckets from {} to {}.\nEach line has a scale of its own, up to its MAX.\n{}",
         ends[0],
         ends[1],
-        drawing.peak.legend(per)
+        drawing.peak.legend(per, "buckets")
     );
     (under, legend)
 }

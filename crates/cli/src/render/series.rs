@@ -7,7 +7,7 @@ use flowmeter_proto::v1::{Observed, Point, QueryTimeSeriesRequest, QueryTimeSeri
 use jiff::Timestamp;
 
 use super::{
-    chart::{self, Peak},
+    chart::{self, Peak, Size},
     clock::Clock,
     grouped, notes,
     table::{Align, table},
@@ -18,7 +18,7 @@ use crate::{moment, words};
 
 /// A series of more buckets is drawn as columns over a time axis instead of as bars
 /// beside its rows, and a terminal is not flooded with its table.
-const MAX_ROWS: usize = 40;
+pub(crate) const MAX_ROWS: usize = 40;
 
 /// Whether to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +179,9 @@ fn single(series: &Series, drawing: &Drawing, form: Form, width: usize) -> Strin
     if drawing.timeline.slots() <= MAX_ROWS {
         return rows_with_bars(&series.points, drawing, width);
     }
-    let mut out = chart::columns(&drawing.timeline, &drawing.values(&series.points), drawing.peak, width);
+    let values = drawing.values(&series.points);
+    let (mut out, per) = chart::columns(&drawing.timeline, &values, drawing.peak, Size::alone(width));
+    out.push_str(&drawing.peak.legend(per, "buckets"));
     let _ = writeln!(out, "{} points; --output table lists them.", series.points.len());
     out
 }

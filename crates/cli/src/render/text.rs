@@ -79,6 +79,22 @@ pub(crate) fn grouped(number: u64) -> String {
     out
 }
 
+/// A share of a whole in percent, with so many decimals. Only nothing is 0 % and only all of it
+/// 100 %: `<0.1 %` and `>99.9 %` stand for what rounding would take for that.
+pub(crate) fn percent(part: f64, whole: f64, decimals: usize) -> String {
+    let share = if whole > 0.0 { 100.0 * part / whole } else { 0.0 };
+    let text = format!("{share:.decimals$}");
+    let (least, most) = (format!("{:.decimals$}", 0.0), format!("{:.decimals$}", 100.0));
+    let step = 0.1_f64.powi(i32::try_from(decimals).unwrap_or(i32::MAX));
+    if part > 0.0 && text == least {
+        return format!("<{step:.decimals$} %");
+    }
+    if part < whole && text == most {
+        return format!(">{:.decimals$} %", 100.0 - step);
+    }
+    format!("{text} %")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +125,14 @@ mod tests {
         assert_eq!(shown, ["0", "0.125", "9999", "12k", "2.5M", "-3G", "1e-9"]);
         assert_eq!(grouped(1_234_567), "1 234 567");
         assert_eq!(grouped(999), "999");
+    }
+
+    #[test]
+    fn a_share_is_not_rounded_to_nothing_or_all() {
+        let shown = [(0.0, 9.0), (1.0, 1e6), (1.0, 8.0), (999_999.0, 1e6), (9.0, 9.0), (0.0, 0.0)];
+        let shown = shown.map(|(part, whole)| percent(part, whole, 1));
+        assert_eq!(shown, ["0.0 %", "<0.1 %", "12.5 %", ">99.9 %", "100.0 %", "0.0 %"]);
+        assert_eq!(percent(9_996.0, 10_000.0, 2), "99.96 %");
+        assert_eq!(percent(1.0, 1e6, 0), "<1 %");
     }
 }

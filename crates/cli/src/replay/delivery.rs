@@ -82,15 +82,31 @@ pub(crate) struct Patience {
 /// Records a request, and repeats it as long as that can help and patience lasts.
 /// Tells each time what failed.
 pub(crate) async fn deliver(
-    mut client: IngestServiceClient<Authorized>,
+    client: IngestServiceClient<Authorized>,
     request: &RecordUsageRequest,
     patience: Patience,
     failed: impl Fn(&Status),
 ) -> Result<RecordUsageResponse, Status> {
+    let call = || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { connection::within(patience.call, request, |request| client.record_usage(request)).await }
+    };
+    repeat(call, patience, failed).await
+}
+
+/// Makes a call that carries an id of its request, and repeats it as long as that can help and
+/// patience lasts. Tells each time what failed.
+pub(crate) async fn repeat<T, F>(
+    mut call: impl FnMut() -> F,
+    patience: Patience,
+    failed: impl Fn(&Status),
+) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
     let start = Instant::now();
     for attempt in 0.. {
-        let call = connection::within(patience.call, request.clone(), |request| client.record_usage(request));
-        let status = match call.await {
+        let status = match call().await {
             Ok(answer) => return Ok(answer),
             Err(status) => status,
         };
@@ -105,12 +121,12 @@ pub(crate) async fn deliver(
     unreachable!("the attempts are counted without end")
 }
 
-/// Why an event was not accepted, without its place in the request.
+/// Why an item was not accepted, without its place in the request.
 pub(crate) fn describe(rejection: &Rejection) -> String {
-    let prefix = format!("events[{}].", rejection.index);
+    let place = format!("[{}].", rejection.index);
     let mut text = rejection.reason.clone();
     for (at, violation) in rejection.field_violations.iter().enumerate() {
-        let field = violation.field.strip_prefix(&prefix).unwrap_or(&violation.field);
+        let field = violation.field.split_once(&place).map_or(violation.field.as_str(), |(_, field)| field);
         let gap = if at == 0 { ": " } else { "; " };
         text.extend([gap, field, " ", &violation.description]);
     }

@@ -1,8 +1,9 @@
-//! The program itself, as a process, against a catalog that lives in memory: what it sends
+//! The program itself, as a process, against services that live in memory: what it sends
 //! when only a part of a definition is given, what it prints and how it ends.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fake;
+mod flows;
 #[path = "../program/mod.rs"]
 mod program;
 

@@ -1,0 +1,112 @@
+//! `flowmeter flow metric`: the metrics of a flow, one of them or all as a dashboard.
+
+use anyhow::Result;
+use clap::Args;
+use flowmeter_proto::v1::{Flow, GetFlowMetricRequest, GetFlowMetricResponse};
+use tonic::Status;
+
+use crate::{
+    arguments::Remote,
+    commands::{form, show, width},
+    connection, json,
+    render::flow::{self, Report},
+    words::flow::{FlowMetric, Granularity},
+};
+
+const MESSAGE: &str = "GetFlowMetricResponse";
+
+/// Show how the requests to the endpoint of a flow went, and whether it was there
+///
+/// Without a metric: all five, as a dashboard. Needs a token with the scope query, and a flow
+/// that has had requests enough: 250 since it was registered, unless the service is set to another
+/// number.
+///
+/// On a terminal it draws, elsewhere it prints a table with a row for each day or hour; --output
+/// table, chart or json decides otherwise. JSON of all metrics is one of them a line. Days and
+/// hours are those of the flow's time zone, and those without data are left out of tables.
+///
+/// Latencies are seconds, rounded up: 3 is from more than 2 up to 3 s, 10+ more than 10 s. So p95
+/// ≤ 3 s says that 95 % of the requests took 3 s or less.
+///
+/// Examples:
+///   flowmeter flow metric signup
+///   flowmeter flow metric signup --granularity hour --since 2026-11-21
+///   flowmeter flow metric signup errors --since 2026-11-01 --until 2026-11-08
+///   flowmeter flow metric signup ENDPOINT_AVAILABILITY --granularity lifetime --output json
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Metric {
+    /// The id of the flow.
+    id: String,
+
+    /// The metric, also by its name in the API such as ENDPOINT_REQUEST_COUNT. Default: all.
+    #[arg(ignore_case = true)]
+    name: Option<FlowMetric>,
+
+    /// What has a point of its own.
+    #[arg(long, default_value = "day", ignore_case = true)]
+    granularity: Granularity,
+
+    /// The first day, such as 2026-11-01. Default: the oldest that can be asked for; of the
+    /// lifetime the day of the first request.
+    #[arg(long, value_name = "DAY", default_value = "", hide_default_value = true)]
+    since: String,
+
+    /// The day before which it ends, such as 2026-11-08. Default: it ends now.
+    #[arg(long, value_name = "DAY", default_value = "", hide_default_value = true)]
+    until: String,
+
+    /// Wait until this request is applied: read your own writes.
+    #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
+    after: String,
+}
+
+impl Metric {
+    /// What to ask the service for one of the metrics.
+    fn request(&self, metric: FlowMetric) -> GetFlowMetricRequest {
+        GetFlowMetricRequest {
+            flow_id: self.id.clone(),
+            name: metric.name().into(),
+            granularity: self.granularity.name().into(),
+            since: self.since.clone(),
+            until: self.until.clone(),
+            after_request_id: self.after.clone(),
+        }
+    }
+}
+
+/// Carries out the command.
+pub(super) async fn run(metric: Metric, remote: &Remote) -> Result<()> {
+    if remote.json() {
+        let found = answers(&metric, remote).await?;
+        return match found.as_slice() {
+            [(_, answer)] => show(&json::pretty_whole(MESSAGE, answer)?),
+            found => found.iter().try_for_each(|(_, answer)| show(&json::line_whole(MESSAGE, answer)?)),
+        };
+    }
+    let (found, flow) = tokio::join!(answers(&metric, remote), super::get(metric.id.clone(), remote));
+    // That of a deleted flow can be read, but no longer its definition.
+    let flow = flow.unwrap_or_else(|_| Flow { id: metric.id.clone(), ..Flow::default() });
+    let report = Report { flow: &flow, granularity: metric.granularity, answers: &found? };
+    show(&flow::page(&report, form(remote), width()))
+}
+
+/// The answer for the metric that is asked for, or those for all.
+async fn answers(metric: &Metric, remote: &Remote) -> Result<Vec<(FlowMetric, GetFlowMetricResponse)>> {
+    let one = |name: FlowMetric| async move { Ok((name, ask(metric.request(name), remote).await?)) };
+    if let Some(name) = metric.name {
+        return Ok(vec![one(name).await?]);
+    }
+    let [requests, errors, rate, latency, availability] = FlowMetric::ALL.map(|name| Box::pin(one(name)));
+    let all: Result<_> = tokio::try_join!(requests, errors, rate, latency, availability);
+    let (requests, errors, rate, latency, availability) = all?;
+    Ok(vec![requests, errors, rate, latency, availability])
+}
+
+/// Asks for a metric.
+pub(super) async fn ask(request: GetFlowMetricRequest, remote: &Remote) -> Result<GetFlowMetricResponse> {
+    let mut client = connection::query(remote)?;
+    let call = connection::within(remote.timeout, request, |request| client.get_flow_metric(request));
+    let found: Result<_, Status> = call.await;
+    Ok(found?)
+}

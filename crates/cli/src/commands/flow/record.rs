@@ -1,0 +1,106 @@
+//! `flowmeter flow record`: requests to the endpoint of a flow from the command line.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use clap::Args;
+use flowmeter_proto::v1::{FlowOutcome, FlowRequest, RecordFlowRequestsRequest, RecordFlowRequestsResponse};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    arguments::Remote,
+    commands::{INCOMPLETE, answer},
+    connection, failure, moment,
+    render::{
+        table::properties,
+        text::{grouped, printable},
+    },
+    replay::delivery::{self, Patience},
+    suggestion,
+    words::flow::Outcome,
+};
+
+/// How long a single report is tried: someone is waiting for the prompt.
+const IN_ALL: Duration = Duration::from_secs(20);
+
+/// Record requests to the endpoint of a flow: one, or several that are alike
+///
+/// Needs a token with the scope ingest. Exit code 0 if they were accepted, 3 if they were
+/// rejected.
+///
+/// Examples:
+///   flowmeter flow record signup --outcome succeeded --latency 1.2s
+///   flowmeter flow record signup --outcome succeeded --latency 800ms --count 300
+///   flowmeter flow record signup --outcome timeout --latency 10s --timestamp 2026-11-21T09:30:00Z
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Record {
+    /// The id of the flow.
+    id: String,
+
+    /// What became of them.
+    #[arg(long, ignore_case = true)]
+    outcome: Outcome,
+
+    /// How long it took until the answer or the failure, such as 1.2s. Default: not known, and
+    /// then they do not count in the latency.
+    #[arg(long, value_name = "DURATION", value_parser = moment::parse_duration)]
+    latency: Option<Duration>,
+
+    /// How many they are.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
+    count: i32,
+
+    /// When they were made, in RFC 3339. Default: now.
+    #[arg(long, value_name = "TIME")]
+    timestamp: Option<Timestamp>,
+
+    /// The id of this report, a UUID of version 7: the same id counts once. Default: a new one.
+    #[arg(long, value_name = "UUID")]
+    request_id: Option<String>,
+}
+
+/// Carries out the command.
+pub(super) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
+    let client = connection::ingest(remote)?;
+    let patience = Patience { call: remote.timeout, in_all: IN_ALL };
+    let told = |status: &_| eprintln!("trying again: {}", failure::name_status(status));
+    let request = RecordFlowRequestsRequest::from(record);
+    let call = || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move {
+            connection::within(patience.call, request, |request| client.record_flow_requests(request)).await
+        }
+    };
+    let found = delivery::repeat(call, patience, told).await?;
+    answer(remote, "RecordFlowRequestsResponse", &found, || describe(&request, &found))?;
+    for rejection in &found.rejections {
+        eprintln!("rejected: {}", printable(&delivery::describe(rejection)));
+        if rejection.reason == "UNKNOWN_FLOW" {
+            let id = request.requests.first().map_or("", |request| request.flow_id.as_str());
+            eprintln!("  hint: {}", suggestion::flow(id, remote).await);
+        }
+    }
+    Ok(if found.rejections.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+}
+
+impl From<Record> for RecordFlowRequestsRequest {
+    fn from(record: Record) -> Self {
+        let request = FlowRequest {
+            flow_id: record.id,
+            timestamp: record.timestamp.map(moment::to_wire),
+            latency: record.latency.map(moment::duration_to_wire),
+            outcome: FlowOutcome::from(record.outcome).into(),
+            count: Some(record.count),
+        };
+        let request_id = record.request_id.unwrap_or_else(|| Uuid::now_v7().to_string());
+        Self { requests: vec![request], request_id }
+    }
+}
+
+fn describe(asked: &RecordFlowRequestsRequest, found: &RecordFlowRequestsResponse) -> String {
+    let accepted = if found.accepted_count > 0 { &asked.requests[..] } else { &[] };
+    let count = accepted.iter().map(|request| u64::from(request.count.unwrap_or(1).unsigned_abs())).sum();
+    properties(&[("request", found.request_id.clone()), ("accepted", grouped(count))])
+}

@@ -1,0 +1,124 @@
+//! What is asked of flows, in words: metrics, granularities and outcomes. Each is known by the
+//! name that the `WhatsApp` Flows Metrics API has for it and by a short one.
+#![allow(
+    clippy::doc_markdown,
+    reason = "the comments of values are their help, where backticks would be in the way"
+)]
+
+use clap::ValueEnum;
+use flowmeter_proto::v1::FlowOutcome;
+
+/// A metric of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FlowMetric {
+    /// ENDPOINT_REQUEST_COUNT: the requests.
+    #[value(aliases = ["count", "request", "ENDPOINT_REQUEST_COUNT"])]
+    Requests,
+    /// ENDPOINT_REQUEST_ERROR: the failed ones by what happened.
+    #[value(aliases = ["error", "ENDPOINT_REQUEST_ERROR"])]
+    Errors,
+    /// ENDPOINT_REQUEST_ERROR_RATE: the failed ones by all.
+    #[value(aliases = ["rate", "error_rate", "ENDPOINT_REQUEST_ERROR_RATE"])]
+    ErrorRate,
+    /// ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL: the requests by seconds, rounded up.
+    #[value(aliases = ["latencies", "ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL"])]
+    Latency,
+    /// ENDPOINT_AVAILABILITY: the checks of the endpoint by their result.
+    #[value(aliases = ["available", "checks", "ENDPOINT_AVAILABILITY"])]
+    Availability,
+}
+
+impl FlowMetric {
+    /// All of them, in the order of the reference.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Requests, Self::Errors, Self::ErrorRate, Self::Latency, Self::Availability];
+
+    /// Its name in the contract.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "ENDPOINT_REQUEST_COUNT",
+            Self::Errors => "ENDPOINT_REQUEST_ERROR",
+            Self::ErrorRate => "ENDPOINT_REQUEST_ERROR_RATE",
+            Self::Latency => "ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL",
+            Self::Availability => "ENDPOINT_AVAILABILITY",
+        }
+    }
+}
+
+/// How a period is cut into points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Granularity {
+    /// A point for each day, of at most 90 days back.
+    Day,
+    /// A point for each hour, of at most 30 days back.
+    Hour,
+    /// One point for all of the period.
+    Lifetime,
+}
+
+impl Granularity {
+    /// Its name in the contract.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Day => "DAY",
+            Self::Hour => "HOUR",
+            Self::Lifetime => "LIFETIME",
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// The endpoint answered as it should. Shortly: ok.
+    #[value(aliases = ["success", "ok"])]
+    Succeeded,
+    /// It took too long. Shortly: timeout.
+    #[value(aliases = ["timeout", "timeout-error"])]
+    TimeoutError,
+    /// The endpoint answered with an error. Shortly: http-status.
+    #[value(aliases = ["http-status", "unexpected-http-status-code"])]
+    UnexpectedHttpStatusCode,
+    /// It was not made, as the flow cannot be served. Shortly: not-served.
+    #[value(aliases = ["not-served", "cannot-be-served"])]
+    CannotBeServed,
+    /// There was no answer. Shortly: no-response.
+    #[value(aliases = ["no-response", "no-http-response-error"])]
+    NoHttpResponseError,
+}
+
+impl From<Outcome> for FlowOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Succeeded => Self::Succeeded,
+            Outcome::TimeoutError => Self::TimeoutError,
+            Outcome::UnexpectedHttpStatusCode => Self::UnexpectedHttpStatusCode,
+            Outcome::CannotBeServed => Self::CannotBeServed,
+            Outcome::NoHttpResponseError => Self::NoHttpResponseError,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_the_contract_are_known_in_upper_and_lower_case() {
+        for metric in FlowMetric::ALL {
+            assert_eq!(FlowMetric::from_str(metric.name(), true), Ok(metric));
+            assert_eq!(FlowMetric::from_str(&metric.name().to_lowercase(), true), Ok(metric));
+        }
+        for granularity in Granularity::value_variants() {
+            assert_eq!(Granularity::from_str(granularity.name(), true), Ok(*granularity));
+        }
+        for outcome in Outcome::value_variants() {
+            let name = FlowOutcome::from(*outcome).as_str_name();
+            let key = name.strip_prefix("FLOW_OUTCOME_").unwrap();
+            assert_eq!(Outcome::from_str(key, true), Ok(*outcome));
+            let word = outcome.to_possible_value().unwrap();
+            assert_eq!(word.get_name(), key.to_lowercase(), "as the keys of the metric are spelled");
+        }
+    }
+}
