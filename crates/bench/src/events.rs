@@ -49,7 +49,8 @@ impl Templates {
     }
 }
 
-fn append_timestamp(buffer: &mut BytesMut, micros: u64) {
+/// Appends the field `timestamp`, which has the number 2 in events and in requests of flows.
+pub fn append_timestamp(buffer: &mut BytesMut, micros: u64) {
     let (seconds, nanos) = (micros / 1_000_000, micros % 1_000_000 * 1_000);
     let mut timestamp = [0_u8; 16];
     let mut rest = &mut timestamp[..];

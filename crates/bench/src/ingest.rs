@@ -10,13 +10,13 @@ use flowmeter_proto::raw::RecordUsageRequest;
 use flowmeter_proto::raw::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::query_service_client::QueryServiceClient;
 use flowmeter_proto::v1::{GetReceiptRequest, QueryTimeSeriesRequest, get_receipt_response::State};
-use flowmeter_stack::usage::{Usage, of, of_tree};
-use flowmeter_stack::{Binaries, Profile, Progress, Stack, StackOptions, workspace_root};
+use flowmeter_stack::Stack;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::authorized;
 use crate::events::Templates;
+use crate::installation::{Used, channel, rate, setting, with_stack};
 use crate::percentiles::Durations;
 
 /// How the load looks.
@@ -41,8 +41,8 @@ pub struct Ingest {
     #[arg(long)]
     keyed: bool,
     /// Further settings of the services, such as `FLOWMETER_SHARDS=2`.
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    settings: Vec<String>,
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
 }
 
 /// Every how many batches the time until it is in the answers is measured.
@@ -57,30 +57,14 @@ struct Acknowledged {
 
 impl Ingest {
     pub fn run(&self) -> Result<()> {
-        let settings = self.settings.iter().map(|setting| {
-            let (name, value) = setting.split_once('=').context("--set takes NAME=VALUE")?;
-            Ok((name.to_owned(), value.to_owned()))
-        });
-        let options = StackOptions {
-            fresh: true,
-            binaries: Some(Binaries::build_with_workspace(Profile::Release)?),
-            settings: settings.collect::<Result<_>>()?,
-            ..StackOptions::default()
-        };
-        let progress = Progress::visible(Arc::default());
-        let stack = Stack::start(&workspace_root().join("target/stack-bench"), &options, &progress)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let measured = runtime.block_on(self.measure(&stack));
-        stack.stop(&progress)?;
-        measured
+        with_stack(&self.settings, async |stack| self.measure(stack).await)
     }
 
     async fn measure(&self, stack: &Stack) -> Result<()> {
         let token: MetadataValue<Ascii> = format!("Bearer {}", stack.token).parse()?;
         let templates = Arc::new(Templates::new());
         let query = QueryServiceClient::new(channel(&stack.query.url()).await?);
-        let before = usage(stack);
-        let own_before = of(std::process::id()).unwrap_or_default();
+        let before = Used::by(stack);
         let bytes_before = database_bytes(stack).await?;
 
         let deadline = Instant::now() + Duration::from_secs(self.seconds);
@@ -113,8 +97,7 @@ impl Ingest {
         let last = acknowledged.iter().map(|ack| ack.at).max().context("nothing was acknowledged")?;
         let events = acknowledged.len() * self.batch;
         let answered = wait_until_all_is_answered(query, &token, events).await?;
-        let own = of(std::process::id()).unwrap_or_default();
-        let after = usage(stack);
+        let after = Used::by(stack);
 
         let total = answered.duration_since(first);
         println!();
@@ -126,11 +109,7 @@ impl Ingest {
             Durations::new(acknowledged.iter().map(|ack| ack.latency).collect())
         );
         println!("  then to queryable  {}", Durations::new(queryable));
-        println!("  CPU seconds per million events, and peak memory:");
-        for ((name, before), (_, after)) in before.iter().zip(&after) {
-            print_usage(name, *before, *after, events);
-        }
-        print_usage("load", own_before, own, events);
+        after.print_since(&before, events, "events");
         // What is folded away and vacuumed later is not the size that lasts.
         tokio::time::sleep(Duration::from_secs(3)).await;
         let bytes = database_bytes(stack).await?;
@@ -141,22 +120,6 @@ impl Ingest {
         }
         Ok(())
     }
-}
-
-fn rate(events: usize, time: Duration) -> f64 {
-    events as f64 / time.as_secs_f64()
-}
-
-fn print_usage(name: &str, before: Usage, after: Usage, events: usize) {
-    let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6 / events as f64;
-    println!("    {name:<11} {cpu:>6.2} s  {:>6.0} MB", after.peak_rss_bytes as f64 / 1e6);
-}
-
-async fn channel(url: &str) -> Result<Channel> {
-    let endpoint = Endpoint::from_shared(url.to_owned())?
-        .initial_connection_window_size(4 * 1024 * 1024)
-        .initial_stream_window_size(1024 * 1024);
-    endpoint.connect().await.with_context(|| format!("connect to {url}"))
 }
 
 struct Sender {
@@ -240,17 +203,6 @@ async fn wait_until_all_is_answered(
         ensure!(begin.elapsed() < DRAIN_LIMIT, "{counted} of {expected} events after {DRAIN_LIMIT:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// What each process has used so far.
-fn usage(stack: &Stack) -> Vec<(&'static str, Usage)> {
-    vec![
-        ("ingest", stack.ingest.usage().unwrap_or_default()),
-        ("worker", stack.worker.usage().unwrap_or_default()),
-        ("query", stack.query.usage().unwrap_or_default()),
-        ("postgresql", stack.servers.postgres.pid().and_then(of_tree).unwrap_or_default()),
-        ("rabbitmq", stack.servers.rabbit.pid().and_then(of_tree).unwrap_or_default()),
-    ]
 }
 
 /// The size of each kind of table with its indexes.

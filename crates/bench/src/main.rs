@@ -4,7 +4,9 @@
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod events;
+mod flows;
 mod ingest;
+mod installation;
 mod percentiles;
 mod query;
 
@@ -28,6 +30,9 @@ enum Bench {
     /// How many events a second are taken in, from the first acknowledgement until all of
     /// them are in the answers.
     Ingest(ingest::Ingest),
+    /// How many requests of flows a second are taken in and counted, and how long the metrics of
+    /// flows take with 90 days of history.
+    Flows(flows::Flows),
     /// How long answers take over a month of events, and the plans of those that take too
     /// long.
     ///
@@ -42,6 +47,7 @@ enum Bench {
 fn main() -> ExitCode {
     let done = match Arguments::parse().bench {
         Bench::Ingest(bench) => bench.run(),
+        Bench::Flows(bench) => bench.run(),
         Bench::Query(bench) => bench.run(),
     };
     match done {

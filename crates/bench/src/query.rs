@@ -20,6 +20,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::authorized;
+use crate::installation::setting;
 use crate::percentiles::Durations;
 use database::Database;
 use fill::Spread;
@@ -73,11 +74,6 @@ const TENANT: &str = "bench";
 
 /// The file that says what the data is.
 const KEPT: &str = "postgres/filled";
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
 
 impl Query {
     pub fn run(&self) -> Result<()> {

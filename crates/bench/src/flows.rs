@@ -1,0 +1,166 @@
+//! `bench flows`: requests of flows, from a client's batch to the metric that counts them, and the
+//! metrics of flows with a long history.
+
+mod history;
+mod load;
+mod questions;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use flowmeter_proto::v1::catalog_service_client::CatalogServiceClient;
+use flowmeter_proto::v1::query_service_client::QueryServiceClient;
+use flowmeter_proto::v1::{CreateFlowRequest, Flow, GetFlowMetricRequest, GetFlowMetricResponse};
+use flowmeter_stack::Stack;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+
+use crate::authorized;
+use crate::installation::{Used, channel, rate, setting, with_stack};
+use crate::percentiles::Durations;
+
+/// How the load looks.
+#[derive(clap::Args)]
+pub struct Flows {
+    /// How long batches are sent.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Connections that send at the same time.
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// Requests of a batch.
+    #[arg(long, default_value_t = 5_000)]
+    batch: usize,
+    /// Batches of a connection that wait for their acknowledgement at the same time.
+    #[arg(long, default_value_t = 2)]
+    in_flight: usize,
+    /// Flows, over which the requests are spread.
+    #[arg(long = "flows", default_value_t = 200)]
+    number: usize,
+    /// How often each question is asked.
+    #[arg(long, default_value_t = 500)]
+    queries: usize,
+    /// Further settings of the services, such as `FLOWMETER_SHARDS=2`.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+}
+
+/// The zones of flows: days in UTC are kept as such, those of the others are made of hours, and of hours
+/// and quarters.
+const ZONES: [&str; 4] = ["UTC", "America/Los_Angeles", "Asia/Kolkata", "Asia/Kathmandu"];
+/// What is measured once all is sent must arrive within this, or something is broken.
+const DRAIN_LIMIT: Duration = Duration::from_mins(5);
+
+impl Flows {
+    pub fn run(&self) -> Result<()> {
+        with_stack(&self.settings, async |stack| self.measure(stack).await)
+    }
+
+    async fn measure(&self, stack: &Stack) -> Result<()> {
+        let bench = Bench {
+            token: format!("Bearer {}", stack.token).parse()?,
+            ingest: stack.ingest.url(),
+            query: QueryServiceClient::new(channel(&stack.query.url()).await?),
+            flows: (0..self.number).map(|index| format!("flow-{index:06}")).collect(),
+        };
+        bench.register(CatalogServiceClient::new(channel(&stack.query.url()).await?)).await?;
+
+        let before = Used::by(stack);
+        let sent = load::run(&bench, self).await?;
+        let answered = bench.wait_until_all_is_answered(sent.requests as u64).await?;
+        let after = Used::by(stack);
+        println!();
+        println!(
+            "{} requests in batches of {} over {} connections",
+            sent.requests, self.batch, self.connections
+        );
+        println!(
+            "  acknowledged   {:>9.0} requests/s",
+            rate(sent.requests, sent.last.duration_since(sent.first))
+        );
+        println!(
+            "  all counted    {:>9.0} requests/s",
+            rate(sent.requests, answered.duration_since(sent.first))
+        );
+        println!("  acknowledgement    {}", Durations::new(sent.latencies));
+        after.print_since(&before, sent.requests, "requests");
+
+        println!();
+        let begin = Instant::now();
+        let written = history::write(&bench).await?;
+        bench.wait_until_all_is_answered(sent.requests as u64 + written).await?;
+        history::settle(stack).await?;
+        println!(
+            "90 days of history by quarters of an hour, written, folded and vacuumed in {:.0} s",
+            begin.elapsed().as_secs_f64()
+        );
+        questions::ask_all(&bench, self.queries).await?;
+        history::print_sizes(stack).await
+    }
+}
+
+/// What is measured.
+struct Bench {
+    token: MetadataValue<Ascii>,
+    ingest: String,
+    query: QueryServiceClient<Channel>,
+    flows: Vec<String>,
+}
+
+impl Bench {
+    async fn register(&self, mut catalog: CatalogServiceClient<Channel>) -> Result<()> {
+        for (index, id) in self.flows.iter().enumerate() {
+            let time_zone = ZONES[index % ZONES.len()].to_owned();
+            let flow = Flow { id: id.clone(), time_zone, ..Flow::default() };
+            catalog.create_flow(authorized(CreateFlowRequest { flow: Some(flow) }, &self.token)).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, request: GetFlowMetricRequest) -> Result<GetFlowMetricResponse> {
+        let mut query = self.query.clone();
+        Ok(query.get_flow_metric(authorized(request, &self.token)).await?.into_inner())
+    }
+
+    /// Asks for the counts of all flows until they have every request, and not one more.
+    async fn wait_until_all_is_answered(&self, requests: u64) -> Result<Instant> {
+        let begin = Instant::now();
+        loop {
+            let mut counted = 0.0;
+            for flow in &self.flows {
+                let request = GetFlowMetricRequest {
+                    flow_id: flow.clone(),
+                    name: "ENDPOINT_REQUEST_COUNT".into(),
+                    granularity: "LIFETIME".into(),
+                    ..GetFlowMetricRequest::default()
+                };
+                let mut query = self.query.clone();
+                match query.get_flow_metric(authorized(request, &self.token)).await {
+                    Ok(answer) => {
+                        let metric = answer.into_inner().metric.context("the answer has no metric")?;
+                        counted += metric
+                            .data_points
+                            .iter()
+                            .flat_map(|point| &point.data)
+                            .map(|datum| datum.value)
+                            .sum::<f64>();
+                    }
+                    // It has too few requests so far.
+                    Err(status) if status.code() == tonic::Code::FailedPrecondition => {}
+                    Err(status) => return Err(status.into()),
+                }
+            }
+            let now = Instant::now();
+            ensure!(
+                counted <= requests as f64,
+                "{counted} requests are counted, but only {requests} were sent"
+            );
+            #[allow(clippy::float_cmp, reason = "counts are whole numbers")]
+            if counted == requests as f64 {
+                return Ok(now);
+            }
+            ensure!(begin.elapsed() < DRAIN_LIMIT, "{counted} of {requests} requests after {DRAIN_LIMIT:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
