@@ -82,6 +82,8 @@ pub(crate) fn grouped(number: u64) -> String {
 /// A share of a whole in percent, with so many decimals. Only nothing is 0 % and only all of it
 /// 100 %: `<0.1 %` and `>99.9 %` stand for what rounding would take for that.
 pub(crate) fn percent(part: f64, whole: f64, decimals: usize) -> String {
+    // The sum of no numbers is -0, which must not show.
+    let part = part.abs();
     let share = if whole > 0.0 { 100.0 * part / whole } else { 0.0 };
     let text = format!("{share:.decimals$}");
     let (least, most) = (format!("{:.decimals$}", 0.0), format!("{:.decimals$}", 100.0));
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_share_is_not_rounded_to_nothing_or_all() {
-        let shown = [(0.0, 9.0), (1.0, 1e6), (1.0, 8.0), (999_999.0, 1e6), (9.0, 9.0), (0.0, 0.0)];
+        let shown = [(-0.0, 9.0), (1.0, 1e6), (1.0, 8.0), (999_999.0, 1e6), (9.0, 9.0), (0.0, 0.0)];
         let shown = shown.map(|(part, whole)| percent(part, whole, 1));
         assert_eq!(shown, ["0.0 %", "<0.1 %", "12.5 %", ">99.9 %", "100.0 %", "0.0 %"]);
         assert_eq!(percent(9_996.0, 10_000.0, 2), "99.96 %");
