@@ -38,8 +38,9 @@ pub struct Recorder {
     usage_limits: UsageLimits,
     flow_limits: FlowBatchLimits,
     confirm_timeout: Duration,
-    /// Kibibytes of requests that may wait for the broker.
+    /// Kibibytes of requests that may wait for the broker: how many are free, and how many there are.
     waiting_kib: Arc<Semaphore>,
+    max_waiting_kib: u32,
 }
 
 const KIB: usize = 1024;
@@ -47,7 +48,6 @@ const KIB: usize = 1024;
 impl Recorder {
     pub fn new(publisher: Publisher, authenticator: Authenticator, store: Store, config: &Config) -> Self {
         let batch = BatchLimits { max_items: config.max_batch_events, max_bytes: config.max_batch_bytes };
-        // One request of the largest size always fits.
         let waiting = config.max_waiting_bytes.max(config.max_batch_bytes).div_ceil(KIB) + 1;
         Self {
             publisher,
@@ -57,6 +57,7 @@ impl Recorder {
             flow_limits: FlowBatchLimits { batch, request: config.flow_limits() },
             confirm_timeout: config.confirm_timeout,
             waiting_kib: Arc::new(Semaphore::new(waiting)),
+            max_waiting_kib: u32::try_from(waiting).unwrap_or(u32::MAX),
         }
     }
 
@@ -82,7 +83,8 @@ impl Recorder {
         let known = self.flows.known(tenant).await?;
         let (mut decision, unknown) = flows::decide(tenant, &batch, &known, &self.flow_limits, now)?;
         if !unknown.is_empty()
-            && let Some(known) = self.flows.look_for(tenant, &flows::flow_ids(&batch, &unknown)).await?
+            && let Some(known) =
+                self.flows.look_for(tenant, &known, &flows::flow_ids(&batch, &unknown)).await?
         {
             (decision, _) = flows::decide(tenant, &batch, &known, &self.flow_limits, now)?;
         }
@@ -119,7 +121,8 @@ impl Recorder {
 
     async fn enqueue(&self, request: Request, bytes: usize) -> Result<(), flowmeter_queue::PublishError> {
         let trace = telemetry::traceparent(&Span::current());
-        let kib = u32::try_from(bytes.div_ceil(KIB)).expect("batches are limited to megabytes");
+        // What is larger than all there is waits for all of it.
+        let kib = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).min(self.max_waiting_kib);
         let room = self.waiting_kib.clone().acquire_many_owned(kib).await.expect("it is never closed");
         self.publisher.publish(Accepted { request, trace, room }).await
     }

@@ -229,6 +229,8 @@ CREATE TABLE flow (
     created_at       timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
     deleted_at       timestamptz,
+    -- When it was registered last.
+    registered_at    timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, flow_id)
 );
 
@@ -267,7 +269,7 @@ CREATE TABLE flow_rollup (
         succeeded, timeout_error, unexpected_http_status_code, cannot_be_served, no_http_response_error,
         latency_1, latency_2, latency_3, latency_4, latency_5, latency_6, latency_7, latency_8, latency_9,
         latency_10, latency_over_10, check_succeeded, check_failed)
-) WITH (fillfactor = 80);
+);
 
 -- What batches have added since counters were last folded, by quarter of an hour: as
 -- rollup_partial.

@@ -243,7 +243,7 @@ async fn insert_requests(
     let ids: Vec<_> = order.iter().map(|index| requests[*index].id.0).collect();
     let items: Vec<_> = order
         .iter()
-        .map(|index| i32::try_from(requests[*index].items).expect("a request has at most 10,000 items"))
+        .map(|index| i32::try_from(requests[*index].items).expect("a request has fewer items by far"))
         .collect();
     let statement = transaction
         .prepare_cached(

@@ -16,7 +16,7 @@ pub(crate) use append::append_flow_counts;
 pub use checked::{CheckedFlow, list_checked_flows};
 pub use fold::fold_flow_partials;
 pub use read::{History, history, read_counters};
-pub use registered::{find_flows, list_flow_ids};
+pub use registered::{Registration, find_registrations, list_registrations};
 
 use flowmeter_core::flow::Counters;
 use flowmeter_core::ids::TenantId;

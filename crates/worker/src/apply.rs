@@ -177,6 +177,9 @@ fn ids(request: &Request) -> Option<(TenantId, RequestId)> {
     (id.timestamp() < Timestamp::END).then_some((TenantId(tenant), id))
 }
 
+/// Items of a request, which are counted with 32 bits: beyond any setting of what is taken.
+const MAX_ITEMS: usize = 100_000_000;
+
 /// Reads requests into a batch. Those that cannot be read are dead.
 fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
     let mut batch = Batch::default();
@@ -195,11 +198,12 @@ fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
         let (request, events, counts) = (batch.requests.len(), batch.events.len(), batch.flow_counts.len());
         let read = read_events(part.request, request, &mut batch.events)
             .and_then(|()| read_flow_counts(part.request, (tenant, request), &mut batch.flow_counts));
-        match read {
-            Ok(flow_requests) => {
-                let items = part.request.usage.len() + flow_requests;
-                batch.requests.push(NewRequest { tenant, id, items });
-            }
+        let items = read.and_then(|flow_requests| {
+            let items = part.request.usage.len() + flow_requests;
+            if items > MAX_ITEMS { Err(format!("it has {items} items")) } else { Ok(items) }
+        });
+        match items {
+            Ok(items) => batch.requests.push(NewRequest { tenant, id, items }),
             Err(reason) => {
                 batch.events.truncate(events);
                 batch.flow_counts.truncate(counts);

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use flowmeter_proto::v1::get_receipt_response::State;
+use flowmeter_proto::v1::{
+    CreateFlowRequest, Flow, FlowOutcome, FlowRequest, GetFlowMetricRequest, RecordFlowRequestsRequest,
+};
 use flowmeter_tests::{Installation, Options, Proxy, event, eventually, request_id, servers};
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -124,16 +127,43 @@ async fn ingest_goes_on_while_the_database_is_away() {
     let installation = Installation::start_with("database-away", options).await;
     let tenant = installation.tenant("acme").await;
     tenant.record(&request_id(), vec![event()]).await.unwrap();
+    let flow = Flow { id: "flow".into(), ..Flow::default() };
+    tenant.catalog.clone().create_flow(CreateFlowRequest { flow: Some(flow) }).await.unwrap();
+    let record_flow = async |flow: &str| {
+        let item = FlowRequest {
+            flow_id: flow.into(),
+            outcome: FlowOutcome::Succeeded.into(),
+            count: Some(100),
+            ..FlowRequest::default()
+        };
+        let request = RecordFlowRequestsRequest { requests: vec![item], request_id: request_id() };
+        tenant.ingest.clone().record_flow_requests(request).await
+    };
+    assert_eq!(record_flow("flow").await.unwrap().into_inner().accepted_count, 1);
     proxy.go_away();
-    // Longer than a token is believed without asking.
+    // Longer than a token or a flow is believed without asking.
     let begin = std::time::Instant::now();
     let mut sent = 1;
     while begin.elapsed() < Duration::from_secs(12) {
         tenant.record(&request_id(), vec![event()]).await.unwrap();
+        assert_eq!(record_flow("flow").await.unwrap().into_inner().accepted_count, 1);
         sent += 1;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    // Nobody can say now whether this one is registered.
+    assert_eq!(record_flow("other").await.unwrap_err().code(), Code::Unavailable);
     eventually(sent, async || tenant.read_requests().await).await;
+    let question = GetFlowMetricRequest {
+        flow_id: "flow".into(),
+        name: "ENDPOINT_REQUEST_COUNT".into(),
+        granularity: "LIFETIME".into(),
+        ..GetFlowMetricRequest::default()
+    };
+    let counted = async || {
+        let answer = tenant.query.clone().get_flow_metric(question.clone()).await.unwrap().into_inner();
+        answer.metric.unwrap().data_points[0].data[0].value.to_string()
+    };
+    eventually((100 * sent).to_string(), counted).await;
 }
 
 #[tokio::test]

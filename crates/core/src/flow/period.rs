@@ -50,7 +50,7 @@ pub struct Period {
     pub end: Timestamp,
 }
 
-/// Points of an answer at most: more than 90 days or 31 days of 25 hours.
+/// Points of an answer at most: more than 92 days or 32 days of 25 hours.
 const MAX_POINTS: u64 = 1_000;
 
 impl Period {
@@ -80,25 +80,20 @@ impl Period {
             );
             return Err(Violation::new("since", text));
         }
+        if since > today {
+            let text = format!("expected a day that is not in the future, found {since}");
+            return Err(Violation::new("since", text));
+        }
+        if let Some(until) = days.until.filter(|until| *until <= since) {
+            let text = format!(
+                "expected a day after since, which is {since}: the period ends before it, found {until}"
+            );
+            return Err(Violation::new("until", text));
+        }
         // Requests may be a little ahead, and so beyond midnight.
         let last = today.saturating_add(jiff::Span::new().days(2));
         let until = days.until.unwrap_or(last);
-        if until <= since {
-            let (field, found) = match days.until {
-                Some(_) => ("until", until),
-                None => ("since", since),
-            };
-            let expected = match days.until {
-                Some(_) => format!("a day after since, which is {since}: the period ends before it"),
-                None => "a day that is not in the future".to_owned(),
-            };
-            return Err(Violation::new(field, format!("expected {expected}, found {found}")));
-        }
         let (start, end) = (beginning_of(since, zone), beginning_of(until.min(last), zone));
-        if end <= start {
-            // All of it is in the future.
-            return Ok(Self { starts: vec![start], end: start });
-        }
         Ok(Self { starts: points(granularity, TimeRange { start, end }, zone), end })
     }
 }
@@ -189,8 +184,8 @@ mod tests {
             "until: expected a day after since, which is 2024-01-28: the period ends before it, found 2024-01-28"
         );
         assert_eq!(
-            error(Granularity::Day, "2024-03-18", ""),
-            "since: expected a day that is not in the future, found 2024-03-18"
+            error(Granularity::Day, "2024-03-16", ""),
+            "since: expected a day that is not in the future, found 2024-03-16"
         );
         for wrong in ["2024-1-28", "20240128", "2024-02-30", "2024-01-28T00:00", "yesterday", "+024-01-28"] {
             let expected = format!("until: expected a day such as 2024-01-28, found {wrong:?}");

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::Duration;
 
 use bytes::Bytes;
 use flowmeter_core::flow::{Counters, FlowLimits};
@@ -12,10 +13,11 @@ use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::FlowCounts;
 use flowmeter_proto::wire::read_flow_request;
 use flowmeter_service::error::{ApiError, Reason};
-use foldhash::fast::FixedState;
+use flowmeter_store::flows::Registration;
+use foldhash::fast::RandomState;
 
 use super::{BatchLimits, Decision, empty_request, rejection, request_id};
-use crate::flows::FlowIds;
+use crate::flows::Registered;
 
 /// A batch as it came.
 pub struct FlowBatch {
@@ -36,19 +38,24 @@ const SHOWN_CHARS: usize = 40;
 const ROW_BYTES: usize = 256;
 
 /// Decides about a batch of `tenant`, which has registered `flows`, at the time `now`. With the decision
-/// come the places of the items whose flows are not among these.
+/// come the places of the items whose flows were not registered.
+///
+/// A request counts once, so a repetition must be told what the first one was: whether a flow is
+/// registered is a question of when the request was made, not of when it arrives.
 pub fn decide(
     tenant: TenantId,
     batch: &FlowBatch,
-    flows: &FlowIds,
+    flows: &Registered,
     limits: &FlowBatchLimits,
     now: Timestamp,
 ) -> Result<(Decision, Vec<usize>), ApiError> {
     limits.batch.check("requests", &batch.requests)?;
     let request_id = request_id(&batch.request_id, now)?;
     let request_time = request_id.timestamp();
+    // One whose id we made cannot be repeated, and our clock is not that of the store.
+    let made_at = (!batch.request_id.is_empty()).then_some(request_time);
 
-    let mut cells: HashMap<(&str, Timestamp), Counters, FixedState> = HashMap::default();
+    let mut cells: HashMap<(&str, Timestamp), Counters, RandomState> = HashMap::default();
     let mut accepted = 0;
     let mut rejections = Vec::new();
     let mut unknown = Vec::new();
@@ -61,10 +68,9 @@ pub fn decide(
             rejections.push(rejection("requests", index, Reason::InvalidField, &mut violations));
             continue;
         };
-        if !flows.contains(item.flow_id) {
+        if let Some(expected) = unregistered(flows.get(item.flow_id), made_at) {
             let shown: String = item.flow_id.chars().take(SHOWN_CHARS).collect();
-            let text = format!("expected a flow that is registered, found {shown:?}");
-            violations.push(Violation::new("flow_id", text));
+            violations.push(Violation::new("flow_id", format!("expected {expected}, found {shown:?}")));
             rejections.push(rejection("requests", index, Reason::UnknownFlow, &mut violations));
             unknown.push(index);
             continue;
@@ -83,6 +89,27 @@ pub fn decide(
     request.flow_counts =
         cells.into_iter().map(|((flow, bucket), counters)| to_queue(flow, bucket, &counters)).collect();
     Ok((Decision { request, request_id, accepted, bytes, rejections }, unknown))
+}
+
+/// What was expected, where a flow is not registered for a request that was made at that time, or now.
+fn unregistered(registration: Option<Registration>, made_at: Option<Timestamp>) -> Option<String> {
+    const PRECISION: Duration = Duration::from_millis(1);
+    let Some(Registration { from, until }) = registration else {
+        return Some("a flow that is registered".to_owned());
+    };
+    match made_at {
+        None if until == Timestamp::END => None,
+        None => Some(format!("a flow that is not deleted, which it was at {until}")),
+        // The time in an id has milliseconds.
+        Some(made_at) if made_at < from.floor_to(PRECISION) => Some(format!(
+            "a flow that was registered when the request was made, which its id says was {made_at}, before \
+             {from}: report it under a new request_id"
+        )),
+        Some(made_at) if made_at >= until => {
+            Some(format!("a flow that is not deleted, which it was at {until}"))
+        }
+        Some(_) => None,
+    }
 }
 
 /// The flows of the items at these places, each once.
@@ -108,7 +135,6 @@ mod tests {
     use flowmeter_core::flow::{Counter, Latency, Outcome};
     use flowmeter_proto::v1::{FlowOutcome, FlowRequest};
     use prost::Message;
-    use std::time::Duration;
 
     const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -129,7 +155,10 @@ mod tests {
 
     fn decided(requests: &[FlowRequest], request_id: &str) -> (Decision, Vec<usize>) {
         let requests = requests.iter().map(|request| request.encode_to_vec().into()).collect();
-        let flows = FlowIds::from_iter(["a", "b"]);
+        let from = Timestamp::from_micros(NOW.micros() - 60_000_000);
+        let always = Registration { from, until: Timestamp::END };
+        let deleted = Registration { from, until: NOW };
+        let flows = Registered::from_iter([("a", always), ("b", always), ("deleted", deleted)]);
         decide(TENANT, &FlowBatch { requests, request_id: request_id.into() }, &flows, &LIMITS, NOW).unwrap()
     }
 
@@ -194,5 +223,20 @@ mod tests {
                 (3, "INVALID_FIELD", vec!["requests[3].timestamp"]),
             ]
         );
+    }
+
+    #[test]
+    fn a_flow_is_registered_when_the_request_is_made() {
+        let accepted = |flow: &str, request_id: &str| {
+            let (decision, unknown) =
+                decided(&[request(flow, 1_800_000_000, FlowOutcome::Succeeded)], request_id);
+            assert_eq!(decision.accepted + unknown.len(), 1);
+            decision.accepted == 1
+        };
+        assert!(accepted("a", &request_at(1_800_000_000)) && accepted("a", &request_at(1_799_999_940)));
+        assert!(!accepted("a", &request_at(1_799_999_939)), "it was not registered then");
+        assert!(accepted("a", ""), "an id of ours is of now");
+        assert!(accepted("deleted", &request_at(1_799_999_999)), "a repetition is told the same");
+        assert!(!accepted("deleted", &request_at(1_800_000_000)) && !accepted("deleted", ""));
     }
 }

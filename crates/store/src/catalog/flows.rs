@@ -148,12 +148,13 @@ pub async fn insert_flow(
     let sql = format!(
         "-- insert_flow
          INSERT INTO flow
-         SELECT $1, $2, 1, $3, $4, $5, $6, make_interval(secs => $7), now(), now(), NULL
+         SELECT $1, $2, 1, $3, $4, $5, $6, make_interval(secs => $7), now(), now(), NULL, now()
          WHERE (SELECT count(*) FROM flow WHERE tenant_id = $1 AND deleted_at IS NULL) < $8
          ON CONFLICT (tenant_id, flow_id) DO UPDATE
          SET version = flow.version + 1, name = excluded.name, endpoint_url = excluded.endpoint_url,
              data_api_version = excluded.data_api_version, time_zone = excluded.time_zone,
-             check_interval = excluded.check_interval, updated_at = now(), deleted_at = NULL
+             check_interval = excluded.check_interval, updated_at = now(), deleted_at = NULL,
+             registered_at = now()
          WHERE flow.deleted_at IS NOT NULL
          RETURNING {COLUMNS}"
     );

@@ -7,7 +7,7 @@ use flowmeter_core::flow::{Counter, Counters};
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::plan::Resolution;
 use flowmeter_core::timestamp::Timestamp;
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
 use super::FlowCounts;
 use crate::StoreError;
@@ -18,7 +18,7 @@ pub(crate) async fn append_flow_counts<'a>(
     transaction: &Transaction<'_>,
     counts: impl Iterator<Item = &'a FlowCounts<'a>>,
 ) -> Result<(), StoreError> {
-    let mut cells: HashMap<(TenantId, &str, Timestamp), Counters, FixedState> = HashMap::default();
+    let mut cells: HashMap<(TenantId, &str, Timestamp), Counters, RandomState> = HashMap::default();
     for FlowCounts { tenant, flow_id, bucket, counters } in counts {
         cells.entry((*tenant, flow_id, *bucket)).or_default().merge(counters);
     }

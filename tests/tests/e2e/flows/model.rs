@@ -256,7 +256,7 @@ impl Question {
         let until = self.until.map(|ago| today.saturating_sub(ago.days()));
         if max_days.is_some_and(|days| since < today.saturating_sub(days.days()))
             || until.is_some_and(|until| until <= since)
-            || (until.is_none() && since > today.saturating_add(1.day()))
+            || since > today
         {
             return Expected::Invalid;
         }
@@ -285,7 +285,7 @@ fn start_of(day: Date, zone: &TimeZone) -> Timestamp {
     day.to_zoned(zone.clone()).unwrap().timestamp()
 }
 
-/// Goes back minute by minute for as long as the clock shows the same hour without a jump.
+/// Goes back minute by minute for as long as the clock shows the same hour.
 fn start_of_hour(at: Timestamp, zone: &TimeZone) -> Timestamp {
     let seconds = at.as_second();
     let mut minute = Timestamp::from_second(seconds - seconds.rem_euclid(60)).unwrap();
@@ -293,7 +293,10 @@ fn start_of_hour(at: Timestamp, zone: &TimeZone) -> Timestamp {
         let before = minute - 1.minute();
         let (now, then) = (minute.to_zoned(zone.clone()), before.to_zoned(zone.clone()));
         let is_same_hour = (now.date(), now.hour()) == (then.date(), then.hour());
-        if !is_same_hour || now.offset() != then.offset() {
+        // A clock that is put back to the beginning of the hour begins it anew; one that is put back by half
+        // an hour goes on with it.
+        let begins_anew = now.offset() != then.offset() && now.minute() == 0;
+        if !is_same_hour || begins_anew {
             return minute;
         }
         minute = before;

@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 
 use flowmeter_core::violation::Violation;
 use http::Uri;
+use url::Url;
 
 /// Bytes of a URL at most.
 const MAX_BYTES: usize = 2_048;
@@ -28,10 +29,14 @@ fn mistake(url: &str) -> Option<String> {
         "no fragment, which begins with #"
     } else {
         let uri = url.parse::<Uri>().ok();
-        // As it will be read by who calls it.
         let parts = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?)));
         match parts {
-            Some(("http" | "https", authority)) => mistake_of_authority(authority.as_str())?,
+            Some(("http" | "https", authority)) => match mistake_of_authority(authority.as_str()) {
+                Some(mistake) => mistake,
+                // Who calls it reads it so, and takes hosts of numbers for IPv4 addresses.
+                None if Url::parse(url).is_ok() => return None,
+                None => "a host such as example.com, 192.0.2.1 or [2001:db8::1]",
+            },
             _ => "an http or https URL such as https://example.com/flow",
         }
     };
@@ -126,6 +131,9 @@ mod tests {
             ("https://[::g]/", host),
             ("https://[1.2.3.4]/", host),
             ("https://[::1]x/", host),
+            ("http://1.2.3.4.5/", host),
+            ("http://256.1.1.1/", host),
+            ("http://example.123/", host),
             ("https://:80/", host),
             ("https://a!b/", host),
             ("https://example.com:/", port),
