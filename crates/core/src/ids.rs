@@ -1,8 +1,9 @@
 //! Ids that carry their time.
 //!
-//! Event and request ids are UUIDs of version 7 (RFC 9562), so order by id is
-//! order by time and one index serves deduplication, look-up, paging, time ranges
-//! and partition pruning. Event ids use the RFC's method 3: the twelve bits after
+//! Event and request ids are UUIDs of version 7 (RFC 9562), or of version 8 with the
+//! same layout where no client may send them, so order by id is order by time and one
+//! index serves deduplication, look-up, paging, time ranges and partition pruning.
+//! Event ids use the RFC's method 3: the twelve bits after
 //! the milliseconds hold the fraction of the millisecond, which gives every
 //! microsecond its own value. An event's id therefore *is* its timestamp, exactly,
 //! and no second column repeats it. The remaining 62 bits tell events of the same
@@ -46,6 +47,9 @@ impl RequestId {
 
     /// The id under which the result of checking a flow's endpoint at the time `slot` is reported.
     /// Whoever checks, and however often it is reported, it counts once.
+    ///
+    /// It is of version 8, which [`parse`](Self::parse) refuses: anybody can compute when a flow is
+    /// checked, and a request that came first under this id would be counted in place of the check.
     #[must_use]
     pub fn of_check(tenant: TenantId, flow_id: &str, slot: Timestamp) -> Self {
         let micros = slot.micros().clamp(0, Timestamp::END.micros()).unsigned_abs();
@@ -54,7 +58,7 @@ impl RequestId {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&distinct[..16]);
         bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-        bytes[6] = 0x70 | (bytes[6] & 0x0f);
+        bytes[6] = 0x80 | (bytes[6] & 0x0f);
         bytes[8] = 0x80 | (bytes[8] & 0x3f);
         Self(Uuid::from_bytes(bytes))
     }
@@ -231,7 +235,8 @@ mod tests {
         fn the_id_of_a_check_carries_the_time_of_its_slot(at in timestamps(), flow in "\\PC{0,9}") {
             let id = RequestId::of_check(TENANT, &flow, at);
             prop_assert_eq!(id.timestamp(), at.floor_to(std::time::Duration::from_millis(1)));
-            prop_assert_eq!(RequestId::parse(&id.to_string()), Some(id));
+            prop_assert_eq!(id.0.get_version_num(), 8);
+            prop_assert_eq!(RequestId::parse(&id.to_string()), None, "nobody else can send it");
             prop_assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122);
             prop_assert_eq!(RequestId::of_check(TENANT, &flow, at), id);
             prop_assert_ne!(RequestId::of_check(TENANT, &format!("{flow}x"), at), id);
@@ -267,7 +272,7 @@ mod tests {
         );
         assert_eq!(
             RequestId::of_check(TENANT, "flow-1", at).to_string(),
-            "018bcfe5-687b-78b4-b296-2f3912bf612b"
+            "018bcfe5-687b-88b4-b296-2f3912bf612b"
         );
         assert_eq!(
             SeriesId::new(TENANT, "ODSLRequest/ReadRequests", [("service", "object")].into_iter())

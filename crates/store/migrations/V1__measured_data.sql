@@ -233,6 +233,31 @@ CREATE TABLE flow (
     registered_at    timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, flow_id)
 );
+-- Those whose endpoints may be checked.
+CREATE INDEX flow_checked ON flow (tenant_id, flow_id)
+    WHERE deleted_at IS NULL AND endpoint_url <> '' AND data_api_version <> '';
+
+-- Counts the statements that changed a tenant's flows, in their transactions. So the sum over all
+-- tenants differs whenever the flows do, whatever the order of commits, and no tenant waits for
+-- another.
+CREATE TABLE flow_change (
+    tenant_id uuid PRIMARY KEY,
+    changes   bigint NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE FUNCTION count_flow_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO flow_change SELECT DISTINCT tenant_id, 1 FROM changed
+    ON CONFLICT (tenant_id) DO UPDATE SET changes = flow_change.changes + 1;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER flow_inserted AFTER INSERT ON flow
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_flow_change();
+CREATE TRIGGER flow_updated AFTER UPDATE ON flow
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_flow_change();
+CREATE TRIGGER flow_removed AFTER DELETE ON flow
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_flow_change();
 
 -- The counters of flows by resolution in minutes. They are one row where roll-ups by label would be
 -- eighteen: their labels are few and always the same.

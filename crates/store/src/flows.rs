@@ -13,7 +13,7 @@ mod read;
 mod registered;
 
 pub(crate) use append::append_flow_counts;
-pub use checked::{CheckedFlow, list_checked_flows};
+pub use checked::{CheckedFlow, count_flow_changes, list_checked_flows};
 pub use fold::fold_flow_partials;
 pub use read::{History, history, read_counters};
 pub use registered::{Registration, find_registrations, list_registrations};

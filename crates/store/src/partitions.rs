@@ -116,6 +116,7 @@ fn lower_bound(id: Uuid) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flowmeter_core::ids::{RequestId, TenantId};
 
     fn start_at(time: &str) -> String {
         let at = time.parse().unwrap();
@@ -127,5 +128,16 @@ mod tests {
         assert_eq!(start_at("2024-11-20T10:00:00Z"), "2024-11-18T00:00:00Z");
         assert_eq!(start_at("2024-11-18T00:00:00Z"), "2024-11-18T00:00:00Z");
         assert_eq!(start_at("2024-11-17T23:59:59.999999Z"), "2024-11-11T00:00:00Z");
+    }
+
+    #[test]
+    fn ids_of_checks_lie_in_the_week_of_their_slot() {
+        let start: Timestamp = "2024-11-18T00:00:00Z".parse().unwrap();
+        for (slot, week) in [(start, start), (start.minus(Duration::from_millis(1)), start.minus(WIDTH))] {
+            let id = RequestId::of_check(TenantId::OPERATOR, "flow", slot).0;
+            assert_eq!(partition_start(id), week);
+            let bounds = [week, week.plus(WIDTH)].map(|bound| lower_bound(EventId::first_at(bound).0));
+            assert!(bounds[0] <= id && id < bounds[1], "{id}");
+        }
     }
 }

@@ -8,34 +8,40 @@ mod agenda;
 pub mod guard;
 mod health;
 mod lease;
+mod missed;
 mod probe;
 mod report;
 pub mod schedule;
+mod turns;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_queue::{Backoff, Settings};
-use flowmeter_store::flows::{CheckedFlow, list_checked_flows};
+use flowmeter_store::flows::{CheckedFlow, count_flow_changes, list_checked_flows};
 use flowmeter_store::{Store, StoreError};
 use futures::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Checks;
 use agenda::{Agenda, Due};
+use health::Changes;
 use lease::{Keeper, Lease};
+use missed::Missed;
 use probe::{CaError, Failure, Probe};
 use report::Reporter;
+use turns::Name;
 
-/// How often the list of flows is read again: changes take effect within 5 s, with room for a slow
+/// How often to look whether flows have changed: changes take effect within 5 s, with room for a slow
 /// answer.
 const REREAD_INTERVAL: Duration = Duration::from_secs(2);
-/// How often the log tells of skipped checks at most.
-const WARN_INTERVAL: Duration = Duration::from_mins(1);
+/// How often the list of flows is read although nothing says that it changed, which also finds slots
+/// that are near again because the clock was put back.
+const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Makes the checks while this worker has the lease.
 pub struct Job {
@@ -46,8 +52,14 @@ pub struct Job {
     concurrency: usize,
 }
 
-/// A list of flows that is being read.
-type Reading = BoxFuture<'static, Result<Vec<CheckedFlow>, StoreError>>;
+/// The flows, as they were after so many changes.
+struct Snapshot {
+    changes: i64,
+    flows: Vec<CheckedFlow>,
+}
+
+/// The flows that are being read. None where they have not changed.
+type Reading = BoxFuture<'static, Result<Option<Snapshot>, StoreError>>;
 
 impl Job {
     /// Fails if the file of authorities is of no use.
@@ -57,6 +69,7 @@ impl Job {
             settings.flow_check_timeout,
             settings.flow_check_ca.as_deref(),
             probe::system_resolver(),
+            probe::MAX_LOOKUPS,
         )?;
         let concurrency = usize::from(settings.flow_check_concurrency);
         Ok(Self { store, queue, probe, interval: settings.flow_check_interval, concurrency })
@@ -68,8 +81,10 @@ impl Job {
         let (keeper, lease) = Keeper::new(self.store.clone());
         let release = CancellationToken::new();
         let keeping = tokio::spawn(keeper.run(release.clone()));
+        // Also where the work panics: a lease that is kept for nobody would stop all checks.
+        let guard = release.drop_guard();
         Work::new(self, lease, stop).run().await;
-        release.cancel();
+        drop(guard);
         if let Err(error) = keeping.await {
             tracing::error!(%error, "the keeper of the checks' lease failed");
         }
@@ -86,12 +101,15 @@ struct Work {
     reading: Option<Reading>,
     read_next: Instant,
     read_backoff: Backoff,
-    permits: Arc<Semaphore>,
-    running: JoinSet<()>,
+    /// After how many changes the flows were read, and when that is no longer relied on.
+    known: Option<(i64, Instant)>,
+    /// The checks that are under way, and of which flows they are.
+    running: JoinSet<Option<String>>,
+    names: HashMap<task::Id, Arc<Name>>,
+    changes: Arc<Changes>,
     /// Connects when the lease is first taken: workers that stand by need no connection.
     reporter: Option<Arc<Reporter>>,
-    skipped: u64,
-    warn_next: Instant,
+    missed: Missed,
 }
 
 impl Work {
@@ -99,15 +117,16 @@ impl Work {
         Self {
             lease,
             stop,
-            agenda: Agenda::new(job.interval),
+            agenda: Agenda::new(job.interval, job.concurrency),
             reading: None,
             read_next: Instant::now(),
             read_backoff: Backoff::default(),
-            permits: Arc::new(Semaphore::new(job.concurrency)),
+            known: None,
             running: JoinSet::new(),
+            names: HashMap::new(),
+            changes: Arc::default(),
             reporter: None,
-            skipped: 0,
-            warn_next: Instant::now(),
+            missed: Missed::default(),
             job,
         }
     }
@@ -131,10 +150,11 @@ impl Work {
     async fn stand_by(&mut self) {
         self.agenda.clear();
         self.reading = None;
+        self.known = None;
         self.read_next = Instant::now();
         tokio::select! {
             () = self.lease.changed() => {}
-            Some(ended) = self.running.join_next() => ended_well(ended),
+            Some(ended) = self.running.join_next_with_id() => self.ended(ended),
             () = self.stop.cancelled() => {}
         }
     }
@@ -142,33 +162,39 @@ impl Work {
     /// Does the next thing that is to be done while the lease is held.
     async fn step(&mut self) {
         if self.reading.is_none() && self.read_next <= Instant::now() {
-            let store = self.job.store.clone();
-            self.reading = Some(Box::pin(async move { list_checked_flows(&store).await }));
+            let known = self.known.filter(|(_, until)| Instant::now() < *until).map(|(changes, _)| changes);
+            self.reading = Some(Box::pin(read(self.job.store.clone(), known)));
         }
-        self.skipped += self.agenda.advance(Timestamp::now());
-        self.warn_of_skipped();
+        self.missed.skipped(self.agenda.advance(Timestamp::now()));
+        let late = self.reporter.as_ref().map_or(0, |reporter| reporter.late());
+        self.missed.tell(self.job.concurrency, late);
+        while self.lease.is_held()
+            && let Some(due) = self.agenda.take_due()
+        {
+            self.start(due);
+        }
         let until_slot = self.agenda.next_slot().map(|slot| slot.since(Timestamp::now()));
         // Not longer than until the next reading, because the clock may be put forward meanwhile.
         let wake = until_slot.unwrap_or(REREAD_INTERVAL).min(REREAD_INTERVAL);
         tokio::select! {
             flows = under_way(&mut self.reading) => self.take_over(flows),
-            permit = self.permits.clone().acquire_owned(), if self.agenda.is_due() => {
-                self.start(permit.expect("it is never closed"));
-            }
-            Some(ended) = self.running.join_next() => ended_well(ended),
+            Some(ended) = self.running.join_next_with_id() => self.ended(ended),
             () = tokio::time::sleep(wake) => {}
             () = self.lease.changed() => {}
             () = self.stop.cancelled() => {}
         }
     }
 
-    fn take_over(&mut self, flows: Result<Vec<CheckedFlow>, StoreError>) {
+    fn take_over(&mut self, read: Result<Option<Snapshot>, StoreError>) {
         self.reading = None;
         let mut wait = REREAD_INTERVAL;
-        match flows {
-            Ok(flows) => {
+        match read {
+            Ok(snapshot) => {
                 self.read_backoff.reset();
-                self.agenda.update(flows, Timestamp::now());
+                if let Some(Snapshot { changes, flows }) = snapshot {
+                    self.known = Some((changes, Instant::now() + REFRESH_INTERVAL));
+                    self.agenda.update(flows, Timestamp::now());
+                }
             }
             Err(error) => {
                 wait = wait.max(self.read_backoff.next_wait());
@@ -178,60 +204,68 @@ impl Work {
         self.read_next = Instant::now() + wait;
     }
 
-    fn start(&mut self, permit: OwnedSemaphorePermit) {
-        // It may have ended while we waited for the permit.
-        if !self.lease.is_held() {
-            return;
-        }
-        let Some(due) = self.agenda.take_due() else { return };
+    fn start(&mut self, due: Due) {
         let (queue, concurrency) = (&self.job.queue, self.job.concurrency);
         let reporter = self.reporter.get_or_insert_with(|| Arc::new(Reporter::start(queue, concurrency)));
-        self.running.spawn(check(self.job.probe.clone(), due, reporter.clone(), self.stop.clone(), permit));
+        let (probe, reporter, changes) = (self.job.probe.clone(), reporter.clone(), self.changes.clone());
+        let name = due.name.clone();
+        let task = self.running.spawn(check(probe, due, changes, reporter, self.stop.clone()));
+        self.names.insert(task.id(), name);
     }
 
-    fn warn_of_skipped(&mut self) {
-        let now = Instant::now();
-        if self.skipped == 0 || now < self.warn_next {
-            return;
+    fn ended(&mut self, ended: Result<(task::Id, Option<String>), JoinError>) {
+        let (id, fault) = match ended {
+            Ok(ended) => ended,
+            Err(error) => (error.id(), Some(error.to_string())),
+        };
+        if let Some(name) = self.names.remove(&id) {
+            self.agenda.ended(&name);
         }
-        tracing::warn!(
-            skipped = self.skipped,
-            concurrency = self.job.concurrency,
-            waiting_for_broker = self.reporter.as_ref().map_or(0, |reporter| reporter.late()),
-            "checks were skipped, because too many others were under way; \
-             unless those wait for the broker, raise --flow-check-concurrency"
-        );
-        self.skipped = 0;
-        self.warn_next = now + WARN_INTERVAL;
+        if let Some(reason) = fault {
+            self.missed.fault(reason);
+        }
     }
 }
 
-/// Makes one check and reports its result. The permit is held until the broker has the result, so
-/// that results which wait for it are bounded too.
+/// Makes one check and reports its result. It ends when the broker has the result, so that results
+/// which wait for it are bounded too. Returns why the check could not be made, if that is our own fault:
+/// nothing is reported then, as if nobody had been there.
 async fn check(
     probe: Probe,
     due: Due,
+    changes: Arc<Changes>,
     reporter: Arc<Reporter>,
     stop: CancellationToken,
-    _permit: OwnedSemaphorePermit,
-) {
+) -> Option<String> {
+    let Due { flow, health, slot, .. } = due;
     let begun = Instant::now();
     let result = tokio::select! {
-        result = probe.check(&due.flow.endpoint_url) => result,
-        () = stop.cancelled() => return,
+        result = probe.check(flow.tenant, &flow.endpoint_url) => result,
+        () = stop.cancelled() => return None,
     };
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let outcome = if result.is_ok() { "succeeded" } else { "failed" };
+    let outcome = match &result {
+        Ok(()) => "succeeded",
+        Err(Failure::NotChecked(_)) => "not checked",
+        Err(_) => "failed",
+    };
     let reason = result.as_ref().err().map(Failure::reason);
-    tracing::debug!(flow = due.flow.flow_id, slot = %due.slot, duration_ms, outcome, reason, "checked");
-    due.health.record(&due.flow, &result);
-    reporter.report(report::request(&due.flow, due.slot, result.is_ok()), &stop).await;
+    tracing::debug!(flow = flow.flow_id, %slot, duration_ms, outcome, reason, "checked");
+    if matches!(result, Err(Failure::NotChecked(_))) {
+        return reason;
+    }
+    changes.record(&flow, &health, &result);
+    reporter.report(report::request(&flow, slot, result.is_ok()), &stop).await;
+    None
 }
 
-fn ended_well(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a check failed by our own fault");
+/// Reads the flows, unless they are `known` as they were after as many changes as there were till now.
+async fn read(store: Store, known: Option<i64>) -> Result<Option<Snapshot>, StoreError> {
+    let changes = count_flow_changes(&store).await?;
+    if known == Some(changes) {
+        return Ok(None);
     }
+    Ok(Some(Snapshot { changes, flows: list_checked_flows(&store).await? }))
 }
 
 async fn under_way(reading: &mut Option<Reading>) -> <Reading as Future>::Output {

@@ -95,11 +95,11 @@ pub struct Checks {
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub flow_check_timeout: Duration,
 
-    /// Checks that are under way at the same time. Those that do not get their turn within their
-    /// interval are skipped.
-    // 1,000 flows with the usual interval that all hang need 167. Each takes a socket, and 1,024
-    // files are what a process often may open.
-    #[arg(long, env = "FLOWMETER_FLOW_CHECK_CONCURRENCY", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Checks that are under way at the same time; those of one tenant take at most half of them.
+    /// Those that do not get their turn within their interval are skipped.
+    // 1,000 flows of a tenant with the usual interval that all hang need 167. Each takes a socket,
+    // and 1,024 files are what a process often may open.
+    #[arg(long, env = "FLOWMETER_FLOW_CHECK_CONCURRENCY", default_value_t = 384, value_parser = clap::value_parser!(u16).range(1..))]
     pub flow_check_concurrency: u16,
 
     /// Networks that checks may reach although they are internal, such as 10.0.0.0/8,127.0.0.1/32.

@@ -186,7 +186,8 @@ pub async fn update_flow(
     }
 }
 
-/// Deletes a flow, if it is in `version` or whichever it is in. Its counters stay.
+/// Deletes a flow, if it is in `version` or whichever it is in. Its counters stay; its URL, whose
+/// query may be a secret, does not.
 pub async fn delete_flow(
     store: &Store,
     tenant: TenantId,
@@ -197,7 +198,7 @@ pub async fn delete_flow(
     let deleted = client
         .execute(
             "-- delete_flow
-             UPDATE flow SET deleted_at = now()
+             UPDATE flow SET deleted_at = now(), endpoint_url = ''
              WHERE tenant_id = $1 AND flow_id = $2 AND version = coalesce($3, version)
                AND deleted_at IS NULL",
             &[&tenant.0, &flow_id, &version],

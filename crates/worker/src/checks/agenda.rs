@@ -1,23 +1,16 @@
-//! What is to be checked next: the flows with their slots, and those whose slot has come and that
-//! wait for their turn. Nothing here looks at a clock or does I/O.
+//! What is to be checked next: the flows with their slots, those whose slot has come and that wait for
+//! their turn, and those that are being checked, of which no other check is made meanwhile. Nothing here looks at a clock or does I/O.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_store::flows::CheckedFlow;
 
 use super::health::Health;
 use super::schedule::Schedule;
-
-/// A flow as it is known among others.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Name {
-    tenant: TenantId,
-    flow_id: String,
-}
+use super::turns::{Name, Turns};
 
 #[derive(Debug)]
 struct Entry {
@@ -32,6 +25,8 @@ struct Entry {
 /// A check that is to be made now.
 #[derive(Debug, Clone)]
 pub struct Due {
+    /// The flow's name, to say by when the check has ended.
+    pub name: Arc<Name>,
     /// The flow.
     pub flow: Arc<CheckedFlow>,
     /// How it was.
@@ -40,26 +35,37 @@ pub struct Due {
     pub slot: Timestamp,
 }
 
+/// Slots that were skipped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Because their flow's turn had not come when its next slot did.
+    pub crowded: u64,
+    /// Because their flow was still being checked.
+    pub overlapping: u64,
+}
+
 /// The flows, and when each is to be checked.
 #[derive(Debug)]
 pub struct Agenda {
     usual_interval: Duration,
     flows: HashMap<Arc<Name>, Entry>,
     by_time: BTreeSet<(Timestamp, Arc<Name>)>,
-    /// Flows that wait, each once, so that one which is checked often does not keep others waiting.
-    waiting: VecDeque<Arc<Name>>,
+    turns: Turns,
 }
 
 impl Agenda {
-    /// Without flows. Those that have no interval of their own get `usual_interval`.
-    pub fn new(usual_interval: Duration) -> Self {
-        let (flows, by_time, waiting) = (HashMap::new(), BTreeSet::new(), VecDeque::new());
-        Self { usual_interval, flows, by_time, waiting }
+    /// Without flows. Those that have no interval of their own get `usual_interval`; up to
+    /// `concurrency` are checked at a time.
+    pub fn new(usual_interval: Duration, concurrency: usize) -> Self {
+        let (flows, by_time) = (HashMap::new(), BTreeSet::new());
+        Self { usual_interval, flows, by_time, turns: Turns::new(concurrency) }
     }
 
-    /// Forgets everything.
+    /// Forgets everything but what is being checked.
     pub fn clear(&mut self) {
-        *self = Self::new(self.usual_interval);
+        self.flows.clear();
+        self.by_time.clear();
+        self.turns.retain_waiting(|_| false);
     }
 
     /// Takes over the list of all flows, as it is at the time `now`.
@@ -76,7 +82,8 @@ impl Agenda {
             self.by_time.insert((entry.next, name.clone()));
             self.flows.insert(name, entry);
         }
-        self.waiting.retain(|name| self.flows.get(name).is_some_and(|entry| entry.waiting.is_some()));
+        let flows = &self.flows;
+        self.turns.retain_waiting(|name| flows.get(name).is_some_and(|entry| entry.waiting.is_some()));
     }
 
     fn entry(&self, flow: CheckedFlow, health: Arc<Health>, now: Timestamp) -> Entry {
@@ -94,10 +101,9 @@ impl Agenda {
         entry
     }
 
-    /// Lets flows whose slot has come by `now` wait for their turn. Returns how many slots were
-    /// skipped, because their flow's turn had not come when its next slot did.
-    pub fn advance(&mut self, now: Timestamp) -> u64 {
-        let mut skipped = 0;
+    /// Lets flows whose slot has come by `now` wait for their turn.
+    pub fn advance(&mut self, now: Timestamp) -> Skipped {
+        let mut skipped = Skipped::default();
         while let Some((slot, _)) = self.by_time.first()
             && *slot <= now
             && let Some((_, name)) = self.by_time.pop_first()
@@ -108,10 +114,12 @@ impl Agenda {
             // Where this process or the clock stood still, those before are missed, as if nobody
             // had been there.
             let slot = entry.schedule.last_until(now);
-            if entry.waiting.replace(slot).is_some() {
-                skipped += 1;
+            if self.turns.is_under_way(&name) {
+                skipped.overlapping += 1;
+            } else if entry.waiting.replace(slot).is_some() {
+                skipped.crowded += 1;
             } else {
-                self.waiting.push_back(name);
+                self.turns.wait(name);
             }
         }
         skipped
@@ -122,22 +130,24 @@ impl Agenda {
         self.by_time.first().map(|(slot, _)| *slot)
     }
 
-    /// Whether a flow waits for its turn.
-    pub fn is_due(&self) -> bool {
-        !self.waiting.is_empty()
+    /// The check whose turn it is. It is under way until it is said to have ended.
+    pub fn take_due(&mut self) -> Option<Due> {
+        let name = self.turns.take()?;
+        let entry = self.flows.get_mut(&name).expect("only known flows wait");
+        let slot = entry.waiting.take().expect("it waits with its slot");
+        Some(Due { name, flow: entry.flow.clone(), health: entry.health.clone(), slot })
     }
 
-    /// The check that has waited longest.
-    pub fn take_due(&mut self) -> Option<Due> {
-        let entry = self.flows.get_mut(&self.waiting.pop_front()?)?;
-        let slot = entry.waiting.take()?;
-        Some(Due { flow: entry.flow.clone(), health: entry.health.clone(), slot })
+    /// The check of a flow has ended, also where the flow is not known any more.
+    pub fn ended(&mut self, name: &Arc<Name>) {
+        self.turns.end(name);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flowmeter_core::ids::TenantId;
 
     const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
     const MINUTE: Duration = Duration::from_mins(1);
@@ -149,13 +159,22 @@ mod tests {
         CheckedFlow { tenant, flow_id: flow_id.to_owned(), endpoint_url, interval }
     }
 
+    /// Takes all checks that are due, as far as there are places.
+    fn take_all(agenda: &mut Agenda) -> Vec<Due> {
+        std::iter::from_fn(|| agenda.take_due()).collect()
+    }
+
     /// Makes all checks that are due.
     fn drain(agenda: &mut Agenda) -> Vec<(String, Timestamp)> {
-        std::iter::from_fn(|| agenda.take_due()).map(|due| (due.flow.flow_id.clone(), due.slot)).collect()
+        let made = take_all(agenda);
+        for due in &made {
+            agenda.ended(&due.name);
+        }
+        made.into_iter().map(|due| (due.flow.flow_id.clone(), due.slot)).collect()
     }
 
     fn with(flows: Vec<CheckedFlow>) -> Agenda {
-        let mut agenda = Agenda::new(MINUTE);
+        let mut agenda = Agenda::new(MINUTE, 8);
         agenda.update(flows, START);
         agenda
     }
@@ -165,7 +184,7 @@ mod tests {
         let mut agenda = with(vec![flow("a", None), flow("b", Some(2 * MINUTE))]);
         let mut checks = Vec::new();
         for second in 0..=1_200 {
-            assert_eq!(agenda.advance(START.plus(SECOND * second)), 0);
+            assert_eq!(agenda.advance(START.plus(SECOND * second)), Skipped::default());
             // Reading the list again changes nothing.
             agenda.update(vec![flow("b", Some(2 * MINUTE)), flow("a", None)], START.plus(SECOND * second));
             checks.extend(drain(&mut agenda));
@@ -182,7 +201,9 @@ mod tests {
         let mut agenda = with(vec![flow("often", Some(SECOND)), flow("rarely", Some(MINUTE))]);
         let mut skipped = 0;
         for second in 0..=70 {
-            skipped += agenda.advance(START.plus(SECOND * second));
+            let Skipped { crowded, overlapping } = agenda.advance(START.plus(SECOND * second));
+            assert_eq!(overlapping, 0);
+            skipped += crowded;
         }
         assert!((66..=72).contains(&skipped), "{skipped}");
         let checks = drain(&mut agenda);
@@ -195,7 +216,7 @@ mod tests {
     fn slots_that_passed_while_nobody_looked_are_missed() {
         let mut agenda = with(vec![flow("a", None)]);
         let now = START.plus(10 * MINUTE);
-        assert_eq!(agenda.advance(now), 0);
+        assert_eq!(agenda.advance(now), Skipped::default());
         let checks = drain(&mut agenda);
         assert!(checks.len() == 1 && checks[0].1 <= now && checks[0].1 > now.minus(MINUTE + MINUTE / 10));
         assert!(agenda.next_slot().is_some_and(|slot| slot > now));
@@ -205,14 +226,51 @@ mod tests {
     fn changes_take_effect_at_once() {
         let mut agenda = with(vec![flow("a", None), flow("b", None)]);
         agenda.advance(START.plus(MINUTE));
-        assert!(agenda.is_due());
         let now = START.plus(MINUTE);
         let moved = CheckedFlow { endpoint_url: "http://elsewhere.example/".to_owned(), ..flow("c", None) };
         agenda.update(vec![flow("b", Some(SECOND)), moved], now);
         assert!(drain(&mut agenda).iter().all(|(name, _)| name == "b"));
         assert!(agenda.next_slot().is_some_and(|slot| slot <= now.plus(2 * SECOND)));
         agenda.update(Vec::new(), now);
-        assert_eq!((agenda.next_slot(), agenda.is_due()), (None, false));
+        assert!(agenda.next_slot().is_none() && agenda.take_due().is_none());
+    }
+
+    #[test]
+    fn a_flow_is_not_checked_twice_at_a_time() {
+        let mut agenda = with(vec![flow("a", Some(SECOND))]);
+        agenda.advance(START.plus(2 * SECOND));
+        let due = agenda.take_due().unwrap();
+        let skips = |agenda: &mut Agenda, second| agenda.advance(START.plus(SECOND * second));
+        assert_eq!(skips(&mut agenda, 4), Skipped { crowded: 0, overlapping: 1 });
+        // Neither where it was deleted, registered again or forgotten meanwhile.
+        agenda.update(Vec::new(), START.plus(4 * SECOND));
+        agenda.update(vec![flow("a", Some(SECOND))], START.plus(4 * SECOND));
+        assert_eq!(skips(&mut agenda, 6), Skipped { crowded: 0, overlapping: 1 });
+        agenda.clear();
+        agenda.update(vec![flow("a", Some(SECOND))], START.plus(6 * SECOND));
+        assert_eq!(skips(&mut agenda, 8), Skipped { crowded: 0, overlapping: 1 });
+        assert!(agenda.take_due().is_none());
+        agenda.ended(&due.name);
+        assert_eq!(skips(&mut agenda, 10), Skipped::default());
+        assert!(agenda.take_due().is_some_and(|next| next.slot > START.plus(8 * SECOND)));
+    }
+
+    #[test]
+    fn a_tenant_with_many_flows_leaves_room_for_others() {
+        let of = |tenant, number: u32| CheckedFlow {
+            tenant: TenantId(uuid::Uuid::from_u128(tenant)),
+            ..flow(&number.to_string(), Some(SECOND))
+        };
+        let mut flows: Vec<_> = (0..1_000).map(|number| of(1, number)).collect();
+        let mut agenda = with(flows.clone());
+        agenda.advance(START.plus(2 * SECOND));
+        assert_eq!(take_all(&mut agenda).len(), 4);
+        // A thousand wait and none ends, but there are places for somebody else.
+        flows.push(of(2, 0));
+        agenda.update(flows, START.plus(2 * SECOND));
+        agenda.advance(START.plus(4 * SECOND));
+        let taken = take_all(&mut agenda);
+        assert!(taken.len() == 1 && taken[0].flow.tenant == of(2, 0).tenant);
     }
 
     #[test]

@@ -27,8 +27,10 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Lease(watch::Receiver<Option<Instant>>);
 
 impl Lease {
-    /// Whether this worker surely has it. It is counted from when the last renewal was sent, so this
-    /// ends before the row does, also while the database is away or after this process stood still.
+    /// Whether this worker has it. It is counted from when the last renewal was sent, so this ends
+    /// before the row does, also while the database is away or after this process stood still. Where
+    /// the whole machine was suspended, its monotonic clock may have stopped meanwhile: then this
+    /// holds for longer, another worker checks at the same time, and each slot still counts once.
     pub fn is_held(&self) -> bool {
         self.0.borrow().is_some_and(|until| Instant::now() < until)
     }
@@ -61,10 +63,10 @@ impl Keeper {
     /// Works until `stop`, and then gives the lease back.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let wait = tokio::select! {
-                wait = self.ask() => wait,
-                () = stop.cancelled() => break,
-            };
+            // Not cut off by the stop: a request whose answer nobody waits for could take the lease
+            // after it was given back. Where the database does not answer in time that can still be,
+            // and the lease ends by itself.
+            let wait = self.ask().await;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => {}

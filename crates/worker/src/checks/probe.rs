@@ -3,6 +3,7 @@
 //! address can be overturned by a second resolution, a proxy or a redirect. Whatever the other side
 //! does, a check ends in time and holds little memory.
 
+mod lookup;
 mod target;
 mod tls;
 
@@ -14,20 +15,24 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use flowmeter_core::ids::TenantId;
+use futures::FutureExt;
+use futures::future::ready;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::guard::{Guard, Internal};
+use lookup::{Addresses, Lookups};
+pub use lookup::{MAX_LOOKUPS, Resolve, system_resolver};
 use target::{Host, Target};
 pub use tls::CaError;
 
@@ -37,14 +42,11 @@ const USER_AGENT_TEXT: &str = concat!("flowmeter/", env!("CARGO_PKG_VERSION"));
 /// Bytes of an answer's body at most, and of its status line and headers together. The answer that
 /// is expected has 30 bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Names that are being resolved at most, those included whose check has ended. It is far more than
-/// wait at a time as long as the name server answers.
-const MAX_LOOKUPS: usize = 256;
+/// Addresses of a name that are tried, so that each has time to answer, and no name makes the worker
+/// knock at many doors.
+const MAX_ADDRESSES: usize = 4;
 
-/// Finds the addresses of a name.
-pub type Resolve = Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
-
-/// Why an endpoint is not available.
+/// Why an endpoint is not available, or why that is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("its URL is not an http or https URL without user and password")]
@@ -67,6 +69,9 @@ pub enum Failure {
     NotActive,
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
+    /// By our own fault, which says nothing about the endpoint.
+    #[error("it was not checked: {0}")]
+    NotChecked(io::Error),
 }
 
 impl Failure {
@@ -85,95 +90,83 @@ pub struct Probe {
     guard: Guard,
     timeout: Duration,
     tls: TlsConnector,
-    resolve: Resolve,
+    lookups: Arc<Lookups>,
 }
 
 impl Probe {
-    /// Makes checks that end within `timeout`. `ca` is a file with authorities to trust beside those
-    /// that everybody trusts.
+    /// Gives endpoints `timeout` to answer, and looks up to `max_lookups` names up at a time. `ca` is
+    /// a file with authorities to trust beside those that everybody trusts.
     pub fn new(
         guard: Guard,
         timeout: Duration,
         ca: Option<&Path>,
         resolve: Resolve,
+        max_lookups: usize,
     ) -> Result<Self, CaError> {
-        Ok(Self { guard, timeout, tls: tls::connector(ca)?, resolve })
+        let lookups = Arc::new(Lookups::new(resolve, max_lookups));
+        Ok(Self { guard, timeout, tls: tls::connector(ca)?, lookups })
     }
 
-    /// Asks the endpoint at `url` whether it is active.
-    pub async fn check(&self, url: &str) -> Result<(), Failure> {
+    /// Asks the endpoint at `url` of a tenant whether it is active.
+    pub async fn check(&self, tenant: TenantId, url: &str) -> Result<(), Failure> {
+        let target = Target::parse(url).ok_or(Failure::Url)?;
+        let known = |ip| ready(Ok(vec![SocketAddr::new(ip, target.port)])).boxed();
+        let addresses = match &target.host {
+            Host::Ipv4(address) => known((*address).into()),
+            Host::Ipv6(address) => known((*address).into()),
+            Host::Domain(name) => self.lookups.begin(tenant, name.clone(), target.port, self.timeout).await?,
+        };
+        // The endpoint's time begins here: it has not let us wait so far.
         let deadline = Instant::now() + self.timeout;
         let late = |_| Err(Failure::TimedOut(self.timeout));
-        timeout_at(deadline, self.ask(url, deadline)).await.unwrap_or_else(late)
+        timeout_at(deadline, self.ask(&target, addresses, deadline)).await.unwrap_or_else(late)
     }
 
-    async fn ask(&self, url: &str, deadline: Instant) -> Result<(), Failure> {
-        let target = Target::parse(url).ok_or(Failure::Url)?;
-        let addresses = self.addresses(&target).await?;
-        let stream = connect(&addresses, deadline).await.map_err(Failure::Unreachable)?;
-        let answer = if target.is_tls {
-            let name = target.server_name().ok_or(Failure::Url)?;
-            let stream = self.tls.connect(name, stream).await.map_err(Failure::Tls)?;
-            exchange(stream, &target).await?
-        } else {
-            exchange(stream, &target).await?
-        };
-        if is_active(&answer) { Ok(()) } else { Err(Failure::NotActive) }
-    }
-
-    /// The addresses of a target, all of which may be reached. A name that has one that may not is
-    /// refused whole: no honest endpoint has such a name.
-    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
-        let addresses = match &target.host {
-            Host::Ipv4(address) => vec![SocketAddr::new((*address).into(), target.port)],
-            Host::Ipv6(address) => vec![SocketAddr::new((*address).into(), target.port)],
-            Host::Domain(name) => {
-                (self.resolve)(name.clone(), target.port).await.map_err(Failure::Unresolved)?
-            }
-        };
+    async fn ask(&self, target: &Target, addresses: Addresses, deadline: Instant) -> Result<(), Failure> {
+        let addresses = addresses.await?;
+        // A name that has one address which may not be reached is refused whole: no honest endpoint
+        // has such a name.
         for address in &addresses {
             self.guard.check(address.ip())?;
         }
-        Ok(addresses)
+        let stream = connect(&addresses, deadline).await?;
+        let answer = if target.is_tls {
+            let name = target.server_name().ok_or(Failure::Url)?;
+            let stream = self.tls.connect(name, stream).await.map_err(Failure::Tls)?;
+            exchange(stream, target).await?
+        } else {
+            exchange(stream, target).await?
+        };
+        if is_active(&answer) { Ok(()) } else { Err(Failure::NotActive) }
     }
 }
 
-/// Resolves by the system's own means, each name on a thread of its own: a look-up cannot be
-/// interrupted, and on the runtime's threads one that hangs would hold up others and the process's
-/// end.
-pub fn system_resolver() -> Resolve {
-    let lookups = Arc::new(Semaphore::new(MAX_LOOKUPS));
-    Arc::new(move |name, port| {
-        let lookups = lookups.clone();
-        Box::pin(async move {
-            let lookup = lookups.acquire_owned().await.expect("it is never closed");
-            let (found, finding) = tokio::sync::oneshot::channel();
-            std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
-                let addresses = std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port));
-                drop(lookup);
-                // A check that has ended does not want to know.
-                let _ = found.send(addresses.map(Iterator::collect));
-            })?;
-            finding.await.unwrap_or_else(|_| Err(io::Error::other("the resolver failed")))
-        })
-    })
+/// Whether the system lacks something that we need: files, local ports or addresses, memory.
+fn is_ours(error: &io::Error) -> bool {
+    const OURS: [Errno; 6] =
+        [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN];
+    Errno::from_io_error(error).is_some_and(|error| OURS.contains(&error))
 }
 
 /// Connects to the first address that answers. Each has an equal part of the time that is left, so
 /// that one which is silent does not hide the next.
-async fn connect(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for (address, left) in
-        addresses.iter().zip((1..=u32::try_from(addresses.len()).unwrap_or(u32::MAX)).rev())
-    {
+async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Failure> {
+    let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
+    let mut failure =
+        Failure::Unreachable(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    let mut theirs = None;
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let left = u32::try_from(left).expect("a few");
         let share = deadline.saturating_duration_since(Instant::now()) / left;
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(elapsed) => last = io::Error::new(io::ErrorKind::TimedOut, elapsed),
+            Ok(Err(error)) if is_ours(&error) => failure = Failure::NotChecked(error),
+            Ok(Err(error)) => theirs = Some(error),
+            Err(elapsed) => theirs = Some(io::Error::new(io::ErrorKind::TimedOut, elapsed)),
         }
     }
-    Err(last)
+    // One that was tried in earnest tells more than one that was not.
+    Err(theirs.map_or(failure, Failure::Unreachable))
 }
 
 /// Asks over a connection, and returns the body of an answer of status 200. The connection ends

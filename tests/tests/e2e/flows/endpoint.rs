@@ -17,11 +17,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Listens on a free port. The first part of a path says how it is answered: `active`, `slow`, `down`,
-    /// `other`, `hang`, `redirect` or `stream`.
+    /// Listens on a free port of every address of this machine, of IPv4 and IPv6. The first part of a path
+    /// says how it is answered: `active`, `slow`, `down`, `other`, `hang`, `redirect` or `stream`.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("[::]:0").await.unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
         let seen = Arc::<Mutex<HashMap<String, usize>>>::default();
         let counted = seen.clone();
         tokio::spawn(async move {

@@ -16,9 +16,10 @@ use server::{Answer, Server};
 const PATIENT: Duration = Duration::from_mins(1);
 /// For answers that do not come.
 const SHORT: Duration = Duration::from_millis(300);
+const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(7));
 
 fn probe_with(allowed: &str, timeout: Duration, ca: Option<&Path>, resolve: Resolve) -> Probe {
-    Probe::new(Guard::parse(allowed).unwrap(), timeout, ca, resolve).unwrap()
+    Probe::new(Guard::parse(allowed).unwrap(), timeout, ca, resolve, MAX_LOOKUPS).unwrap()
 }
 
 /// May reach the servers of these tests.
@@ -36,7 +37,7 @@ fn resolving_to(addresses: Vec<SocketAddr>) -> Resolve {
 
 async fn reason(answer: Answer, timeout: Duration) -> String {
     let mut server = Server::start(answer).await;
-    let result = probe(timeout).check(&server.url()).await;
+    let result = probe(timeout).check(TENANT, &server.url()).await;
     // A connection never outlives its check.
     server.next_request().await;
     result.err().map_or_else(|| "active".to_owned(), |failure| failure.to_string())
@@ -47,7 +48,7 @@ async fn an_active_endpoint_is_asked_as_it_expects() {
     let mut server = Server::start(Answer::active()).await;
     let url = format!("http://localhost:{}/flows/1?key=a%20b#part", server.address.port());
     let probe = probe_with("127.0.0.0/8,::1/128", PATIENT, None, resolving_to(vec![server.address]));
-    probe.check(&url).await.unwrap();
+    probe.check(TENANT, &url).await.unwrap();
     let request = server.next_request().await.to_lowercase();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert_eq!(body, r#"{"action":"ping"}"#);
@@ -184,7 +185,7 @@ async fn nothing_internal_is_connected_to_in_any_spelling() {
         "[::1]",
         "0.0.0.0",
     ] {
-        let result = probe.check(&format!("http://{host}:{port}/")).await;
+        let result = probe.check(TENANT, &format!("http://{host}:{port}/")).await;
         assert!(matches!(result, Err(Failure::Refused(_))), "{host}: {result:?}");
     }
     assert!(server.is_untouched().await);
@@ -197,7 +198,7 @@ async fn a_name_with_one_internal_address_is_refused_whole() {
     for internal in ["10.0.0.1:80", "[::1]:80", "[fd00::1]:80", "169.254.169.254:80"] {
         let addresses = vec![server.address, internal.parse().unwrap()];
         let probe = probe_with("127.0.0.1/32", PATIENT, None, resolving_to(addresses));
-        let result = probe.check(&url).await;
+        let result = probe.check(TENANT, &url).await;
         assert!(matches!(result, Err(Failure::Refused(_))), "{internal}: {result:?}");
     }
     assert!(server.is_untouched().await);
@@ -214,7 +215,10 @@ async fn a_name_is_resolved_once_and_its_first_answer_counts() {
         let address = addresses[count.fetch_add(1, Ordering::Relaxed).min(1)];
         Box::pin(async move { Ok(vec![address]) })
     });
-    probe_with("127.0.0.1/32", PATIENT, None, resolve).check("http://endpoint.example/").await.unwrap();
+    probe_with("127.0.0.1/32", PATIENT, None, resolve)
+        .check(TENANT, "http://endpoint.example/")
+        .await
+        .unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     assert!(first.next_request().await.starts_with("POST / HTTP/1.1\r\nhost: endpoint.example\r\n"));
     assert!(second.is_untouched().await);
@@ -226,7 +230,7 @@ async fn the_next_address_is_tried_where_one_does_not_answer() {
     let server = Server::start(Answer::active()).await;
     let check = async |addresses| {
         let probe = probe_with("127.0.0.1/32", PATIENT, None, resolving_to(addresses));
-        probe.check("http://endpoint.example/").await
+        probe.check(TENANT, "http://endpoint.example/").await
     };
     check(vec![closed, server.address]).await.unwrap();
     assert!(matches!(check(vec![closed]).await, Err(Failure::Unreachable(_))));
@@ -234,19 +238,83 @@ async fn the_next_address_is_tried_where_one_does_not_answer() {
 }
 
 #[tokio::test]
+async fn a_few_addresses_are_tried_and_all_are_looked_at() {
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut server = Server::start(Answer::active()).await;
+    let check = async |addresses| {
+        let probe = probe_with("127.0.0.1/32", PATIENT, None, resolving_to(addresses));
+        probe.check(TENANT, "http://endpoint.example/").await
+    };
+    check(vec![closed, closed, closed, server.address]).await.unwrap();
+    server.next_request().await;
+    let fifth = check(vec![closed, closed, closed, closed, server.address]).await;
+    assert!(matches!(fifth, Err(Failure::Unreachable(_))), "{fifth:?}");
+    let mut many = vec![server.address; 9];
+    many.push("10.0.0.1:80".parse().unwrap());
+    assert!(matches!(check(many).await, Err(Failure::Refused(_))));
+    assert!(server.is_untouched().await);
+}
+
+#[tokio::test]
+async fn our_own_faults_say_nothing_about_the_endpoint() {
+    for errno in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM, Errno::NOBUFS] {
+        assert!(is_ours(&errno.into()), "{errno}");
+    }
+    for errno in [Errno::CONNREFUSED, Errno::CONNRESET, Errno::HOSTUNREACH, Errno::TIMEDOUT] {
+        assert!(!is_ours(&errno.into()), "{errno}");
+    }
+    assert!(!is_ours(&io::Error::other("no such name")));
+
+    let without_threads: Resolve =
+        Arc::new(|_, _| Box::pin(async { Err(Failure::NotChecked(Errno::AGAIN.into())) }));
+    let probe = probe_with("", PATIENT, None, without_threads);
+    let result = probe.check(TENANT, "http://endpoint.example/").await;
+    assert!(matches!(result, Err(Failure::NotChecked(_))), "{result:?}");
+    let panicking: Resolve = Arc::new(|_, _| Box::pin(async { panic!("as a test") }));
+    let result = probe_with("", PATIENT, None, panicking).check(TENANT, "http://endpoint.example/").await;
+    assert!(matches!(result, Err(Failure::NotChecked(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_tenant_whose_names_hang_leaves_room_for_others() {
+    let server = Server::start(Answer::active()).await;
+    let address = server.address;
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = begun.clone();
+    let resolve: Resolve = Arc::new(move |name, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Box::pin(
+            async move { if name == "hangs" { std::future::pending().await } else { Ok(vec![address]) } },
+        )
+    });
+    let guard = || Guard::parse("127.0.0.1/32").unwrap();
+    let probe = Probe::new(guard(), SHORT, None, resolve, 8).unwrap();
+    let hanging = futures::future::join_all((0..9).map(|_| probe.check(TENANT, "http://hangs/"))).await;
+    // Two names hung; for the others there was no place, which nobody can blame on them.
+    let late = hanging.iter().filter(|result| matches!(result, Err(Failure::TimedOut(_)))).count();
+    let ours = hanging.iter().filter(|result| matches!(result, Err(Failure::NotChecked(_)))).count();
+    assert_eq!((late, ours, begun.load(Ordering::Relaxed)), (2, 7, 2), "{hanging:?}");
+    // They hold their places although their checks have ended, and other tenants have theirs.
+    let again = probe.check(TENANT, "http://endpoint.example/").await;
+    assert!(matches!(again, Err(Failure::NotChecked(_))), "{again:?}");
+    probe.check(TenantId::OPERATOR, "http://endpoint.example/").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_resolver_that_fails_or_hangs_fails_the_check() {
-    let failing: Resolve = Arc::new(|_, _| Box::pin(async { Err(io::Error::other("no such name")) }));
-    let result = probe_with("", PATIENT, None, failing).check("http://endpoint.example/").await;
+    let failing: Resolve =
+        Arc::new(|_, _| Box::pin(async { Err(Failure::Unresolved(io::Error::other("no such name"))) }));
+    let result = probe_with("", PATIENT, None, failing).check(TENANT, "http://endpoint.example/").await;
     assert_eq!(result.unwrap_err().to_string(), "its name cannot be resolved: no such name");
     let hanging: Resolve = Arc::new(|_, _| Box::pin(std::future::pending()));
-    let result = probe_with("", SHORT, None, hanging).check("http://endpoint.example/").await;
+    let result = probe_with("", SHORT, None, hanging).check(TENANT, "http://endpoint.example/").await;
     assert!(matches!(result, Err(Failure::TimedOut(_))));
 }
 
 #[tokio::test]
 async fn other_urls_are_not_followed() {
     for url in ["ftp://127.0.0.1/", "http://user:secret@127.0.0.1/", "file:///etc/hostname", "endpoint"] {
-        let failure = probe(PATIENT).check(url).await.unwrap_err();
+        let failure = probe(PATIENT).check(TENANT, url).await.unwrap_err();
         assert!(matches!(failure, Failure::Url) && !failure.to_string().contains("secret"), "{url}");
     }
 }
@@ -285,26 +353,26 @@ async fn https_endpoints_show_who_they_are() {
     let mut server = Server::start_tls(Answer::active(), certificate.acceptor.clone()).await;
     let resolve = resolving_to(vec![server.address]);
     let trusting = probe_with("127.0.0.1/32", PATIENT, Some(&certificate.file), resolve.clone());
-    trusting.check("https://endpoint.example/a").await.unwrap();
+    trusting.check(TENANT, "https://endpoint.example/a").await.unwrap();
     assert!(server.next_request().await.starts_with("POST /a HTTP/1.1\r\nhost: endpoint.example\r\n"));
 
-    let failure = trusting.check("https://other.example/").await.unwrap_err();
+    let failure = trusting.check(TENANT, "https://other.example/").await.unwrap_err();
     assert!(
         matches!(failure, Failure::Tls(_)) && failure.to_string().contains("endpoint.example"),
         "{failure}"
     );
-    let failure = trusting.check(&format!("https://{}/", server.address)).await.unwrap_err();
+    let failure = trusting.check(TENANT, &format!("https://{}/", server.address)).await.unwrap_err();
     assert!(matches!(failure, Failure::Tls(_)), "{failure}");
     let stranger = probe_with("127.0.0.1/32", PATIENT, None, resolve.clone());
-    let failure = stranger.check("https://endpoint.example/").await.unwrap_err();
+    let failure = stranger.check(TENANT, "https://endpoint.example/").await.unwrap_err();
     assert!(failure.to_string().contains("UnknownIssuer"), "{failure}");
 
     let plain = Server::start(Answer::http("400 Bad Request", "")).await;
-    let failure = stranger.check(&format!("https://{}/", plain.address)).await.unwrap_err();
+    let failure = stranger.check(TENANT, &format!("https://{}/", plain.address)).await.unwrap_err();
     assert!(matches!(failure, Failure::Tls(_)), "{failure}");
     let silent = Server::start(Answer::Silence).await;
     let hurried = probe_with("127.0.0.1/32", SHORT, None, resolve);
-    let failure = hurried.check(&format!("https://{}/", silent.address)).await.unwrap_err();
+    let failure = hurried.check(TENANT, &format!("https://{}/", silent.address)).await.unwrap_err();
     assert!(matches!(failure, Failure::TimedOut(_)), "{failure}");
 }
 
