@@ -2,7 +2,7 @@
 //! generates three things from it:
 //!
 //! * `v1`: the public types, clients and servers;
-//! * `raw`: the ingest service once more, with usage events and flow requests left as
+//! * `raw`: the ingest service once more, with events, flow requests and reports left as
 //!   the bytes in which they came (a message field and a bytes field look alike on the
 //!   wire). The server validates them in place instead of building ten strings for each
 //!   of them, and a load generator encodes them once;
@@ -16,7 +16,8 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 
-const PUBLIC: [&str; 6] = [
+const PUBLIC: [&str; 7] = [
+    "flowmeter/v1/executions.proto",
     "flowmeter/v1/flows.proto",
     "flowmeter/v1/usage.proto",
     "flowmeter/v1/ingest.proto",
@@ -26,7 +27,8 @@ const PUBLIC: [&str; 6] = [
 ];
 const QUEUE: [&str; 1] = ["flowmeter/queue/v1/envelope.proto"];
 /// What the items of a batch are, and so the fields that are left undecoded.
-const ITEMS: [&str; 2] = [".flowmeter.v1.UsageEvent", ".flowmeter.v1.FlowRequest"];
+const ITEMS: [&str; 3] =
+    [".flowmeter.v1.UsageEvent", ".flowmeter.v1.FlowRequest", ".flowmeter.v1.ExecutionReport"];
 
 fn main() -> anyhow::Result<()> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");

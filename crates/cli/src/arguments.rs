@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::{commands, moment};
 
 /// The command line of Flowmeter: replay logs, read and draw time series, define metrics
-/// and calendars, follow flows, manage tenants and tokens.
+/// and calendars, follow flows and executions, manage tenants and tokens.
 #[derive(Debug, Parser)]
 #[command(
     name = "flowmeter",
@@ -104,8 +104,8 @@ pub(crate) struct Remote {
     )]
     pub(crate) timeout: Duration,
 
-    /// How to print answers. Default: a table; `series` and `flow metric` draw when they
-    /// print to a terminal.
+    /// How to print answers. Default: a table; `series`, `flow metric` and `executions` draw when
+    /// they print to a terminal.
     #[arg(long, short, global = true, env = "FLOWMETER_OUTPUT", value_name = "FORM")]
     pub(crate) output: Option<Output>,
 }
@@ -141,7 +141,7 @@ pub(crate) enum Output {
     /// Proto JSON, for programs: camelCase names, RFC 3339 timestamps, 64-bit
     /// numbers as strings.
     Json,
-    /// A chart in the terminal (`series` and `flow metric`; elsewhere a table).
+    /// A chart in the terminal (`series`, `flow metric` and `executions`; elsewhere a table).
     Chart,
 }
 
@@ -172,6 +172,8 @@ pub(crate) enum Command {
     TimeSeries(commands::time_series::TimeSeries),
     #[command(subcommand)]
     Flow(commands::flow::Flow),
+    #[command(subcommand)]
+    Executions(commands::executions::Executions),
     Receipt(commands::receipt::Receipt),
     BuildInfo(commands::build_info::BuildInfo),
     Health(commands::health::Health),
@@ -280,7 +282,17 @@ mod tests {
     fn reading_and_defining_have_examples() {
         let mut found = Vec::new();
         leaves(&Arguments::command(), "", &mut found);
-        let groups = ["series", "events", "values", "provider", "metric", "calendar", "time-series", "flow"];
+        let groups = [
+            "series",
+            "events",
+            "values",
+            "provider",
+            "metric",
+            "calendar",
+            "time-series",
+            "flow",
+            "executions",
+        ];
         for (path, help) in found {
             if groups.iter().any(|group| path.split_whitespace().nth(1) == Some(group)) {
                 assert!(!examples(&help).is_empty(), "{path}");

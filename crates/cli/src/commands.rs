@@ -8,6 +8,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod build_info;
 pub(crate) mod calendar;
 pub(crate) mod events;
+pub(crate) mod executions;
 pub(crate) mod flow;
 pub(crate) mod health;
 pub(crate) mod metric;
@@ -57,6 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Calendar(calendar) => calendar::run(calendar, &remote).await,
         Command::TimeSeries(time_series) => time_series::run(time_series, &remote).await,
         Command::Flow(flow) => flow::run(flow, &remote).await,
+        Command::Executions(executions) => executions::run(executions, &remote).await,
         Command::Receipt(receipt) => receipt::run(receipt, &remote).await,
         Command::BuildInfo(_) => build_info::run(&remote).await,
         Command::Health(health) => health::run(health, &remote).await,

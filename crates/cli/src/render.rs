@@ -3,6 +3,7 @@
 pub(crate) mod chart;
 pub(crate) mod clock;
 pub(crate) mod event;
+pub(crate) mod executions;
 pub(crate) mod flow;
 pub(crate) mod grouped;
 mod notes;

@@ -47,17 +47,27 @@ impl RequestId {
 
     /// The id under which the result of checking a flow's endpoint at the time `slot` is reported.
     /// Whoever checks, and however often it is reported, it counts once.
-    ///
-    /// It is of version 8, which [`parse`](Self::parse) refuses: anybody can compute when a flow is
-    /// checked, and a request that came first under this id would be counted in place of the check.
     #[must_use]
     pub fn of_check(tenant: TenantId, flow_id: &str, slot: Timestamp) -> Self {
-        let micros = slot.micros().clamp(0, Timestamp::END.micros()).unsigned_abs();
-        let millis = micros / 1_000;
-        let distinct = digest(b"check", &[tenant.0.as_bytes(), flow_id.as_bytes(), &millis.to_be_bytes()]);
+        Self::of_our_own(b"check", tenant, flow_id, slot)
+    }
+
+    /// The id under which it is reported that a schedule of executions has passed its deadline with items
+    /// remaining. Whoever reports it, and however often, it counts once.
+    #[must_use]
+    pub fn of_deadline(tenant: TenantId, schedule_id: &str, deadline: Timestamp) -> Self {
+        Self::of_our_own(b"deadline", tenant, schedule_id, deadline)
+    }
+
+    /// An id that follows from what it is of, with its time where version 7 has it. It is of version 8, which
+    /// [`parse`](Self::parse) refuses: anybody can compute it, and a request that came first under this id
+    /// would be counted in its place.
+    fn of_our_own(kind: &[u8], tenant: TenantId, name: &str, time: Timestamp) -> Self {
+        let micros = time.micros().clamp(0, Timestamp::END.micros()).unsigned_abs();
+        let distinct = digest(kind, &[tenant.0.as_bytes(), name.as_bytes(), &micros.to_be_bytes()]);
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&distinct[..16]);
-        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        bytes[..6].copy_from_slice(&(micros / 1_000).to_be_bytes()[2..]);
         bytes[6] = 0x80 | (bytes[6] & 0x0f);
         bytes[8] = 0x80 | (bytes[8] & 0x3f);
         Self(Uuid::from_bytes(bytes))
@@ -97,6 +107,16 @@ impl EventId {
     #[must_use]
     pub fn first_at(timestamp: Timestamp) -> Self {
         Self::new(timestamp, 0)
+    }
+
+    /// Orders what requests say of one thing: by timestamp, then by when the request was made, then by the
+    /// place in it.
+    #[must_use]
+    pub fn of_update(request: RequestId, index: usize, timestamp: Timestamp) -> Self {
+        /// Places are below 16,384.
+        const INDEX_BITS: u32 = 14;
+        let made = millis_of(request.0).unsigned_abs() << INDEX_BITS;
+        Self::new(timestamp, made | (index as u64).min((1 << INDEX_BITS) - 1))
     }
 
     fn new(timestamp: Timestamp, distinct: u64) -> Self {
@@ -244,6 +264,19 @@ mod tests {
         }
 
         #[test]
+        fn updates_are_in_order_of_their_times_then_their_requests(
+            at in timestamps(), later in 0_i64..3, made in 0_u64..1_u64 << 47, index in 0_usize..10_000,
+        ) {
+            let request = |millis: u64| RequestId(Uuid::from_u64_pair(millis << 16 | 0x7000, 0b10 << 62));
+            let update = |millis, index, step| {
+                EventId::of_update(request(millis), index, Timestamp::from_micros(at.micros() + step))
+            };
+            prop_assert!(update(made, index, 0) < update(made, index + 1, 0));
+            prop_assert!(update(made, index, 0) < update(made + 1, 0, 0));
+            prop_assert!(update(made + 1, index, 0) < update(made, 0, later + 1));
+        }
+
+        #[test]
         fn order_by_id_is_order_by_time(a in timestamps(), step in 0_i64..5_000, x: u64, y: u64) {
             let b = Timestamp::from_micros(a.micros() + step);
             if a < b {
@@ -272,8 +305,9 @@ mod tests {
         );
         assert_eq!(
             RequestId::of_check(TENANT, "flow-1", at).to_string(),
-            "018bcfe5-687b-88b4-b296-2f3912bf612b"
+            "018bcfe5-687b-81c1-9931-79aab4638b80"
         );
+        assert_ne!(RequestId::of_check(TENANT, "a", at), RequestId::of_deadline(TENANT, "a", at));
         assert_eq!(
             SeriesId::new(TENANT, "ODSLRequest/ReadRequests", [("service", "object")].into_iter())
                 .to_string(),

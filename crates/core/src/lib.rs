@@ -4,6 +4,7 @@
 
 pub mod aggregate;
 pub mod calendar;
+pub mod execution;
 pub mod filter;
 pub mod flow;
 pub mod fold;

@@ -239,7 +239,8 @@ impl Limits {
         self.check_attributes(&event.attributes, violations);
     }
 
-    fn check_text(&self, field: &str, text: &str, violations: &mut Vec<Violation>) {
+    /// Adds what is wrong with a text, which stands in `field`.
+    pub fn check_text(&self, field: &str, text: &str, violations: &mut Vec<Violation>) {
         if text.len() > self.max_string_bytes {
             let (max, found) = (self.max_string_bytes, text.len());
             violations.push(Violation::new(field, format!("expected at most {max} bytes, found {found}")));

@@ -18,6 +18,7 @@ use tonic::metadata::MetadataMap;
 use tracing::Span;
 
 use crate::Config;
+use crate::accept::executions::{self, ExecutionBatch};
 use crate::accept::flows::{self, FlowBatch, FlowBatchLimits};
 use crate::accept::usage::{self, UsageBatch, UsageLimits};
 use crate::accept::{BatchLimits, Decision};
@@ -88,6 +89,19 @@ impl Recorder {
         {
             (decision, _) = flows::decide(tenant, &batch, &known, &self.flow_limits, now)?;
         }
+        self.publish(decision, deadline).await
+    }
+
+    /// Reports executions, and returns when the broker has made them durable.
+    pub async fn report_executions(
+        &self,
+        metadata: &MetadataMap,
+        batch: ExecutionBatch,
+    ) -> Result<Recorded, ApiError> {
+        let deadline = self.deadline(metadata);
+        let caller = self.authenticator.authorize(metadata, Scope::Ingest).await?;
+        let tenant = (caller.tenant, caller.allow_all_metric_types);
+        let decision = executions::decide(tenant, &batch, &self.usage_limits, Timestamp::now())?;
         self.publish(decision, deadline).await
     }
 

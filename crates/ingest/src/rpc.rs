@@ -2,6 +2,7 @@
 
 mod record_flow_requests;
 mod record_usage;
+mod report_executions;
 mod stream_usage;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use flowmeter_proto::raw::ingest_service_server::IngestService;
 use flowmeter_proto::raw::{
     RecordFlowRequestsRequest, RecordFlowRequestsResponse, RecordUsageRequest, RecordUsageResponse,
-    StreamUsageRequest,
+    ReportExecutionsRequest, ReportExecutionsResponse, StreamUsageRequest,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -43,5 +44,12 @@ impl IngestService for Ingest {
         request: Request<RecordFlowRequestsRequest>,
     ) -> Result<Response<RecordFlowRequestsResponse>, Status> {
         record_flow_requests::handle(&self.recorder, request).await
+    }
+
+    async fn report_executions(
+        &self,
+        request: Request<ReportExecutionsRequest>,
+    ) -> Result<Response<ReportExecutionsResponse>, Status> {
+        report_executions::handle(&self.recorder, request).await
     }
 }

@@ -8,7 +8,7 @@ use flowmeter_proto::v1::admin_service_server::AdminService;
 use flowmeter_proto::v1::{
     CreateTenantRequest, CreateTenantResponse, CreateTokenRequest, CreateTokenResponse, GetTenantRequest,
     GetTenantResponse, ListTenantsRequest, ListTenantsResponse, ListTokensRequest, ListTokensResponse,
-    RevokeTokenRequest, RevokeTokenResponse,
+    RevokeTokenRequest, RevokeTokenResponse, UpdateTenantRequest, UpdateTenantResponse,
 };
 use flowmeter_service::auth::{Authenticator, Caller, Scope};
 use flowmeter_service::error::ApiError;
@@ -57,6 +57,7 @@ methods! {
     create_tenant "CreateTenant" tenants::create, CreateTenantRequest => CreateTenantResponse;
     get_tenant "GetTenant" tenants::get, GetTenantRequest => GetTenantResponse;
     list_tenants "ListTenants" tenants::list, ListTenantsRequest => ListTenantsResponse;
+    update_tenant "UpdateTenant" tenants::update, UpdateTenantRequest => UpdateTenantResponse;
     create_token "CreateToken" tokens::create, CreateTokenRequest => CreateTokenResponse;
     list_tokens "ListTokens" tokens::list, ListTokensRequest => ListTokensResponse;
     revoke_token "RevokeToken" tokens::revoke, RevokeTokenRequest => RevokeTokenResponse;

@@ -2,7 +2,7 @@
 
 pub mod calendars;
 mod flows;
-mod mask;
+pub mod mask;
 mod metrics;
 mod providers;
 mod time_series;
@@ -115,7 +115,7 @@ fn version(field: &str, version: i32) -> Result<Option<i32>, ApiError> {
 }
 
 /// The message that a request is about.
-fn given<T>(field: &str, message: Option<T>) -> Result<T, ApiError> {
+pub fn given<T>(field: &str, message: Option<T>) -> Result<T, ApiError> {
     message.ok_or_else(|| ApiError::field(Reason::InvalidField, field, "expected one"))
 }
 

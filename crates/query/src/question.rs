@@ -208,6 +208,36 @@ pub struct Question<'a> {
     pub bucket_starts: Vec<Timestamp>,
 }
 
+/// Decides how a question for the sum over all of a range is answered: as one bucket.
+pub fn plan_total(
+    wording: Wording,
+    (definition, rolled_up_to): (&Definition, Timestamp),
+    asked: Asked,
+) -> Result<Question<'_>, ApiError> {
+    let label_set = definition.covering(&wording.fields());
+    let Wording { observed, range, filter, group_by, zone, fill } = wording;
+    let zone = zone.unwrap_or(TimeZone::UTC);
+    let range = place(&range, &asked.reference(zone.clone()))?;
+    // The calendar only tells the zone: there is no bucket but the range.
+    let calendar = Calendar::parse(DEFAULT_CALENDAR).expect("it is built in").in_zone(zone);
+    let bucket_starts = vec![range.start];
+    let resolutions = label_set.map_or(&[][..], |set| set.resolutions);
+    let pieces = pieces(range, &bucket_starts, resolutions, rolled_up_to);
+    let observed = observed.unwrap_or(definition.default_observed);
+    Ok(Question {
+        definition,
+        calendar,
+        observed,
+        range,
+        filter,
+        group_by,
+        fill,
+        label_set,
+        pieces,
+        bucket_starts,
+    })
+}
+
 /// Decides how a question is answered: the metric is rolled up to the given time.
 pub fn plan(
     wording: Wording,

@@ -7,6 +7,7 @@ mod get_receipt;
 mod get_usage_event;
 mod list_field_values;
 mod list_usage_events;
+mod query_executions;
 mod query_time_series;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use flowmeter_proto::v1::{
     GetBuildInfoRequest, GetBuildInfoResponse, GetFlowMetricRequest, GetFlowMetricResponse,
     GetReceiptRequest, GetReceiptResponse, GetUsageEventRequest, GetUsageEventResponse,
     ListFieldValuesRequest, ListFieldValuesResponse, ListUsageEventsRequest, ListUsageEventsResponse,
-    QueryTimeSeriesRequest, QueryTimeSeriesResponse,
+    QueryExecutionsRequest, QueryExecutionsResponse, QueryTimeSeriesRequest, QueryTimeSeriesResponse,
 };
 use flowmeter_service::auth::{Authenticator, Scope};
 use flowmeter_service::error::{ApiError, Reason};
@@ -136,6 +137,14 @@ impl QueryService for Query {
     ) -> Result<Response<GetFlowMetricResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         traced!("GetFlowMetric", &metadata, get_flow_metric::handle(self, &metadata, &request))
+    }
+
+    async fn query_executions(
+        &self,
+        request: Request<QueryExecutionsRequest>,
+    ) -> Result<Response<QueryExecutionsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!("QueryExecutions", &metadata, query_executions::handle(self, &metadata, &request))
     }
 
     async fn get_receipt(

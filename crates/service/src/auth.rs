@@ -58,6 +58,8 @@ pub struct Caller {
     pub tenant: TenantId,
     /// What they may do.
     pub scopes: Vec<Scope>,
+    /// Whether the tenant keeps metric types of executions that are not among the permitted ones.
+    pub allow_all_metric_types: bool,
 }
 
 /// A token as we remember it.
@@ -141,11 +143,12 @@ impl Authenticator {
                 .unwrap_or_else(|_| Err(StoreError::Unavailable("no answer about a token".into()))),
         };
         match (answer, known) {
-            (Ok(Some(token)), _) => {
+            (Ok(Some((token, allow_all_metric_types))), _) => {
                 let grant = Arc::new(Grant {
                     caller: Caller {
                         tenant: token.tenant,
                         scopes: token.scopes.iter().filter_map(|name| Scope::named(name)).collect(),
+                        allow_all_metric_types,
                     },
                     expires_at: token.expires_at,
                     revoked: token.revoked_at.is_some(),

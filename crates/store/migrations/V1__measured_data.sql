@@ -5,7 +5,9 @@
 CREATE TABLE tenant (
     tenant_id   uuid PRIMARY KEY,
     name        text NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now()
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    -- Whether executions keep metric types that are not among the permitted ones.
+    allow_all_metric_types boolean NOT NULL DEFAULT false
 );
 
 -- Tokens. The secret itself is kept nowhere.
@@ -312,3 +314,21 @@ CREATE TABLE lease (
     holder     uuid NOT NULL,
     expires_at timestamptz NOT NULL
 );
+
+-- Scheduled commands of executions, as they were last reported.
+CREATE TABLE execution_schedule (
+    tenant_id       uuid NOT NULL,
+    schedule_id     text COLLATE "C" NOT NULL,
+    integration     text NOT NULL,
+    instance        text NOT NULL,
+    command         text NOT NULL,
+    items_remaining bigint NOT NULL,
+    deadline        timestamptz NOT NULL,
+    -- Orders the reports of one schedule.
+    update_id       uuid NOT NULL,
+    -- Whether what remained at this deadline has been reported.
+    is_settled      boolean NOT NULL,
+    PRIMARY KEY (tenant_id, schedule_id)
+);
+CREATE INDEX execution_schedule_open ON execution_schedule (deadline)
+    WHERE items_remaining > 0 AND NOT is_settled;

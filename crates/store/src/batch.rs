@@ -22,6 +22,7 @@ use crate::flows::{FlowCounts, append_flow_counts};
 use crate::partitions::{EVENTS, Partitions, REQUESTS};
 use crate::progress::{Progress, Worker};
 use crate::rollups::{append_partials, insert_series};
+use crate::schedules::{Schedule, upsert_schedules};
 use crate::{Store, StoreError, events, progress};
 
 /// A request of a batch.
@@ -58,6 +59,8 @@ pub struct Batch<'a> {
     /// What they add to the counters of flows, each with its request by the index in
     /// [`Batch::requests`].
     pub flow_counts: Vec<(usize, FlowCounts<'a>)>,
+    /// The schedules of executions that they open, update or close, each with its request.
+    pub schedules: Vec<(usize, Schedule<'a>)>,
 }
 
 impl Batch<'_> {
@@ -194,6 +197,8 @@ impl Writer {
         append_partials(&transaction, &folded).await?;
         let counts = batch.flow_counts.iter().filter(|(request, _)| fresh[*request]);
         append_flow_counts(&transaction, counts.map(|(_, counts)| counts)).await?;
+        let schedules = batch.schedules.iter().filter(|(request, _)| fresh[*request]);
+        upsert_schedules(&transaction, schedules.map(|(_, schedule)| schedule)).await?;
         let added = insert_series(&transaction, &folded, &self.known_series).await?;
         progress::record(&transaction, self.worker, progress()).await?;
         transaction.batch_execute("-- apply\nNOTIFY flowmeter_applied").await?;

@@ -16,6 +16,7 @@ pub mod partitions;
 pub mod progress;
 pub mod receipts;
 pub mod rollups;
+pub mod schedules;
 pub mod tenants;
 pub mod tokens;
 

@@ -15,10 +15,18 @@ pub struct Tenant {
     pub name: String,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Whether executions keep metric types that are not among the permitted ones.
+    pub allow_all_metric_types: bool,
 }
 
+const COLUMNS: &str = "name, created_at, allow_all_metric_types";
+
 fn read(row: &tokio_postgres::Row) -> Tenant {
-    Tenant { name: row.get(0), created_at: Timestamp::from(row.get::<_, SystemTime>(1)) }
+    Tenant {
+        name: row.get(0),
+        created_at: Timestamp::from(row.get::<_, SystemTime>(1)),
+        allow_all_metric_types: row.get(2),
+    }
 }
 
 /// Creates a tenant. [`StoreError::Duplicate`] if the name is taken.
@@ -26,7 +34,7 @@ pub async fn insert_tenant(store: &Store, id: TenantId, name: &str) -> Result<Te
     let client = store.client().await?;
     let row = client
         .query_one(
-            "-- insert_tenant\nINSERT INTO tenant VALUES ($1, $2) RETURNING name, created_at",
+            &format!("-- insert_tenant\nINSERT INTO tenant VALUES ($1, $2) RETURNING {COLUMNS}"),
             &[&id.0, &name],
         )
         .await?;
@@ -38,7 +46,7 @@ pub async fn get_tenant(store: &Store, id: TenantId) -> Result<Option<Tenant>, S
     let client = store.client().await?;
     let rows = client
         .query_typed(
-            "-- get_tenant\nSELECT name, created_at FROM tenant WHERE tenant_id = $1",
+            &format!("-- get_tenant\nSELECT {COLUMNS} FROM tenant WHERE tenant_id = $1"),
             &[(&id.0, Type::UUID)],
         )
         .await?;
@@ -50,11 +58,28 @@ pub async fn list_tenants(store: &Store, after: &str, limit: i64) -> Result<Vec<
     let client = store.client().await?;
     let rows = client
         .query_typed(
-            "-- list_tenants
-             SELECT name, created_at FROM tenant
-             WHERE name > $1 AND tenant_id <> $2 ORDER BY name LIMIT $3",
+            &format!(
+                "-- list_tenants
+                 SELECT {COLUMNS} FROM tenant
+                 WHERE name > $1 AND tenant_id <> $2 ORDER BY name LIMIT $3"
+            ),
             &[(&after, Type::TEXT), (&TenantId::OPERATOR.0, Type::UUID), (&limit, Type::INT8)],
         )
         .await?;
     Ok(rows.iter().map(read).collect())
+}
+
+/// Changes the settings of a tenant, if there is one of that id.
+pub async fn update_tenant(
+    store: &Store,
+    id: TenantId,
+    allow_all_metric_types: bool,
+) -> Result<Option<Tenant>, StoreError> {
+    let client = store.client().await?;
+    let sql = format!(
+        "-- update_tenant
+         UPDATE tenant SET allow_all_metric_types = $2 WHERE tenant_id = $1 RETURNING {COLUMNS}"
+    );
+    let updated = client.query_opt(&sql, &[&id.0, &allow_all_metric_types]).await?;
+    Ok(updated.as_ref().map(read))
 }

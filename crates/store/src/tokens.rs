@@ -123,19 +123,21 @@ pub async fn insert_token(
     Ok((read(&row), secret))
 }
 
-/// The token of a secret, whether it is still good or not.
-pub async fn find_token(store: &Store, secret: &Secret) -> Result<Option<Token>, StoreError> {
+/// The token of a secret, whether it is still good or not, and whether its tenant allows all metric types.
+pub async fn find_token(store: &Store, secret: &Secret) -> Result<Option<(Token, bool)>, StoreError> {
     let client = store.client().await?;
     let rows = client
         .query_typed(
             &format!(
                 "-- find_token
-                 SELECT {COLUMNS} FROM api_token WHERE tenant_id = $1 AND token_id = $2 AND token_hash = $3"
+                 SELECT {COLUMNS},
+                        (SELECT allow_all_metric_types FROM tenant WHERE tenant.tenant_id = api_token.tenant_id)
+                 FROM api_token WHERE tenant_id = $1 AND token_id = $2 AND token_hash = $3"
             ),
             &[(&secret.tenant.0, Type::UUID), (&secret.token, Type::UUID), (&secret.hash(), Type::BYTEA)],
         )
         .await?;
-    Ok(rows.first().map(read))
+    Ok(rows.first().map(|row| (read(row), row.get(7))))
 }
 
 /// Lists the tokens of a tenant by age, from after `after`.

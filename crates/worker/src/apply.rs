@@ -12,7 +12,7 @@ use flowmeter_proto::wire::read_usage_event;
 use flowmeter_queue::{Backoff, Delivery, QueueError};
 use flowmeter_store::batch::{Applied, Batch, NewEvent, NewRequest, Writer, bury};
 use flowmeter_store::progress::Progress;
-use flowmeter_store::{Store, StoreError, flows};
+use flowmeter_store::{Store, StoreError, flows, schedules};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -195,8 +195,10 @@ fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
         if !seen.insert((tenant, id)) {
             continue;
         }
-        let (request, events, counts) = (batch.requests.len(), batch.events.len(), batch.flow_counts.len());
+        let (request, events) = (batch.requests.len(), batch.events.len());
+        let (counts, schedules) = (batch.flow_counts.len(), batch.schedules.len());
         let read = read_events(part.request, request, &mut batch.events)
+            .and_then(|()| read_schedules(part.request, (tenant, request), &mut batch.schedules))
             .and_then(|()| read_flow_counts(part.request, (tenant, request), &mut batch.flow_counts));
         let items = read.and_then(|flow_requests| {
             let items = part.request.usage.len() + flow_requests;
@@ -207,6 +209,7 @@ fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
             Err(reason) => {
                 batch.events.truncate(events);
                 batch.flow_counts.truncate(counts);
+                batch.schedules.truncate(schedules);
                 dead.push(letter(*part, reason));
             }
         }
@@ -252,4 +255,28 @@ fn read_flow_counts<'a>(
         counts.push((index, flows::FlowCounts { tenant, flow_id, bucket, counters }));
     }
     usize::try_from(request.flow_requests).map_err(|_| "fewer than no requests of flows".to_owned())
+}
+
+/// Reads the schedules that a request opens, updates or closes.
+fn read_schedules<'a>(
+    request: &'a Request,
+    (tenant, index): (TenantId, usize),
+    schedules: &mut Vec<(usize, schedules::Schedule<'a>)>,
+) -> Result<(), String> {
+    for schedule in &request.schedules {
+        let update = Uuid::from_slice(&schedule.update_id).map(EventId);
+        let update = update.map_err(|_| "a schedule's update is not a UUID".to_owned())?;
+        let deadline = Timestamp::from_micros(schedule.deadline_micros);
+        if schedule.schedule_id.is_empty()
+            || schedule.items_remaining < 0
+            || !(Timestamp::EPOCH..Timestamp::END).contains(&deadline)
+        {
+            return Err("a schedule has no id, fewer than no items, or a deadline beyond our time".to_owned());
+        }
+        let labels = [&*schedule.integration, &schedule.instance, &schedule.command];
+        let (id, items_remaining) = (schedule.schedule_id.as_str(), schedule.items_remaining);
+        let schedule = schedules::Schedule { tenant, id, labels, items_remaining, deadline, update };
+        schedules.push((index, schedule));
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ mod health;
 mod lease;
 mod missed;
 mod probe;
-mod report;
+pub mod report;
 pub mod schedule;
 mod turns;
 

@@ -35,7 +35,9 @@ impl Gathered {
         let envelope = delivery.envelope();
         match &envelope {
             Ok(envelope) => {
-                let items = |request: &Request| request.usage.len() + request.flow_counts.len();
+                let items = |request: &Request| {
+                    request.usage.len() + request.flow_counts.len() + request.schedules.len()
+                };
                 self.items += envelope.requests.iter().map(items).sum::<usize>();
                 self.requests |= !envelope.requests.is_empty();
             }

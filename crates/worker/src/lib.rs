@@ -3,6 +3,7 @@
 mod apply;
 mod checks;
 mod config;
+mod deadlines;
 mod gather;
 mod periodic;
 mod shard;
@@ -41,6 +42,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     tasks.spawn(periodic::backfill(store.clone(), stop.clone()));
     tasks.spawn(periodic::purge(store.clone(), stop.clone()));
     tasks.spawn(checks.run(stop.clone()));
+    tasks.spawn(deadlines::run(store.clone(), config.queue.settings(), stop.clone()));
     tasks.close();
 
     let check = || async {

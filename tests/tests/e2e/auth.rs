@@ -14,9 +14,10 @@ use flowmeter_proto::v1::{
     GetFlowMetricRequest, GetFlowRequest, GetMetricRequest, GetReceiptRequest, GetTenantRequest,
     GetTimeSeriesRequest, GetUsageEventRequest, ListCalendarsRequest, ListFieldValuesRequest,
     ListFlowsRequest, ListMetricsRequest, ListProvidersRequest, ListTenantsRequest, ListTimeSeriesRequest,
-    ListTokensRequest, ListUsageEventsRequest, QueryTimeSeriesRequest, RecordFlowRequestsRequest,
-    RecordUsageRequest, RevokeTokenRequest, Scope, StreamUsageRequest, UpdateCalendarRequest,
-    UpdateFlowRequest, UpdateMetricRequest, UpdateTimeSeriesRequest,
+    ListTokensRequest, ListUsageEventsRequest, QueryExecutionsRequest, QueryTimeSeriesRequest,
+    RecordFlowRequestsRequest, RecordUsageRequest, ReportExecutionsRequest, RevokeTokenRequest, Scope,
+    StreamUsageRequest, UpdateCalendarRequest, UpdateFlowRequest, UpdateMetricRequest, UpdateTenantRequest,
+    UpdateTimeSeriesRequest,
 };
 use flowmeter_tests::{Installation, event, eventually, request_id};
 use tonic::transport::{Channel, Endpoint};
@@ -58,6 +59,9 @@ async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'st
     };
     failures.extend(streamed.err().map(|status| ("stream_usage", status)));
     call!(ingest.record_flow_requests(RecordFlowRequestsRequest::default()));
+    call!(ingest.report_executions(ReportExecutionsRequest::default()));
+    call!(query.query_executions(QueryExecutionsRequest::default()));
+    call!(admin.update_tenant(UpdateTenantRequest::default()));
     call!(query.get_usage_event(GetUsageEventRequest::default()));
     call!(query.list_usage_events(ListUsageEventsRequest::default()));
     call!(query.list_field_values(ListFieldValuesRequest::default()));
@@ -94,7 +98,7 @@ async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'st
     failures
 }
 
-const METHODS: usize = 36;
+const METHODS: usize = 39;
 const CATALOG_READS: [&str; 9] = [
     "list_providers",
     "list_metrics",
@@ -128,19 +132,26 @@ async fn every_method_wants_a_token_of_its_scope() {
         }
     }
     let by_scope = [
-        (Scope::Ingest, ["record_usage", "stream_usage", "record_flow_requests"].as_slice()),
+        (
+            Scope::Ingest,
+            ["record_usage", "stream_usage", "record_flow_requests", "report_executions"].as_slice(),
+        ),
         (
             Scope::Query,
             &[
                 &["get_usage_event", "list_usage_events", "list_field_values"][..],
-                &["query_time_series", "get_flow_metric", "get_receipt"],
+                &["query_time_series", "get_flow_metric", "query_executions", "get_receipt"],
                 &CATALOG_READS,
             ]
             .concat(),
         ),
         (
             Scope::Admin,
-            &["create_tenant", "get_tenant", "list_tenants", "create_token", "list_tokens", "revoke_token"],
+            &[
+                &["create_tenant", "get_tenant", "list_tenants", "update_tenant"][..],
+                &["create_token", "list_tokens", "revoke_token"],
+            ]
+            .concat(),
         ),
         (
             Scope::Catalog,

@@ -66,8 +66,8 @@ async fn what_is_built_in_is_listed() {
     let providers = catalog.list_providers(ListProvidersRequest {}).await.unwrap().into_inner().providers;
     let shown: Vec<_> =
         providers.iter().map(|provider| (provider.name.as_str(), provider.metric_count)).collect();
-    assert_eq!(shown, [("AzureServiceBus", 21), ("ODSLProcess", 2), ("ODSLRequest", 5)]);
-    assert_eq!(providers[2].filter_fields, ["service", "key", "action", "application", "httpstatus", "user"]);
+    assert_eq!(shown, [("AzureServiceBus", 21), ("Executions", 1), ("ODSLProcess", 2), ("ODSLRequest", 5)]);
+    assert_eq!(providers[3].filter_fields, ["service", "key", "action", "application", "httpstatus", "user"]);
 
     let of = |provider: &str| ListMetricsRequest { provider: provider.into() };
     let metrics = catalog.list_metrics(of("ODSLProcess")).await.unwrap().into_inner().metrics;
@@ -82,7 +82,7 @@ async fn what_is_built_in_is_listed() {
             ("ODSLProcess/RunRequests", "1", Observed::Summed)
         ]
     );
-    assert_eq!(catalog.list_metrics(of("")).await.unwrap().into_inner().metrics.len(), 28);
+    assert_eq!(catalog.list_metrics(of("")).await.unwrap().into_inner().metrics.len(), 29);
     let failure = catalog.list_metrics(of("Nobody")).await.unwrap_err();
     assert_eq!(failure.code(), Code::NotFound);
 

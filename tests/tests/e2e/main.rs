@@ -9,6 +9,7 @@ mod contract;
 mod dead_letters;
 mod dice;
 mod exactly_once;
+mod executions;
 mod flows;
 mod lists;
 mod outages;

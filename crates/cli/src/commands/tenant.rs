@@ -4,16 +4,20 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use flowmeter_proto::v1::{CreateTenantRequest, GetTenantRequest, ListTenantsRequest, Tenant as Found};
+use flowmeter_proto::v1::{
+    CreateTenantRequest, GetTenantRequest, ListTenantsRequest, Tenant as Found, UpdateTenantRequest,
+};
 
-use super::{note_next_page, show};
+use super::{answer, note_next_page, show};
 use crate::{
     arguments::Remote,
-    connection, json, moment,
+    connection, json,
+    mask::Changes,
+    moment,
     render::table::{Align, properties, table},
 };
 
-/// Create and show tenants. Needs a token with the scope admin.
+/// Create, change and show tenants. Needs a token with the scope admin.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tenant {
     /// Create a tenant. Only for the operator.
@@ -26,6 +30,22 @@ pub(crate) enum Tenant {
     Get {
         /// The id, or the resource name tenants/ID.
         tenant: String,
+    },
+    /// Change a tenant: which types of calls its executions keep
+    ///
+    /// What was reported before stays as it was counted.
+    ///
+    /// Examples:
+    ///   flowmeter tenant update acme --allow-all-metric-types true
+    #[command(verbatim_doc_comment)]
+    Update {
+        /// The id, or the resource name tenants/ID.
+        tenant: String,
+
+        /// Whether `flowmeter executions report` keeps other types than the permitted ones as they
+        /// are spelled, each in series of its own, instead of counting them as GeneralError.
+        #[arg(long, required = true, value_name = "BOOL", action = clap::ArgAction::Set)]
+        allow_all_metric_types: bool,
     },
     /// List the tenants that the token manages.
     List {
@@ -47,12 +67,21 @@ pub(crate) async fn run(tenant: Tenant, remote: &Remote) -> Result<ExitCode> {
         Tenant::Create { tenant } => {
             let request = CreateTenantRequest { tenant_id: tenant };
             let call = connection::within(timeout, request, |request| client.create_tenant(request));
-            print(call.await?.tenant.unwrap_or_default(), remote)?;
+            print(&call.await?.tenant.unwrap_or_default(), remote)?;
         }
         Tenant::Get { tenant } => {
             let request = GetTenantRequest { name: resource_name(&tenant) };
             let call = connection::within(timeout, request, |request| client.get_tenant(request));
-            print(call.await?.tenant.unwrap_or_default(), remote)?;
+            print(&call.await?.tenant.unwrap_or_default(), remote)?;
+        }
+        Tenant::Update { tenant, allow_all_metric_types } => {
+            let mut changed = Found { name: resource_name(&tenant), ..Found::default() };
+            let mut changes = Changes::default();
+            let given = Some(allow_all_metric_types);
+            changes.set("allow_all_metric_types", &mut changed.allow_all_metric_types, given);
+            let request = UpdateTenantRequest { tenant: Some(changed), update_mask: changes.mask() };
+            let call = connection::within(timeout, request, |request| client.update_tenant(request));
+            print(&call.await?.tenant.unwrap_or_default(), remote)?;
         }
         Tenant::List { page_size, page_token } => {
             let request = ListTenantsRequest { page_size, page_token };
@@ -61,10 +90,7 @@ pub(crate) async fn run(tenant: Tenant, remote: &Remote) -> Result<ExitCode> {
             if remote.json() {
                 show(&json::pretty("ListTenantsResponse", &page)?)?;
             } else {
-                let row =
-                    |tenant: &Found| [tenant.name.clone(), moment::rfc3339(tenant.create_time.as_ref())];
-                let rows: Vec<_> = page.tenants.iter().map(row).collect();
-                show(&table([("NAME", Align::Left), ("CREATED", Align::Left)], &rows))?;
+                show(&rows(&page.tenants))?;
                 note_next_page(&page.next_page_token);
             }
         }
@@ -80,9 +106,26 @@ pub(super) fn resource_name(tenant: &str) -> String {
     format!("tenants/{tenant}")
 }
 
-fn print(tenant: Found, remote: &Remote) -> Result<()> {
-    if remote.json() {
-        return show(&json::pretty("Tenant", &tenant)?);
-    }
-    show(&properties(&[("created", moment::rfc3339(tenant.create_time.as_ref())), ("name", tenant.name)]))
+fn rows(tenants: &[Found]) -> String {
+    let heading = ["NAME", "CREATED", "ALL METRIC TYPES"];
+    let row = |tenant: &Found| {
+        let created = moment::rfc3339(tenant.create_time.as_ref());
+        [tenant.name.clone(), created, metric_types(tenant).to_owned()]
+    };
+    table(heading.map(|title| (title, Align::Left)), tenants.iter().map(row).collect::<Vec<_>>())
+}
+
+fn print(tenant: &Found, remote: &Remote) -> Result<()> {
+    answer(remote, "Tenant", tenant, || {
+        properties(&[
+            ("created", moment::rfc3339(tenant.create_time.as_ref())),
+            ("name", tenant.name.clone()),
+            ("all metric types", metric_types(tenant).to_owned()),
+        ])
+    })
+}
+
+/// Whether executions keep all types.
+fn metric_types(tenant: &Found) -> &'static str {
+    if tenant.allow_all_metric_types { "yes" } else { "no" }
 }

@@ -1,6 +1,8 @@
 //! A catalog that remembers what it was asked, and answers with what it was given.
 
+mod executions;
 mod measured;
+mod tenants;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,6 +12,7 @@ use std::{
 
 use flowmeter_proto::v1::{
     self as api,
+    admin_service_server::AdminServiceServer,
     backfill::State,
     catalog_service_server::{CatalogService, CatalogServiceServer},
     ingest_service_server::IngestServiceServer,
@@ -49,6 +52,14 @@ pub struct Memory {
     pub is_denied: bool,
     /// What was asked for of the metrics of flows, in order.
     pub asked: Vec<api::GetFlowMetricRequest>,
+    /// The reports of executions, in order.
+    pub executed: Vec<api::ReportExecutionsRequest>,
+    /// The calls of executions, whatever is asked for.
+    pub calls: api::QueryExecutionsResponse,
+    /// What was asked for of the calls of executions, in order.
+    pub asked_calls: Vec<api::QueryExecutionsRequest>,
+    /// The one tenant.
+    pub tenant: api::Tenant,
 }
 
 /// The catalog at its address.
@@ -64,6 +75,7 @@ pub async fn start(memory: Memory) -> Fake {
     let address = listener.local_addr().unwrap();
     let fake = Fake { memory: Arc::new(Mutex::new(memory)), address };
     let server = Server::builder()
+        .add_service(AdminServiceServer::new(fake.clone()))
         .add_service(CatalogServiceServer::new(fake.clone()))
         .add_service(QueryServiceServer::new(fake.clone()))
         .add_service(IngestServiceServer::new(fake.clone()))

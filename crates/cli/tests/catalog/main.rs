@@ -2,6 +2,7 @@
 //! when only a part of a definition is given, what it prints and how it ends.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod executions;
 mod fake;
 mod flows;
 #[path = "../program/mod.rs"]
@@ -20,6 +21,14 @@ async fn printed(fake: &Fake, arguments: &[&str]) -> String {
     let ended = flowmeter(fake, arguments).await;
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{arguments:?}");
     ended.out
+}
+
+/// The help of a command, without the global options, which are the same everywhere.
+async fn help(arguments: &[&str]) -> String {
+    let fake = fake::start(Memory::default()).await;
+    let text = printed(&fake, &[arguments, &["--help"]].concat()).await;
+    let (own, _) = text.split_once("\nGlobal options:").unwrap();
+    own.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

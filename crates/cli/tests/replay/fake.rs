@@ -112,6 +112,13 @@ impl IngestService for Fake {
         Err(Status::unimplemented("not here"))
     }
 
+    async fn report_executions(
+        &self,
+        _: Request<api::ReportExecutionsRequest>,
+    ) -> Result<Response<api::ReportExecutionsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn stream_usage(
         &self,
         _: Request<Streaming<api::StreamUsageRequest>>,
@@ -147,6 +154,13 @@ impl QueryService for Fake {
             state: State::Pending.into(),
             ..api::GetReceiptResponse::default()
         }))
+    }
+
+    async fn query_executions(
+        &self,
+        _: Request<api::QueryExecutionsRequest>,
+    ) -> Result<Response<api::QueryExecutionsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
     }
 
     /// The number of accepted events in each hour, whatever the metric.

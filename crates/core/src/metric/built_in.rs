@@ -1,6 +1,7 @@
-//! The metrics of the OpenDataDSL metric service, which everyone has.
+//! The metrics that everyone has: those of the OpenDataDSL metric service, and the calls of executions.
 
 use super::{Definition, LabelSet, Measure, MethodClass, Observed, Selector};
+use crate::execution;
 use crate::usage::Field;
 
 /// A provider that everyone has.
@@ -16,12 +17,18 @@ pub struct BuiltInProvider {
 }
 
 /// The providers that everyone has, by name.
-pub const BUILT_IN_PROVIDERS: [BuiltInProvider; 3] = [
+pub const BUILT_IN_PROVIDERS: [BuiltInProvider; 4] = [
     BuiltInProvider {
         name: "AzureServiceBus",
         description: "The metrics of Azure Service Bus: an event's action names the metric, its value is the measure",
         filter_fields: &["queue"],
         define: azure_service_bus,
+    },
+    BuiltInProvider {
+        name: execution::PROVIDER,
+        description: "API calls of the executions of integrations, as ReportExecutions takes them",
+        filter_fields: &execution::LABELS,
+        define: executions,
     },
     BuiltInProvider {
         name: "ODSLProcess",
@@ -53,6 +60,23 @@ fn built_in(selector: Selector, name: &str, description: &str, measure: Measure)
         default_observed: measure.default_observed(),
         label_sets: Vec::new(),
     }
+}
+
+/// Every call counts as many as its event says. All labels together answer whatever is asked, the others
+/// the dashboards that are looked at every day.
+fn executions() -> Vec<Definition> {
+    let selector = Selector { provider: execution::PROVIDER.into(), ..Selector::default() };
+    vec![Definition {
+        unit: "1".to_owned(),
+        default_observed: Observed::Summed,
+        label_sets: label_sets(&[
+            &["type"],
+            &["integration", "type"],
+            &["command", "type"],
+            &execution::LABELS,
+        ]),
+        ..built_in(selector, execution::METRIC, "API calls, by how they ended", Measure::Value)
+    }]
 }
 
 fn odsl_request() -> Vec<Definition> {

@@ -3,7 +3,7 @@
 use flowmeter_core::ids::TenantId;
 use flowmeter_proto::v1::{
     CreateTenantRequest, CreateTenantResponse, GetTenantRequest, GetTenantResponse, ListTenantsRequest,
-    ListTenantsResponse, Tenant,
+    ListTenantsResponse, Tenant, UpdateTenantRequest, UpdateTenantResponse,
 };
 use flowmeter_service::auth::Caller;
 use flowmeter_service::error::{ApiError, Reason};
@@ -12,10 +12,15 @@ use flowmeter_service::time::to_proto;
 use flowmeter_store::{Store, StoreError, tenants};
 
 use super::may_manage;
+use crate::catalog::{given, mask::Mask};
 use crate::page_token::{List, page_size};
 
 fn to_contract(tenant: &tenants::Tenant) -> Tenant {
-    Tenant { name: tenant_resource(&tenant.name), create_time: Some(to_proto(tenant.created_at)) }
+    Tenant {
+        name: tenant_resource(&tenant.name),
+        create_time: Some(to_proto(tenant.created_at)),
+        allow_all_metric_types: tenant.allow_all_metric_types,
+    }
 }
 
 pub(super) async fn create(
@@ -46,6 +51,25 @@ pub(super) async fn get(
         if may_manage(caller, name.id()) { tenants::get_tenant(store, name.id()).await? } else { None };
     let tenant = found.ok_or_else(|| ApiError::not_found("tenant", &request.name))?;
     Ok(GetTenantResponse { tenant: Some(to_contract(&tenant)) })
+}
+
+pub(super) async fn update(
+    store: &Store,
+    caller: &Caller,
+    request: UpdateTenantRequest,
+) -> Result<UpdateTenantResponse, ApiError> {
+    let new = given("tenant", request.tenant)?;
+    let mask = Mask::read(request.update_mask, &["allow_all_metric_types"])?;
+    let name = TenantName::from_resource("tenant.name", &new.name)?;
+    let not_found = || ApiError::not_found("tenant", &new.name);
+    if !may_manage(caller, name.id()) {
+        return Err(not_found());
+    }
+    let current = tenants::get_tenant(store, name.id()).await?.ok_or_else(not_found)?;
+    let mut allow_all = current.allow_all_metric_types;
+    mask.take("allow_all_metric_types", &mut allow_all, new.allow_all_metric_types);
+    let updated = tenants::update_tenant(store, name.id(), allow_all).await?.ok_or_else(not_found)?;
+    Ok(UpdateTenantResponse { tenant: Some(to_contract(&updated)) })
 }
 
 pub(super) async fn list(

@@ -3,7 +3,7 @@
 use flowmeter_proto::v1::GetBuildInfoResponse;
 
 /// What this server can do, for clients that adapt to it.
-const FEATURES: [&str; 3] = ["usage", "catalog", "flows"];
+const FEATURES: [&str; 4] = ["usage", "catalog", "flows", "executions"];
 
 pub(super) fn answer() -> GetBuildInfoResponse {
     GetBuildInfoResponse {

@@ -120,7 +120,11 @@ fn refer(wording: &mut Wording, stored: &StoredTimeSeries) -> Result<Referred, A
 }
 
 /// Reads the series, and fills their gaps.
-async fn read(query: &Query, tenant: TenantId, question: &Question<'_>) -> Result<Vec<Series>, ApiError> {
+pub(super) async fn read(
+    query: &Query,
+    tenant: TenantId,
+    question: &Question<'_>,
+) -> Result<Vec<Series>, ApiError> {
     let asked = SeriesQuestion {
         tenant,
         definition: question.definition,

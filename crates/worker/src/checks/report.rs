@@ -102,6 +102,7 @@ pub fn request(flow: &CheckedFlow, slot: Timestamp, is_available: bool) -> Reque
         tenant_id: bytes_of(flow.tenant.0),
         request_id: bytes_of(RequestId::of_check(flow.tenant, &flow.flow_id, slot).0),
         usage: Vec::new(),
+        schedules: Vec::new(),
         flow_counts: vec![FlowCounts {
             flow_id: flow.flow_id.clone(),
             minute: quarter.minutes(),

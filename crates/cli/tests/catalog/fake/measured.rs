@@ -1,4 +1,4 @@
-//! The services that take and answer what was measured of flows, beside the catalog.
+//! The services that take and answer what was measured of flows and executions, beside the catalog.
 
 use std::collections::HashMap;
 
@@ -44,6 +44,13 @@ impl IngestService for Fake {
         let accepted_count = (request.requests.len() - rejections.len()).try_into().unwrap();
         let request_id = request.request_id;
         Ok(Response::new(api::RecordFlowRequestsResponse { request_id, accepted_count, rejections }))
+    }
+
+    async fn report_executions(
+        &self,
+        request: Request<api::ReportExecutionsRequest>,
+    ) -> Answer<api::ReportExecutionsResponse> {
+        self.report(request.into_inner())
     }
 
     async fn record_usage(&self, _: Request<api::RecordUsageRequest>) -> Answer<api::RecordUsageResponse> {
@@ -92,6 +99,13 @@ impl QueryService for Fake {
             metric: Some(metric),
             fresh_through: Some(prost_types::Timestamp { seconds: 1_706_608_800, nanos: 0 }),
         }))
+    }
+
+    async fn query_executions(
+        &self,
+        request: Request<api::QueryExecutionsRequest>,
+    ) -> Answer<api::QueryExecutionsResponse> {
+        Ok(Response::new(self.calls(request.into_inner())))
     }
 
     async fn get_receipt(&self, _: Request<api::GetReceiptRequest>) -> Answer<api::GetReceiptResponse> {

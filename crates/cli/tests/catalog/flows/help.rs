@@ -1,17 +1,6 @@
 //! What the commands about flows say of themselves.
 
-use crate::{
-    fake::{self, Memory},
-    printed,
-};
-
-/// The help of a command, without the global options, which are the same everywhere.
-async fn help(arguments: &[&str]) -> String {
-    let fake = fake::start(Memory::default()).await;
-    let text = printed(&fake, &[arguments, &["--help"]].concat()).await;
-    let (own, _) = text.split_once("\nGlobal options:").unwrap();
-    own.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
-}
+use crate::help;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn defining_flows_is_explained() {

@@ -1,0 +1,142 @@
+//! `flowmeter executions report`: what the calls of one execution came to, from the command line.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use clap::Args;
+use flowmeter_proto::v1::{
+    ExecutionMetric, ExecutionReport, ExecutionSchedule, ReportExecutionsRequest, ReportExecutionsResponse,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    arguments::Remote,
+    commands::{INCOMPLETE, answer},
+    connection, failure, moment,
+    render::{
+        table::properties,
+        text::{grouped, printable},
+    },
+    replay::delivery::{self, Patience},
+};
+
+/// How long a single report is tried: someone is waiting for the prompt.
+const IN_ALL: Duration = Duration::from_secs(20);
+
+/// Report the API calls of one execution by how they ended
+///
+/// Types are Successful, GeneralError, AuthError, ServiceError, OutOfQuota and RetryTimeout.
+/// QuotaError is taken as OutOfQuota, TimeoutError as RetryTimeout and any other type as
+/// GeneralError, unless the tenant keeps all types as they are spelled: see `flowmeter tenant
+/// update`. Counts of one type add up.
+///
+/// Needs a token with the scope ingest. Exit code 0 if the report was accepted, 3 if it was
+/// rejected.
+///
+/// Examples:
+///   flowmeter executions report --integration VirusTotal Successful=12 QuotaError=3
+///   flowmeter executions report --integration VirusTotal --instance vt-prod --command ip \
+///     --timestamp 2026-11-21T09:30:00Z Successful=1
+///   flowmeter executions report --integration VirusTotal Successful=8 \
+///     --schedule run-17 --items-remaining 4 --deadline 2026-11-21T09:40:00Z
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "flowmeter executions report [OPTIONS] --integration <NAME> [TYPE=COUNT]..."
+)]
+pub(crate) struct Report {
+    /// How many calls ended in which way, such as Successful=12 QuotaError=3.
+    #[arg(required_unless_present = "schedule", value_name = "TYPE=COUNT", value_parser = parse_metric)]
+    metrics: Vec<ExecutionMetric>,
+
+    /// The integration.
+    #[arg(long, value_name = "NAME")]
+    integration: String,
+
+    /// The instance of the integration. Default: none.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    instance: String,
+
+    /// The command. Default: none.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    command: String,
+
+    /// When it was executed, in RFC 3339. Default: now.
+    #[arg(long, value_name = "TIME")]
+    timestamp: Option<Timestamp>,
+
+    /// The id of a schedule by which the command tries again what is left. A later report with the same id
+    /// updates it. What is left at its deadline counts as RetryTimeout.
+    #[arg(long, value_name = "ID", requires = "items_remaining")]
+    schedule: Option<String>,
+
+    /// How many items are left to be tried again; 0 closes the schedule.
+    #[arg(long, value_name = "COUNT", requires = "schedule", value_parser = clap::value_parser!(i64).range(0..))]
+    items_remaining: Option<i64>,
+
+    /// Until when they are tried, in RFC 3339. Needed where items are left.
+    #[arg(long, value_name = "TIME", requires = "schedule")]
+    deadline: Option<Timestamp>,
+
+    /// The id of this report, a UUID of version 7: the same id counts once. Default: a new one.
+    #[arg(long, value_name = "UUID")]
+    request_id: Option<String>,
+}
+
+fn parse_metric(text: &str) -> Result<ExecutionMetric, String> {
+    let wrong = || "expected a type and a count from 0, such as Successful=12".to_owned();
+    let (kind, count) = text.rsplit_once('=').ok_or_else(wrong)?;
+    let count = count.parse().ok().filter(|count| *count >= 0);
+    if kind.is_empty() {
+        return Err(wrong());
+    }
+    Ok(ExecutionMetric { r#type: kind.to_owned(), count: count.ok_or_else(wrong)? })
+}
+
+/// Carries out the command.
+pub(super) async fn run(report: Report, remote: &Remote) -> Result<ExitCode> {
+    let client = connection::ingest(remote)?;
+    let patience = Patience { call: remote.timeout, in_all: IN_ALL };
+    let told = |status: &_| eprintln!("trying again: {}", failure::name_status(status));
+    let request = ReportExecutionsRequest::from(report);
+    let call = || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move {
+            connection::within(patience.call, request, |request| client.report_executions(request)).await
+        }
+    };
+    let found = delivery::repeat(call, patience, told).await?;
+    answer(remote, "ReportExecutionsResponse", &found, || describe(&request, &found))?;
+    for rejection in &found.rejections {
+        eprintln!("rejected: {}", printable(&delivery::describe(rejection)));
+    }
+    Ok(if found.rejections.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+}
+
+impl From<Report> for ReportExecutionsRequest {
+    fn from(report: Report) -> Self {
+        let request_id = report.request_id.unwrap_or_else(|| Uuid::now_v7().to_string());
+        let report = ExecutionReport {
+            integration: report.integration,
+            instance: report.instance,
+            command: report.command,
+            timestamp: report.timestamp.map(moment::to_wire),
+            metrics: report.metrics,
+            schedule: report.schedule.map(|id| ExecutionSchedule {
+                id,
+                items_remaining: report.items_remaining.unwrap_or_default(),
+                deadline: report.deadline.map(moment::to_wire),
+            }),
+        };
+        Self { reports: vec![report], request_id }
+    }
+}
+
+/// The request and the calls that were accepted.
+fn describe(asked: &ReportExecutionsRequest, found: &ReportExecutionsResponse) -> String {
+    let accepted = if found.accepted_count > 0 { &asked.reports[..] } else { &[] };
+    let counts = accepted.iter().flat_map(|report| &report.metrics).map(|metric| metric.count.unsigned_abs());
+    let calls = counts.fold(0, u64::saturating_add);
+    properties(&[("request", found.request_id.clone()), ("accepted", grouped(calls))])
+}

@@ -1,0 +1,191 @@
+//! Calls by type beside something else, such as the integration: as a table, or drawn.
+#![allow(clippy::cast_precision_loss, reason = "a drawing needs no more than three digits")]
+
+use std::{cmp::Reverse, collections::BTreeMap, fmt::Write};
+
+use flowmeter_proto::v1::ExecutionSeries;
+
+use super::{count, total};
+use crate::render::{
+    chart::{self, SHAPES},
+    grouped::label,
+    table::{Align, table},
+    text::{percent, shorten, width},
+};
+
+/// More lines than this are not drawn: only those of the most calls are.
+const MAX_LINES: usize = 40;
+
+/// A table has a column for each type up to this many, else a row for each.
+const MAX_COLUMNS: usize = 6;
+
+/// The most columns of a terminal that a name takes in a drawing.
+const NAME: usize = 30;
+
+/// The least and the most columns of a terminal that a bar takes.
+const BAR: std::ops::RangeInclusive<usize> = 12..=60;
+
+/// The calls of each name by type, and those of each type; the most first.
+#[derive(Debug)]
+pub(super) struct Cut<'a> {
+    /// What the names are of, such as the integration.
+    field: &'a str,
+    types: Vec<(&'a str, i64)>,
+    rows: Vec<Row<'a>>,
+}
+
+#[derive(Debug)]
+struct Row<'a> {
+    name: &'a str,
+    total: i64,
+    /// In the order of the types, and none where there are no such calls.
+    by_type: Vec<Option<i64>>,
+}
+
+impl<'a> Cut<'a> {
+    /// That of the series of an answer which is grouped by the field and the type.
+    pub(super) fn of(series: &'a [ExecutionSeries], field: &'a str) -> Self {
+        let value =
+            |series: &'a ExecutionSeries, label: &str| series.labels.get(label).map_or("", String::as_str);
+        let mut types: BTreeMap<&str, Vec<&ExecutionSeries>> = BTreeMap::new();
+        let mut rows: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
+        for series in series {
+            let kind = value(series, "type");
+            types.entry(kind).or_default().push(series);
+            let calls = rows.entry(value(series, field)).or_default().entry(kind).or_default();
+            *calls = calls.saturating_add(series.total);
+        }
+        let mut types: Vec<_> = types.into_iter().map(|(kind, series)| (kind, total(series))).collect();
+        types.sort_by_key(|(_, calls)| Reverse(*calls));
+        let row = |(name, calls): (&'a str, BTreeMap<&str, i64>)| Row {
+            name,
+            total: calls.values().fold(0, |sum, calls| sum.saturating_add(*calls)),
+            by_type: types.iter().map(|(kind, _)| calls.get(kind).copied()).collect(),
+        };
+        let mut rows: Vec<_> = rows.into_iter().map(row).collect();
+        rows.sort_by_key(|row| Reverse(row.total));
+        Self { field, types, rows }
+    }
+
+    /// Whether there are calls of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.rows.iter().any(|row| row.name == name)
+    }
+
+    /// All numbers: a column for each type where they are few, else a row for each.
+    pub(super) fn table(&self) -> String {
+        let title = self.field.to_uppercase();
+        let mut heading = vec![(title.as_str(), Align::Left)];
+        let mut rows = Vec::new();
+        if self.types.len() > MAX_COLUMNS {
+            heading.extend([("TYPE", Align::Left), ("CALLS", Align::Right)]);
+            for row in &self.rows {
+                for (kind, calls) in self.parts(row) {
+                    rows.push(vec![label(row.name).to_owned(), kind.to_owned(), calls.to_string()]);
+                }
+            }
+            return table(heading, rows);
+        }
+        heading.extend(self.types.iter().map(|(kind, _)| (label(kind), Align::Right)));
+        heading.push(("CALLS", Align::Right));
+        for row in &self.rows {
+            let number = |calls: &Option<i64>| calls.map(|calls| calls.to_string()).unwrap_or_default();
+            let mut cells = vec![label(row.name).to_owned()];
+            cells.extend(row.by_type.iter().map(number));
+            cells.push(row.total.to_string());
+            rows.push(cells);
+        }
+        table(heading, rows)
+    }
+
+    /// A bar for each name, cut by type, and which type looks how.
+    pub(super) fn stacked(&self, columns: usize) -> String {
+        let shown = &self.rows[..self.rows.len().min(MAX_LINES)];
+        let title = self.field.to_uppercase();
+        let mut heading = vec![(title.as_str(), Align::Left), ("CALLS", Align::Right)];
+        let row = |row: &Row<'_>| vec![shorten(label(row.name), NAME), count(row.total)];
+        let mut rows: Vec<_> = shown.iter().map(row).collect();
+        let room = room(&heading, &rows, columns);
+        let values =
+            |row: &Row<'_>| row.by_type.iter().map(|calls| calls.map_or(0.0, |calls| calls as f64)).collect();
+        let values: Vec<Vec<f64>> = shown.iter().map(values).collect();
+        for (row, bar) in rows.iter_mut().zip(chart::stacked(&values, room)) {
+            row.push(bar);
+        }
+        heading.push(("", Align::Left));
+        format!("{}{}\n{}", table(heading, rows), self.note_left_out(shown.len()), self.legend())
+    }
+
+    /// How each type looks, and what it comes to. Those for which there is no shape share one.
+    fn legend(&self) -> String {
+        let all = self.types.iter().fold(0, |sum: i64, (_, calls)| sum.saturating_add(*calls)) as f64;
+        let heading =
+            [("", Align::Left), ("TYPE", Align::Left), ("CALLS", Align::Right), ("SHARE", Align::Right)];
+        let row = |at: usize, name: String, calls: i64| {
+            vec![chart::shape(at).to_string(), name, count(calls), percent(calls as f64, all, 1)]
+        };
+        let (own, shared) = self.types.split_at(if self.types.len() > SHAPES.len() + 1 {
+            SHAPES.len()
+        } else {
+            self.types.len()
+        });
+        let mut rows: Vec<_> = own
+            .iter()
+            .enumerate()
+            .map(|(at, (kind, calls))| row(at, shorten(label(kind), NAME), *calls))
+            .collect();
+        if !shared.is_empty() {
+            let calls = shared.iter().fold(0_i64, |sum, (_, calls)| sum.saturating_add(*calls));
+            rows.push(row(SHAPES.len(), format!("{} other types", shared.len()), calls));
+        }
+        table(heading, rows)
+    }
+
+    /// A bar for each type of each name, all on one scale.
+    pub(super) fn side_by_side(&self, columns: usize) -> String {
+        let title = self.field.to_uppercase();
+        let mut heading = vec![(title.as_str(), Align::Left), ("TYPE", Align::Left), ("CALLS", Align::Right)];
+        let (mut rows, mut values, mut shown) = (Vec::new(), Vec::new(), 0);
+        for row in &self.rows {
+            let parts: Vec<_> = self.parts(row).collect();
+            if shown > 0 && rows.len() + parts.len() > MAX_LINES {
+                break;
+            }
+            shown += 1;
+            for (at, (kind, calls)) in parts.into_iter().enumerate() {
+                // The name stands once, before the first of its bars.
+                let name = if at == 0 { shorten(label(row.name), NAME) } else { String::new() };
+                rows.push(vec![name, shorten(kind, NAME), count(calls)]);
+                values.push(Some(calls as f64));
+            }
+        }
+        let room = room(&heading, &rows, columns);
+        for (row, bar) in rows.iter_mut().zip(chart::bars(&values, room)) {
+            row.push(bar);
+        }
+        heading.push(("", Align::Left));
+        table(heading, rows) + &self.note_left_out(shown)
+    }
+
+    /// The types of which a row has calls, and how many.
+    fn parts<'b>(&'b self, row: &'b Row<'_>) -> impl Iterator<Item = (&'a str, i64)> + 'b {
+        let parts = self.types.iter().zip(&row.by_type);
+        parts.filter_map(|((kind, _), calls)| Some((label(kind), (*calls)?)))
+    }
+
+    fn note_left_out(&self, shown: usize) -> String {
+        let mut out = String::new();
+        if shown < self.rows.len() {
+            let (of, field) = (self.rows.len(), self.field);
+            let _ =
+                writeln!(out, "The {shown} of {of} {field}s with the most calls; --output table lists all.");
+        }
+        out
+    }
+}
+
+/// The room for bars beside these rows.
+fn room(heading: &[(&str, Align)], rows: &[Vec<String>], columns: usize) -> usize {
+    let taken = table(heading, rows).lines().map(width).max().unwrap_or(0);
+    columns.saturating_sub(taken + 2).clamp(*BAR.start(), *BAR.end())
+}

@@ -1,0 +1,371 @@
+//! The buffer as many tasks share it, and the task that sends its batches.
+//!
+//! Room in the buffer is counted by two semaphores. It is taken for an item before that enters the buffer, and given
+//! back when its batch is settled, so that what is under way counts as well.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flowmeter_proto::v1::FlowRequest;
+use prost::Message;
+use tokio::sync::{Notify, Semaphore, TryAcquireError};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::buffer::{Batch, Buffer};
+use super::flows;
+use super::settings::{BatcherSettings, Incident, IncidentItems};
+use super::stats::{Kind, Occasional, Stats};
+use super::{Lost, RecordError};
+use crate::client::{Client, Items, Recorded};
+use crate::error::Error;
+use crate::retry::Patience;
+
+/// What all clones of a batcher and its tasks share.
+pub(super) struct Shared {
+    settings: BatcherSettings,
+    buffer: Mutex<Buffer>,
+    room_items: Semaphore,
+    room_bytes: Semaphore,
+    /// Who waits for room. Room comes from what is sent, so as long as anybody does, no batch waits for its age.
+    waiting: AtomicUsize,
+    /// Wakes the sender.
+    wake: Notify,
+    /// Wakes those who wait until something is settled.
+    settled: Notify,
+    pub(super) tasks: TaskTracker,
+    abort: CancellationToken,
+    drops: Occasional,
+    rejections: Occasional,
+    losses: Occasional,
+}
+
+impl Shared {
+    pub(super) fn new(settings: BatcherSettings) -> Self {
+        Self {
+            buffer: Mutex::new(Buffer::new(settings.clone())),
+            room_items: Semaphore::new(settings.buffer_items),
+            room_bytes: Semaphore::new(settings.buffer_bytes),
+            waiting: AtomicUsize::new(0),
+            wake: Notify::new(),
+            settled: Notify::new(),
+            tasks: TaskTracker::new(),
+            abort: CancellationToken::new(),
+            drops: Occasional::default(),
+            rejections: Occasional::default(),
+            losses: Occasional::default(),
+            settings,
+        }
+    }
+
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.buffer().stats
+    }
+
+    pub(super) fn max_item_bytes(&self) -> usize {
+        self.settings.batch_limits().1
+    }
+
+    /// Takes the room for an item if there is any. Who waits has come before.
+    pub(super) fn try_take_room(&self, bytes: usize) -> Result<(), RecordError> {
+        let failed = |error| match error {
+            TryAcquireError::NoPermits => RecordError::Full,
+            TryAcquireError::Closed => RecordError::Closed,
+        };
+        let item = self.room_items.try_acquire().map_err(failed)?;
+        let room = self.room_bytes.try_acquire_many(permits(bytes)).map_err(failed)?;
+        item.forget();
+        room.forget();
+        Ok(())
+    }
+
+    /// Takes the room for an item when there is any, in the order in which it is asked for.
+    pub(super) async fn take_room(&self, bytes: usize) -> Result<(), RecordError> {
+        match self.try_take_room(bytes) {
+            Err(RecordError::Full) => {}
+            settled => return settled,
+        }
+        let _waiting = Waiting::new(self);
+        let item = self.room_items.acquire().await.map_err(|_| RecordError::Closed)?;
+        let room = self.room_bytes.acquire_many(permits(bytes)).await.map_err(|_| RecordError::Closed)?;
+        item.forget();
+        room.forget();
+        Ok(())
+    }
+
+    fn give_room(&self, items: usize, bytes: usize) {
+        self.room_items.add_permits(items);
+        self.room_bytes.add_permits(bytes);
+    }
+
+    /// Puts an event into the buffer, for which room was taken.
+    pub(super) fn insert_usage(&self, event: Bytes) -> Result<(), RecordError> {
+        let bytes = event.len();
+        let mut buffer = self.buffer();
+        if buffer.closed {
+            drop(buffer);
+            self.give_room(1, bytes);
+            return Err(RecordError::Closed);
+        }
+        let wakes = buffer.push_usage(event);
+        drop(buffer);
+        if wakes {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Adds a flow request to one that is like it, which takes no room.
+    pub(super) fn merge_flow_request(&self, request: &FlowRequest) -> bool {
+        let mut buffer = self.buffer();
+        !buffer.closed && buffer.merge_flow_request(request)
+    }
+
+    /// Puts a flow request into the buffer, for which room was taken.
+    pub(super) fn insert_flow_request(&self, request: FlowRequest) -> Result<(), RecordError> {
+        let bytes = flows::reserved_bytes(&request);
+        let mut buffer = self.buffer();
+        let (closed, merged) = (buffer.closed, !buffer.closed && buffer.merge_flow_request(&request));
+        let wakes = !closed && !merged && buffer.push_flow_request(request);
+        drop(buffer);
+        if closed || merged {
+            self.give_room(1, bytes);
+        }
+        if wakes {
+            self.wake.notify_one();
+        }
+        if closed { Err(RecordError::Closed) } else { Ok(()) }
+    }
+
+    /// Counts what was not taken, and logs it at most every so often.
+    pub(super) fn count_dropped(&self, kind: Kind, count: u64, error: RecordError) {
+        self.buffer().stats.of(kind).dropped += count;
+        if let Some(dropped) = self.drops.add(count) {
+            tracing::warn!(dropped, %error, "reports to Flowmeter were dropped");
+        }
+    }
+
+    pub(super) async fn flush(&self) {
+        let end = self.buffer().seal();
+        self.wake.notify_one();
+        loop {
+            let mut settled = std::pin::pin!(self.settled.notified());
+            // From here on no notification is missed.
+            settled.as_mut().enable();
+            if self.buffer().is_settled_before(end) {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    /// Takes nothing more. What waits is sent.
+    pub(super) fn close(&self) {
+        let mut buffer = self.buffer();
+        buffer.closed = true;
+        buffer.seal();
+        drop(buffer);
+        self.room_items.close();
+        self.room_bytes.close();
+        self.tasks.close();
+        self.wake.notify_one();
+    }
+
+    pub(super) async fn shutdown(&self, within: Duration) -> Lost {
+        let before = self.stats();
+        self.close();
+        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
+            self.abort.cancel();
+            self.tasks.wait().await;
+        }
+        let after = self.stats();
+        Lost {
+            usage: after.usage.given_up - before.usage.given_up,
+            flow_requests: after.flow_requests.given_up - before.flow_requests.given_up,
+        }
+    }
+
+    /// The next batch, when it is ready. None when there will be no more.
+    async fn next_batch(self: &Arc<Self>) -> Option<Unsettled> {
+        loop {
+            let due = {
+                let mut buffer = self.buffer();
+                if self.waiting.load(Ordering::SeqCst) > 0 {
+                    buffer.seal();
+                }
+                if let Some(batch) = buffer.take(Instant::now()) {
+                    return Some(Unsettled::new(self, batch));
+                }
+                if buffer.closed {
+                    return None;
+                }
+                buffer.due()
+            };
+            match due {
+                None => self.wake.notified().await,
+                // Either way the buffer is looked at again.
+                Some(due) => drop(tokio::time::timeout_at(due, self.wake.notified()).await),
+            }
+        }
+    }
+}
+
+/// Someone who waits for room, until it is dropped.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.waiting.fetch_add(1, Ordering::SeqCst);
+        shared.wake.notify_one();
+        Self(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("an item is no larger than a batch, which is 4 MiB at most")
+}
+
+/// Sends batches, so many at a time, until the buffer is closed and empty.
+pub(super) async fn run(shared: Arc<Shared>, client: Client) {
+    let slots = Arc::new(Semaphore::new(shared.settings.in_flight));
+    loop {
+        // A batch is taken when it can be sent at once; until then it may grow.
+        let next = async {
+            let slot = slots.clone().acquire_owned().await.expect("it is never closed");
+            shared.next_batch().await.map(|batch| (slot, batch))
+        };
+        let next = tokio::select! {
+            biased;
+            () = shared.abort.cancelled() => None,
+            next = next => next,
+        };
+        let Some((slot, batch)) = next else { break };
+        let client = client.clone();
+        shared.tasks.spawn(async move {
+            deliver(&client, batch).await;
+            drop(slot);
+        });
+    }
+    // Empty, unless there was no time for it.
+    let rest: Vec<_> = std::iter::from_fn(|| shared.buffer().take(Instant::now())).collect();
+    let rest: Vec<_> = rest.into_iter().map(|batch| Unsettled::new(&shared, batch)).collect();
+    for batch in rest {
+        batch.give_up(None);
+    }
+}
+
+async fn deliver(client: &Client, batch: Unsettled) {
+    let shared = batch.shared.clone();
+    let patience = Patience { call: client.call_timeout(), in_all: shared.settings.patience };
+    let sent = tokio::select! {
+        biased;
+        sent = client.send(batch.batch.items.clone(), batch.request_id, patience) => Some(sent),
+        () = shared.abort.cancelled() => None,
+    };
+    match sent {
+        Some(Ok(recorded)) => batch.record(recorded),
+        Some(Err(error)) => batch.give_up(Some(error)),
+        None => batch.give_up(None),
+    }
+}
+
+/// A batch that left the buffer. It gives back its room when it is dropped, whatever became of it.
+struct Unsettled {
+    shared: Arc<Shared>,
+    batch: Batch,
+    request_id: Uuid,
+    accepted: u64,
+    rejected: u64,
+}
+
+impl Unsettled {
+    fn new(shared: &Arc<Shared>, batch: Batch) -> Self {
+        // Made now and not before, because the service takes ids of the last 7 days.
+        Self { shared: shared.clone(), batch, request_id: Uuid::now_v7(), accepted: 0, rejected: 0 }
+    }
+
+    fn record(mut self, recorded: Recorded) {
+        let rejected = recorded.rejections.iter().map(|rejection| usize::try_from(rejection.index).ok());
+        let rejected = self.batch.items.decode(rejected.map(Option::unwrap_or_default));
+        self.rejected = rejected.count().min(self.batch.recorded);
+        self.accepted = self.batch.recorded - self.rejected;
+        let Some(first) = recorded.rejections.first() else { return };
+        if let Some(rejections) = self.shared.rejections.add(self.rejected) {
+            let violation = first.field_violations.first();
+            tracing::warn!(
+                rejections,
+                reason = first.reason,
+                field = violation.map(|violation| &violation.field),
+                description = violation.map(|violation| &violation.description),
+                "Flowmeter rejected reports"
+            );
+        }
+        if let Some(observer) = &self.shared.settings.observer {
+            let (request_id, rejections) = (recorded.request_id, recorded.rejections);
+            observer(Incident::Rejected { request_id, items: rejected, rejections });
+        }
+    }
+
+    fn give_up(self, error: Option<Error>) {
+        if let Some(given_up) = self.shared.losses.add(self.batch.recorded) {
+            let error = error.as_ref().map(ToString::to_string);
+            tracing::error!(given_up, error, "reports to Flowmeter were given up");
+        }
+        if let Some(observer) = &self.shared.settings.observer {
+            let items = self.batch.items.decode(0..self.batch.room_items);
+            observer(Incident::GivenUp { request_id: self.request_id, items, error });
+        }
+    }
+}
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        let batch = &self.batch;
+        let mut buffer = self.shared.buffer();
+        let tally = buffer.stats.of(batch.kind());
+        tally.accepted += self.accepted;
+        tally.rejected += self.rejected;
+        tally.given_up += batch.recorded - self.accepted - self.rejected;
+        buffer.settle(batch.number);
+        drop(buffer);
+        self.shared.give_room(batch.room_items, batch.room_bytes);
+        self.shared.settled.notify_waiters();
+    }
+}
+
+impl Items {
+    /// The items at these places, as they were given.
+    fn decode(&self, places: impl Iterator<Item = usize>) -> IncidentItems {
+        fn at<M: Message + Default>(items: &[Bytes], places: impl Iterator<Item = usize>) -> Vec<M> {
+            let items = places.filter_map(|place| items.get(place));
+            items.map(|item| M::decode(item.clone()).expect("it was encoded here")).collect()
+        }
+        match self {
+            Self::Usage(items) => IncidentItems::Usage(at(items, places)),
+            Self::FlowRequests(items) => IncidentItems::FlowRequests(at(items, places)),
+        }
+    }
+}
+
+impl IncidentItems {
+    fn count(&self) -> u64 {
+        match self {
+            Self::Usage(events) => events.len() as u64,
+            Self::FlowRequests(requests) => requests.iter().map(flows::count).sum(),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Why a client cannot be made, and why a call failed: the code, and the details that the service adds to it.
+
+use std::time::Duration;
+
+use flowmeter_proto::v1::FieldViolation;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use uuid::Uuid;
+
+/// The same batch would be too large again, although its code may be repeated otherwise.
+const BATCH_TOO_LARGE: &str = "BATCH_TOO_LARGE";
+
+/// Why a [`Client`](crate::Client) cannot be made of its settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The URL is none of a service.
+    #[error("{url:?} is not a URL such as http://127.0.0.1:7071 or https://ingest.example.com")]
+    Url {
+        /// What was given.
+        url: String,
+    },
+    /// The token holds characters that no token has. It is not shown.
+    #[error("the token holds characters that no token has")]
+    Token,
+    /// There are settings of TLS, but the URL is not `https://`, so that they would be ignored.
+    #[error("{url:?} does not use TLS, but there are settings of TLS; use https://")]
+    TlsUnused {
+        /// What was given.
+        url: String,
+    },
+    /// The PEM holds no certificate.
+    #[error("the PEM of the authority holds no certificate")]
+    NoCertificate,
+    /// A certificate or key cannot be read, or the name of the server is none.
+    #[error("the settings of TLS cannot be used")]
+    Tls(#[source] tonic::transport::Error),
+}
+
+/// Why a call failed.
+///
+/// ```
+/// # fn handle(error: flowmeter_client::Error) {
+/// match error.reason() {
+///     Some("TOKEN_EXPIRED") => { /* get a new one */ }
+///     _ if error.is_repeatable() => { /* later, with error.request_id() */ }
+///     _ => eprintln!("{error}: {:?}", error.field_violations()),
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}{}: {}{}", name(self.0.code), Reason(self.0.reason.as_deref()), self.0.message, Attempts(self.0.attempts))]
+pub struct Error(Box<Failure>);
+
+#[derive(Debug, Clone)]
+struct Failure {
+    code: Code,
+    reason: Option<String>,
+    message: String,
+    field_violations: Vec<FieldViolation>,
+    retry_delay: Option<Duration>,
+    request_id: Uuid,
+    attempts: u32,
+}
+
+impl Error {
+    /// Reads what the service said, or what became of the connection.
+    pub(crate) fn new(status: &Status, request_id: Uuid) -> Self {
+        let details = status.get_error_details();
+        let violations = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
+        let field_violations = violations.iter().map(|violation| FieldViolation {
+            field: violation.field.clone(),
+            description: violation.description.clone(),
+        });
+        // A connection that broke while a call was under way has many codes, but always a cause on
+        // this side of the wire. It is gone, whatever the code.
+        let cause = std::error::Error::source(status);
+        let code = if cause.is_some() { Code::Unavailable } else { status.code() };
+        Self(Box::new(Failure {
+            code,
+            reason: details.error_info().map(|info| info.reason.clone()).filter(|reason| !reason.is_empty()),
+            message: with_causes(status.message(), cause),
+            field_violations: field_violations.collect(),
+            retry_delay: details.retry_info().and_then(|info| info.retry_delay),
+            request_id,
+            attempts: 1,
+        }))
+    }
+
+    /// The same after so many attempts.
+    pub(crate) fn after(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// The gRPC code. A connection that cannot be made or that breaks is `UNAVAILABLE`.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The reason in capitals, such as `QUEUE_FULL` or `TOKEN_EXPIRED`, from `google.rpc.ErrorInfo`. None if
+    /// it was not the service that answered.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    /// What is wrong, in words.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The wrong fields of the request as a whole, from `google.rpc.BadRequest`. Wrong items are no error: see
+    /// [`Recorded::rejections`](crate::Recorded::rejections).
+    #[must_use]
+    pub fn field_violations(&self) -> &[FieldViolation] {
+        &self.0.field_violations
+    }
+
+    /// How long the service asks to wait at least, from `google.rpc.RetryInfo`.
+    #[must_use]
+    pub fn retry_delay(&self) -> Option<Duration> {
+        self.0.retry_delay
+    }
+
+    /// Whether the same request may succeed later: `UNAVAILABLE`, `DEADLINE_EXCEEDED`, and `RESOURCE_EXHAUSTED`
+    /// unless the batch is too large. With [`Error::request_id`] it counts once, although it is not known whether
+    /// this attempt was recorded.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        match self.0.code {
+            Code::Unavailable | Code::DeadlineExceeded => true,
+            Code::ResourceExhausted => self.reason() != Some(BATCH_TOO_LARGE),
+            _ => false,
+        }
+    }
+
+    /// The id of the request that failed.
+    #[must_use]
+    pub fn request_id(&self) -> Uuid {
+        self.0.request_id
+    }
+
+    /// How often it was tried.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+}
+
+/// tonic's own messages, such as "transport error", leave what happened to their causes.
+fn with_causes(message: &str, mut cause: Option<&(dyn std::error::Error + 'static)>) -> String {
+    let mut text = message.to_owned();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+struct Reason<'a>(Option<&'a str>);
+
+impl std::fmt::Display for Reason<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |reason| write!(formatter, " ({reason})"))
+    }
+}
+
+struct Attempts(u32);
+
+impl std::fmt::Display for Attempts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0 > 1 { write!(formatter, " (after {} attempts)", self.0) } else { Ok(()) }
+    }
+}
+
+/// A code as the contract writes it.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn says_what_the_service_said() {
+        let mut details = ErrorDetails::with_error_info("INVALID_FIELD", "flowmeter", HashMap::new());
+        details.add_bad_request_violation("request_id", "expected a UUID");
+        details.set_retry_info(Some(Duration::from_secs(2)));
+        let status =
+            Status::with_error_details(Code::InvalidArgument, "request_id: expected a UUID", details);
+        let error = Error::new(&status, Uuid::nil()).after(3);
+        assert_eq!(
+            error.to_string(),
+            "INVALID_ARGUMENT (INVALID_FIELD): request_id: expected a UUID (after 3 attempts)"
+        );
+        assert_eq!(error.field_violations()[0].field, "request_id");
+        assert_eq!(error.retry_delay(), Some(Duration::from_secs(2)));
+        assert!(!error.is_repeatable());
+    }
+
+    #[test]
+    fn what_may_be_repeated() {
+        let of = |code, reason: &str| {
+            let details = ErrorDetails::with_error_info(reason, "flowmeter", HashMap::new());
+            Error::new(&Status::with_error_details(code, "", details), Uuid::nil()).is_repeatable()
+        };
+        assert!(of(Code::Unavailable, "QUEUE_UNAVAILABLE"));
+        assert!(of(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+        assert!(of(Code::ResourceExhausted, "QUEUE_FULL"));
+        assert!(!of(Code::ResourceExhausted, "BATCH_TOO_LARGE"));
+        assert!(!of(Code::Unauthenticated, "TOKEN_INVALID"));
+        assert!(!of(Code::Internal, "INTERNAL"));
+        assert!(!of(Code::Unknown, ""));
+    }
+}

@@ -1,0 +1,184 @@
+//! Guards: what they are about ends when they are dropped, and is recorded then, also in a panic.
+
+use std::error::Error;
+use std::io;
+use std::time::{Instant, SystemTime};
+
+use flowmeter_proto::v1::{FlowOutcome, FlowRequest, UsageEvent};
+
+use crate::batcher::Batcher;
+
+/// What a panic would have been answered with.
+const INTERNAL_SERVER_ERROR: i32 = 500;
+
+/// A use of an API that is under way. When it is dropped, it records its event with the time since it was started as
+/// `duration`, and drops it if the batcher has no room: it never waits and never fails.
+///
+/// ```no_run
+/// # use flowmeter_client::{Batcher, UsageEvent};
+/// # fn find(_: &str) -> Option<String> { None }
+/// fn pet(batcher: &Batcher, name: &str) -> Option<String> {
+///     let mut call = batcher.start(UsageEvent {
+///         method: "get".into(),
+///         service: "pets".into(),
+///         ..UsageEvent::default()
+///     });
+///     let pet = find(name); // a panic in here is recorded, with httpstatus 500
+///     call.set_httpstatus(if pet.is_some() { 200 } else { 404 });
+///     pet
+/// }
+/// ```
+#[derive(Debug)]
+pub struct UsageGuard {
+    batcher: Batcher,
+    event: Option<UsageEvent>,
+    start: Instant,
+}
+
+impl UsageGuard {
+    pub(crate) fn new(batcher: Batcher, mut event: UsageEvent) -> Self {
+        event.timestamp.get_or_insert_with(|| SystemTime::now().into());
+        Self { batcher, event: Some(event), start: Instant::now() }
+    }
+
+    /// Sets the HTTP status code of the answer, 100 to 999. Default: that of the event that the guard was started
+    /// with, or absent; in a panic 500.
+    pub fn set_httpstatus(&mut self, httpstatus: u16) {
+        self.event_mut().httpstatus = Some(httpstatus.into());
+    }
+
+    /// The event, to add what is known only now. A `duration` that is set stays as it is; the timestamp is that of
+    /// the start, unless another one was given.
+    pub fn event_mut(&mut self) -> &mut UsageEvent {
+        self.event.as_mut().expect("it is taken only when the guard goes away")
+    }
+
+    /// Records nothing.
+    pub fn discard(mut self) {
+        self.event = None;
+    }
+}
+
+impl Drop for UsageGuard {
+    fn drop(&mut self) {
+        let Some(mut event) = self.event.take() else { return };
+        let elapsed = self.start.elapsed().as_millis();
+        event.duration.get_or_insert_with(|| i64::try_from(elapsed).unwrap_or(i64::MAX));
+        if std::thread::panicking() {
+            event.httpstatus.get_or_insert(INTERNAL_SERVER_ERROR);
+        }
+        // What does not fit is counted and logged by the batcher.
+        let _ = self.batcher.try_record(event);
+    }
+}
+
+/// A request to the endpoint of a flow that is under way. It is told how the request ended, and records it then with
+/// the time since it was started as latency. When it is dropped before, as by a panic or because the caller went
+/// away, the request ended without an answer: [`FlowOutcome::NoHttpResponseError`]. It never waits and never fails.
+///
+/// ```no_run
+/// # use flowmeter_client::Batcher;
+/// # async fn post(_: &str) -> Result<http::Response<String>, std::io::Error> { unimplemented!() }
+/// async fn exchange(batcher: &Batcher) -> Result<http::Response<String>, std::io::Error> {
+///     let request = batcher.start_flow_request("signup");
+///     let answer = post("https://signup.example/flow").await;
+///     match &answer {
+///         Ok(answer) => request.answered(answer.status().as_u16()),
+///         Err(error) => request.failed(error),
+///     }
+///     answer
+/// }
+/// ```
+#[derive(Debug)]
+pub struct FlowRequestGuard {
+    batcher: Batcher,
+    request: FlowRequest,
+    start: Instant,
+}
+
+impl FlowRequestGuard {
+    pub(crate) fn new(batcher: Batcher, flow_id: String) -> Self {
+        let request = FlowRequest {
+            flow_id,
+            timestamp: Some(SystemTime::now().into()),
+            outcome: FlowOutcome::NoHttpResponseError.into(),
+            ..FlowRequest::default()
+        };
+        Self { batcher, request, start: Instant::now() }
+    }
+
+    /// The endpoint answered with this HTTP status code: 200 to 299 is [`FlowOutcome::Succeeded`], everything else
+    /// [`FlowOutcome::UnexpectedHttpStatusCode`].
+    pub fn answered(self, httpstatus: u16) {
+        self.ended(match httpstatus {
+            200..=299 => FlowOutcome::Succeeded,
+            _ => FlowOutcome::UnexpectedHttpStatusCode,
+        });
+    }
+
+    /// The request exceeded its time limit.
+    pub fn timed_out(self) {
+        self.ended(FlowOutcome::TimeoutError);
+    }
+
+    /// The request failed without an answer: [`FlowOutcome::TimeoutError`] if the error or one of its causes is a
+    /// time limit of tokio ([`tokio::time::error::Elapsed`]) or of the operating system
+    /// ([`io::ErrorKind::TimedOut`]), otherwise [`FlowOutcome::NoHttpResponseError`]. A client that tells its time
+    /// limits in another way calls [`FlowRequestGuard::timed_out`].
+    pub fn failed(self, error: &(dyn Error + 'static)) {
+        self.ended(outcome_of_error(error));
+    }
+
+    /// The request was not made, because the flow cannot be served. Such a request has no latency.
+    pub fn cannot_be_served(self) {
+        self.ended(FlowOutcome::CannotBeServed);
+    }
+
+    /// The request ended with this outcome.
+    pub fn ended(mut self, outcome: FlowOutcome) {
+        self.request.outcome = outcome.into();
+    }
+}
+
+impl Drop for FlowRequestGuard {
+    fn drop(&mut self) {
+        let mut request = std::mem::take(&mut self.request);
+        if request.outcome() != FlowOutcome::CannotBeServed {
+            request.latency = prost_types::Duration::try_from(self.start.elapsed()).ok();
+        }
+        // What does not fit is counted and logged by the batcher.
+        let _ = self.batcher.try_record_flow_request(request);
+    }
+}
+
+fn outcome_of_error(error: &(dyn Error + 'static)) -> FlowOutcome {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let timed_out =
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+        if timed_out || error.is::<tokio::time::error::Elapsed>() {
+            return FlowOutcome::TimeoutError;
+        }
+        cause = error.source();
+    }
+    FlowOutcome::NoHttpResponseError
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("it failed")]
+    struct Wrapped<E: Error + 'static>(#[source] E);
+
+    #[tokio::test(start_paused = true)]
+    async fn tells_time_limits_from_other_failures() {
+        let elapsed = tokio::time::timeout(std::time::Duration::ZERO, std::future::pending::<()>()).await;
+        let elapsed = elapsed.unwrap_err();
+        assert_eq!(outcome_of_error(&Wrapped(elapsed)), FlowOutcome::TimeoutError);
+        let of = |kind: io::ErrorKind| outcome_of_error(&Wrapped(io::Error::from(kind)));
+        assert_eq!(of(io::ErrorKind::TimedOut), FlowOutcome::TimeoutError);
+        assert_eq!(of(io::ErrorKind::ConnectionRefused), FlowOutcome::NoHttpResponseError);
+    }
+}

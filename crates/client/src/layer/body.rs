@@ -1,0 +1,123 @@
+//! The body of an answer, watched as it passes, and what is known of the answer until then.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Buf;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::describe::{CLIENT_CLOSED_REQUEST, grpc_status, httpstatus_of_grpc};
+use crate::guard::UsageGuard;
+
+/// What is known of an answer. Recorded when it is dropped.
+#[derive(Debug)]
+pub(super) struct Recording {
+    guard: UsageGuard,
+    is_grpc: bool,
+    httpstatus: Option<i32>,
+    body_bytes: Option<u64>,
+}
+
+impl Recording {
+    pub(super) fn new(guard: UsageGuard, is_grpc: bool) -> Self {
+        Self { guard, is_grpc, httpstatus: None, body_bytes: None }
+    }
+
+    /// The answer began.
+    pub(super) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.body_bytes = Some(0);
+        if self.is_grpc && status == StatusCode::OK {
+            // In the headers where there is no body, in the trailers otherwise.
+            self.ended(headers);
+        } else {
+            self.httpstatus = Some(status.as_u16().into());
+        }
+    }
+
+    /// Reads the `grpc-status` of a gRPC call.
+    fn ended(&mut self, headers: &HeaderMap) {
+        if self.is_grpc
+            && let Some(status) = grpc_status(headers)
+        {
+            self.httpstatus = Some(httpstatus_of_grpc(status).into());
+        }
+    }
+
+    /// The service failed, or the body of its answer did.
+    pub(super) fn failed(&mut self) {
+        self.httpstatus.get_or_insert(StatusCode::INTERNAL_SERVER_ERROR.as_u16().into());
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // In a panic the guard has a code of its own.
+        let gone = (!std::thread::panicking()).then_some(CLIENT_CLOSED_REQUEST);
+        let event = self.guard.event_mut();
+        event.httpstatus = event.httpstatus.or(self.httpstatus).or(gone);
+        let body_bytes = self.body_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+        event.response_size = event.response_size.or(body_bytes);
+    }
+}
+
+pin_project! {
+    /// The body of an answer, whose end is recorded.
+    #[derive(Debug)]
+    pub struct RecordedBody<B> {
+        #[pin]
+        inner: B,
+        recording: Option<Recording>,
+    }
+}
+
+impl<B> RecordedBody<B> {
+    pub(super) fn new(inner: B, recording: Option<Recording>) -> Self {
+        Self { inner, recording }
+    }
+}
+
+impl<B: Body> Body for RecordedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let frame = ready!(this.inner.poll_frame(context));
+        if let Some(recording) = this.recording {
+            match &frame {
+                Some(Ok(frame)) => {
+                    let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                    *recording.body_bytes.get_or_insert(0) += bytes;
+                    frame.trailers_ref().inspect(|trailers| recording.ended(trailers));
+                }
+                Some(Err(_)) => recording.failed(),
+                None => {}
+            }
+        }
+        if !matches!(frame, Some(Ok(_))) {
+            // It ends here, and not when the connection lets go of it.
+            *this.recording = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B: Default> Default for RecordedBody<B> {
+    /// A body that nobody records.
+    fn default() -> Self {
+        Self { inner: B::default(), recording: None }
+    }
+}

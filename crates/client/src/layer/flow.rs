@@ -1,0 +1,98 @@
+//! A client of flows' endpoints that records how they answer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::batcher::Batcher;
+
+/// What a [`FlowService`] fails with: the error of the service below it, or tokio's
+/// [`Elapsed`](tokio::time::error::Elapsed) for its own time limit.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Records each request that a client makes to the endpoint of a flow: its latency until the answer's headers, and
+/// its outcome.
+///
+/// | the service below it | outcome |
+/// | --- | --- |
+/// | answers with 200 to 299 | `SUCCEEDED` |
+/// | answers with another status | `UNEXPECTED_HTTP_STATUS_CODE` |
+/// | takes longer than the [time limit](FlowLayer::time_limit), or fails because of a time limit as [`FlowRequestGuard::failed`](crate::FlowRequestGuard::failed) tells | `TIMEOUT_ERROR` |
+/// | fails otherwise, or the caller went away | `NO_HTTP_RESPONSE_ERROR` |
+///
+/// It never delays a request and never fails one, but for the time limit. Where a client is no tower service,
+/// [`Batcher::start_flow_request`] does the same by hand.
+#[derive(Debug, Clone)]
+pub struct FlowLayer {
+    batcher: Batcher,
+    flow_id: String,
+    time_limit: Option<Duration>,
+}
+
+impl FlowLayer {
+    /// Records requests to the endpoint of this flow with this batcher.
+    pub fn new(batcher: Batcher, flow_id: impl Into<String>) -> Self {
+        Self { batcher, flow_id: flow_id.into(), time_limit: None }
+    }
+
+    /// Gives up requests that have no answer after so long. Default: no limit.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+}
+
+impl<S> Layer<S> for FlowLayer {
+    type Service = FlowService<S>;
+
+    fn layer(&self, inner: S) -> FlowService<S> {
+        FlowService { layer: self.clone(), inner }
+    }
+}
+
+/// A client whose requests are recorded. Made by [`FlowLayer`].
+#[derive(Debug, Clone)]
+pub struct FlowService<S> {
+    layer: FlowLayer,
+    inner: S,
+}
+
+impl<S, B, ResB> Service<Request<B>> for FlowService<S>
+where
+    S: Service<Request<B>, Response = Response<ResB>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+{
+    type Response = Response<ResB>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<ResB>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let guard = self.layer.batcher.start_flow_request(&self.layer.flow_id);
+        let answer = self.inner.call(request);
+        let limit = self.layer.time_limit;
+        Box::pin(async move {
+            let answer = match limit {
+                None => answer.await.map_err(Into::into),
+                Some(limit) => match tokio::time::timeout(limit, answer).await {
+                    Ok(answer) => answer.map_err(Into::into),
+                    Err(elapsed) => Err(elapsed.into()),
+                },
+            };
+            match &answer {
+                Ok(response) => guard.answered(response.status().as_u16()),
+                Err(error) => guard.failed(error.as_ref()),
+            }
+            answer
+        })
+    }
+}

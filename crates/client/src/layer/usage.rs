@@ -1,0 +1,152 @@
+//! A server that records its use by itself.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use flowmeter_proto::v1::UsageEvent;
+use http::request::Parts;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::{RecordedBody, Recording};
+use super::describe::{describe_by_path, is_grpc};
+use crate::batcher::Batcher;
+
+type Describe = Arc<dyn Fn(&Parts) -> Option<UsageEvent> + Send + Sync>;
+
+/// Records a usage event for each request to the server below it: tonic's, axum's, or whatever takes
+/// `http::Request` and answers with `http::Response`.
+///
+/// The event is that of [`describe_by_path`], or of the function given to [`UsageLayer::describe`], with
+///
+/// - `httpstatus`: that of the answer. For a gRPC call that of its `grpc-status`, by
+///   [`httpstatus_of_grpc`](super::httpstatus_of_grpc). 500 if the service fails or panics, and 499 if the caller
+///   went away before the answer began, or before the `grpc-status`;
+/// - `duration`: until the body of the answer ended or was given up, not only until it began;
+/// - `response_size`: the bytes of the body that were handed to the connection, without headers and trailers.
+///
+/// What the function has set of these stays as it is. The layer never delays a request and never fails one: when the
+/// batcher has no room, the event is dropped, counted and logged.
+///
+/// ```no_run
+/// use flowmeter_client::{Batcher, UsageEvent, UsageLayer, describe_by_path};
+///
+/// fn layer(batcher: Batcher) -> UsageLayer {
+///     UsageLayer::new(batcher).describe(|request| {
+///         let user = request.headers.get("x-user").and_then(|user| user.to_str().ok()).unwrap_or_default();
+///         match request.uri.path() {
+///             "/health" => None, // is not recorded
+///             _ => Some(UsageEvent { user: user.into(), ..describe_by_path(request) }),
+///         }
+///     })
+/// }
+/// # fn server(batcher: Batcher) {
+/// tonic::transport::Server::builder().layer(layer(batcher)) // .add_service(…)
+/// # ;
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct UsageLayer {
+    batcher: Batcher,
+    describe: Describe,
+}
+
+impl UsageLayer {
+    /// Records every request with this batcher.
+    #[must_use]
+    pub fn new(batcher: Batcher) -> Self {
+        Self { batcher, describe: Arc::new(|request| Some(describe_by_path(request))) }
+    }
+
+    /// Makes the event of a request with this function, or records nothing where it returns none. It runs before the
+    /// request is served, so it should be quick.
+    #[must_use]
+    pub fn describe(
+        mut self,
+        describe: impl Fn(&Parts) -> Option<UsageEvent> + Send + Sync + 'static,
+    ) -> Self {
+        self.describe = Arc::new(describe);
+        self
+    }
+}
+
+impl std::fmt::Debug for UsageLayer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("UsageLayer").field("batcher", &self.batcher).finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for UsageLayer {
+    type Service = UsageService<S>;
+
+    fn layer(&self, inner: S) -> UsageService<S> {
+        UsageService { layer: self.clone(), inner }
+    }
+}
+
+/// A service whose use is recorded. Made by [`UsageLayer`].
+#[derive(Debug, Clone)]
+pub struct UsageService<S> {
+    layer: UsageLayer,
+    inner: S,
+}
+
+impl<S, B, ResB> Service<Request<B>> for UsageService<S>
+where
+    S: Service<Request<B>, Response = Response<ResB>>,
+    ResB: http_body::Body,
+{
+    type Response = Response<RecordedBody<ResB>>;
+    type Error = S::Error;
+    type Future = UsageFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let recording = (self.layer.describe)(&parts)
+            .map(|event| Recording::new(self.layer.batcher.start(event), is_grpc(&parts.headers)));
+        let inner = self.inner.call(Request::from_parts(parts, body));
+        UsageFuture { inner, recording }
+    }
+}
+
+pin_project! {
+    /// The answer of a service whose use is recorded.
+    #[derive(Debug)]
+    pub struct UsageFuture<F> {
+        #[pin]
+        inner: F,
+        recording: Option<Recording>,
+    }
+}
+
+impl<F, ResB, E> Future for UsageFuture<F>
+where
+    F: Future<Output = Result<Response<ResB>, E>>,
+    ResB: http_body::Body,
+{
+    type Output = Result<Response<RecordedBody<ResB>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // On the stack, so that a panic of the service drops it while it is one.
+        let mut recording = this.recording.take();
+        let Poll::Ready(answer) = this.inner.poll(context) else {
+            *this.recording = recording;
+            return Poll::Pending;
+        };
+        if let Some(recording) = &mut recording {
+            match &answer {
+                Ok(response) => recording.answered(response.status(), response.headers()),
+                Err(_) => recording.failed(),
+            }
+        }
+        Poll::Ready(answer.map(|response| response.map(|body| RecordedBody::new(body, recording))))
+    }
+}

@@ -1,0 +1,171 @@
+//! Reports to Flowmeter from Rust: what the calls of an API used, how requests to the endpoints of
+//! flows went, and what the API calls of integrations came to.
+//!
+//! | to report | use |
+//! | --- | --- |
+//! | all requests to a server, without touching its methods | [`UsageLayer`], around tonic, axum and other tower services |
+//! | what a function does, while it does it | [`Batcher::start`], whose guard records when it is dropped |
+//! | events as they happen, in the background | [`Batcher::record`] and [`Batcher::try_record`] |
+//! | a batch that is there already, and learn what became of it | [`Client::record_usage`] |
+//! | what the API calls of one run of a command came to | [`ExecutionMetrics`] and [`Client::report_executions`] |
+//! | requests that a client makes to the endpoint of a flow | [`FlowLayer`], [`Batcher::start_flow_request`], [`Batcher::record_flow_request`] |
+//!
+//! # In the background
+//!
+//! A [`Batcher`] gathers what is recorded into batches and sends them while the service goes on. One for each process
+//! is enough; its clones share a buffer.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use flowmeter_client::{BatcherSettings, Client, ClientSettings, UsageEvent};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = ClientSettings::new("http://127.0.0.1:7071").token(std::env::var("FLOWMETER_TOKEN")?);
+//! let batcher = Client::new(settings)?.batcher(BatcherSettings::default());
+//!
+//! // Waits where the buffer is full; try_record drops the event instead, and counts that.
+//! batcher
+//!     .record(UsageEvent {
+//!         application: "shop".into(),
+//!         method: "get".into(),
+//!         service: "pets".into(),
+//!         httpstatus: Some(200),
+//!         duration: Some(12), // milliseconds
+//!         ..UsageEvent::default()
+//!     })
+//!     .await?;
+//!
+//! // Before the process ends.
+//! let lost = batcher.shutdown(Duration::from_secs(10)).await;
+//! assert!(lost.is_none(), "{lost:?}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A batch is sent when it has 1,000 items or 1 MiB, or when its first item has waited for 1 s; up to 4 requests are
+//! under way at a time, and up to 100,000 items or 32 MiB are in memory. [`BatcherSettings`] says what else there is
+//! to choose.
+//!
+//! What did not get into Flowmeter is counted in [`Batcher::stats`], handed to
+//! [`BatcherSettings::on_incident`], and logged with [`tracing`] at most every 10 s for each kind of loss.
+//!
+//! # A server that records its use by itself
+//!
+//! ```no_run
+//! # use flowmeter_client::{Batcher, UsageLayer};
+//! # fn serve(batcher: Batcher) {
+//! tonic::transport::Server::builder().layer(UsageLayer::new(batcher)) // .add_service(…).serve(…)
+//! # ;
+//! # }
+//! ```
+//!
+//! # One batch, and what became of it
+//!
+//! ```no_run
+//! # use flowmeter_client::{Client, ClientSettings, UsageEvent};
+//! # async fn report(client: Client) -> Result<(), flowmeter_client::Error> {
+//! let events = [UsageEvent { method: "get".into(), service: "pets".into(), ..UsageEvent::default() }];
+//! let recorded = client.record_usage(&events).await?;
+//! for rejection in &recorded.rejections {
+//!     eprintln!("event {}: {} {:?}", rejection.index, rejection.reason, rejection.field_violations);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Executions of integrations
+//!
+//! ```no_run
+//! # use flowmeter_client::{Client, Error, ExecutionMetrics, ExecutionSchedule, MetricType};
+//! # async fn call(url: &str) -> Result<u16, std::io::Error> { Ok(200) }
+//! # async fn run(client: Client, urls: Vec<String>) -> Result<(), Error> {
+//! let mut metrics = ExecutionMetrics::new();
+//! let mut to_try_again = Vec::new();
+//! for url in urls {
+//!     match call(&url).await {
+//!         // They count as RetryTimeout if they are not done by the deadline.
+//!         Ok(429) => to_try_again.push(url),
+//!         ended => metrics.add_call(&ended),
+//!     }
+//! }
+//! let mut report = metrics.report_or_empty("VirusTotal", "VirusTotal_instance_1", "url");
+//! if !to_try_again.is_empty() {
+//!     report.schedule = Some(ExecutionSchedule {
+//!         id: "run-4711".into(),
+//!         items_remaining: to_try_again.len() as i64,
+//!         deadline: Some((std::time::SystemTime::now() + std::time::Duration::from_secs(600)).into()),
+//!     });
+//! }
+//! // The runs that poll count with ExecutionMetrics::polling(), and report fewer items each time.
+//! client.report_executions(&[report]).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Exactly once
+//!
+//! Every request has an id, a UUID of version 7 that is made here. A call that fails with `UNAVAILABLE` (also because
+//! there is no connection), `DEADLINE_EXCEEDED` or `RESOURCE_EXHAUSTED` is repeated with the same id and the same
+//! items, and Flowmeter counts these once, although nobody knows whether the failed call was recorded. Repetitions
+//! come after 100 ms, then twice as long each time up to 5 s, with jitter, and not before the service asks for them
+//! (`google.rpc.RetryInfo`); they end with the [patience](ClientSettings::patience) of the client or that of the
+//! [batcher](BatcherSettings::patience). Other codes are final, and so is a batch that is too large.
+//!
+//! What waits in a batcher is only in memory. Who must not lose it with the process keeps events of their own and
+//! reports them with [`Client::record_usage_as`], or names each in
+//! [`UsageEvent::event_id`](UsageEvent#structfield.event_id), with its timestamp.
+//!
+//! # TLS
+//!
+//! An `https://` URL is all it takes where the service has a certificate of a public authority.
+//!
+//! ```no_run
+//! # use flowmeter_client::{Client, ClientSettings, TlsSettings};
+//! # fn connect() -> Result<Client, Box<dyn std::error::Error>> {
+//! let tls = TlsSettings::new()
+//!     .authority_pem(std::fs::read("authority.pem")?)
+//!     .identity_pem(std::fs::read("client.pem")?, std::fs::read("client.key")?); // mutual TLS
+//! Ok(Client::new(ClientSettings::new("https://ingest.internal:7071").tls(tls))?)
+//! # }
+//! ```
+//!
+//! # Units and defaults
+//!
+//! Times are UTC; an event or flow request without a timestamp gets the time at which it was recorded. `duration` is
+//! in milliseconds and `response_size` in bytes. An empty string means that a field is absent. All else about fields
+//! is in the contract, `proto/flowmeter/v1`.
+
+mod batcher;
+mod client;
+mod error;
+mod execution;
+mod features;
+mod guard;
+mod layer;
+mod retry;
+mod settings;
+
+pub use batcher::{Batcher, BatcherSettings, Incident, IncidentItems, Lost, RecordError, Stats, Tally};
+pub use client::{Client, Recorded};
+pub use error::{Error, SettingsError};
+pub use execution::{ExecutionMetrics, MetricType};
+/// What is reported, and what the service says about it: the messages of the contract, whose comments in
+/// `proto/flowmeter/v1` say what each field means, its unit, default and limits.
+pub use flowmeter_proto::v1::{
+    ExecutionMetric, ExecutionReport, ExecutionSchedule, FieldViolation, FlowOutcome, FlowRequest, Rejection,
+    UsageEvent,
+};
+pub use guard::{FlowRequestGuard, UsageGuard};
+pub use layer::{
+    FlowLayer, FlowService, RecordedBody, UsageFuture, UsageLayer, UsageService, describe_by_path,
+    httpstatus_of_grpc,
+};
+/// Of timestamps and latencies, which `std::time::SystemTime` (with `into`) and `std::time::Duration` (with
+/// `try_into`) become.
+pub use prost_types::{Duration as ProtoDuration, Timestamp as ProtoTimestamp};
+pub use settings::{ClientSettings, TlsSettings};
+/// The codes of [`Error::code`].
+pub use tonic::Code;
+/// Ids of requests.
+pub use uuid::Uuid;

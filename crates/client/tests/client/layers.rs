@@ -1,0 +1,199 @@
+//! Layers around servers and clients: what they record of each request.
+
+use std::convert::Infallible;
+use std::future::{Ready, poll_fn, ready};
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flowmeter_client::{
+    Batcher, BatcherSettings, Client, ClientSettings, FlowLayer, FlowOutcome, UsageEvent, UsageLayer,
+    describe_by_path,
+};
+use flowmeter_proto::v1::ingest_service_server::IngestServiceServer;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::Code;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::fake::{self, Fake, Plan, State, event, failure};
+
+/// A service that answers with what a function returns.
+#[derive(Clone)]
+struct Answering<F>(F);
+
+impl<F, R> Service<Request<()>> for Answering<F>
+where
+    F: FnMut(Request<()>) -> R,
+    R: Future,
+    R: AnswerFuture,
+{
+    type Response = R::Answer;
+    type Error = R::Failure;
+    type Future = R;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> R {
+        (self.0)(request)
+    }
+}
+
+/// A future of a result.
+trait AnswerFuture: Future<Output = Result<Self::Answer, Self::Failure>> {
+    type Answer;
+    type Failure;
+}
+
+impl<T, E, R: Future<Output = Result<T, E>>> AnswerFuture for R {
+    type Answer = T;
+    type Failure = E;
+}
+
+fn batcher(fake: &Fake) -> Batcher {
+    fake.client().batcher(BatcherSettings::new().max_age(Duration::from_hours(1)))
+}
+
+/// What was recorded, in the order in which it was.
+async fn flushed(fake: &Fake, batcher: &Batcher) -> Vec<UsageEvent> {
+    batcher.flush().await;
+    fake.seen_now().into_iter().flat_map(|seen| seen.events).collect()
+}
+
+fn get(path: &str) -> Request<()> {
+    Request::builder().uri(path).body(()).unwrap()
+}
+
+fn answer(status: u16, body: &'static str) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+    ready(Ok(Response::builder().status(status).body(Full::from(body)).unwrap()))
+}
+
+#[tokio::test]
+async fn a_request_is_recorded_when_its_answer_ended() {
+    let fake = Fake::start().await;
+    let batcher = batcher(&fake);
+    let mut service = UsageLayer::new(batcher.clone()).layer(Answering(|_| answer(404, "not here")));
+    let response = service.call(get("/pets/7?secret=x")).await.unwrap();
+    assert_eq!(batcher.stats().usage.recorded, 0);
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "not here");
+    let event = &flushed(&fake, &batcher).await[0];
+    assert_eq!(
+        (event.method.as_str(), event.service.as_str(), event.r#type.as_str()),
+        ("get", "pets", "api")
+    );
+    assert_eq!((event.httpstatus, event.response_size), (Some(404), Some(8)));
+    assert_eq!(event.attributes["key"], "7");
+    assert!(event.duration.is_some() && event.timestamp.is_some());
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_went_away_or_that_failed_is_recorded() {
+    let fake = Fake::start().await;
+    let batcher = batcher(&fake);
+    let layer = UsageLayer::new(batcher.clone());
+
+    let never = |_| std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>();
+    drop(layer.layer(Answering(never)).call(get("/gone")));
+    let fails = |_| ready(Err::<Response<Full<Bytes>>, _>(io::Error::other("as planned")));
+    assert!(layer.layer(Answering(fails)).call(get("/failed")).await.is_err());
+    let panics = |_| poll_fn(|_| -> Poll<Result<Response<Full<Bytes>>, Infallible>> { panic!("as planned") });
+    let panics = layer.layer(Answering(panics)).call(get("/panicked"));
+    assert!(tokio::spawn(panics).await.is_err());
+
+    let events = flushed(&fake, &batcher).await;
+    let told: Vec<_> =
+        events.iter().map(|event| (event.service.as_str(), event.httpstatus, event.response_size)).collect();
+    assert_eq!(told, [("gone", Some(499), None), ("failed", Some(500), None), ("panicked", Some(500), None)]);
+}
+
+#[tokio::test]
+async fn a_function_may_make_the_event_or_none() {
+    let fake = Fake::start().await;
+    let batcher = batcher(&fake);
+    let layer = UsageLayer::new(batcher.clone()).describe(|request| {
+        (request.uri.path() != "/health").then(|| UsageEvent {
+            user: "me".into(),
+            httpstatus: Some(299),
+            ..describe_by_path(request)
+        })
+    });
+    let mut service = layer.layer(Answering(|_| answer(200, "")));
+    for path in ["/health", "/pets"] {
+        let response = service.call(get(path)).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    let events = flushed(&fake, &batcher).await;
+    assert_eq!((events.len(), events[0].user.as_str(), events[0].httpstatus), (1, "me", Some(299)));
+}
+
+#[tokio::test]
+async fn a_batcher_that_takes_nothing_fails_no_request() {
+    let fake = Fake::start().await;
+    let batcher = batcher(&fake);
+    assert!(batcher.shutdown(Duration::ZERO).await.is_none());
+    let mut service = UsageLayer::new(batcher.clone()).layer(Answering(|_| answer(200, "here")));
+    let response = service.call(get("/pets")).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "here");
+    assert_eq!(batcher.stats().usage.dropped, 1);
+}
+
+#[tokio::test]
+async fn calls_of_a_grpc_server_are_recorded_with_their_codes() {
+    let reports = Fake::start().await;
+    let batcher = batcher(&reports);
+    let served = std::sync::Arc::new(State::default());
+    served.plan([Plan::Accept, Plan::Refuse(failure(Code::PermissionDenied, "SCOPE_MISSING", None))]);
+    let listener = fake::any_port().await;
+    let address = listener.local_addr().unwrap();
+    let serving = tonic::transport::Server::builder()
+        .layer(UsageLayer::new(batcher.clone()))
+        .add_service(IngestServiceServer::new(fake::Service(served)))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    let _server = AbortOnDropHandle::new(tokio::spawn(serving));
+
+    let client = Client::new(ClientSettings::new(format!("http://{address}"))).unwrap();
+    client.record_usage(&[event("a")]).await.unwrap();
+    client.record_usage(&[event("a")]).await.unwrap_err();
+    let events = flushed(&reports, &batcher).await;
+    let statuses: Vec<_> = events.iter().map(|event| event.httpstatus.unwrap()).collect();
+    assert_eq!(statuses, [200, 403]);
+    assert_eq!(events[0].service, "flowmeter.v1.IngestService");
+    assert_eq!(events[0].attributes["key"], "RecordUsage");
+    assert!(events[0].response_size > Some(36), "the answer holds a request id");
+}
+
+#[tokio::test]
+async fn requests_to_the_endpoint_of_a_flow_are_recorded_with_their_outcomes() {
+    let fake = Fake::start().await;
+    let batcher = batcher(&fake);
+    let layer = FlowLayer::new(batcher.clone(), "signup");
+    for status in [204, 302, 500] {
+        let mut client = layer.layer(Answering(move |_| answer(status, "")));
+        assert_eq!(client.call(get("/")).await.unwrap().status(), status);
+    }
+    let never = |_| std::future::pending::<Result<Response<()>, Infallible>>();
+    let limited = layer.clone().time_limit(Duration::ZERO);
+    assert!(limited.layer(Answering(never)).call(get("/")).await.is_err());
+    let refused = |_| ready(Err::<Response<()>, _>(io::Error::from(io::ErrorKind::ConnectionRefused)));
+    assert!(layer.layer(Answering(refused)).call(get("/")).await.is_err());
+
+    batcher.flush().await;
+    let requests = fake.seen_now().remove(0).flow_requests;
+    let told: Vec<_> = requests.iter().map(|request| (request.outcome(), request.count())).collect();
+    assert_eq!(
+        told,
+        [
+            (FlowOutcome::Succeeded, 1),
+            (FlowOutcome::UnexpectedHttpStatusCode, 2),
+            (FlowOutcome::TimeoutError, 1),
+            (FlowOutcome::NoHttpResponseError, 1)
+        ]
+    );
+    assert!(requests.iter().all(|request| request.flow_id == "signup" && request.latency.is_some()));
+}

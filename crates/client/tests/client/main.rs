@@ -1,0 +1,10 @@
+//! The client against a server that does what a test tells it to, over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod batcher;
+mod calls;
+mod fake;
+mod layers;
+mod once;
+mod tls;

@@ -1,0 +1,306 @@
+//! Reports of executions. Each type of a report becomes a usage event, which counts as many calls as
+//! its value says.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use flowmeter_core::execution::{PROVIDER, settled_type};
+use flowmeter_core::ids::{EventId, RequestEventIds, TenantId};
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::Limits;
+use flowmeter_core::violation::Violation;
+use flowmeter_proto::queue::{Schedule, Usage};
+use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport, ExecutionSchedule, UsageEvent};
+use flowmeter_service::error::{ApiError, Reason};
+use prost::Message;
+
+use super::usage::UsageLimits;
+use super::{Decision, empty_request, rejection, request_id};
+
+/// A batch as it came.
+pub struct ExecutionBatch {
+    pub reports: Vec<Bytes>,
+    pub request_id: String,
+}
+
+/// Metrics of a report at most.
+const MAX_METRICS: usize = 100;
+/// How far ahead a deadline may be.
+const MAX_DEADLINE_AHEAD: Duration = Duration::from_hours(400 * 24);
+
+/// Decides about a batch of `tenant`, which may allow all metric types, at the time `now`.
+pub fn decide(
+    (tenant, allow_all): (TenantId, bool),
+    batch: &ExecutionBatch,
+    limits: &UsageLimits,
+    now: Timestamp,
+) -> Result<Decision, ApiError> {
+    limits.batch.check("reports", &batch.reports)?;
+    let request_id = request_id(&batch.request_id, now)?;
+    let ids = RequestEventIds::new(tenant, request_id);
+
+    let mut request = empty_request(tenant, request_id);
+    let (mut accepted, mut rejections, mut violations) = (0, Vec::new(), Vec::new());
+    for (index, bytes) in batch.reports.iter().enumerate() {
+        let Some(report) = read(bytes, &mut violations) else {
+            rejections.push(rejection("reports", index, Reason::InvalidField, &mut violations));
+            continue;
+        };
+        let timestamp = time(&report, request_id.timestamp(), &mut violations);
+        check(&report, timestamp, &limits.event, now, &mut violations);
+        if !violations.is_empty() {
+            rejections.push(rejection("reports", index, Reason::InvalidField, &mut violations));
+            continue;
+        }
+        accepted += 1;
+        let update = EventId::of_update(request_id, index, timestamp);
+        request
+            .schedules
+            .extend(report.schedule.as_ref().map(|schedule| to_queue(&report, schedule, update)));
+        for (name, count) in counts(&report.metrics, allow_all) {
+            let id = Bytes::copy_from_slice(ids.at(request.usage.len(), timestamp).0.as_bytes());
+            let event = event(&report, timestamp, name, count).encode_to_vec().into();
+            request.usage.push(Usage { id, keyed: false, event });
+        }
+        if request.usage.len() > limits.batch.max_items {
+            let text = format!("expected at most {} metrics in all reports", limits.batch.max_items);
+            return Err(ApiError::too_large(text));
+        }
+    }
+    let bytes = request.usage.iter().map(|usage| usage.event.len()).sum();
+    Ok(Decision { request, request_id, accepted, bytes, rejections })
+}
+
+fn read(bytes: &[u8], violations: &mut Vec<Violation>) -> Option<ExecutionReport> {
+    let report = ExecutionReport::decode(bytes).ok();
+    if report.is_none() {
+        let text = "expected an encoded flowmeter.v1.ExecutionReport with text in UTF-8";
+        violations.push(Violation::new("", text));
+    }
+    report
+}
+
+/// The time of a report.
+fn time(report: &ExecutionReport, request_time: Timestamp, violations: &mut Vec<Violation>) -> Timestamp {
+    let Some(given) = report.timestamp else { return request_time };
+    Timestamp::from_seconds_nanos(given.seconds, given.nanos).unwrap_or_else(|| {
+        let text = "expected a time in the years 0001 to 9999 with nanos from 0 to 999999999";
+        violations.push(Violation::new("timestamp", text));
+        request_time
+    })
+}
+
+/// Adds what is wrong with a report of that time.
+fn check(
+    report: &ExecutionReport,
+    timestamp: Timestamp,
+    limits: &Limits,
+    now: Timestamp,
+    violations: &mut Vec<Violation>,
+) {
+    if report.integration.is_empty() {
+        violations.push(Violation::new("integration", "expected the name of an integration"));
+    }
+    let texts =
+        [("integration", &report.integration), ("instance", &report.instance), ("command", &report.command)];
+    for (field, text) in texts {
+        limits.check_text(field, text, violations);
+    }
+    let (oldest, newest) = (now.minus(limits.max_event_age), now.plus(limits.max_event_ahead));
+    violations.extend(timestamp.check_between(oldest, newest).err());
+    if let Some(schedule) = &report.schedule {
+        check_schedule(schedule, limits, now, violations);
+    }
+    if report.metrics.len() > MAX_METRICS {
+        let text = format!("expected at most {MAX_METRICS}, found {}", report.metrics.len());
+        violations.push(Violation::new("metrics", text));
+        return;
+    }
+    for (index, metric) in report.metrics.iter().enumerate() {
+        let field = |name: &str| format!("metrics[{index}].{name}");
+        if metric.r#type.is_empty() {
+            violations.push(Violation::new(field("type"), "expected a type such as Successful"));
+        }
+        limits.check_text(&field("type"), &metric.r#type, violations);
+        if metric.count < 0 {
+            let text = format!("expected zero or more, found {}", metric.count);
+            violations.push(Violation::new(field("count"), text));
+        }
+    }
+}
+
+/// Adds what is wrong with a schedule.
+fn check_schedule(
+    schedule: &ExecutionSchedule,
+    limits: &Limits,
+    now: Timestamp,
+    violations: &mut Vec<Violation>,
+) {
+    if schedule.id.is_empty() {
+        violations.push(Violation::new("schedule.id", "expected the id of a schedule"));
+    }
+    limits.check_text("schedule.id", &schedule.id, violations);
+    if schedule.items_remaining < 0 {
+        let text = format!("expected zero or more, found {}", schedule.items_remaining);
+        violations.push(Violation::new("schedule.items_remaining", text));
+    }
+    let (oldest, latest) = (now.minus(limits.max_event_age), now.plus(MAX_DEADLINE_AHEAD));
+    let text = match deadline(schedule) {
+        None if schedule.deadline.is_none() && schedule.items_remaining == 0 => return,
+        Some(deadline) if (oldest..=latest).contains(&deadline) => return,
+        Some(deadline) => format!("expected a time from {oldest} to {latest}, found {deadline}"),
+        None => "expected the time until which the remaining items are tried".to_owned(),
+    };
+    violations.push(Violation::new("schedule.deadline", text));
+}
+
+fn deadline(schedule: &ExecutionSchedule) -> Option<Timestamp> {
+    let deadline = schedule.deadline?;
+    Timestamp::from_seconds_nanos(deadline.seconds, deadline.nanos)
+}
+
+fn to_queue(report: &ExecutionReport, schedule: &ExecutionSchedule, update: EventId) -> Schedule {
+    Schedule {
+        schedule_id: schedule.id.clone(),
+        integration: report.integration.clone(),
+        instance: report.instance.clone(),
+        command: report.command.clone(),
+        items_remaining: schedule.items_remaining,
+        deadline_micros: deadline(schedule).map_or(0, Timestamp::micros),
+        update_id: Bytes::copy_from_slice(update.0.as_bytes()),
+    }
+}
+
+/// The calls by their settled types, in the order in which these first came. Zeros are left out.
+fn counts(metrics: &[ExecutionMetric], allow_all: bool) -> Vec<(&str, i64)> {
+    let mut counts: Vec<(&str, i64)> = Vec::new();
+    for metric in metrics.iter().filter(|metric| metric.count > 0) {
+        let name = settled_type(&metric.r#type, allow_all);
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count = count.saturating_add(metric.count),
+            None => counts.push((name, metric.count)),
+        }
+    }
+    counts
+}
+
+/// The event of the calls of one type.
+fn event(report: &ExecutionReport, timestamp: Timestamp, name: &str, count: i64) -> UsageEvent {
+    let (seconds, nanos) = timestamp.seconds_nanos();
+    let attributes =
+        [("integration", &report.integration), ("instance", &report.instance), ("command", &report.command)];
+    let attributes = attributes.into_iter().filter(|(_, value)| !value.is_empty());
+    UsageEvent {
+        provider: PROVIDER.to_owned(),
+        timestamp: Some(prost_types::Timestamp { seconds, nanos }),
+        r#type: name.to_owned(),
+        value: Some(count),
+        attributes: attributes.map(|(name, value)| (name.to_owned(), value.clone())).collect(),
+        ..UsageEvent::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::BatchLimits;
+    use crate::accept::tests::request_at;
+    use flowmeter_core::usage::TextField;
+    use flowmeter_proto::wire::read_usage_event;
+
+    const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    fn report(metrics: &[(&str, i64)]) -> ExecutionReport {
+        let metric = |(name, count): &(&str, i64)| ExecutionMetric { r#type: (*name).into(), count: *count };
+        ExecutionReport {
+            integration: "VirusTotal".into(),
+            command: "url".into(),
+            metrics: metrics.iter().map(metric).collect(),
+            ..ExecutionReport::default()
+        }
+    }
+
+    fn decided(reports: &[ExecutionReport], allow_all: bool) -> Decision {
+        let reports = reports.iter().map(|report| report.encode_to_vec().into()).collect();
+        let batch = ExecutionBatch { reports, request_id: request_at(1_800_000_000) };
+        let limits =
+            UsageLimits { batch: BatchLimits { max_items: 10, max_bytes: 10_000 }, event: Limits::default() };
+        decide((TENANT, allow_all), &batch, &limits, NOW).unwrap()
+    }
+
+    fn events(decision: &Decision) -> Vec<(String, String)> {
+        let shown = |usage: &Usage| {
+            let event = read_usage_event(&usage.event, &mut Vec::new());
+            assert_eq!(event.text(TextField::Provider), "Executions");
+            assert_eq!(
+                (event.attribute("integration"), event.attribute("instance")),
+                (Some("VirusTotal"), None)
+            );
+            assert_eq!(event.timestamp, Some(NOW));
+            (event.text(TextField::Type).to_owned(), event.value.unwrap().to_string())
+        };
+        decision.request.usage.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn types_settle_and_add_up() {
+        let mixed = report(&[
+            ("Successful", 3),
+            ("QuotaError", 2),
+            ("ProxyError", 4),
+            ("OutOfQuota", 5),
+            ("SSLError", 1),
+            ("AuthError", 0),
+        ]);
+        let own = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+            list.iter().map(|(name, count)| ((*name).into(), (*count).into())).collect()
+        };
+        let decision = decided(std::slice::from_ref(&mixed), false);
+        assert_eq!(
+            events(&decision),
+            own(&[("Successful", "3"), ("OutOfQuota", "7"), ("GeneralError", "5")])
+        );
+        assert_eq!(decision.accepted, 1);
+        let decision = decided(&[mixed, report(&[])], true);
+        let all = own(&[("Successful", "3"), ("OutOfQuota", "7"), ("ProxyError", "4"), ("SSLError", "1")]);
+        assert_eq!(events(&decision), all);
+        assert_eq!(decision.accepted, 2, "a report without calls says nothing wrong");
+    }
+
+    #[test]
+    fn wrong_reports_are_named_and_the_others_kept() {
+        let long = "x".repeat(1_025);
+        let wrong = [
+            ExecutionReport { integration: String::new(), ..report(&[("Successful", 1)]) },
+            report(&[("Successful", -1), ("", 1)]),
+            ExecutionReport { command: long, ..report(&[("Successful", 1), ("AuthError", 1)]) },
+            ExecutionReport {
+                timestamp: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
+                ..report(&[("Successful", 1)])
+            },
+            report(&vec![("Successful", 1); 101]),
+            report(&[("Successful", 1)]),
+        ];
+        let decision = decided(&wrong, false);
+        assert_eq!(decision.accepted, 1);
+        let fields: Vec<_> = decision
+            .rejections
+            .iter()
+            .map(|rejection| {
+                let fields = rejection.field_violations.iter().map(|violation| violation.field.as_str());
+                (rejection.index, fields.collect::<Vec<_>>())
+            })
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                (0, vec!["reports[0].integration"]),
+                (1, vec!["reports[1].metrics[0].count", "reports[1].metrics[1].type"]),
+                (2, vec!["reports[2].command"]),
+                (3, vec!["reports[3].timestamp"]),
+                (4, vec!["reports[4].metrics"]),
+            ]
+        );
+    }
+}

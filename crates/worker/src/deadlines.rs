@@ -1,0 +1,125 @@
+//! Schedules of executions whose deadline has passed: what remained is reported as calls that ended in
+//! `RetryTimeout`, at the time of the deadline.
+//!
+//! Several workers may report the same: the id of the report follows from the schedule and its deadline, so
+//! the ledger counts it once, however often it is reported and whoever dies meanwhile.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flowmeter_core::execution::PROVIDER;
+use flowmeter_core::ids::{RequestEventIds, RequestId};
+use flowmeter_proto::queue::{Request, Usage};
+use flowmeter_proto::v1::UsageEvent;
+use flowmeter_queue::{Backoff, Settings};
+use flowmeter_store::schedules::{Overdue, forget_schedules, list_overdue, settle_schedule};
+use flowmeter_store::{Store, StoreError};
+use prost::Message;
+use tokio_util::sync::CancellationToken;
+
+use crate::checks::report::Reporter;
+
+/// How often deadlines are looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Schedules that are reported between two looks at most.
+const AT_ONCE: i64 = 500;
+/// Looks between two times that old schedules are forgotten: about an hour.
+const FORGET_EVERY: u32 = 3_600;
+/// How the calls of what remained have ended.
+const TYPE: &str = "RetryTimeout";
+
+/// Reports what is overdue until `stop`.
+pub async fn run(store: Store, queue: Settings, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    let mut reporter = None;
+    let mut looks = 0_u32;
+    while !stop.is_cancelled() {
+        let wait = match step(&store, &queue, &mut reporter, &stop).await {
+            Ok(reported) => {
+                backoff.reset();
+                if reported == AT_ONCE.unsigned_abs() { Duration::ZERO } else { INTERVAL }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "deadlines of schedules could not be looked at; trying again");
+                backoff.next_wait().max(INTERVAL)
+            }
+        };
+        if looks.is_multiple_of(FORGET_EVERY)
+            && let Err(error) = forget_schedules(&store).await
+        {
+            tracing::debug!(%error, "old schedules could not be forgotten");
+        }
+        looks = looks.wrapping_add(1);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    if let Some(reporter) = reporter {
+        reporter.drain().await;
+    }
+}
+
+/// Reports some of what is overdue. Returns how many.
+async fn step(
+    store: &Store,
+    queue: &Settings,
+    reporter: &mut Option<Arc<Reporter>>,
+    stop: &CancellationToken,
+) -> Result<u64, StoreError> {
+    let overdue = list_overdue(store, AT_ONCE).await?;
+    if overdue.is_empty() {
+        return Ok(0);
+    }
+    // It connects when there is something to report.
+    let reporter = reporter.get_or_insert_with(|| Arc::new(Reporter::start(queue, 1))).clone();
+    for one in &overdue {
+        reporter.report(request(one), stop).await;
+        // What is not confirmed is reported again by whoever comes next.
+        if stop.is_cancelled() {
+            break;
+        }
+        settle_schedule(store, one).await?;
+        tracing::info!(
+            schedule = one.id,
+            integration = one.labels[0],
+            items_remaining = one.items_remaining,
+            deadline = %one.deadline,
+            "a scheduled command did not come to its end in time"
+        );
+    }
+    Ok(overdue.len() as u64)
+}
+
+/// The report that what remained of a schedule has timed out.
+fn request(overdue: &Overdue) -> Request {
+    let Overdue { tenant, id, labels, items_remaining, deadline } = overdue;
+    let (seconds, nanos) = deadline.seconds_nanos();
+    let names = ["integration", "instance", "command"].into_iter().zip(labels);
+    let attributes: HashMap<String, String> = names
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
+    let event = UsageEvent {
+        provider: PROVIDER.to_owned(),
+        timestamp: Some(prost_types::Timestamp { seconds, nanos }),
+        r#type: TYPE.to_owned(),
+        value: Some(*items_remaining),
+        attributes,
+        ..UsageEvent::default()
+    };
+    let request_id = RequestId::of_deadline(*tenant, id, *deadline);
+    let event_id = RequestEventIds::new(*tenant, request_id).at(0, *deadline);
+    Request {
+        tenant_id: Bytes::copy_from_slice(tenant.0.as_bytes()),
+        request_id: Bytes::copy_from_slice(request_id.0.as_bytes()),
+        usage: vec![Usage {
+            id: Bytes::copy_from_slice(event_id.0.as_bytes()),
+            keyed: false,
+            event: event.encode_to_vec().into(),
+        }],
+        ..Request::default()
+    }
+}

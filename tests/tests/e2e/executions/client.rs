@@ -1,0 +1,80 @@
+//! The examples of the reference, by the client library and the real services: a run that reports, and one
+//! that schedules what was rate-limited and polls until the deadline.
+
+use std::time::{Duration, SystemTime};
+
+use flowmeter_client::{Client, ClientSettings, ExecutionMetrics, ExecutionSchedule, MetricType};
+use flowmeter_proto::v1::QueryExecutionsRequest;
+use flowmeter_tests::{Installation, Tenant, eventually};
+
+use super::{ask, grouped, totals};
+
+fn client(installation: &Installation, tenant: &Tenant) -> Client {
+    let settings = ClientSettings::new(installation.ingest.url())
+        .query_url(installation.query.url())
+        .token(&tenant.token);
+    Client::new(settings).unwrap()
+}
+
+/// The calls by their types.
+async fn by_type(tenant: &Tenant, after: &str) -> Vec<(String, i64)> {
+    let question = QueryExecutionsRequest { after_request_id: after.into(), ..grouped(&["type"]) };
+    let answer = ask(tenant, question).await.unwrap();
+    totals(&answer, &["type"]).into_iter().map(|(mut labels, count)| (labels.remove(0), count)).collect()
+}
+
+fn own(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
+    expected.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+#[tokio::test]
+async fn a_run_reports_how_its_calls_ended() {
+    let installation = Installation::start("client-executions").await;
+    let tenant = installation.tenant("acme").await;
+    let client = client(&installation, &tenant);
+    assert!(client.is_supported("executions").await.unwrap());
+    assert!(!client.is_supported("teleportation").await.unwrap());
+    let mut metrics = ExecutionMetrics::new();
+    for status in [200, 500, 429] {
+        metrics.add(MetricType::of_http_status(status));
+    }
+    let report = metrics.report("Sample", "Sample_instance_1", "url").unwrap();
+    let recorded = client.report_executions(&[report]).await.unwrap().unwrap();
+    assert_eq!((recorded.accepted_count, recorded.rejections.len()), (1, 0));
+    let expected = own(&[("OutOfQuota", 1), ("ServiceError", 1), ("Successful", 1)]);
+    assert_eq!(by_type(&tenant, &recorded.request_id.to_string()).await, expected);
+}
+
+#[tokio::test]
+async fn what_is_scheduled_counts_once_however_often_it_is_polled() {
+    let installation = Installation::start("client-polling").await;
+    let tenant = installation.tenant("acme").await;
+    let client = client(&installation, &tenant);
+    let deadline = SystemTime::now() + Duration::from_secs(3);
+    let schedule = |items| ExecutionSchedule {
+        id: "run-1".into(),
+        items_remaining: items,
+        deadline: Some(deadline.into()),
+    };
+    // Ten URLs: five are answered, one fails, four are rate-limited and tried again.
+    let mut first = ExecutionMetrics::new();
+    first.add_many(MetricType::Success, 5);
+    first.add(MetricType::GeneralError);
+    let mut report = first.report_or_empty("Sample", "Sample_instance_1", "url");
+    report.schedule = Some(schedule(4));
+    let recorded = client.report_executions(&[report]).await.unwrap().unwrap();
+    let counted = own(&[("GeneralError", 1), ("Successful", 5)]);
+    assert_eq!(by_type(&tenant, &recorded.request_id.to_string()).await, counted);
+
+    // One of the four succeeds when it is polled, the others are limited again.
+    let mut polling = ExecutionMetrics::polling();
+    polling.add(MetricType::Success);
+    polling.add_many(MetricType::QuotaError, 3);
+    assert_eq!(polling.metrics(), None, "no attempt counts by itself");
+    let mut report = polling.report_or_empty("Sample", "Sample_instance_1", "url");
+    report.schedule = Some(schedule(3));
+    client.report_executions(&[report]).await.unwrap().unwrap();
+
+    let expected = own(&[("GeneralError", 1), ("RetryTimeout", 3), ("Successful", 5)]);
+    eventually(expected, async || by_type(&tenant, "").await).await;
+}

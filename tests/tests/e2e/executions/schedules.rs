@@ -1,0 +1,167 @@
+//! Scheduled commands: what remains at the deadline counts once, whatever happens.
+
+use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport, ExecutionSchedule, QueryExecutionsRequest};
+use flowmeter_tests::{Installation, Tenant, eventually, request_id};
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+use super::{ask, grouped, report, totals};
+
+fn time(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+}
+
+/// A report of a schedule at a time.
+fn scheduled(id: &str, at: Timestamp, items: i64, deadline: Timestamp) -> ExecutionReport {
+    ExecutionReport {
+        integration: "VirusTotal".into(),
+        instance: id.into(),
+        command: "url".into(),
+        timestamp: Some(time(at)),
+        metrics: Vec::new(),
+        schedule: Some(ExecutionSchedule {
+            id: id.into(),
+            items_remaining: items,
+            deadline: (items > 0).then(|| time(deadline)),
+        }),
+    }
+}
+
+async fn send(tenant: &Tenant, reports: Vec<ExecutionReport>) {
+    let count = i32::try_from(reports.len()).unwrap();
+    let id = request_id();
+    // A request that is repeated changes nothing.
+    for _ in 0..2 {
+        let answer = report(tenant, &id, reports.clone()).await.unwrap();
+        assert_eq!(answer.accepted_count, count, "{:?}", answer.rejections);
+    }
+}
+
+/// The calls that timed out, by instance, which is the schedule here.
+async fn timed_out(tenant: &Tenant) -> Vec<(String, i64)> {
+    let question = QueryExecutionsRequest { filter: "type = RetryTimeout".into(), ..grouped(&["instance"]) };
+    let answer = ask(tenant, question).await.unwrap();
+    totals(&answer, &["instance"]).into_iter().map(|(mut labels, count)| (labels.remove(0), count)).collect()
+}
+
+fn own(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
+    expected.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+#[tokio::test]
+async fn what_remains_at_the_deadline_times_out() {
+    let installation = Installation::start("schedule-deadline").await;
+    let tenant = installation.tenant("acme").await;
+    let now = Timestamp::now();
+    let deadline = now + 3.seconds();
+    let earlier = |seconds: i64| now - seconds.seconds();
+    send(
+        &tenant,
+        vec![
+            scheduled("left", earlier(5), 7, deadline),
+            scheduled("updated", earlier(5), 7, deadline),
+            scheduled("closed", earlier(5), 7, deadline),
+            scheduled("later", earlier(5), 7, now + 1.hour()),
+        ],
+    )
+    .await;
+    send(
+        &tenant,
+        vec![scheduled("updated", earlier(4), 2, deadline), scheduled("closed", earlier(4), 0, now)],
+    )
+    .await;
+    // They come in any order: the one of the latest time counts.
+    send(&tenant, vec![scheduled("reordered", earlier(2), 0, now)]).await;
+    send(&tenant, vec![scheduled("reordered", earlier(3), 9, deadline)]).await;
+    send(&tenant, vec![scheduled("updated", earlier(5), 100, deadline)]).await;
+    // One whose deadline has passed before it is reported.
+    send(&tenant, vec![scheduled("past", earlier(9), 4, earlier(8))]).await;
+
+    let expected = own(&[("left", 7), ("past", 4), ("updated", 2)]);
+    eventually(expected.clone(), async || timed_out(&tenant).await).await;
+    let question = QueryExecutionsRequest {
+        filter: "instance = left".into(),
+        calendar: "#PT1M".into(),
+        ..grouped(&["integration", "command"])
+    };
+    let answer = ask(&tenant, question).await.unwrap();
+    let point = &answer.series[0].points[0];
+    let minute = deadline.as_second() - deadline.as_second().rem_euclid(60);
+    assert_eq!((point.timestamp.unwrap().seconds, point.count), (minute, 7), "at the time of the deadline");
+    assert_eq!(answer.series[0].labels["integration"], "VirusTotal");
+
+    // What is reported of the same deadline again counts no second time; another deadline does.
+    send(&tenant, vec![scheduled("left", now, 3, deadline), scheduled("updated", now, 1, now + 5.seconds())])
+        .await;
+    let expected = own(&[("left", 7), ("past", 4), ("updated", 3)]);
+    eventually(expected, async || timed_out(&tenant).await).await;
+}
+
+#[tokio::test]
+async fn deadlines_count_once_while_workers_die_and_come_back() {
+    let mut installation = Installation::start("schedule-workers").await;
+    let tenant = installation.tenant("acme").await;
+    let now = Timestamp::now();
+    let deadline = now + 2.seconds();
+    let names: Vec<_> = (0..40).map(|number| format!("schedule-{number:02}")).collect();
+    let open = names.iter().map(|name| scheduled(name, now - 9.seconds(), 3, deadline));
+    send(&tenant, open.collect()).await;
+    send(&tenant, vec![scheduled("closed", now - 9.seconds(), 3, deadline)]).await;
+    installation.worker.kill9().unwrap();
+    // Nobody is there when the deadline passes, and this is still on its way.
+    send(&tenant, vec![scheduled("closed", now - 8.seconds(), 0, deadline)]).await;
+    let begin = Timestamp::now();
+    while Timestamp::now() < begin + SignedDuration::from_secs(3) {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let mut another = installation.start_another_worker();
+    installation.worker.start_again().unwrap();
+    let some = async || !timed_out(&tenant).await.is_empty();
+    eventually(true, some).await;
+    another.kill9().unwrap();
+    let expected: Vec<_> = names.iter().map(|name| (name.clone(), 3)).collect();
+    eventually(expected.clone(), async || timed_out(&tenant).await).await;
+    another.start_again().unwrap();
+    // Whatever is reported after this was looked at by both.
+    let probe = "probe";
+    send(&tenant, vec![scheduled(probe, now, 1, now)]).await;
+    let with_probe = [vec![(probe.to_owned(), 1)], expected].concat();
+    eventually(with_probe, async || timed_out(&tenant).await).await;
+}
+
+#[tokio::test]
+async fn wrong_schedules_are_named() {
+    let installation = Installation::start("schedule-wrong").await;
+    let tenant = installation.tenant("acme").await;
+    let now = Timestamp::now();
+    let right = || scheduled("a", now, 1, now + 1.hour());
+    let with = |change: fn(&mut ExecutionSchedule)| {
+        let mut wrong = right();
+        change(wrong.schedule.as_mut().unwrap());
+        wrong
+    };
+    let reports = vec![
+        with(|schedule| schedule.id = String::new()),
+        with(|schedule| schedule.items_remaining = -1),
+        with(|schedule| schedule.deadline = None),
+        with(|schedule| schedule.deadline.as_mut().unwrap().seconds = 0),
+        with(|schedule| schedule.deadline.as_mut().unwrap().nanos = -1),
+        ExecutionReport {
+            metrics: vec![ExecutionMetric { r#type: "Successful".into(), count: 1 }],
+            ..with(|schedule| (schedule.items_remaining, schedule.deadline) = (0, None))
+        },
+    ];
+    let answer = report(&tenant, &request_id(), reports).await.unwrap();
+    assert_eq!(answer.accepted_count, 1);
+    let fields: Vec<_> =
+        answer.rejections.iter().map(|rejection| rejection.field_violations[0].field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "reports[0].schedule.id",
+            "reports[1].schedule.items_remaining",
+            "reports[2].schedule.deadline",
+            "reports[3].schedule.deadline",
+            "reports[4].schedule.deadline",
+        ]
+    );
+}
