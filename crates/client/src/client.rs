@@ -105,7 +105,7 @@ impl Client {
         request_id: Uuid,
         reports: &[ExecutionReport],
     ) -> Result<Option<Recorded>, Error> {
-        if !self.is_supported(EXECUTIONS).await? {
+        if !self.is_supported(EXECUTIONS).await {
             return Ok(None);
         }
         let message =
@@ -122,11 +122,12 @@ impl Client {
     }
 
     /// Whether the service has a feature, such as `executions`, as its build information says. It is asked once in
-    /// five minutes, where [`ClientSettings::query_url`] says of whom; without that every feature is taken to be there.
-    pub async fn is_supported(&self, feature: &str) -> Result<bool, Error> {
+    /// five minutes, where [`ClientSettings::query_url`] says of whom. Without that, and while there is no answer,
+    /// every feature is taken to be there.
+    pub async fn is_supported(&self, feature: &str) -> bool {
         match &self.features {
-            None => Ok(true),
-            Some(features) => features.has(feature, self.patience()).await,
+            None => true,
+            Some(features) => features.has(feature).await,
         }
     }
 

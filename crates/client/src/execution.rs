@@ -79,52 +79,64 @@ impl MetricType {
         }
     }
 
-    /// How a call ended that failed without an answer, by the error and its causes: a time limit of tokio or
-    /// of the operating system, a connection that was refused, reset or not to be made, a failure that
-    /// speaks of a proxy, or of TLS, SSL or a certificate. Anything else is a
+    /// How a call ended that failed without an answer, by the error and its causes: a time limit of tokio or of
+    /// the operating system; else what their words speak of, a proxy, TLS, SSL or a certificate, a time limit, or
+    /// retries; else a connection that was refused, reset or not to be made. Anything else is a
     /// [`GeneralError`](Self::GeneralError). Whoever knows better records that.
     #[must_use]
     pub fn of_error(error: &(dyn Error + 'static)) -> Self {
-        let mut found = Self::GeneralError;
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(found) = of_words(&error.to_string()) {
-                return found;
-            }
-            if error.is::<tokio::time::error::Elapsed>() {
-                return Self::TimeoutError;
-            }
-            match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-                Some(io::ErrorKind::TimedOut) => return Self::TimeoutError,
-                // What lies beneath may be more exact.
+        let causes = || std::iter::successors(Some(error), cause);
+        let kind = |error: &(dyn Error + 'static)| error.downcast_ref::<io::Error>().map(io::Error::kind);
+        let timed_out = |error: &(dyn Error + 'static)| {
+            error.is::<tokio::time::error::Elapsed>() || kind(error) == Some(io::ErrorKind::TimedOut)
+        };
+        if causes().any(timed_out) {
+            return Self::TimeoutError;
+        }
+        if let Some(found) = causes().find_map(|error| of_words(&error.to_string())) {
+            return found;
+        }
+        let unconnected = |error: &(dyn Error + 'static)| {
+            matches!(
+                kind(error),
                 Some(
                     io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::NotConnected
-                    | io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::HostUnreachable
-                    | io::ErrorKind::NetworkUnreachable
-                    | io::ErrorKind::UnexpectedEof,
-                ) => found = Self::ConnectionError,
-                _ => {}
-            }
-            cause = error.source();
-        }
-        found
+                        | io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::NotConnected
+                        | io::ErrorKind::BrokenPipe
+                        | io::ErrorKind::HostUnreachable
+                        | io::ErrorKind::NetworkUnreachable
+                        | io::ErrorKind::UnexpectedEof
+                )
+            )
+        };
+        if causes().any(unconnected) { Self::ConnectionError } else { Self::GeneralError }
     }
 }
 
-/// What the words of an error tell, where its type is not known here.
+fn cause<'a>(error: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    (*error).source()
+}
+
+/// What the words of an error tell, where its type is not known here. URLs are no words.
 fn of_words(text: &str) -> Option<MetricType> {
-    let words = text.to_ascii_lowercase();
-    let says = |names: &[&str]| {
-        words.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| names.contains(&word))
-    };
+    let words: Vec<String> = text
+        .split_whitespace()
+        .filter(|word| !word.contains("://"))
+        .flat_map(|word| word.split(|letter: char| !letter.is_ascii_alphanumeric()))
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let says = |names: &[&str]| words.iter().any(|word| names.contains(&word.as_str()));
+    let timed_out = || words.windows(2).any(|pair| pair[0] == "timed" && pair[1] == "out");
     if says(&["proxy"]) {
         Some(MetricType::ProxyError)
     } else if says(&["tls", "ssl", "certificate", "handshake"]) {
         Some(MetricType::SslError)
+    } else if says(&["timeout"]) || timed_out() {
+        Some(MetricType::TimeoutError)
+    } else if says(&["retries"]) {
+        Some(MetricType::RetryError)
     } else {
         None
     }
@@ -328,5 +340,10 @@ mod tests {
         assert_eq!(of("the proxy answered 502", io::ErrorKind::Other), MetricType::ProxyError);
         assert_eq!(of("invalid peer certificate: Expired", io::ErrorKind::InvalidData), MetricType::SslError);
         assert_eq!(of("it failed", io::ErrorKind::Other), MetricType::GeneralError);
+        assert_eq!(of("operation timed out", io::ErrorKind::Other), MetricType::TimeoutError);
+        assert_eq!(of("too many retries", io::ErrorKind::Other), MetricType::RetryError);
+        let url = "error sending request for url (https://proxy.example/certificate)";
+        assert_eq!(of(url, io::ErrorKind::TimedOut), MetricType::TimeoutError);
+        assert_eq!(of(url, io::ErrorKind::ConnectionReset), MetricType::ConnectionError);
     }
 }

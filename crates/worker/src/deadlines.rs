@@ -16,6 +16,7 @@ use flowmeter_proto::v1::UsageEvent;
 use flowmeter_queue::{Backoff, Settings};
 use flowmeter_store::schedules::{Overdue, forget_schedules, list_overdue, settle_schedule};
 use flowmeter_store::{Store, StoreError};
+use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ use crate::checks::report::Reporter;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Schedules that are reported between two looks at most.
 const AT_ONCE: i64 = 500;
+/// Reports that wait for the broker at the same time.
+const UNDER_WAY: usize = 64;
 /// Looks between two times that old schedules are forgotten: about an hour.
 const FORGET_EVERY: u32 = 3_600;
 /// How the calls of what remained have ended.
@@ -69,28 +72,42 @@ async fn step(
     reporter: &mut Option<Arc<Reporter>>,
     stop: &CancellationToken,
 ) -> Result<u64, StoreError> {
-    let overdue = list_overdue(store, AT_ONCE).await?;
+    let overdue = list_overdue(store, queue.topology.shards, AT_ONCE).await?;
     if overdue.is_empty() {
         return Ok(0);
     }
     // It connects when there is something to report.
-    let reporter = reporter.get_or_insert_with(|| Arc::new(Reporter::start(queue, 1))).clone();
-    for one in &overdue {
-        reporter.report(request(one), stop).await;
-        // What is not confirmed is reported again by whoever comes next.
-        if stop.is_cancelled() {
-            break;
-        }
-        settle_schedule(store, one).await?;
-        tracing::info!(
-            schedule = one.id,
-            integration = one.labels[0],
-            items_remaining = one.items_remaining,
-            deadline = %one.deadline,
-            "a scheduled command did not come to its end in time"
-        );
+    let reporter = reporter.get_or_insert_with(|| Arc::new(Reporter::start(queue, UNDER_WAY))).clone();
+    let found = overdue.len() as u64;
+    let reports = stream::iter(overdue).map(|one| report(store, &reporter, one, stop));
+    reports.buffer_unordered(UNDER_WAY).try_collect::<()>().await?;
+    Ok(found)
+}
+
+/// Reports one schedule, and notes it when the broker has confirmed. What is not confirmed is reported again
+/// by whoever comes next.
+async fn report(
+    store: &Store,
+    reporter: &Reporter,
+    overdue: Overdue,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    tokio::select! {
+        () = reporter.report(request(&overdue), stop) => {}
+        () = stop.cancelled() => {}
     }
-    Ok(overdue.len() as u64)
+    if stop.is_cancelled() {
+        return Ok(());
+    }
+    settle_schedule(store, &overdue).await?;
+    tracing::info!(
+        schedule = overdue.id,
+        integration = overdue.labels[0],
+        items_remaining = overdue.items_remaining,
+        deadline = %overdue.deadline,
+        "a scheduled command did not come to its end in time"
+    );
+    Ok(())
 }
 
 /// The report that what remained of a schedule has timed out.

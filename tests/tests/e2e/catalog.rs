@@ -380,7 +380,7 @@ async fn definitions_are_a_tenants_own_and_need_their_scope() {
     create(&acme, Metric { name: "own/metric".into(), ..Metric::default() }).await.unwrap();
     assert_eq!(get(&other, "own/metric").await.unwrap_err().code(), Code::NotFound);
     let providers = other.catalog.clone().list_providers(ListProvidersRequest {}).await.unwrap();
-    assert_eq!(providers.into_inner().providers.len(), 3);
+    assert_eq!(providers.into_inner().providers.len(), 4);
     let request = QueryTimeSeriesRequest {
         metric: "own/metric".into(),
         range: "2024".into(),

@@ -67,7 +67,15 @@ pub fn decide(
             return Err(ApiError::too_large(text));
         }
     }
-    let bytes = request.usage.iter().map(|usage| usage.event.len()).sum();
+    // Each type repeats the names of its report: what is queued can be larger than what came.
+    let bytes = request.encoded_len();
+    if bytes > limits.batch.max_bytes {
+        let most = limits.batch.max_bytes;
+        let text = format!(
+            "expected reports that become events of at most {most} bytes, found {bytes}: send fewer at once"
+        );
+        return Err(ApiError::too_large(text));
+    }
     Ok(Decision { request, request_id, accepted, bytes, rejections })
 }
 
