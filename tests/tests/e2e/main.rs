@@ -5,6 +5,7 @@
 mod auth;
 mod bad_input;
 mod catalog;
+mod client;
 mod contract;
 mod dead_letters;
 mod dice;
