@@ -78,7 +78,7 @@ impl Drop for UsageGuard {
 ///
 /// ```no_run
 /// # use flowmeter_client::Batcher;
-/// # async fn post(_: &str) -> Result<http::Response<String>, std::io::Error> { unimplemented!() }
+/// # async fn post(_: &str) -> Result<http::Response<String>, std::io::Error> { Ok(http::Response::new(String::new())) }
 /// async fn exchange(batcher: &Batcher) -> Result<http::Response<String>, std::io::Error> {
 ///     let request = batcher.start_flow_request("signup");
 ///     let answer = post("https://signup.example/flow").await;
