@@ -264,39 +264,40 @@ CREATE TRIGGER flow_removed AFTER DELETE ON flow
 -- The counters of flows by resolution in minutes. They are one row where roll-ups by label would be
 -- eighteen: their labels are few and always the same.
 CREATE TABLE flow_rollup (
-    tenant_id                   uuid NOT NULL,
-    flow_id                     text COLLATE "C" NOT NULL,
-    resolution                  smallint NOT NULL,
-    bucket                      timestamptz NOT NULL,
-    -- NULL for none: most counters of most rows are.
-    -- Requests by outcome.
-    succeeded                   bigint,
-    timeout_error               bigint,
-    unexpected_http_status_code bigint,
-    cannot_be_served            bigint,
-    no_http_response_error      bigint,
-    -- Requests by latency in seconds, rounded up.
-    latency_1                   bigint,
-    latency_2                   bigint,
-    latency_3                   bigint,
-    latency_4                   bigint,
-    latency_5                   bigint,
-    latency_6                   bigint,
-    latency_7                   bigint,
-    latency_8                   bigint,
-    latency_9                   bigint,
-    latency_10                  bigint,
-    latency_over_10             bigint,
-    -- Availability checks by result.
-    check_succeeded             bigint,
-    check_failed                bigint,
-    -- With all counters, so that a flow's history lies together in the index, where in the table it is
+    tenant_id  uuid NOT NULL,
+    flow_id    text COLLATE "C" NOT NULL,
+    resolution smallint NOT NULL,
+    bucket     timestamptz NOT NULL,
+    -- All of them in few bytes, because an answer has thousands of rows: see flow_counters().
+    counters   bytea NOT NULL,
+    -- With the counters, so that a flow's history lies together in the index, where in the table it is
     -- spread over a page for each row, as time goes by.
-    PRIMARY KEY (tenant_id, flow_id, resolution, bucket) INCLUDE (
-        succeeded, timeout_error, unexpected_http_status_code, cannot_be_served, no_http_response_error,
-        latency_1, latency_2, latency_3, latency_4, latency_5, latency_6, latency_7, latency_8, latency_9,
-        latency_10, latency_over_10, check_succeeded, check_failed)
+    PRIMARY KEY (tenant_id, flow_id, resolution, bucket) INCLUDE (counters)
 );
+
+-- The counters of a row, for people: requests that succeeded and those that failed by timeout_error,
+-- unexpected_http_status_code, cannot_be_served and no_http_response_error; requests by their latency of up to
+-- 1, 2, … 10 seconds and more; availability checks that succeeded and that failed.
+CREATE FUNCTION flow_counters(counters bytea) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    found bigint[] := array_fill(0::bigint, ARRAY[18]);
+    place integer := 1;
+    shift integer := 0;
+    digit integer;
+BEGIN
+    FOR at IN 0 .. length(counters) - 1 LOOP
+        digit := get_byte(counters, at);
+        found[place] := found[place] | ((digit & 127)::bigint << shift);
+        IF digit < 128 THEN
+            place := place + 1;
+            shift := 0;
+        ELSE
+            shift := shift + 7;
+        END IF;
+    END LOOP;
+    RETURN found;
+END
+$$;
 
 -- What batches have added since counters were last folded, by quarter of an hour: as
 -- rollup_partial.

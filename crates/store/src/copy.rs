@@ -87,7 +87,8 @@ impl Row<'_> {
         self.bytes(text.as_bytes());
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    /// `bytea`.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.buffer.put_i32(i32::try_from(bytes.len()).expect("limits keep fields under 4 MiB"));
         self.buffer.put_slice(bytes);
     }

@@ -12,8 +12,7 @@ mod read;
 
 pub(crate) use append::{append_partials, insert_series};
 pub use backfill::{BackfillError, BackfillStep, backfill_step};
-pub(crate) use fold::FOLD_ROWS;
-pub use fold::{FoldOutcome, fold_again, fold_partials};
+pub use fold::{FoldOutcome, fold_partials};
 pub use purge::purge_abandoned;
 pub use read::{LabelledPoints, Point, ReadError, SeriesQuestion, read_series};
 

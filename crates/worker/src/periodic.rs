@@ -5,9 +5,7 @@ use std::time::Duration;
 use flowmeter_queue::Backoff;
 use flowmeter_store::flows::fold_flow_partials;
 use flowmeter_store::progress::forget_workers;
-use flowmeter_store::rollups::{
-    BackfillStep, FoldOutcome, backfill_step, fold_again, fold_partials, purge_abandoned,
-};
+use flowmeter_store::rollups::{BackfillStep, FoldOutcome, backfill_step, fold_partials, purge_abandoned};
 use flowmeter_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +38,8 @@ where
         let wait = match folding().await {
             Ok(outcome) => {
                 backoff.reset();
-                if fold_again(outcome) { Duration::ZERO } else { interval }
+                let is_full = matches!(outcome, FoldOutcome::Folded { is_full: true, .. });
+                if is_full { Duration::ZERO } else { interval }
             }
             Err(error) => {
                 tracing::warn!(%error, "roll-ups could not be folded; trying again");

@@ -12,7 +12,7 @@ use flowmeter_core::usage::{DEFAULT_PROVIDER, TextField, UsageEvent};
 use flowmeter_store::Store;
 use flowmeter_store::batch::{Batch, NewEvent, NewRequest, Writer};
 use flowmeter_store::progress::{Progress, Worker};
-use flowmeter_store::rollups::{FoldOutcome, fold_again, fold_partials};
+use flowmeter_store::rollups::{FoldOutcome, fold_partials};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -120,10 +120,10 @@ async fn fold_until(store: Store, filled: Arc<AtomicBool>) -> Result<()> {
     loop {
         let last = filled.load(Ordering::Relaxed);
         let outcome = fold_partials(&store).await?;
-        if last && outcome == FoldOutcome::Folded(0) {
+        if last && matches!(outcome, FoldOutcome::Folded { rows: 0, .. }) {
             return Ok(());
         }
-        if !last && !fold_again(outcome) {
+        if !last && !matches!(outcome, FoldOutcome::Folded { is_full: true, .. }) {
             tokio::time::sleep(FOLD_INTERVAL).await;
         }
     }

@@ -2,7 +2,7 @@
 
 use super::request::{Latency, Outcome};
 
-/// One of the counters of a flow. The store has a column for each.
+/// One of the counters of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Counter {
     /// Requests with this outcome.
@@ -19,28 +19,6 @@ impl Counter {
     /// How many there are.
     pub const COUNT: usize = Outcome::ALL.len() + Latency::COUNT + 2;
 
-    /// The names of all, by [`Counter::index`], as the store keeps them.
-    pub const NAMES: [&str; Self::COUNT] = [
-        "succeeded",
-        "timeout_error",
-        "unexpected_http_status_code",
-        "cannot_be_served",
-        "no_http_response_error",
-        "latency_1",
-        "latency_2",
-        "latency_3",
-        "latency_4",
-        "latency_5",
-        "latency_6",
-        "latency_7",
-        "latency_8",
-        "latency_9",
-        "latency_10",
-        "latency_over_10",
-        "check_succeeded",
-        "check_failed",
-    ];
-
     /// Its number, which the queue and the store rely on.
     #[must_use]
     pub const fn index(self) -> usize {
@@ -51,12 +29,6 @@ impl Counter {
             Self::CheckSucceeded => CHECKS,
             Self::CheckFailed => CHECKS + 1,
         }
-    }
-
-    /// Its name, as the store keeps it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        Self::NAMES[self.index()]
     }
 }
 
@@ -81,6 +53,45 @@ impl Counters {
     #[must_use]
     pub const fn values(&self) -> &[i64; Counter::COUNT] {
         &self.0
+    }
+
+    /// The form in which the store keeps them: each by [`Counter::index`] as a base-128 number whose lower digits
+    /// come first and have the eighth bit set where another follows, without the zeros at the end.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(2 * Counter::COUNT);
+        let used = self.0.iter().rposition(|value| *value != 0).map_or(0, |last| last + 1);
+        for value in &self.0[..used] {
+            let mut rest = value.unsigned_abs();
+            while rest >= 0x80 {
+                bytes.push(0x80 | low_byte(rest));
+                rest >>= 7;
+            }
+            bytes.push(low_byte(rest));
+        }
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) has written. None if it is something else.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut counters = Self::default();
+        let mut slots = counters.0.iter_mut();
+        let (mut value, mut shift) = (0_i64, 0);
+        for byte in bytes {
+            let digit = i64::from(byte & 0x7f);
+            // 63 bits are 9 digits.
+            if shift >= 63 {
+                return None;
+            }
+            value |= digit << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                *slots.next()? = value;
+                (value, shift) = (0, 0);
+            }
+        }
+        (shift == 0).then_some(counters)
     }
 
     /// The value of a counter.
@@ -125,27 +136,39 @@ impl Counters {
     }
 }
 
+fn low_byte(number: u64) -> u8 {
+    number.to_le_bytes()[0]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     #[test]
-    fn every_counter_has_a_number_and_a_name_of_its_own() {
-        let outcomes = Outcome::ALL.map(|outcome| (Counter::Requests(outcome), outcome.name().to_owned()));
-        let latencies = (0..Latency::COUNT).map(|index| {
-            let latency = Latency::ALL[index];
-            (Counter::Latency(latency), format!("latency_{}", latency.key().replace("10+", "over_10")))
-        });
-        let checks = [
-            (Counter::CheckSucceeded, "check_succeeded".to_owned()),
-            (Counter::CheckFailed, "check_failed".to_owned()),
-        ];
-        let all: Vec<_> = outcomes.into_iter().chain(latencies).chain(checks).collect();
-        for (index, (counter, name)) in all.iter().enumerate() {
-            assert_eq!((counter.index(), Counter::NAMES[index]), (index, name.as_str()));
+    fn every_counter_has_a_number_of_its_own() {
+        let outcomes = Outcome::ALL.into_iter().map(Counter::Requests);
+        let latencies = Latency::ALL.into_iter().map(Counter::Latency);
+        let all: Vec<_> =
+            outcomes.chain(latencies).chain([Counter::CheckSucceeded, Counter::CheckFailed]).collect();
+        for (index, counter) in all.iter().enumerate() {
+            assert_eq!(counter.index(), index);
         }
         assert_eq!(all.len(), Counter::COUNT);
+    }
+
+    #[test]
+    fn what_is_kept_never_changes_between_releases() {
+        let mut counters = Counters::default();
+        counters.add(Counter::Requests(Outcome::TimeoutError), 300);
+        assert_eq!(counters.to_bytes(), [0, 0xac, 0x02]);
+        counters.add(Counter::CheckFailed, i64::MAX);
+        let bytes = counters.to_bytes();
+        assert_eq!(bytes.len(), 3 + 15 + 9);
+        assert_eq!(Counters::from_bytes(&bytes), Some(counters));
+        for wrong in [&[0x80][..], &[0xff; 10], &[0; Counter::COUNT + 1]] {
+            assert_eq!(Counters::from_bytes(wrong), None);
+        }
     }
 
     #[test]
@@ -168,6 +191,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read_again(values in prop::collection::vec(0..=i64::MAX, 0..=Counter::COUNT)) {
+            let counters = Counters::from_values(&values).unwrap();
+            prop_assert_eq!(Counters::from_bytes(&counters.to_bytes()), Some(counters));
+        }
+
+        #[test]
+        fn any_bytes_are_counters_or_none(bytes: Vec<u8>) {
+            if let Some(counters) = Counters::from_bytes(&bytes) {
+                prop_assert!(counters.values().iter().all(|value| *value >= 0));
+            }
+        }
+
         #[test]
         fn the_order_of_merging_does_not_matter(
             parts in prop::collection::vec(prop::collection::vec(0_i64..1_000, Counter::COUNT), 1..9),

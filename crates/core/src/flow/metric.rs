@@ -46,18 +46,6 @@ impl FlowMetric {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
-    /// The counters that it is made of.
-    #[must_use]
-    pub fn counters(self) -> Vec<Counter> {
-        match self {
-            Self::RequestCount | Self::RequestError | Self::RequestErrorRate => {
-                Outcome::ALL.map(Counter::Requests).to_vec()
-            }
-            Self::RequestLatencySecondsCeil => Latency::ALL.map(Counter::Latency).to_vec(),
-            Self::Availability => vec![Counter::CheckSucceeded, Counter::CheckFailed],
-        }
-    }
-
     /// Its data, where `counters` counted anything of it: each key with its number.
     #[must_use]
     pub fn data(self, counters: &Counters) -> Vec<(&'static str, f64)> {
@@ -173,19 +161,6 @@ mod tests {
         counters.add(Counter::CheckFailed, 5);
         assert_eq!(FlowMetric::Availability.data(&counters), [("succeeded", 10.0), ("failed", 5.0)]);
         assert!(FlowMetric::RequestErrorRate.data(&counters).is_empty(), "there were no requests");
-    }
-
-    #[test]
-    fn a_metric_is_made_of_its_counters_alone() {
-        let values: Vec<i64> = (1..).take(Counter::COUNT).collect();
-        let all = Counters::from_values(&values).unwrap();
-        for metric in FlowMetric::ALL {
-            let mut own = Counters::default();
-            for counter in metric.counters() {
-                own.add(counter, all.get(counter));
-            }
-            assert_eq!(metric.data(&own), metric.data(&all), "{metric:?}");
-        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) async fn handle(
 
     let edges: Vec<_> = period.starts.iter().copied().chain([period.end]).collect();
     let _turn = query.turns.take(tenant).await?;
-    let found = read_counters(&query.store, tenant, id, &edges, &metric.counters()).await?;
+    let found = read_counters(&query.store, tenant, id, &edges).await?;
     Ok(GetFlowMetricResponse {
         id: id.to_owned(),
         metric: Some(v1::FlowMetric {

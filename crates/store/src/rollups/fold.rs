@@ -4,13 +4,18 @@ use super::FOLD_LOCK;
 use crate::{Store, StoreError};
 
 /// Partial rows that one fold takes: enough to catch up, little enough to be quick.
-pub(crate) const FOLD_ROWS: i64 = 50_000;
+const FOLD_ROWS: i64 = 50_000;
 
 /// What a fold did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoldOutcome {
-    /// It folded that many partial rows.
-    Folded(u64),
+    /// It folded partial rows.
+    Folded {
+        /// How many.
+        rows: u64,
+        /// Whether it took as many as it can, and may have left some.
+        is_full: bool,
+    },
     /// Another worker is folding.
     Busy,
 }
@@ -65,11 +70,5 @@ pub async fn fold_partials(store: &Store) -> Result<FoldOutcome, StoreError> {
         .await?;
     let taken: i64 = transaction.query_one(&statement, &[&FOLD_ROWS]).await?.get(0);
     transaction.commit().await?;
-    Ok(FoldOutcome::Folded(taken.unsigned_abs()))
-}
-
-/// Whether a fold that took so many rows left some for another.
-#[must_use]
-pub fn fold_again(outcome: FoldOutcome) -> bool {
-    outcome == FoldOutcome::Folded(FOLD_ROWS.unsigned_abs())
+    Ok(FoldOutcome::Folded { rows: taken.unsigned_abs(), is_full: taken == FOLD_ROWS })
 }
