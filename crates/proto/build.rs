@@ -14,9 +14,10 @@ use std::path::PathBuf;
 
 use prost::Message;
 use prost_types::FileDescriptorSet;
-use prost_types::field_descriptor_proto::Type;
+use prost_types::field_descriptor_proto::{Label, Type};
 
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 8] = [
+    "flowmeter/v1/assets.proto",
     "flowmeter/v1/executions.proto",
     "flowmeter/v1/flows.proto",
     "flowmeter/v1/usage.proto",
@@ -26,9 +27,17 @@ const PUBLIC: [&str; 7] = [
     "flowmeter/v1/admin.proto",
 ];
 const QUEUE: [&str; 1] = ["flowmeter/queue/v1/envelope.proto"];
-/// What the items of a batch are, and so the fields that are left undecoded.
-const ITEMS: [&str; 3] =
-    [".flowmeter.v1.UsageEvent", ".flowmeter.v1.FlowRequest", ".flowmeter.v1.ExecutionReport"];
+/// What the items of a batch are and what the messages around them take from other files, and so the fields
+/// that are left undecoded.
+const ITEMS: [&str; 7] = [
+    ".flowmeter.v1.UsageEvent",
+    ".flowmeter.v1.FlowRequest",
+    ".flowmeter.v1.ExecutionReport",
+    ".flowmeter.v1.AssetMetric",
+    ".flowmeter.v1.AssetDocument",
+    ".google.protobuf.Timestamp",
+    ".google.protobuf.Value",
+];
 
 fn main() -> anyhow::Result<()> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
@@ -64,7 +73,13 @@ fn with_raw_items(mut set: FileDescriptorSet) -> FileDescriptorSet {
         for message in &mut file.message_type {
             for field in &mut message.field {
                 if ITEMS.contains(&field.type_name()) {
+                    // A message that is there but empty, such as the epoch, is not one that is absent.
+                    field.proto3_optional = Some(field.label() == Label::Optional);
                     field.set_type(Type::Bytes);
+                    field.type_name = None;
+                } else if field.r#type() == Type::Enum {
+                    // Of another file: the number that it is on the wire.
+                    field.set_type(Type::Int32);
                     field.type_name = None;
                 }
             }

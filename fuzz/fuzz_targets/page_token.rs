@@ -2,7 +2,7 @@
 #![no_main]
 
 use flowmeter_query::list;
-use flowmeter_query::page_token::{List, event_place};
+use flowmeter_query::page_token::{List, asset_place, event_place};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&str, &[u8])| {
@@ -13,5 +13,11 @@ fuzz_target!(|input: (&str, &[u8])| {
     let order = list::order("duration desc, user").expect("an order");
     if let Some((range, place)) = event_place::read(place, &order) {
         assert_eq!(event_place::read(&event_place::write(range, &place), &order), Some((range, place)));
+    }
+    if let Some(place) = asset_place::read(place) {
+        assert_eq!(asset_place::read(&asset_place::write(&place)), Some(place));
+    }
+    for text in [asset_place::read_urn(place), asset_place::read_name(place)].into_iter().flatten() {
+        assert_eq!(text.as_bytes(), place);
     }
 });

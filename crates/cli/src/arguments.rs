@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::{commands, moment};
 
 /// The command line of Flowmeter: replay logs, read and draw time series, define metrics
-/// and calendars, follow flows and executions, manage tenants and tokens.
+/// and calendars, follow flows, executions and assets, manage tenants and tokens.
 #[derive(Debug, Parser)]
 #[command(
     name = "flowmeter",
@@ -104,8 +104,8 @@ pub(crate) struct Remote {
     )]
     pub(crate) timeout: Duration,
 
-    /// How to print answers. Default: a table; `series`, `flow metric` and `executions` draw when
-    /// they print to a terminal.
+    /// How to print answers. Default: a table; `series`, `flow metric`, `executions` and `asset show`
+    /// draw when they print to a terminal.
     #[arg(long, short, global = true, env = "FLOWMETER_OUTPUT", value_name = "FORM")]
     pub(crate) output: Option<Output>,
 }
@@ -141,7 +141,8 @@ pub(crate) enum Output {
     /// Proto JSON, for programs: camelCase names, RFC 3339 timestamps, 64-bit
     /// numbers as strings.
     Json,
-    /// A chart in the terminal (`series`, `flow metric` and `executions`; elsewhere a table).
+    /// A chart in the terminal (`series`, `flow metric`, `executions` and `asset show`; elsewhere a
+    /// table).
     Chart,
 }
 
@@ -174,6 +175,8 @@ pub(crate) enum Command {
     Flow(commands::flow::Flow),
     #[command(subcommand)]
     Executions(commands::executions::Executions),
+    #[command(subcommand)]
+    Asset(commands::asset::Asset),
     Receipt(commands::receipt::Receipt),
     BuildInfo(commands::build_info::BuildInfo),
     Health(commands::health::Health),
@@ -292,6 +295,7 @@ mod tests {
             "time-series",
             "flow",
             "executions",
+            "asset",
         ];
         for (path, help) in found {
             if groups.iter().any(|group| path.split_whitespace().nth(1) == Some(group)) {

@@ -4,6 +4,7 @@
     reason = "the comments of flags are their help, where backticks would be in the way"
 )]
 
+pub(crate) mod asset;
 pub(crate) mod bootstrap;
 pub(crate) mod build_info;
 pub(crate) mod calendar;
@@ -18,6 +19,7 @@ pub(crate) mod receipt;
 pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod sample;
+mod sending;
 pub(crate) mod series;
 pub(crate) mod tenant;
 pub(crate) mod time_series;
@@ -59,6 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::TimeSeries(time_series) => time_series::run(time_series, &remote).await,
         Command::Flow(flow) => flow::run(flow, &remote).await,
         Command::Executions(executions) => executions::run(executions, &remote).await,
+        Command::Asset(asset) => asset::run(asset, &remote).await,
         Command::Receipt(receipt) => receipt::run(receipt, &remote).await,
         Command::BuildInfo(_) => build_info::run(&remote).await,
         Command::Health(health) => health::run(health, &remote).await,

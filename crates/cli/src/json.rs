@@ -32,30 +32,34 @@ fn dynamic<M: Message>(name: &str, message: &M) -> Result<DynamicMessage> {
 /// The message as indented proto JSON: names in camelCase, timestamps in
 /// RFC 3339, 64-bit numbers as strings, fields at their default left out.
 pub(crate) fn pretty<M: Message>(name: &str, message: &M) -> Result<String> {
-    Ok(serde_json::to_string_pretty(&dynamic(name, message)?)?)
+    written(name, message, PrettyFormatter::new(), &SerializeOptions::new())
 }
 
 /// The message as proto JSON on one line.
 pub(crate) fn line<M: Message>(name: &str, message: &M) -> Result<String> {
-    Ok(serde_json::to_string(&dynamic(name, message)?)?)
+    written(name, message, CompactFormatter, &SerializeOptions::new())
 }
 
 /// The message as indented proto JSON with the fields at their default, for numbers of which
 /// zero is one like the others: such a number, and an empty list, is in it.
 pub(crate) fn pretty_whole<M: Message>(name: &str, message: &M) -> Result<String> {
-    whole(name, message, PrettyFormatter::new())
+    written(name, message, PrettyFormatter::new(), &SerializeOptions::new().skip_default_fields(false))
 }
 
 /// [`pretty_whole`] on one line.
 pub(crate) fn line_whole<M: Message>(name: &str, message: &M) -> Result<String> {
-    whole(name, message, CompactFormatter)
+    written(name, message, CompactFormatter, &SerializeOptions::new().skip_default_fields(false))
 }
 
-fn whole<M: Message>(name: &str, message: &M, form: impl Formatter) -> Result<String> {
+fn written<M: Message>(
+    name: &str,
+    message: &M,
+    form: impl Formatter,
+    options: &SerializeOptions,
+) -> Result<String> {
     let mut out = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, PlainNumbers(form));
-    let options = SerializeOptions::new().skip_default_fields(false);
-    dynamic(name, message)?.serialize_with_options(&mut serializer, &options)?;
+    dynamic(name, message)?.serialize_with_options(&mut serializer, options)?;
     Ok(String::from_utf8(out)?)
 }
 

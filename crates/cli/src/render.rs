@@ -1,5 +1,6 @@
 //! Turns answers into text for a terminal. Pure: no input or output happens here.
 
+pub(crate) mod asset;
 pub(crate) mod chart;
 pub(crate) mod clock;
 pub(crate) mod event;

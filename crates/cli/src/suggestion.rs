@@ -1,13 +1,13 @@
 //! What a name may have been meant to be, where a service knows no such thing: asked of the
-//! catalog after the failure. It never makes a failure worse: where the catalog does not
+//! services after the failure. It never makes a failure worse: where they do not
 //! answer, it names the command that lists what there is.
 
 use std::time::Duration;
 
 use anyhow::Error;
 use flowmeter_proto::v1::{
-    GetTimeSeriesRequest, ListCalendarsRequest, ListFlowsRequest, ListMetricsRequest, ListProvidersRequest,
-    ListTimeSeriesRequest,
+    GetTimeSeriesRequest, ListAssetsRequest, ListCalendarsRequest, ListFlowsRequest, ListMetricsRequest,
+    ListProvidersRequest, ListTimeSeriesRequest,
 };
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -33,6 +33,10 @@ pub(crate) async fn hint(error: &Error, remote: &Remote) -> Option<String> {
     match resource.resource_type.as_str() {
         "metric" => Some(metric(name, &remote).await),
         "flow" => Some(flow(name, &remote).await),
+        "asset" => {
+            let known = assets(&remote).await.unwrap_or_default();
+            Some(alternatives(name, &known, "asset list"))
+        }
         "provider" => {
             let known = providers(&remote).await.unwrap_or_default();
             Some(alternatives(name, &known, "provider list"))
@@ -180,6 +184,14 @@ async fn flows(remote: &Remote) -> Result<Vec<String>, Error> {
     let request = ListFlowsRequest { page_size: 1000, page_token: String::new() };
     let call = connection::within(remote.timeout, request, |request| client.list_flows(request));
     Ok(call.await?.flows.into_iter().map(|flow| flow.id).collect())
+}
+
+/// The assets, as far as one page holds them.
+async fn assets(remote: &Remote) -> Result<Vec<String>, Error> {
+    let mut client = connection::query(remote)?;
+    let request = ListAssetsRequest { page_size: 1000, ..ListAssetsRequest::default() };
+    let call = connection::within(remote.timeout, request, |request| client.list_assets(request));
+    Ok(call.await?.assets.into_iter().map(|asset| asset.urn).collect())
 }
 
 async fn is_time_series(name: &str, remote: &Remote) -> bool {

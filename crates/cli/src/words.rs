@@ -1,5 +1,6 @@
 //! The enums of the contract in words: as flags take them and as answers show them.
 
+pub(crate) mod asset;
 pub(crate) mod flow;
 
 use clap::ValueEnum;

@@ -183,6 +183,20 @@ impl SeriesId {
     }
 }
 
+/// An asset of a tenant: a hash of both, which stands for its URN in keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AssetId(pub Uuid);
+
+impl AssetId {
+    /// The asset of that URN.
+    #[must_use]
+    pub fn named(tenant: TenantId, urn: &str) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest(b"asset", &[tenant.0.as_bytes(), urn.as_bytes()])[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
+
 macro_rules! displayed_as_uuid {
     ($($id:ty),*) => {$(
         impl fmt::Display for $id {
@@ -192,7 +206,7 @@ macro_rules! displayed_as_uuid {
         }
     )*};
 }
-displayed_as_uuid!(TenantId, RequestId, EventId, SeriesId);
+displayed_as_uuid!(TenantId, RequestId, EventId, SeriesId, AssetId);
 
 fn millis_of(uuid: Uuid) -> i64 {
     let (high, _) = uuid.as_u64_pair();

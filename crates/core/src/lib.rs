@@ -3,6 +3,7 @@
 //! does I/O, and nothing here knows of gRPC, AMQP or SQL connections.
 
 pub mod aggregate;
+pub mod asset;
 pub mod calendar;
 pub mod execution;
 pub mod filter;

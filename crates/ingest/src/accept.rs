@@ -1,6 +1,7 @@
 //! Decides what of a batch is accepted, and gives it its ids. Pure: the same batch at
 //! the same time always gives the same answer.
 
+pub mod assets;
 pub mod executions;
 pub mod flows;
 pub mod usage;

@@ -30,7 +30,7 @@ pub struct Config {
     #[command(flatten)]
     pub queue: QueueArgs,
 
-    /// Events, or requests of flows, in a request at most.
+    /// Events, requests of flows or metrics of assets in a request at most.
     // Ten times what is worth sending at once.
     #[arg(long, env = "FLOWMETER_MAX_BATCH_EVENTS", default_value_t = 10_000)]
     pub max_batch_events: usize,
@@ -46,7 +46,7 @@ pub struct Config {
     #[arg(long, env = "FLOWMETER_MAX_WAITING_BYTES", default_value_t = 64 * 1024 * 1024)]
     pub max_waiting_bytes: usize,
 
-    /// How old an event may be.
+    /// How old an event or the metrics of an asset may be.
     // A year and a month, so that last year's month can still be completed.
     #[arg(long, env = "FLOWMETER_MAX_EVENT_AGE", default_value = "400d", value_parser = duration)]
     pub max_event_age: Duration,
@@ -56,7 +56,8 @@ pub struct Config {
     #[arg(long, env = "FLOWMETER_MAX_FLOW_AGE", default_value = "90d", value_parser = duration)]
     pub max_flow_age: Duration,
 
-    /// How far ahead of this machine's clock an event or a request of a flow may be.
+    /// How far ahead of this machine's clock an event, a request of a flow or the metrics of an
+    /// asset may be.
     // Clocks go wrong by an hour when a time zone is mistaken.
     #[arg(long, env = "FLOWMETER_MAX_EVENT_AHEAD", default_value = "1h", value_parser = duration)]
     pub max_event_ahead: Duration,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::queue::Request;
-use flowmeter_proto::raw::Rejection;
+use flowmeter_proto::raw::{BatchEmitAssetMetricsRequest, EmitAssetMetricsRequest, Rejection};
 use flowmeter_queue::{Accepted, Publisher};
 use flowmeter_service::auth::{Authenticator, Scope};
 use flowmeter_service::error::ApiError;
@@ -18,6 +18,7 @@ use tonic::metadata::MetadataMap;
 use tracing::Span;
 
 use crate::Config;
+use crate::accept::assets::{self, Document};
 use crate::accept::executions::{self, ExecutionBatch};
 use crate::accept::flows::{self, FlowBatch, FlowBatchLimits};
 use crate::accept::usage::{self, UsageBatch, UsageLimits};
@@ -103,6 +104,34 @@ impl Recorder {
         let tenant = (caller.tenant, caller.allow_all_metric_types);
         let decision = executions::decide(tenant, &batch, &self.usage_limits, Timestamp::now())?;
         self.publish(decision, deadline).await
+    }
+
+    /// Records the metrics of an asset, and returns when the broker has made them durable: what became of
+    /// them, and what they were taken for.
+    pub async fn emit_document<'a>(
+        &self,
+        metadata: &MetadataMap,
+        request: &'a EmitAssetMetricsRequest,
+    ) -> Result<(Recorded, Document<'a>), ApiError> {
+        let deadline = self.deadline(metadata);
+        let tenant = self.tenant(metadata).await?;
+        let (decision, document) =
+            assets::decide_document(tenant, request, &self.usage_limits, Timestamp::now())?;
+        Ok((self.publish(decision, deadline).await?, document))
+    }
+
+    /// Records documents of assets, and returns when the broker has made them durable: what became of them,
+    /// and the time of those that gave none.
+    pub async fn emit_documents(
+        &self,
+        metadata: &MetadataMap,
+        batch: &BatchEmitAssetMetricsRequest,
+    ) -> Result<(Recorded, Timestamp), ApiError> {
+        let deadline = self.deadline(metadata);
+        let tenant = self.tenant(metadata).await?;
+        let decision = assets::decide_batch(tenant, batch, &self.usage_limits, Timestamp::now())?;
+        let request_time = decision.request_id.timestamp();
+        Ok((self.publish(decision, deadline).await?, request_time))
     }
 
     async fn tenant(&self, metadata: &MetadataMap) -> Result<TenantId, ApiError> {

@@ -1,5 +1,7 @@
 //! The methods of `IngestService`, one file each.
 
+mod batch_emit_asset_metrics;
+mod emit_asset_metrics;
 mod record_flow_requests;
 mod record_usage;
 mod report_executions;
@@ -9,8 +11,9 @@ use std::sync::Arc;
 
 use flowmeter_proto::raw::ingest_service_server::IngestService;
 use flowmeter_proto::raw::{
-    RecordFlowRequestsRequest, RecordFlowRequestsResponse, RecordUsageRequest, RecordUsageResponse,
-    ReportExecutionsRequest, ReportExecutionsResponse, StreamUsageRequest,
+    BatchEmitAssetMetricsRequest, BatchEmitAssetMetricsResponse, EmitAssetMetricsRequest,
+    EmitAssetMetricsResponse, RecordFlowRequestsRequest, RecordFlowRequestsResponse, RecordUsageRequest,
+    RecordUsageResponse, ReportExecutionsRequest, ReportExecutionsResponse, StreamUsageRequest,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -51,5 +54,19 @@ impl IngestService for Ingest {
         request: Request<ReportExecutionsRequest>,
     ) -> Result<Response<ReportExecutionsResponse>, Status> {
         report_executions::handle(&self.recorder, request).await
+    }
+
+    async fn emit_asset_metrics(
+        &self,
+        request: Request<EmitAssetMetricsRequest>,
+    ) -> Result<Response<EmitAssetMetricsResponse>, Status> {
+        emit_asset_metrics::handle(&self.recorder, request).await
+    }
+
+    async fn batch_emit_asset_metrics(
+        &self,
+        request: Request<BatchEmitAssetMetricsRequest>,
+    ) -> Result<Response<BatchEmitAssetMetricsResponse>, Status> {
+        batch_emit_asset_metrics::handle(&self.recorder, request).await
     }
 }

@@ -15,8 +15,8 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/v1/flowmeter.v1.rs"));
 }
 
-/// The ingest server of package `flowmeter.v1` with usage events and flow requests as
-/// undecoded bytes. Its messages are the same on the wire as those of [`v1`].
+/// The ingest server of package `flowmeter.v1` with what is reported, such as usage events,
+/// as undecoded bytes. Its messages are the same on the wire as those of [`v1`].
 #[allow(
     missing_docs,
     clippy::all,

@@ -3,6 +3,7 @@
 //! They are opaque to callers and worthless to forge: they name a place in the order of
 //! the caller's own data and nothing else.
 
+pub mod asset_place;
 pub mod event_place;
 pub mod value_place;
 

@@ -1,5 +1,6 @@
 //! Reads a question for time series, and decides how it is answered. Pure.
 
+pub mod assets;
 pub mod enums;
 pub mod list;
 

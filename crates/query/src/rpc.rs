@@ -1,10 +1,14 @@
 //! The methods of `QueryService`, one file each.
 
+mod asset_page;
 mod event;
 mod get_build_info;
 mod get_flow_metric;
+mod get_latest_asset_metrics;
 mod get_receipt;
 mod get_usage_event;
+mod list_asset_metrics;
+mod list_assets;
 mod list_field_values;
 mod list_usage_events;
 mod query_executions;
@@ -16,9 +20,11 @@ use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_proto::v1::query_service_server::QueryService;
 use flowmeter_proto::v1::{
     GetBuildInfoRequest, GetBuildInfoResponse, GetFlowMetricRequest, GetFlowMetricResponse,
-    GetReceiptRequest, GetReceiptResponse, GetUsageEventRequest, GetUsageEventResponse,
-    ListFieldValuesRequest, ListFieldValuesResponse, ListUsageEventsRequest, ListUsageEventsResponse,
-    QueryExecutionsRequest, QueryExecutionsResponse, QueryTimeSeriesRequest, QueryTimeSeriesResponse,
+    GetLatestAssetMetricsRequest, GetLatestAssetMetricsResponse, GetReceiptRequest, GetReceiptResponse,
+    GetUsageEventRequest, GetUsageEventResponse, ListAssetMetricsRequest, ListAssetMetricsResponse,
+    ListAssetsRequest, ListAssetsResponse, ListFieldValuesRequest, ListFieldValuesResponse,
+    ListUsageEventsRequest, ListUsageEventsResponse, QueryExecutionsRequest, QueryExecutionsResponse,
+    QueryTimeSeriesRequest, QueryTimeSeriesResponse,
 };
 use flowmeter_service::auth::{Authenticator, Scope};
 use flowmeter_service::error::{ApiError, Reason};
@@ -145,6 +151,34 @@ impl QueryService for Query {
     ) -> Result<Response<QueryExecutionsResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         traced!("QueryExecutions", &metadata, query_executions::handle(self, &metadata, &request))
+    }
+
+    async fn list_asset_metrics(
+        &self,
+        request: Request<ListAssetMetricsRequest>,
+    ) -> Result<Response<ListAssetMetricsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!("ListAssetMetrics", &metadata, list_asset_metrics::handle(self, &metadata, &request))
+    }
+
+    async fn get_latest_asset_metrics(
+        &self,
+        request: Request<GetLatestAssetMetricsRequest>,
+    ) -> Result<Response<GetLatestAssetMetricsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!(
+            "GetLatestAssetMetrics",
+            &metadata,
+            get_latest_asset_metrics::handle(self, &metadata, &request)
+        )
+    }
+
+    async fn list_assets(
+        &self,
+        request: Request<ListAssetsRequest>,
+    ) -> Result<Response<ListAssetsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        traced!("ListAssets", &metadata, list_assets::handle(self, &metadata, &request))
     }
 
     async fn get_receipt(

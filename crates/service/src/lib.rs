@@ -1,6 +1,7 @@
 //! What the three services share around their work: settings, logs and traces, the
 //! gRPC server and its end, who may call, and how errors look from outside.
 
+pub mod asset_value;
 pub mod auth;
 pub mod config;
 pub mod deadline;

@@ -333,3 +333,41 @@ CREATE TABLE execution_schedule (
 );
 CREATE INDEX execution_schedule_open ON execution_schedule (deadline)
     WHERE items_remaining > 0 AND NOT is_settled;
+
+-- The assets that metrics were emitted on.
+CREATE TABLE asset (
+    tenant_id  uuid NOT NULL,
+    urn        text COLLATE "C" NOT NULL,
+    -- Follows from tenant and URN: it stands for the URN in keys, which may be long.
+    asset_id   uuid NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, urn)
+);
+
+-- The metrics of assets that can be read as time series, and of which types values were.
+CREATE TABLE asset_metric (
+    tenant_id  uuid NOT NULL,
+    name       text COLLATE "C" NOT NULL,
+    -- NUMBER or BOOLEAN.
+    value_type text NOT NULL,
+    PRIMARY KEY (tenant_id, name, value_type)
+);
+
+-- The values of assets: one for each asset, name and time.
+CREATE TABLE asset_value (
+    tenant_id        uuid NOT NULL,
+    asset_id         uuid NOT NULL,
+    name             text COLLATE "C" NOT NULL,
+    "timestamp"      timestamptz NOT NULL,
+    -- The newest request that gave the value: requests are ordered by their ids.
+    request_id       uuid NOT NULL,
+    -- The oldest one that gave any, and the place among its values of this time, by which names are
+    -- listed. NULL where it is the newest.
+    first_request_id uuid,
+    first_place      smallint NOT NULL,
+    -- The value is one of these.
+    "boolean"        boolean,
+    "number"         numeric,
+    "text"           text,
+    PRIMARY KEY (tenant_id, asset_id, name, "timestamp")
+);

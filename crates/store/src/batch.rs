@@ -1,5 +1,6 @@
 //! Applies a batch of requests in one transaction: the ledger, the events, what they
-//! add to the roll-ups and to the counters of flows, and the worker's progress. Either all of it happens or none.
+//! add to the roll-ups and to the counters of flows, the values of assets, and the worker's
+//! progress. Either all of it happens or none.
 //!
 //! The usual batch holds only new events and goes by plain COPY. When a key turns out
 //! to be taken, the transaction is done again in a way that tells new events from
@@ -16,6 +17,7 @@ use flowmeter_core::usage::UsageEvent;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use crate::assets::{AssetValue, KnownAssets, upsert_asset_values};
 use crate::catalog::{Catalogs, generations};
 use crate::copy::Copy;
 use crate::flows::{FlowCounts, append_flow_counts};
@@ -61,6 +63,8 @@ pub struct Batch<'a> {
     pub flow_counts: Vec<(usize, FlowCounts<'a>)>,
     /// The schedules of executions that they open, update or close, each with its request.
     pub schedules: Vec<(usize, Schedule<'a>)>,
+    /// The values of assets that they give, each with its request.
+    pub asset_values: Vec<(usize, AssetValue<'a>)>,
 }
 
 impl Batch<'_> {
@@ -112,6 +116,7 @@ pub struct Writer {
     worker: Worker,
     partitions: Partitions,
     known_series: HashSet<(TenantId, SeriesId)>,
+    known_assets: KnownAssets,
     cautious: u32,
 }
 
@@ -126,6 +131,7 @@ impl Writer {
             worker,
             partitions,
             known_series: HashSet::new(),
+            known_assets: KnownAssets::default(),
             cautious: 0,
         }
     }
@@ -199,6 +205,9 @@ impl Writer {
         append_flow_counts(&transaction, counts.map(|(_, counts)| counts)).await?;
         let schedules = batch.schedules.iter().filter(|(request, _)| fresh[*request]);
         upsert_schedules(&transaction, schedules.map(|(_, schedule)| schedule)).await?;
+        let values = batch.asset_values.iter().filter(|(request, _)| fresh[*request]);
+        let values = values.map(|(_, value)| value);
+        let added_assets = upsert_asset_values(&transaction, values, &self.known_assets).await?;
         let added = insert_series(&transaction, &folded, &self.known_series).await?;
         progress::record(&transaction, self.worker, progress()).await?;
         transaction.batch_execute("-- apply\nNOTIFY flowmeter_applied").await?;
@@ -208,6 +217,7 @@ impl Writer {
             self.known_series.clear();
         }
         self.known_series.extend(added);
+        self.known_assets.remember(added_assets);
         Ok(summary(&fresh, &outcomes))
     }
 

@@ -7,6 +7,7 @@ mod error;
 mod migrate;
 mod sql;
 
+pub mod assets;
 pub mod batch;
 pub mod catalog;
 pub mod events;

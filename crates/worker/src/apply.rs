@@ -1,22 +1,19 @@
 //! Applies gathered messages. Whatever cannot be applied for good is found by halving,
 //! and goes to the dead letters with its reason; everything else is committed.
 
-use std::collections::HashSet;
+mod read;
 
-use flowmeter_core::flow::{Counters, check_flow_id};
-use flowmeter_core::ids::{EventId, RequestId, TenantId};
-use flowmeter_core::plan::Resolution;
+use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_proto::queue::{Envelope, FlowCounts, Request};
-use flowmeter_proto::wire::read_usage_event;
+use flowmeter_proto::queue::{Envelope, Request};
 use flowmeter_queue::{Backoff, Delivery, QueueError};
-use flowmeter_store::batch::{Applied, Batch, NewEvent, NewRequest, Writer, bury};
+use flowmeter_store::batch::{Applied, Batch, Writer, bury};
 use flowmeter_store::progress::Progress;
-use flowmeter_store::{Store, StoreError, flows, schedules};
+use flowmeter_store::{Store, StoreError};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
+use self::read::{ids, read};
 use crate::gather::{Gathered, Held};
 
 /// A request that cannot be applied, now or ever.
@@ -168,115 +165,4 @@ fn letter(part: Part<'_>, reason: String) -> DeadLetter {
         reason,
         request: ids(part.request),
     }
-}
-
-fn ids(request: &Request) -> Option<(TenantId, RequestId)> {
-    let tenant = Uuid::from_slice(&request.tenant_id).ok()?;
-    let id = RequestId(Uuid::from_slice(&request.request_id).ok()?);
-    // Time ends for the ledger as it does for events.
-    (id.timestamp() < Timestamp::END).then_some((TenantId(tenant), id))
-}
-
-/// Items of a request, which are counted with 32 bits: beyond any setting of what is taken.
-const MAX_ITEMS: usize = 100_000_000;
-
-/// Reads requests into a batch. Those that cannot be read are dead.
-fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
-    let mut batch = Batch::default();
-    let mut dead = Vec::new();
-    let mut seen = HashSet::new();
-    batch.events.reserve(parts.iter().map(|part| part.request.usage.len()).sum());
-    for part in parts {
-        let Some((tenant, id)) = ids(part.request) else {
-            dead.push(letter(*part, "not a request: its ids are not UUIDs of our time".to_owned()));
-            continue;
-        };
-        // A redelivered copy can meet its original in one batch.
-        if !seen.insert((tenant, id)) {
-            continue;
-        }
-        let (request, events) = (batch.requests.len(), batch.events.len());
-        let (counts, schedules) = (batch.flow_counts.len(), batch.schedules.len());
-        let read = read_events(part.request, request, &mut batch.events)
-            .and_then(|()| read_schedules(part.request, (tenant, request), &mut batch.schedules))
-            .and_then(|()| read_flow_counts(part.request, (tenant, request), &mut batch.flow_counts));
-        let items = read.and_then(|flow_requests| {
-            let items = part.request.usage.len() + flow_requests;
-            if items > MAX_ITEMS { Err(format!("it has {items} items")) } else { Ok(items) }
-        });
-        match items {
-            Ok(items) => batch.requests.push(NewRequest { tenant, id, items }),
-            Err(reason) => {
-                batch.events.truncate(events);
-                batch.flow_counts.truncate(counts);
-                batch.schedules.truncate(schedules);
-                dead.push(letter(*part, reason));
-            }
-        }
-    }
-    (batch, dead)
-}
-
-fn read_events<'a>(request: &'a Request, index: usize, events: &mut Vec<NewEvent<'a>>) -> Result<(), String> {
-    let mut violations = Vec::new();
-    for usage in &request.usage {
-        let id = Uuid::from_slice(&usage.id).ok().map(EventId);
-        let id = id.filter(|id| id.timestamp() < Timestamp::END);
-        let id = id.ok_or_else(|| "an event's id is not a UUID of our time".to_owned())?;
-        let mut event = read_usage_event(&usage.event, &mut violations);
-        if let Some(violation) = violations.first() {
-            return Err(format!("an event cannot be read: {violation}"));
-        }
-        if event.http_status.is_some_and(|status| i16::try_from(status).is_err()) {
-            return Err("an event's httpstatus is beyond what is stored".to_owned());
-        }
-        event.settle();
-        events.push(NewEvent { request: index, id, keyed: usage.keyed, event });
-    }
-    Ok(())
-}
-
-/// Reads what a request adds to the counters of flows, and returns of how many items.
-fn read_flow_counts<'a>(
-    request: &'a Request,
-    (tenant, index): (TenantId, usize),
-    counts: &mut Vec<(usize, flows::FlowCounts<'a>)>,
-) -> Result<usize, String> {
-    for FlowCounts { flow_id, minute, counts: values } in &request.flow_counts {
-        let bucket = Timestamp::from_minutes(*minute).filter(|bucket| {
-            (Timestamp::EPOCH..Timestamp::END).contains(bucket)
-                && bucket.floor_to(Resolution::Quarter.width()) == *bucket
-        });
-        let bucket =
-            bucket.ok_or_else(|| "counters are not of a quarter of an hour of our time".to_owned())?;
-        let counters =
-            Counters::from_values(values).ok_or_else(|| "counters are not those of a flow".to_owned())?;
-        check_flow_id("flow_id", flow_id).map_err(|violation| violation.to_string())?;
-        counts.push((index, flows::FlowCounts { tenant, flow_id, bucket, counters }));
-    }
-    usize::try_from(request.flow_requests).map_err(|_| "fewer than no requests of flows".to_owned())
-}
-
-/// Reads the schedules that a request opens, updates or closes.
-fn read_schedules<'a>(
-    request: &'a Request,
-    (tenant, index): (TenantId, usize),
-    schedules: &mut Vec<(usize, schedules::Schedule<'a>)>,
-) -> Result<(), String> {
-    for schedule in &request.schedules {
-        let update = Uuid::from_slice(&schedule.update_id).map(EventId);
-        let update = update.map_err(|_| "a schedule's update is not a UUID".to_owned())?;
-        let deadline = Timestamp::from_micros(schedule.deadline_micros);
-        if schedule.schedule_id.is_empty()
-            || schedule.items_remaining < 0
-            || !(Timestamp::EPOCH..Timestamp::END).contains(&deadline)
-        {
-            return Err("a schedule has no id, fewer than no items, or a deadline beyond our time".to_owned());
-        }
-        let labels = [&*schedule.integration, &schedule.instance, &schedule.command];
-        let (id, items_remaining) = (schedule.schedule_id.as_str(), schedule.items_remaining);
-        let schedule = schedules::Schedule { tenant, id, labels, items_remaining, deadline, update };
-        schedules.push((index, schedule));
-    }
-    Ok(())
 }

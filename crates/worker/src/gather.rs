@@ -18,7 +18,7 @@ pub struct Gathered {
     pub messages: Vec<(Delivery, Result<Envelope, String>)>,
     /// When the newest of them was enqueued.
     pub newest: Option<Timestamp>,
-    /// The number of their events, and of rows of counters.
+    /// The number of their events, of rows of counters, and of values of assets.
     pub items: usize,
     bytes: usize,
     requests: bool,
@@ -36,7 +36,11 @@ impl Gathered {
         match &envelope {
             Ok(envelope) => {
                 let items = |request: &Request| {
-                    request.usage.len() + request.flow_counts.len() + request.schedules.len()
+                    let values = request.asset_values.iter().map(|of_one| of_one.values.len());
+                    request.usage.len()
+                        + request.flow_counts.len()
+                        + request.schedules.len()
+                        + values.sum::<usize>()
                 };
                 self.items += envelope.requests.iter().map(items).sum::<usize>();
                 self.requests |= !envelope.requests.is_empty();

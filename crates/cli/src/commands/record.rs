@@ -1,6 +1,6 @@
 //! `flowmeter record`: one usage event from the command line.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
@@ -8,16 +8,11 @@ use flowmeter_proto::v1::{RecordUsageRequest, UsageEvent};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{INCOMPLETE, show};
-use crate::{
-    arguments::Remote,
-    connection, failure, json, moment,
-    render::{table, text::printable},
-    replay::delivery::{self, Patience},
+use super::{
+    sending::{self, Sender},
+    show,
 };
-
-/// How long a single event is tried: someone is waiting for the prompt.
-const IN_ALL: Duration = Duration::from_secs(20);
+use crate::{arguments::Remote, json, moment, render::table};
 
 /// Record one usage event. Needs a token with the scope ingest.
 ///
@@ -105,12 +100,11 @@ fn parse_attribute(text: &str) -> Result<(String, String), String> {
 
 /// Carries out the command.
 pub(crate) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
-    let client = connection::ingest(remote)?;
     let request_id = record.request_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
     let request = RecordUsageRequest { events: vec![record.into()], request_id, return_ids: true };
-    let patience = Patience { call: remote.timeout, in_all: IN_ALL };
-    let told = |status: &_| eprintln!("trying again: {}", failure::name_status(status));
-    let answer = delivery::deliver(client, &request, patience, told).await?;
+    let sender = Sender::new(remote)?;
+    let answer =
+        sender.send(&request, async |mut client, request| client.record_usage(request).await).await?;
     if remote.json() {
         show(&json::pretty("RecordUsageResponse", &answer)?)?;
     } else {
@@ -119,10 +113,7 @@ pub(crate) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
             ("event", answer.event_ids.first().cloned().unwrap_or_default()),
         ]))?;
     }
-    for rejection in &answer.rejections {
-        eprintln!("rejected: {}", printable(&delivery::describe(rejection)));
-    }
-    Ok(if answer.rejections.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+    Ok(sending::outcome(&answer.rejections))
 }
 
 impl From<Record> for UsageEvent {

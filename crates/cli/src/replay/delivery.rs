@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 use crate::connection::{self, Authorized};
 
-/// The contract allows 4 MiB of events in a request; this leaves room for what
+/// The contract allows 4 MiB of items in a request; this leaves room for what
 /// frames them.
-const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024 - 256 * 1024;
+pub(crate) const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024 - 256 * 1024;
 
 /// A request and the lines that its events come from.
 #[derive(Debug)]

@@ -94,7 +94,8 @@ impl Source {
         Ok(Self::Kept(Arc::new(file), self.name()))
     }
 
-    fn reader(&self) -> Result<Box<dyn Read + Send>> {
+    /// What it holds, from the beginning.
+    pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
         Ok(match self {
             Self::Stdin => Box::new(std::io::stdin()),
             Self::File(path) => {

@@ -1,5 +1,6 @@
 //! A catalog that remembers what it was asked, and answers with what it was given.
 
+mod assets;
 mod executions;
 mod measured;
 mod tenants;
@@ -10,6 +11,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+pub use assets::Assets;
 use flowmeter_proto::v1::{
     self as api,
     admin_service_server::AdminServiceServer,
@@ -58,6 +60,8 @@ pub struct Memory {
     pub calls: api::QueryExecutionsResponse,
     /// What was asked for of the calls of executions, in order.
     pub asked_calls: Vec<api::QueryExecutionsRequest>,
+    /// The assets that there are, and what was emitted and asked for.
+    pub assets: Assets,
     /// The one tenant.
     pub tenant: api::Tenant,
 }

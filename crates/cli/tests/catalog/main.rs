@@ -2,6 +2,7 @@
 //! when only a part of a definition is given, what it prints and how it ends.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod assets;
 mod executions;
 mod fake;
 mod flows;

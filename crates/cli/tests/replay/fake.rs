@@ -112,6 +112,20 @@ impl IngestService for Fake {
         Err(Status::unimplemented("not here"))
     }
 
+    async fn emit_asset_metrics(
+        &self,
+        _: Request<api::EmitAssetMetricsRequest>,
+    ) -> Result<Response<api::EmitAssetMetricsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn batch_emit_asset_metrics(
+        &self,
+        _: Request<api::BatchEmitAssetMetricsRequest>,
+    ) -> Result<Response<api::BatchEmitAssetMetricsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn report_executions(
         &self,
         _: Request<api::ReportExecutionsRequest>,
@@ -191,6 +205,27 @@ impl QueryService for Fake {
             series: vec![api::Series { points, ..api::Series::default() }],
             ..api::QueryTimeSeriesResponse::default()
         }))
+    }
+
+    async fn list_asset_metrics(
+        &self,
+        _: Request<api::ListAssetMetricsRequest>,
+    ) -> Result<Response<api::ListAssetMetricsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn get_latest_asset_metrics(
+        &self,
+        _: Request<api::GetLatestAssetMetricsRequest>,
+    ) -> Result<Response<api::GetLatestAssetMetricsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn list_assets(
+        &self,
+        _: Request<api::ListAssetsRequest>,
+    ) -> Result<Response<api::ListAssetsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
     }
 
     async fn get_flow_metric(

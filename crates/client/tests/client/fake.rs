@@ -9,8 +9,10 @@ use std::time::Duration;
 use flowmeter_client::{Client, ClientSettings, ExecutionReport, FlowRequest, Rejection, UsageEvent};
 use flowmeter_proto::v1::ingest_service_server::{IngestService, IngestServiceServer};
 use flowmeter_proto::v1::{
-    RecordFlowRequestsRequest, RecordFlowRequestsResponse, RecordUsageRequest, RecordUsageResponse,
-    ReportExecutionsRequest, ReportExecutionsResponse, StreamUsageRequest, StreamUsageResponse,
+    BatchEmitAssetMetricsRequest, BatchEmitAssetMetricsResponse, EmitAssetMetricsRequest,
+    EmitAssetMetricsResponse, RecordFlowRequestsRequest, RecordFlowRequestsResponse, RecordUsageRequest,
+    RecordUsageResponse, ReportExecutionsRequest, ReportExecutionsResponse, StreamUsageRequest,
+    StreamUsageResponse,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -203,6 +205,20 @@ impl IngestService for Service {
             accepted_count: answer.accepted_count,
             rejections: answer.rejections,
         }))
+    }
+
+    async fn emit_asset_metrics(
+        &self,
+        _: Request<EmitAssetMetricsRequest>,
+    ) -> Result<Response<EmitAssetMetricsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn batch_emit_asset_metrics(
+        &self,
+        _: Request<BatchEmitAssetMetricsRequest>,
+    ) -> Result<Response<BatchEmitAssetMetricsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
     }
 
     type StreamUsageStream = tokio_stream::Empty<Result<StreamUsageResponse, Status>>;

@@ -39,6 +39,15 @@ impl<'a> Reader<'a> {
         Ok((self.varint(wire_type)? as u32).cast_signed())
     }
 
+    pub(super) fn double(&mut self, wire_type: WireType) -> Result<f64, Violation> {
+        if wire_type != WireType::SixtyFourBit {
+            return Err(broken());
+        }
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or_else(broken)?;
+        self.rest = rest;
+        Ok(f64::from_le_bytes(*bytes))
+    }
+
     pub(super) fn bytes(&mut self, wire_type: WireType) -> Result<&'a [u8], Violation> {
         if wire_type != WireType::LengthDelimited {
             return Err(broken());
@@ -74,7 +83,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A `google.protobuf.Timestamp`, which stands in `timestamp`.
-pub(super) fn read_timestamp(bytes: &[u8]) -> Result<Timestamp, Violation> {
+pub fn read_timestamp(bytes: &[u8]) -> Result<Timestamp, Violation> {
     let (seconds, nanos) = read_seconds_nanos(bytes)?;
     Timestamp::from_seconds_nanos(seconds, nanos).ok_or_else(|| {
         Violation::new(

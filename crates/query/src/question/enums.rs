@@ -14,7 +14,7 @@ pub fn observed(number: i32) -> Result<Option<Observed>, ApiError> {
         Ok(v1::Observed::Low) => Observed::Low,
         Ok(v1::Observed::Beginning) => Observed::Beginning,
         Ok(v1::Observed::End) => Observed::End,
-        Err(_) => {
+        Ok(v1::Observed::CountTrue | v1::Observed::CountFalse | v1::Observed::FractionTrue) | Err(_) => {
             let text = format!(
                 "expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, found {number}"
             );

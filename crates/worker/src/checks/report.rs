@@ -101,8 +101,6 @@ pub fn request(flow: &CheckedFlow, slot: Timestamp, is_available: bool) -> Reque
     Request {
         tenant_id: bytes_of(flow.tenant.0),
         request_id: bytes_of(RequestId::of_check(flow.tenant, &flow.flow_id, slot).0),
-        usage: Vec::new(),
-        schedules: Vec::new(),
         flow_counts: vec![FlowCounts {
             flow_id: flow.flow_id.clone(),
             minute: quarter.minutes(),
@@ -110,6 +108,7 @@ pub fn request(flow: &CheckedFlow, slot: Timestamp, is_available: bool) -> Reque
         }],
         // A check is none of the requests that somebody reported.
         flow_requests: 0,
+        ..Request::default()
     }
 }
 

@@ -154,6 +154,9 @@ fn observe(observed: Observed, values: &[i128]) -> String {
         Observed::Low => *values.iter().min().unwrap(),
         Observed::Beginning => values[0],
         Observed::End => values[values.len() - 1],
+        Observed::CountTrue | Observed::CountFalse | Observed::FractionTrue => {
+            panic!("events are neither true nor false")
+        }
     })
 }
 

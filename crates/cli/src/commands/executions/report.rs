@@ -1,6 +1,6 @@
 //! `flowmeter executions report`: what the calls of one execution came to, from the command line.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
@@ -12,17 +12,13 @@ use uuid::Uuid;
 
 use crate::{
     arguments::Remote,
-    commands::{INCOMPLETE, answer},
-    connection, failure, moment,
-    render::{
-        table::properties,
-        text::{grouped, printable},
+    commands::{
+        answer,
+        sending::{self, Sender},
     },
-    replay::delivery::{self, Patience},
+    moment,
+    render::{table::properties, text::grouped},
 };
-
-/// How long a single report is tried: someone is waiting for the prompt.
-const IN_ALL: Duration = Duration::from_secs(20);
 
 /// Report the API calls of one execution by how they ended
 ///
@@ -96,22 +92,12 @@ fn parse_metric(text: &str) -> Result<ExecutionMetric, String> {
 
 /// Carries out the command.
 pub(super) async fn run(report: Report, remote: &Remote) -> Result<ExitCode> {
-    let client = connection::ingest(remote)?;
-    let patience = Patience { call: remote.timeout, in_all: IN_ALL };
-    let told = |status: &_| eprintln!("trying again: {}", failure::name_status(status));
     let request = ReportExecutionsRequest::from(report);
-    let call = || {
-        let (mut client, request) = (client.clone(), request.clone());
-        async move {
-            connection::within(patience.call, request, |request| client.report_executions(request)).await
-        }
-    };
-    let found = delivery::repeat(call, patience, told).await?;
+    let sender = Sender::new(remote)?;
+    let found =
+        sender.send(&request, async |mut client, request| client.report_executions(request).await).await?;
     answer(remote, "ReportExecutionsResponse", &found, || describe(&request, &found))?;
-    for rejection in &found.rejections {
-        eprintln!("rejected: {}", printable(&delivery::describe(rejection)));
-    }
-    Ok(if found.rejections.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+    Ok(sending::outcome(&found.rejections))
 }
 
 impl From<Report> for ReportExecutionsRequest {

@@ -10,19 +10,15 @@ use uuid::Uuid;
 
 use crate::{
     arguments::Remote,
-    commands::{INCOMPLETE, answer},
-    connection, failure, moment,
-    render::{
-        table::properties,
-        text::{grouped, printable},
+    commands::{
+        answer,
+        sending::{self, Sender},
     },
-    replay::delivery::{self, Patience},
+    moment,
+    render::{table::properties, text::grouped},
     suggestion,
     words::flow::Outcome,
 };
-
-/// How long a single report is tried: someone is waiting for the prompt.
-const IN_ALL: Duration = Duration::from_secs(20);
 
 /// Record requests to the endpoint of a flow: one, or several that are alike
 ///
@@ -63,26 +59,17 @@ pub(crate) struct Record {
 
 /// Carries out the command.
 pub(super) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
-    let client = connection::ingest(remote)?;
-    let patience = Patience { call: remote.timeout, in_all: IN_ALL };
-    let told = |status: &_| eprintln!("trying again: {}", failure::name_status(status));
     let request = RecordFlowRequestsRequest::from(record);
-    let call = || {
-        let (mut client, request) = (client.clone(), request.clone());
-        async move {
-            connection::within(patience.call, request, |request| client.record_flow_requests(request)).await
-        }
-    };
-    let found = delivery::repeat(call, patience, told).await?;
+    let sender = Sender::new(remote)?;
+    let found =
+        sender.send(&request, async |mut client, request| client.record_flow_requests(request).await).await?;
     answer(remote, "RecordFlowRequestsResponse", &found, || describe(&request, &found))?;
-    for rejection in &found.rejections {
-        eprintln!("rejected: {}", printable(&delivery::describe(rejection)));
-        if rejection.reason == "UNKNOWN_FLOW" {
-            let id = request.requests.first().map_or("", |request| request.flow_id.as_str());
-            eprintln!("  hint: {}", suggestion::flow(id, remote).await);
-        }
+    let outcome = sending::outcome(&found.rejections);
+    if found.rejections.iter().any(|rejection| rejection.reason == "UNKNOWN_FLOW") {
+        let id = request.requests.first().map_or("", |request| request.flow_id.as_str());
+        eprintln!("  hint: {}", suggestion::flow(id, remote).await);
     }
-    Ok(if found.rejections.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+    Ok(outcome)
 }
 
 impl From<Record> for RecordFlowRequestsRequest {

@@ -53,6 +53,20 @@ impl IngestService for Fake {
         self.report(request.into_inner())
     }
 
+    async fn emit_asset_metrics(
+        &self,
+        request: Request<api::EmitAssetMetricsRequest>,
+    ) -> Answer<api::EmitAssetMetricsResponse> {
+        self.emit_asset_metrics(request.into_inner())
+    }
+
+    async fn batch_emit_asset_metrics(
+        &self,
+        request: Request<api::BatchEmitAssetMetricsRequest>,
+    ) -> Answer<api::BatchEmitAssetMetricsResponse> {
+        self.batch_emit_asset_metrics(request.into_inner())
+    }
+
     async fn record_usage(&self, _: Request<api::RecordUsageRequest>) -> Answer<api::RecordUsageResponse> {
         absent()
     }
@@ -69,6 +83,24 @@ impl IngestService for Fake {
 
 #[tonic::async_trait]
 impl QueryService for Fake {
+    async fn list_asset_metrics(
+        &self,
+        request: Request<api::ListAssetMetricsRequest>,
+    ) -> Answer<api::ListAssetMetricsResponse> {
+        self.list_asset_metrics(request.into_inner())
+    }
+
+    async fn get_latest_asset_metrics(
+        &self,
+        request: Request<api::GetLatestAssetMetricsRequest>,
+    ) -> Answer<api::GetLatestAssetMetricsResponse> {
+        self.latest_asset_metrics(&request.into_inner())
+    }
+
+    async fn list_assets(&self, request: Request<api::ListAssetsRequest>) -> Answer<api::ListAssetsResponse> {
+        Ok(Response::new(self.list_assets(&request.into_inner())))
+    }
+
     async fn get_flow_metric(
         &self,
         request: Request<api::GetFlowMetricRequest>,

@@ -1,0 +1,193 @@
+//! `flowmeter asset`: metrics of assets, emitted and read as they were sent.
+
+mod document;
+mod emit;
+mod file;
+mod given;
+mod number;
+mod pages;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use flowmeter_proto::v1::{
+    GetLatestAssetMetricsRequest, GetLatestAssetMetricsResponse, ListAssetMetricsRequest,
+    ListAssetMetricsResponse, ListAssetsRequest, ListAssetsResponse,
+};
+use jiff::Timestamp;
+
+use self::pages::Extent;
+use super::{answer, form, width};
+use crate::{arguments::Remote, connection, moment, render::asset};
+
+/// Emit metrics of assets and read them back
+///
+/// An asset is anything that has a URN: a database, a table, a report. Its metrics are those of the
+/// Semarchy xDG API: texts, numbers and booleans under a name, each at some time. Metrics of one
+/// asset and time merge by name, and the newest request wins.
+///
+/// Emitting needs a token with the scope ingest, the others one with the scope query.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Asset {
+    Emit(Box<emit::Emit>),
+    Show(Show),
+    /// Show the current value of each metric of an asset: the one with the latest time
+    ///
+    /// Examples:
+    ///   flowmeter asset latest urn:xdg:database:crm
+    ///   flowmeter asset latest urn:xdg:database:crm --name qualityScore --name owner
+    #[command(verbatim_doc_comment)]
+    Latest {
+        /// The URN of the asset.
+        urn: String,
+
+        /// Only the metric of this name. May be repeated. Default: all.
+        #[arg(long = "name", value_name = "NAME")]
+        names: Vec<String>,
+
+        /// Wait until this request is applied: read your own writes.
+        #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
+        after: String,
+    },
+    /// List the assets that metrics were emitted on, by URN
+    ///
+    /// Examples:
+    ///   flowmeter asset list
+    ///   flowmeter asset list urn:xdg:database: --all
+    #[command(verbatim_doc_comment)]
+    List {
+        /// Only assets whose URN begins with this text. Default: all.
+        #[arg(default_value = "", hide_default_value = true)]
+        prefix: String,
+
+        #[command(flatten)]
+        extent: Extent,
+
+        /// Wait until this request is applied: read your own writes.
+        #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
+        after: String,
+    },
+}
+
+/// Show the metrics of an asset in a range of time, the oldest first
+///
+/// Each time has a row for each of its metrics. One metric that is a number is drawn where one is
+/// asked for by its name: on a terminal, or with --output chart. Long texts are cut short; --output
+/// json has them whole.
+///
+/// Examples:
+///   flowmeter asset show urn:xdg:database:crm
+///   flowmeter asset show urn:xdg:database:crm --from 2026-11-01T00:00:00Z --to 2026-11-21T09:30:00Z
+///   flowmeter asset show urn:xdg:database:crm --name qualityScore --all --output chart
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Show {
+    /// The URN of the asset.
+    urn: String,
+
+    /// The first time, in RFC 3339. Default: from the first one on.
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+
+    /// The last time, in RFC 3339, which belongs to the range as well. Default: now.
+    #[arg(long, value_name = "TIME")]
+    to: Option<Timestamp>,
+
+    /// Only the metric of this name. May be repeated. Default: all.
+    #[arg(long = "name", value_name = "NAME")]
+    names: Vec<String>,
+
+    #[command(flatten)]
+    extent: Extent,
+
+    /// Wait until this request is applied: read your own writes.
+    #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
+    after: String,
+}
+
+/// Carries out the command.
+pub(crate) async fn run(asset: Asset, remote: &Remote) -> Result<ExitCode> {
+    match asset {
+        Asset::Emit(emit) => return emit::run(*emit, remote).await,
+        Asset::Show(show) => self::show(show, remote).await?,
+        Asset::Latest { urn, names, after } => {
+            let request = GetLatestAssetMetricsRequest {
+                asset_urn: urn,
+                names,
+                after_request_id: after,
+                ..GetLatestAssetMetricsRequest::default()
+            };
+            latest(&request, remote).await?;
+        }
+        Asset::List { prefix, extent, after } => {
+            let request =
+                ListAssetsRequest { prefix, after_request_id: after, ..ListAssetsRequest::default() };
+            list(&request, &extent, remote).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(show: Show, remote: &Remote) -> Result<()> {
+    let request = ListAssetMetricsRequest {
+        asset_urn: show.urn,
+        from: show.from.map(moment::to_wire),
+        to: show.to.map(moment::to_wire),
+        names: show.names,
+        after_request_id: show.after,
+        ..ListAssetMetricsRequest::default()
+    };
+    let mut client = connection::query(remote)?;
+    let mut found = ListAssetMetricsResponse::default();
+    let mut next = show.extent.start();
+    while let Some((page_size, page_token)) = next {
+        let request = ListAssetMetricsRequest { page_size, page_token, ..request.clone() };
+        let call = connection::within(remote.timeout, request, |request| client.list_asset_metrics(request));
+        let page = call.await?;
+        found.documents.extend(page.documents);
+        found.next_page_token = page.next_page_token;
+        found.fresh_through = page.fresh_through;
+        next = show.extent.next(found.documents.len(), &found.next_page_token);
+    }
+    answer(remote, "ListAssetMetricsResponse", &found, || {
+        asset::history(&request, &found, form(remote), width())
+    })?;
+    show.extent.note_rest(&found.next_page_token, remote);
+    Ok(())
+}
+
+/// All pages: there are not so many metrics of one asset that one would stop in between.
+async fn latest(request: &GetLatestAssetMetricsRequest, remote: &Remote) -> Result<()> {
+    let mut client = connection::query(remote)?;
+    let mut found = GetLatestAssetMetricsResponse::default();
+    let mut next = Extent::ALL.start();
+    while let Some((page_size, page_token)) = next {
+        let request = GetLatestAssetMetricsRequest { page_size, page_token, ..request.clone() };
+        let call =
+            connection::within(remote.timeout, request, |request| client.get_latest_asset_metrics(request));
+        let page = call.await?;
+        found.metrics.extend(page.metrics);
+        found.fresh_through = page.fresh_through;
+        next = Extent::ALL.next(found.metrics.len(), &page.next_page_token);
+    }
+    answer(remote, "GetLatestAssetMetricsResponse", &found, || asset::latest(request, &found))
+}
+
+async fn list(request: &ListAssetsRequest, extent: &Extent, remote: &Remote) -> Result<()> {
+    let mut client = connection::query(remote)?;
+    let mut found = ListAssetsResponse::default();
+    let mut next = extent.start();
+    while let Some((page_size, page_token)) = next {
+        let request = ListAssetsRequest { page_size, page_token, ..request.clone() };
+        let call = connection::within(remote.timeout, request, |request| client.list_assets(request));
+        let page = call.await?;
+        found.assets.extend(page.assets);
+        found.next_page_token = page.next_page_token;
+        found.fresh_through = page.fresh_through;
+        next = extent.next(found.assets.len(), &found.next_page_token);
+    }
+    answer(remote, "ListAssetsResponse", &found, || asset::list(request, &found))?;
+    extent.note_rest(&found.next_page_token, remote);
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! `flowmeter asset emit`: metrics of an asset as arguments, or documents of a file.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use flowmeter_proto::v1::EmitAssetMetricsRequest;
+use jiff::Timestamp;
+use prost_types::value::Kind;
+use uuid::Uuid;
+
+use super::{
+    file,
+    given::{self, Given},
+    number::value,
+};
+use crate::{
+    arguments::Remote,
+    commands::{answer, sending::Sender},
+    moment,
+    render::asset,
+    words::asset::ValueType,
+};
+
+/// Emit metrics of an asset, or of many from a file
+///
+/// A value that is a number in JSON's notation is a number, true or false is a boolean, and anything
+/// else is a text: 0.93 is a number, 007 a text. --type says otherwise. Numbers are kept exactly, up
+/// to 28 digits.
+///
+/// Metrics of one asset and time merge by name, and the newest request wins. An asset needs no
+/// registration: it is there with its first metric.
+///
+/// A file holds JSON documents, one after the other or in an array:
+///   {"assetUrn": "urn:a", "timestamp": "2026-11-21T09:30:00Z",
+///    "metrics": [{"name": "qualityScore", "value": 0.93, "valueType": "NUMBER"}]}
+/// Those without an assetUrn are of the URN before --file; timestamp and valueType may be left out.
+/// If one cannot be read, nothing is sent. They are sent in requests of up to 1000 metrics; JSON of
+/// several requests is one answer after the other.
+///
+/// Needs a token with the scope ingest. Exit code 0 if all was accepted, 3 if documents of a file were
+/// rejected.
+///
+/// Examples:
+///   flowmeter asset emit urn:xdg:database:crm qualityScore=0.93 isActive=true owner='Ada L.'
+///   flowmeter asset emit urn:xdg:database:crm release=1.10 --type release=string
+///   flowmeter asset emit urn:xdg:database:crm rowCount=1200 --timestamp 2026-11-21T09:30:00Z
+///   flowmeter asset emit --file metrics.jsonl
+///   flowmeter asset emit urn:xdg:database:crm --file - < metrics.json
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "flowmeter asset emit [OPTIONS] <URN> <NAME=VALUE>...\n       \
+        flowmeter asset emit [OPTIONS] --file <FILE> [URN]"
+)]
+pub(crate) struct Emit {
+    /// The URN of the asset: 1 to 512 bytes without control characters.
+    #[arg(required_unless_present = "file")]
+    urn: Option<String>,
+
+    /// The metrics, each name once. Names in camel case are the custom.
+    #[arg(
+        value_name = "NAME=VALUE",
+        required_unless_present = "file",
+        conflicts_with = "file",
+        value_parser = given::parse
+    )]
+    metrics: Vec<Given>,
+
+    /// What a value is: string, number or boolean. May be repeated.
+    #[arg(long = "type", value_name = "NAME=TYPE", value_parser = given::parse_type)]
+    types: Vec<(String, ValueType)>,
+
+    /// When the values were so, in RFC 3339. Default: now.
+    #[arg(long, value_name = "TIME")]
+    timestamp: Option<Timestamp>,
+
+    /// Send one metric in the single form, which is deprecated: its value goes out as a text, and
+    /// the service says what it took it for.
+    #[arg(long, conflicts_with = "types")]
+    single: bool,
+
+    /// Read documents from a file, or from standard input with -.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["types", "timestamp", "single"])]
+    file: Option<PathBuf>,
+
+    /// The id of the request, a UUID of version 7: the same id counts once. Default: a new one.
+    #[arg(long, value_name = "UUID")]
+    request_id: Option<String>,
+}
+
+/// Carries out the command.
+pub(super) async fn run(emit: Emit, remote: &Remote) -> Result<ExitCode> {
+    if let Some(path) = &emit.file {
+        return file::emit(path, emit.urn.as_deref(), emit.request_id, remote).await;
+    }
+    let request = emit.request()?;
+    let sender = Sender::new(remote)?;
+    let found =
+        sender.send(&request, async |mut client, request| client.emit_asset_metrics(request).await).await?;
+    answer(remote, "EmitAssetMetricsResponse", &found, || asset::emitted(&request.asset_urn, &found))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Emit {
+    fn request(self) -> Result<EmitAssetMetricsRequest> {
+        let mut request = EmitAssetMetricsRequest {
+            asset_urn: self.urn.unwrap_or_default(),
+            timestamp: self.timestamp.map(moment::to_wire),
+            request_id: self.request_id.unwrap_or_else(|| Uuid::now_v7().to_string()),
+            ..EmitAssetMetricsRequest::default()
+        };
+        if !self.single {
+            request.metrics = given::metrics(self.metrics, &self.types)?;
+            return Ok(request);
+        }
+        ensure!(self.metrics.len() == 1, "--single: expected one metric, found {}", self.metrics.len());
+        for Given { name, value: text } in self.metrics {
+            request.name = name;
+            request.value = Some(value(Kind::StringValue(text)));
+        }
+        Ok(request)
+    }
+}

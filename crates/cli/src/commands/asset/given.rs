@@ -1,0 +1,133 @@
+//! Metrics as arguments: NAME=VALUE, and what the value is.
+
+use anyhow::{Result, bail, ensure};
+use clap::ValueEnum;
+use flowmeter_core::asset::NotANumber;
+use flowmeter_proto::v1::{AssetMetric, asset_metric};
+use prost_types::{Value, value::Kind};
+
+use super::number::{self, value};
+use crate::words::asset::ValueType;
+
+/// A metric as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+/// Reads NAME=VALUE. The name ends at the first `=`.
+pub(super) fn parse(text: &str) -> Result<Given, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(Given { name: name.into(), value: value.into() }),
+        _ => Err("expected a name and a value, such as qualityScore=0.93".into()),
+    }
+}
+
+/// Reads NAME=TYPE. The type begins after the last `=`.
+pub(super) fn parse_type(text: &str) -> Result<(String, ValueType), String> {
+    let wrong = || "expected a name and string, number or boolean, such as version=string".to_owned();
+    let (name, value_type) = text.rsplit_once('=').ok_or_else(wrong)?;
+    Ok((name.to_owned(), ValueType::from_str(value_type, true).map_err(|_| wrong())?))
+}
+
+/// The metrics to send, with the types that were given for some of them.
+pub(super) fn metrics(given: Vec<Given>, types: &[(String, ValueType)]) -> Result<Vec<AssetMetric>> {
+    if let Some((name, _)) = types.iter().find(|(name, _)| given.iter().all(|given| given.name != *name)) {
+        bail!("--type {name}: there is no {name}=VALUE");
+    }
+    let declared = |given: &Given| types.iter().find(|(name, _)| *name == given.name).map(|(_, of)| *of);
+    given.into_iter().map(|given| metric(declared(&given), given)).collect()
+}
+
+fn metric(declared: Option<ValueType>, Given { name, value: text }: Given) -> Result<AssetMetric> {
+    let (value, needed) = match declared {
+        None => guessed(&text)
+            .map_err(|error| anyhow::anyhow!("{name}: {error}; --type {name}=string sends it as a text"))?,
+        Some(ValueType::String) => (value(Kind::StringValue(text)), None),
+        Some(ValueType::Number) => {
+            number::sent(&text).map_err(|error| anyhow::anyhow!("{name}: {error}, found {text:?}"))?
+        }
+        Some(ValueType::Boolean) => {
+            ensure!(
+                ["true", "false"].contains(&text.as_str()),
+                "{name}: expected true or false, found {text:?}"
+            );
+            (value(Kind::BoolValue(text == "true")), None)
+        }
+    };
+    let value_type = declared.map(asset_metric::ValueType::from).or(needed).unwrap_or_default();
+    Ok(AssetMetric { name, value: Some(value), value_type: value_type.into() })
+}
+
+/// A number in JSON's notation is a number, true and false are booleans, anything else is a text.
+pub(super) fn guessed(text: &str) -> Result<(Value, Option<asset_metric::ValueType>), NotANumber> {
+    Ok(match text {
+        "true" | "false" => (value(Kind::BoolValue(text == "true")), None),
+        text => match number::sent(text) {
+            Err(NotANumber::Malformed) => (value(Kind::StringValue(text.into())), None),
+            number => number?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str, declared: Option<ValueType>) -> Result<(Kind, asset_metric::ValueType), String> {
+        let metric = metric(declared, parse(text).unwrap()).map_err(|error| error.to_string())?;
+        let value_type = metric.value_type();
+        Ok((metric.value.unwrap().kind.unwrap(), value_type))
+    }
+
+    #[test]
+    fn values_are_what_they_look_like() {
+        use asset_metric::ValueType::{Number, Unspecified};
+        let text = |text: &str| Kind::StringValue(text.into());
+        for (given, expected) in [
+            ("quality=0.93", (Kind::NumberValue(0.93), Unspecified)),
+            ("change=-1e2", (Kind::NumberValue(-100.0), Unspecified)),
+            ("active=true", (Kind::BoolValue(true), Unspecified)),
+            ("owner=ada", (text("ada"), Unspecified)),
+            ("badge=007", (text("007"), Unspecified)),
+            ("shout=TRUE", (text("TRUE"), Unspecified)),
+            ("none=", (text(""), Unspecified)),
+            ("formula=a=b", (text("a=b"), Unspecified)),
+            ("total=12345678901234567.89", (text("12345678901234567.89"), Number)),
+        ] {
+            assert_eq!(kind(given, None), Ok(expected), "{given}");
+        }
+        let long = kind("id=12345678901234567890123456789", None).unwrap_err();
+        assert!(long.ends_with("--type id=string sends it as a text"), "{long}");
+    }
+
+    #[test]
+    fn a_type_decides() {
+        use asset_metric::ValueType::{Boolean, Number, String};
+        let text = Kind::StringValue("1.10".into());
+        assert_eq!(kind("a=1.10", Some(ValueType::String)), Ok((text, String)));
+        assert_eq!(kind("a=1.10", Some(ValueType::Number)), Ok((Kind::NumberValue(1.1), Number)));
+        assert_eq!(kind("a=false", Some(ValueType::Boolean)), Ok((Kind::BoolValue(false), Boolean)));
+        assert_eq!(
+            kind("a=1", Some(ValueType::Boolean)).unwrap_err(),
+            "a: expected true or false, found \"1\""
+        );
+        let error = kind("a=ten", Some(ValueType::Number)).unwrap_err();
+        assert!(error.ends_with("notation, such as -12.5 or 1e6, found \"ten\""), "{error}");
+        let types = [("b".to_owned(), ValueType::String)];
+        let error = metrics(vec![parse("a=1").unwrap()], &types).unwrap_err();
+        assert_eq!(error.to_string(), "--type b: there is no b=VALUE");
+    }
+
+    #[test]
+    fn what_is_no_pair_is_refused() {
+        for wrong in ["", "a", "=1"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_type("a=b=NUMBER"), Ok(("a=b".into(), ValueType::Number)));
+        for wrong in ["a", "a=", "a=text"] {
+            assert!(parse_type(wrong).is_err(), "{wrong}");
+        }
+    }
+}

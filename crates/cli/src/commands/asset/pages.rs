@@ -1,0 +1,68 @@
+//! How much of a list to show, and which pages that takes.
+
+use clap::Args;
+
+use crate::arguments::Remote;
+
+/// The most that a page holds.
+const PAGE: u32 = 1000;
+
+/// How much of a list to show.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Extent {
+    /// How many to show at most.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+
+    /// Show all there are.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+}
+
+/// The size and the token of a page.
+type Page = (i32, String);
+
+impl Extent {
+    /// Whatever there is.
+    pub(super) const ALL: Self = Self { limit: 0, all: true };
+
+    /// The first page.
+    pub(super) fn start(self) -> Option<Page> {
+        self.next_after(0, String::new())
+    }
+
+    /// The page after so many, as the one before named it. None where that was the last one, or enough.
+    pub(super) fn next(self, shown: usize, token: &str) -> Option<Page> {
+        if token.is_empty() { None } else { self.next_after(shown, token.to_owned()) }
+    }
+
+    fn next_after(self, shown: usize, token: String) -> Option<Page> {
+        let left = if self.all { PAGE } else { self.limit.saturating_sub(u32::try_from(shown).ok()?) };
+        let size = i32::try_from(left.min(PAGE)).ok()?;
+        (size > 0).then_some((size, token))
+    }
+
+    /// Says that there is more than was shown; JSON says it itself.
+    pub(super) fn note_rest(self, token: &str, remote: &Remote) {
+        if !token.is_empty() && !remote.json() {
+            eprintln!("There is more: --all, or a --limit above {}", self.limit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_end_with_the_limit() {
+        let extent = Extent { limit: 2_100, all: false };
+        assert_eq!(extent.start(), Some((1_000, String::new())));
+        assert_eq!(extent.next(1_000, "a"), Some((1_000, "a".into())));
+        // A page may hold fewer than were asked for.
+        assert_eq!(extent.next(1_990, "b"), Some((110, "b".into())));
+        assert_eq!(extent.next(2_100, "c"), None);
+        assert_eq!(extent.next(1_990, ""), None);
+        assert_eq!(Extent::ALL.next(10_000_000, "d"), Some((1_000, "d".into())));
+    }
+}

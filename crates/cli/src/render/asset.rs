@@ -1,0 +1,262 @@
+//! Metrics of assets: what was accepted, the history of an asset, its current values, and the list of
+//! assets.
+
+use std::fmt::Write;
+
+use flowmeter_proto::v1::{
+    Asset, AssetMetric, EmitAssetMetricsResponse, GetLatestAssetMetricsRequest,
+    GetLatestAssetMetricsResponse, LatestAssetMetric, ListAssetMetricsRequest, ListAssetMetricsResponse,
+    ListAssetsRequest, ListAssetsResponse, asset_metric::ValueType,
+};
+use jiff::{Timestamp, tz::TimeZone};
+use prost_types::{Value, value::Kind};
+
+use super::{
+    chart::{self, Peak, Size},
+    series::{Form, MAX_ROWS},
+    table::{Align, properties, table},
+    text::{self, grouped, printable, shorten},
+    timeline::Timeline,
+};
+use crate::{moment, words};
+
+/// The most columns of a text in a table.
+const TEXT: usize = 60;
+
+/// What was accepted on an asset, in either form.
+pub(crate) fn emitted(urn: &str, answer: &EmitAssetMetricsResponse) -> String {
+    let row = |name: &str, value: &Option<Value>, value_type| {
+        [name.to_owned(), show(value.as_ref()), words::asset::value_type(value_type).to_owned()]
+    };
+    let mut rows: Vec<_> =
+        answer.metrics.iter().map(|metric| row(&metric.name, &metric.value, metric.value_type())).collect();
+    if rows.is_empty() {
+        rows.push(row(&answer.name, &answer.value, answer.value_type()));
+    }
+    let head = properties(&[
+        ("asset", urn.to_owned()),
+        ("time", moment::rfc3339(answer.timestamp.as_ref())),
+        ("request", answer.request_id.clone()),
+    ]);
+    format!("{head}\n{}", table([("NAME", Align::Left), ("VALUE", Align::Left), ("TYPE", Align::Left)], rows))
+}
+
+/// The metrics of an asset by time. One that was asked for by its name and is a number is drawn, no
+/// wider than `width`, if drawing is asked for.
+pub(crate) fn history(
+    asked: &ListAssetMetricsRequest,
+    answer: &ListAssetMetricsResponse,
+    form: Form,
+    width: usize,
+) -> String {
+    let times = match answer.documents.len() {
+        0 => "no metrics in this range of time".to_owned(),
+        1 => "1 time".to_owned(),
+        count => format!("{} times", grouped(count as u64)),
+    };
+    let head = head(&asked.asset_urn, &times, answer.fresh_through.as_ref());
+    if answer.documents.is_empty() {
+        return head;
+    }
+    let points = numbers(asked, answer).filter(|_| form == Form::Chart);
+    let body = points.map_or_else(|| rows(answer), |points| drawing(&asked.names[0], &points, width));
+    format!("{head}\n{body}")
+}
+
+/// The current values of an asset.
+pub(crate) fn latest(asked: &GetLatestAssetMetricsRequest, answer: &GetLatestAssetMetricsResponse) -> String {
+    let metrics = match answer.metrics.len() {
+        0 => "no such metrics".to_owned(),
+        1 => "1 metric".to_owned(),
+        count => format!("{} metrics", grouped(count as u64)),
+    };
+    let head = head(&asked.asset_urn, &metrics, answer.fresh_through.as_ref());
+    if answer.metrics.is_empty() {
+        return head;
+    }
+    let row = |metric: &LatestAssetMetric| {
+        [
+            metric.name.clone(),
+            show(metric.value.as_ref()),
+            words::asset::value_type(metric.value_type()).to_owned(),
+            moment::rfc3339(metric.timestamp.as_ref()),
+        ]
+    };
+    let rows: Vec<_> = answer.metrics.iter().map(row).collect();
+    let heading = ["NAME", "VALUE", "TYPE", "TIME"].map(|title| (title, Align::Left));
+    format!("{head}\n{}", table(heading, rows))
+}
+
+/// A table of assets.
+pub(crate) fn list(asked: &ListAssetsRequest, answer: &ListAssetsResponse) -> String {
+    match answer.assets.as_slice() {
+        [] if asked.prefix.is_empty() => "No assets. `flowmeter asset emit URN NAME=VALUE` makes one.".into(),
+        [] => "No assets whose URN begins so.".into(),
+        assets => {
+            let row = |asset: &Asset| [asset.urn.clone(), moment::rfc3339(asset.create_time.as_ref())];
+            let rows: Vec<_> = assets.iter().map(row).collect();
+            table([("URN", Align::Left), ("CREATED", Align::Left)], rows)
+        }
+    }
+}
+
+fn head(urn: &str, what: &str, fresh_through: Option<&prost_types::Timestamp>) -> String {
+    let mut head = format!("{}, {what}\n", printable(urn));
+    if fresh_through.is_some() {
+        let _ = writeln!(head, "fresh through {}", moment::rfc3339(fresh_through));
+    }
+    head
+}
+
+/// A value in words. A number has plain digits, whether it came as a double or as a text.
+fn show(value: Option<&Value>) -> String {
+    match value.and_then(|value| value.kind.as_ref()) {
+        Some(Kind::NumberValue(double)) => double.to_string(),
+        Some(Kind::BoolValue(boolean)) => boolean.to_string(),
+        Some(Kind::StringValue(text)) => shorten(text, TEXT),
+        _ => String::new(),
+    }
+}
+
+/// A row for each metric; only the first of each time names it.
+fn rows(answer: &ListAssetMetricsResponse) -> String {
+    let mut rows = Vec::new();
+    for document in &answer.documents {
+        for (at, metric) in document.metrics.iter().enumerate() {
+            let time = moment::rfc3339(document.timestamp.as_ref());
+            rows.push([
+                if at == 0 { time } else { String::new() },
+                metric.name.clone(),
+                show(metric.value.as_ref()),
+                words::asset::value_type(metric.value_type()).to_owned(),
+            ]);
+        }
+    }
+    table(["TIME", "NAME", "VALUE", "TYPE"].map(|title| (title, Align::Left)), rows)
+}
+
+/// A number at some time.
+struct Point {
+    time: Timestamp,
+    /// Its digits.
+    text: String,
+    /// The number for drawing.
+    double: f64,
+}
+
+/// The points of the metric that was asked for, if that is one and always a number.
+fn numbers(asked: &ListAssetMetricsRequest, answer: &ListAssetMetricsResponse) -> Option<Vec<Point>> {
+    if asked.names.len() != 1 {
+        return None;
+    }
+    let point = |time: Option<Timestamp>, metric: &AssetMetric| {
+        let text = show(metric.value.as_ref());
+        let double = text.parse().ok().filter(|_| metric.value_type() == ValueType::Number)?;
+        Some(Point { time: time?, text, double })
+    };
+    let documents = answer.documents.iter();
+    let points = documents.flat_map(|document| {
+        let time = document.timestamp.as_ref().and_then(moment::from_wire);
+        document.metrics.iter().map(move |metric| point(time, metric))
+    });
+    points.collect()
+}
+
+/// A bar beside each value, or columns over time where there are many.
+fn drawing(name: &str, points: &[Point], width: usize) -> String {
+    if points.len() > MAX_ROWS {
+        return columns(name, points, width);
+    }
+    let values: Vec<_> = points.iter().map(|point| Some(point.double)).collect();
+    let times: Vec<_> = points.iter().map(|point| point.time.to_string()).collect();
+    let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
+    // The time and the number come before the bar, each with a gap of two.
+    let taken = widest(&mut times.iter().map(String::len))
+        + widest(&mut points.iter().map(|point| point.text.len())).max(text::width(&printable(name)))
+        + 4;
+    let bars = chart::bars(&values, width.saturating_sub(taken).clamp(8, 60));
+    let rows =
+        times.into_iter().zip(points).zip(bars).map(|((time, point), bar)| [time, point.text.clone(), bar]);
+    let rows: Vec<_> = rows.collect();
+    table([("TIME", Align::Left), (name, Align::Right), ("", Align::Left)], rows)
+}
+
+/// How long the time of a column may be, from the finest on; failing these it is a year.
+const STEPS: [(&str, &str); 13] = [
+    ("#PT1S", "second"),
+    ("#PT10S", "10 seconds"),
+    ("#PT1M", "minute"),
+    ("#PT5M", "5 minutes"),
+    ("#PT15M", "15 minutes"),
+    ("#PT30M", "30 minutes"),
+    ("#PT1H", "hour"),
+    ("#PT3H", "3 hours"),
+    ("#PT6H", "6 hours"),
+    ("#PT12H", "12 hours"),
+    ("#P1D", "day"),
+    ("#P1W", "week"),
+    ("#P1M", "month"),
+];
+
+/// The step for histories that are long or terminals that are narrow.
+const YEARS: (&str, &str) = ("#P1Y", "year");
+
+/// A column for the highest value in each step of time, the finest one for which there is room; none
+/// where nothing was emitted.
+fn columns(name: &str, points: &[Point], width: usize) -> String {
+    let times: Vec<_> = points.iter().map(|point| point.time).collect();
+    // The labels on the left take about as much.
+    let room = width.saturating_sub(10);
+    let on = |(calendar, step)| Some((Timeline::new(calendar, &TimeZone::UTC, times.clone())?, step));
+    let fits = |step: &(Timeline, _)| step.0.slots() <= room;
+    let Some((timeline, step)) = STEPS.into_iter().filter_map(on).find(fits).or_else(|| on(YEARS)) else {
+        return String::new();
+    };
+    let mut values: Vec<Option<f64>> = vec![None; timeline.slots()];
+    for point in points {
+        if let Some(highest) = values.get_mut(timeline.slot(point.time)) {
+            *highest = Some(highest.map_or(point.double, |value| value.max(point.double)));
+        }
+    }
+    let (columns, _) = chart::columns(&timeline, &values, Peak::Highest, Size::alone(width));
+    format!(
+        "{}, the highest by {step}\n{columns}{} values; --output table lists them.\n",
+        printable(name),
+        grouped(points.len() as u64)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+
+    /// The first line and the width of a drawing of a value each so many hours.
+    fn drawn(hours: i64, count: usize, width: usize) -> (String, usize) {
+        let start: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
+        let times = start.series(hours.hours()).take(count);
+        let points: Vec<_> = times.map(|time| Point { time, text: "1".into(), double: 1.0 }).collect();
+        let drawing = columns("n", &points, width);
+        let widest = drawing.lines().filter(|line| line.contains('█')).map(text::width).max();
+        (drawing.lines().next().unwrap().to_owned(), widest.unwrap())
+    }
+
+    #[test]
+    fn columns_fit_whatever_the_history() {
+        for (hours, count, width, step) in [
+            (1, 48, 80, "hour"),
+            (1, 100, 80, "3 hours"),
+            (24, 60, 80, "day"),
+            (24, 365, 80, "week"),
+            (24, 365, 120, "week"),
+            (24, 2_000, 20, "year"),
+            (24 * 365, 60, 10, "year"),
+        ] {
+            let (title, widest) = drawn(hours, count, width);
+            assert_eq!(title, format!("n, the highest by {step}"));
+            // The narrowest drawing has eight columns and the labels.
+            assert!(widest <= width.max(14), "{widest} columns of {width}, by {step}");
+        }
+    }
+}

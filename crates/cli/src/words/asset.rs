@@ -1,0 +1,51 @@
+//! What a value of an asset is, in words.
+#![allow(
+    clippy::doc_markdown,
+    reason = "the comments of values are their help, where backticks would be in the way"
+)]
+
+use clap::ValueEnum;
+use flowmeter_proto::v1::asset_metric;
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ValueType {
+    /// A text.
+    String,
+    /// An exact decimal.
+    Number,
+    /// true or false.
+    Boolean,
+}
+
+impl From<ValueType> for asset_metric::ValueType {
+    fn from(value_type: ValueType) -> Self {
+        match value_type {
+            ValueType::String => Self::String,
+            ValueType::Number => Self::Number,
+            ValueType::Boolean => Self::Boolean,
+        }
+    }
+}
+
+/// The type as its flag is spelled; empty where it is not said.
+pub(crate) const fn value_type(value_type: asset_metric::ValueType) -> &'static str {
+    match value_type {
+        asset_metric::ValueType::Unspecified => "",
+        asset_metric::ValueType::String => "string",
+        asset_metric::ValueType::Number => "number",
+        asset_metric::ValueType::Boolean => "boolean",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_use_the_words_of_the_flag() {
+        for value in ValueType::value_variants() {
+            assert_eq!(value.to_possible_value().unwrap().get_name(), value_type((*value).into()));
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Metrics of assets: emitted as arguments and from files, and read back.
+
+mod help;
+
+use flowmeter_proto::v1::{self as api, asset_metric::ValueType};
+use prost_types::{Value, value::Kind};
+
+use crate::{
+    fake::{self, Assets, Fake, Memory},
+    flowmeter, printed, program,
+};
+
+const CRM: &str = "urn:xdg:database:crm";
+const ID: &str = "01a2020a-88ae-72aa-8b67-c6e73fa3b004";
+
+/// 2026-11-22T00:00:00Z.
+const MIDNIGHT: i64 = 1_795_305_600;
+
+fn time(minutes: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: MIDNIGHT + minutes * 60, nanos: 0 }
+}
+
+fn metric(name: &str, kind: Kind, value_type: ValueType) -> api::AssetMetric {
+    let value = Some(Value { kind: Some(kind) });
+    api::AssetMetric { name: name.into(), value, value_type: value_type.into() }
+}
+
+fn number(name: &str, value: f64) -> api::AssetMetric {
+    metric(name, Kind::NumberValue(value), ValueType::Number)
+}
+
+fn text(name: &str, value: &str) -> api::AssetMetric {
+    metric(name, Kind::StringValue(value.into()), ValueType::String)
+}
+
+fn document(minutes: i64, metrics: Vec<api::AssetMetric>) -> api::AssetDocument {
+    api::AssetDocument { timestamp: Some(time(minutes)), metrics, ..api::AssetDocument::default() }
+}
+
+fn known(urns: &[&str]) -> Vec<api::Asset> {
+    let asset = |urn: &&str| api::Asset { urn: (*urn).into(), create_time: Some(time(0)) };
+    urns.iter().map(asset).collect()
+}
+
+/// Services with these documents of one asset.
+async fn with(documents: Vec<api::AssetDocument>) -> Fake {
+    let assets = Assets { documents, known: known(&[CRM]), ..Assets::default() };
+    fake::start(Memory { assets, ..Memory::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_emitted_once_through_failures() {
+    let fake = fake::start(Memory { failures: 1, ..Memory::default() }).await;
+    let arguments = ["asset", "emit", CRM, "qualityScore=0.93", "isActive=true", "owner=ada", "badge=007"];
+    let more = ["total=12345678901234567.89", "release=1.10", "--type", "release=string", "--request-id", ID];
+    let ended = flowmeter(&fake, &[&arguments[..], &more].concat()).await;
+    assert_eq!((ended.code, ended.err.as_str()), (0, "trying again: UNAVAILABLE: the broker is away\n"));
+    insta::assert_snapshot!(ended.out, @r"
+    asset    urn:xdg:database:crm
+    time     2026-11-22T10:00:00Z
+    request  01a2020a-88ae-72aa-8b67-c6e73fa3b004
+
+    NAME          VALUE                 TYPE
+    qualityScore  0.93                  number
+    isActive      true                  boolean
+    owner         ada                   string
+    badge         007                   string
+    total         12345678901234567.89  number
+    release       1.10                  string
+    ");
+    let later = ["asset", "emit", CRM, "rowCount=1200", "--timestamp", "2026-11-22T09:30:00Z", "-o", "json"];
+    let json: serde_json::Value = serde_json::from_str(&printed(&fake, &later).await).unwrap();
+    let expected = serde_json::json!([{"name": "rowCount", "value": 1200, "valueType": "NUMBER"}]);
+    assert_eq!((&json["metrics"], &json["timestamp"]), (&expected, &"2026-11-22T09:30:00Z".into()));
+
+    let memory = fake.memory.lock().unwrap();
+    let [first, second, third] = memory.assets.emitted.as_slice() else { panic!() };
+    assert_eq!(first, second, "a repetition is the same, under the same id");
+    let untyped = |name: &str, kind| metric(name, kind, ValueType::Unspecified);
+    let expected = api::EmitAssetMetricsRequest {
+        asset_urn: CRM.into(),
+        metrics: vec![
+            untyped("qualityScore", Kind::NumberValue(0.93)),
+            untyped("isActive", Kind::BoolValue(true)),
+            untyped("owner", Kind::StringValue("ada".into())),
+            untyped("badge", Kind::StringValue("007".into())),
+            metric("total", Kind::StringValue("12345678901234567.89".into()), ValueType::Number),
+            text("release", "1.10"),
+        ],
+        request_id: ID.into(),
+        ..api::EmitAssetMetricsRequest::default()
+    };
+    assert_eq!(*first, expected);
+    assert_eq!((third.timestamp, third.request_id.len()), (Some(time(570)), 36));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_single_form_is_for_one_metric() {
+    let fake = fake::start(Memory::default()).await;
+    let single = ["asset", "emit", CRM, "dailyCalls=50", "--single", "--request-id", ID];
+    insta::assert_snapshot!(printed(&fake, &single).await, @r"
+    asset    urn:xdg:database:crm
+    time     2026-11-22T10:00:00Z
+    request  01a2020a-88ae-72aa-8b67-c6e73fa3b004
+
+    NAME        VALUE  TYPE
+    dailyCalls  50     number
+    ");
+    let two = flowmeter(&fake, &["asset", "emit", CRM, "a=1", "b=2", "--single"]).await;
+    assert_eq!((two.code, two.err.as_str()), (1, "error: --single: expected one metric, found 2\n"));
+    let typed = flowmeter(&fake, &["asset", "emit", CRM, "a=1", "--single", "--type", "a=string"]).await;
+    assert_eq!(typed.code, 2);
+    let memory = fake.memory.lock().unwrap();
+    let [sent] = memory.assets.emitted.as_slice() else { panic!() };
+    assert!(sent.metrics.is_empty());
+    let fifty = Some(Value { kind: Some(Kind::StringValue("50".into())) });
+    assert_eq!((sent.name.as_str(), &sent.value), ("dailyCalls", &fifty));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_emitted_is_told() {
+    let fake = fake::start(Memory::default()).await;
+    for (arguments, code, said) in [
+        (&["qualityScore"][..], 2, "expected a name and a value, such as qualityScore=0.93"),
+        (&[], 2, "<NAME=VALUE>..."),
+        (&["a=1", "--type", "a=int"], 2, "expected a name and string, number or boolean"),
+        (&["a=1", "--file", "-"], 2, "cannot be used with"),
+        (&["a=1", "--type", "b=string"], 1, "error: --type b: there is no b=VALUE\n"),
+        (&["a=yes", "--type", "a=boolean"], 1, "error: a: expected true or false, found \"yes\"\n"),
+        (&["a=1e30"], 1, "point together; --type a=string sends it as a text\n"),
+    ] {
+        let ended = flowmeter(&fake, &[&["asset", "emit", CRM], arguments].concat()).await;
+        assert_eq!(ended.code, code, "{arguments:?}: {}", ended.err);
+        assert!(ended.err.contains(said), "{arguments:?}: {}", ended.err);
+    }
+    assert!(fake.memory.lock().unwrap().assets.emitted.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_is_emitted_from_a_file() {
+    let fake = fake::start(Memory::default()).await;
+    let input = br#"{
+        "metrics": [
+            {"name": "isActiveInLast24Hours", "value": true, "valueType": "BOOLEAN"},
+            {"name": "data", "value": 12345678901234567.89}
+        ],
+        "timestamp": "2026-11-22T00:30:00.000Z"
+    }"#;
+    let arguments = ["asset", "emit", CRM, "--file", "-", "--request-id", ID];
+    let ended = program::flowmeter(fake.address, "good", &arguments, input).await;
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert_eq!(
+        ended.out,
+        format!("request             {ID}\ndocuments accepted  1\nmetrics accepted    2\n")
+    );
+    let memory = fake.memory.lock().unwrap();
+    let active = metric("isActiveInLast24Hours", Kind::BoolValue(true), ValueType::Boolean);
+    let exact = Kind::StringValue("12345678901234567.89".into());
+    let expected = api::AssetDocument {
+        asset_urn: CRM.into(),
+        ..document(30, vec![active, metric("data", exact, ValueType::Number)])
+    };
+    assert_eq!(memory.assets.batches[0].documents, [expected]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_documents_are_few_requests() {
+    let fake = fake::start(Memory { failures: 1, ..Memory::default() }).await;
+    let line = |at: usize| {
+        let value = if at == 1_200 { r#""fifty", "valueType": "NUMBER""# } else { "50" };
+        format!("{{\"assetUrn\": \"urn:{at}\", \"metrics\": [{{\"name\": \"n\", \"value\": {value}}}]}}\n")
+    };
+    let input: String = (1..=2_500).map(line).collect();
+    let arguments = ["asset", "emit", "--file", "-"];
+    let ended = program::flowmeter(fake.address, "good", &arguments, input.as_bytes()).await;
+    assert_eq!(ended.code, 3);
+    insta::assert_snapshot!(ended.err, @r#"
+    trying again: UNAVAILABLE: the broker is away
+    rejected: document 1200, urn:1200: INVALID_FIELD: metrics[0].value expected a number in JSON's notation, such as -12.5 or 1e6, because value_type is NUMBER; found "fifty"
+    "#);
+    assert!(
+        ended.out.ends_with(", the last of 3\ndocuments accepted  2 499\nmetrics accepted    2 499\n"),
+        "{}",
+        ended.out
+    );
+    {
+        let memory = fake.memory.lock().unwrap();
+        let batches = &memory.assets.batches;
+        let sizes: Vec<_> = batches.iter().map(|batch| batch.documents.len()).collect();
+        assert_eq!(sizes, [1_000, 1_000, 1_000, 500]);
+        assert_eq!(batches[0], batches[1], "a repetition is the same, under the same id");
+        assert!(batches[1].request_id < batches[2].request_id);
+    }
+    let named = [&arguments[..], &["--request-id", ID]].concat();
+    let ended = program::flowmeter(fake.address, "good", &named, input.as_bytes()).await;
+    assert_eq!(ended.err, "error: --request-id names one request, and standard input takes 3\n");
+    let none = program::flowmeter(fake.address, "good", &arguments, b"").await;
+    assert_eq!((none.code, none.err.as_str()), (1, "error: standard input: there is no document\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_may_be_taken_in_part() {
+    let fake = fake::start(Memory::default()).await;
+    let metric = |at: usize| format!("{{\"name\": \"m{at}\", \"value\": {at}}}");
+    let metrics: Vec<_> = (0..1_000).map(metric).collect();
+    let input = format!("[{{\"metrics\": [{}]}}, {{\"metrics\": []}}]", metrics.join(","));
+    let arguments = ["asset", "emit", CRM, "--file", "-"];
+    let whole = program::flowmeter(fake.address, "good", &arguments, input.as_bytes()).await;
+    assert_eq!(whole.code, 1);
+    insta::assert_snapshot!(whole.err, @r"
+    error: only 1 of 2 requests were taken
+    INVALID_ARGUMENT: documents[0].metrics: expected one at least
+    ");
+    let cut = program::flowmeter(fake.address, "good", &arguments, &input.as_bytes()[..300]).await;
+    assert_eq!(cut.code, 1);
+    assert!(cut.err.starts_with("error: standard input: EOF while parsing"), "{}", cut.err);
+    assert_eq!(fake.memory.lock().unwrap().assets.batches.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_of_an_asset_is_listed() {
+    let exact = metric("total", Kind::StringValue("12345678901234567.89".into()), ValueType::Number);
+    let active = metric("isActive", Kind::BoolValue(true), ValueType::Boolean);
+    let fake = with(vec![
+        document(0, vec![number("qualityScore", 0.93), active, text("note\u{7}", &"long ".repeat(20))]),
+        document(60, vec![number("qualityScore", 1.0)]),
+        document(90, vec![exact]),
+    ])
+    .await;
+    let shown = printed(&fake, &["asset", "show", CRM]).await;
+    insta::assert_snapshot!(shown, @r"
+    urn:xdg:database:crm, 3 times
+    fresh through 2026-11-22T10:00:00Z
+
+    TIME                  NAME          VALUE                                                         TYPE
+    2026-11-22T00:00:00Z  qualityScore  0.93                                                          number
+                          isActive      true                                                          boolean
+                          note\u{7}     long long long long long long long long long long long long…  string
+    2026-11-22T01:00:00Z  qualityScore  1                                                             number
+    2026-11-22T01:30:00Z  total         12345678901234567.89                                          number
+    ");
+    let limited = flowmeter(&fake, &["asset", "show", CRM, "--limit", "2"]).await;
+    assert_eq!(limited.err, "There is more: --all, or a --limit above 2\n");
+    assert!(limited.out.starts_with("urn:xdg:database:crm, 2 times\n"), "{}", limited.out);
+    let json = printed(&fake, &["asset", "show", CRM, "--all", "-o", "json"]).await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["documents"].as_array().unwrap().len(), 3);
+    assert_eq!(json["documents"][1]["metrics"][0]["value"], 1);
+    assert_eq!(json["documents"][2]["metrics"][0]["value"], "12345678901234567.89");
+
+    let range = ["--from", "2026-11-22T00:00:00Z", "--to", "2026-11-22T01:00:00Z", "--after", "r"];
+    let names = ["--name", "a", "--name", "b"];
+    printed(&fake, &[&["asset", "show", CRM][..], &range, &names].concat()).await;
+    let memory = fake.memory.lock().unwrap();
+    assert_eq!(memory.assets.page_sizes, [100, 98, 2, 1000, 1000, 100, 98]);
+    let asked = memory.assets.asked.last().unwrap();
+    assert_eq!((asked.from, asked.to, asked.after_request_id.as_str()), (Some(time(0)), Some(time(60)), "r"));
+    assert_eq!(asked.names, ["a", "b"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_is_drawn() {
+    let scores = [(0, 0.5), (7, 0.93), (60, 0.905), (75, 0.25)];
+    let fake = with(scores.map(|(at, score)| document(at, vec![number("qualityScore", score)])).into()).await;
+    let arguments = ["asset", "show", CRM, "--name", "qualityScore"];
+    let drawn = printed(&fake, &[&arguments[..], &["-o", "chart"]].concat()).await;
+    insta::assert_snapshot!(drawn, @r"
+    urn:xdg:database:crm, 4 times
+    fresh through 2026-11-22T10:00:00Z
+
+    TIME                  qualityScore
+    2026-11-22T00:00:00Z           0.5  ███████████████████████▋
+    2026-11-22T00:07:00Z          0.93  ████████████████████████████████████████████
+    2026-11-22T01:00:00Z         0.905  ██████████████████████████████████████████▉
+    2026-11-22T01:15:00Z          0.25  ███████████▉
+    ");
+    let listed = printed(&fake, &arguments).await;
+    assert!(listed.contains("qualityScore  0.5    number"), "{listed}");
+    let all = printed(&fake, &["asset", "show", CRM, "-o", "chart"]).await;
+    assert_eq!(all, listed, "what was not asked for by its name is not drawn");
+
+    let wave =
+        (0..60).map(|at| document(i64::from(at) * 7, vec![number("qualityScore", f64::from(at % 20))]));
+    let fake = with(wave.collect()).await;
+    let drawn = printed(&fake, &[&arguments[..], &["-o", "chart"]].concat()).await;
+    insta::assert_snapshot!(drawn, @r"
+    urn:xdg:database:crm, 60 times
+    fresh through 2026-11-22T10:00:00Z
+
+    qualityScore, the highest by 15 minutes
+    20 ┤                  ▃▃                ▃▃                  ▃▃
+       │                ▆▆██              ▂▂██                ▆▆██
+       │              ▅▅████              ████              ▅▅████
+    15 ┤              ██████            ██████            ▃▃██████
+       │            ▆▆██████          ▆▆██████          ▂▂████████
+       │          ▅▅████████        ▅▅████████          ██████████
+    10 ┤        ▃▃██████████        ██████████        ████████████
+       │      ▂▂████████████      ▆▆██████████      ▆▆████████████
+       │      ██████████████    ▅▅████████████    ▅▅██████████████
+     5 ┤    ████████████████  ▃▃██████████████    ████████████████
+       │  ▆▆████████████████▂▂████████████████  ▆▆████████████████
+       │▅▅████████████████████████████████████▅▅██████████████████
+     0 └┬───────────────┬───────────────┬───────────────┬─────────
+        2026-11-22      02:00           04:00           06:00
+    60 values; --output table lists them.
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_there_is_said() {
+    let fake = with(Vec::new()).await;
+    let none = printed(&fake, &["asset", "show", CRM]).await;
+    assert_eq!(
+        none,
+        format!("{CRM}, no metrics in this range of time\nfresh through 2026-11-22T10:00:00Z\n")
+    );
+    let unnamed = printed(&fake, &["asset", "latest", CRM, "--name", "x"]).await;
+    assert!(unnamed.starts_with(&format!("{CRM}, no such metrics\n")), "{unnamed}");
+    let unknown = flowmeter(&fake, &["asset", "latest", "urn:xdg:database:cmr"]).await;
+    assert_eq!(unknown.code, 1);
+    insta::assert_snapshot!(unknown.err, @r#"
+    NOT_FOUND: there is no asset "urn:xdg:database:cmr"
+      hint: did you mean urn:xdg:database:crm? `flowmeter asset list` shows what there is
+    "#);
+    let prefix = printed(&fake, &["asset", "list", "urn:other"]).await;
+    assert_eq!(prefix, "No assets whose URN begins so.\n");
+    let fake = fake::start(Memory::default()).await;
+    let nothing = printed(&fake, &["asset", "list"]).await;
+    assert_eq!(nothing, "No assets. `flowmeter asset emit URN NAME=VALUE` makes one.\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn current_values_are_listed() {
+    let latest = |metric: api::AssetMetric, minutes| api::LatestAssetMetric {
+        name: metric.name,
+        value: metric.value,
+        value_type: metric.value_type,
+        timestamp: Some(time(minutes)),
+    };
+    let assets = Assets {
+        latest: vec![
+            latest(metric("isActive", Kind::BoolValue(false), ValueType::Boolean), 0),
+            latest(text("owner", "ada"), 60),
+            latest(number("qualityScore", 0.93), 30),
+        ],
+        known: known(&[CRM]),
+        ..Assets::default()
+    };
+    let fake = fake::start(Memory { assets, ..Memory::default() }).await;
+    let shown = printed(&fake, &["asset", "latest", CRM]).await;
+    insta::assert_snapshot!(shown, @r"
+    urn:xdg:database:crm, 3 metrics
+    fresh through 2026-11-22T10:00:00Z
+
+    NAME          VALUE  TYPE     TIME
+    isActive      false  boolean  2026-11-22T00:00:00Z
+    owner         ada    string   2026-11-22T01:00:00Z
+    qualityScore  0.93   number   2026-11-22T00:30:00Z
+    ");
+    let one = printed(&fake, &["asset", "latest", CRM, "--name", "owner", "-o", "json"]).await;
+    insta::assert_snapshot!(one, @r#"
+    {
+      "metrics": [
+        {
+          "name": "owner",
+          "value": "ada",
+          "valueType": "STRING",
+          "timestamp": "2026-11-22T01:00:00Z"
+        }
+      ],
+      "freshThrough": "2026-11-22T10:00:00Z"
+    }
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn assets_are_listed_by_urn() {
+    let known = known(&["urn:a", "urn:b", "urn:c", "urn:d", "urn:e", "url:f"]);
+    let fake =
+        fake::start(Memory { assets: Assets { known, ..Assets::default() }, ..Memory::default() }).await;
+    let listed = flowmeter(&fake, &["asset", "list", "urn:", "--limit", "3"]).await;
+    assert_eq!(listed.err, "There is more: --all, or a --limit above 3\n");
+    insta::assert_snapshot!(listed.out, @r"
+    URN    CREATED
+    urn:a  2026-11-22T00:00:00Z
+    urn:b  2026-11-22T00:00:00Z
+    urn:c  2026-11-22T00:00:00Z
+    ");
+    let all = printed(&fake, &["asset", "list", "--all"]).await;
+    assert_eq!(all.lines().count(), 7);
+    assert_eq!(fake.memory.lock().unwrap().assets.page_sizes, [3, 1, 1000, 1000, 1000]);
+    let both = flowmeter(&fake, &["asset", "list", "--all", "--limit", "3"]).await;
+    assert_eq!(both.code, 2);
+}

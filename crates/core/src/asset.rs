@@ -1,0 +1,57 @@
+//! Metrics of assets: values of three types, at a time, under a name. Meaning and names are those of the
+//! Semarchy xDG API.
+
+mod metric;
+mod number;
+mod value;
+
+pub use metric::AssetMetric;
+pub use number::{NotANumber, Number};
+pub use value::{Sent, Value, ValueType};
+
+use crate::violation::Violation;
+
+/// The provider under which numbers and booleans of assets can be read as time series.
+pub const PROVIDER: &str = "asset";
+
+/// Bytes of the URN of an asset at most.
+pub const MAX_URN_BYTES: usize = 512;
+/// Bytes of the name of a metric at most.
+pub const MAX_NAME_BYTES: usize = 512;
+/// Bytes of a text at most.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// Checks the URN of an asset, which stands in `field`.
+pub fn check_urn(field: &str, urn: &str) -> Result<(), Violation> {
+    check_key(field, urn, MAX_URN_BYTES)
+}
+
+/// Checks the name of a metric, which stands in `field`.
+pub fn check_name(field: &str, name: &str) -> Result<(), Violation> {
+    check_key(field, name, MAX_NAME_BYTES)
+}
+
+fn check_key(field: &str, text: &str, max_bytes: usize) -> Result<(), Violation> {
+    if (1..=max_bytes).contains(&text.len()) && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    let found = if text.is_empty() { "none".to_owned() } else { format!("{} bytes", text.len()) };
+    let text = format!("expected 1 to {max_bytes} bytes without control characters, found {found}");
+    Err(Violation::new(field, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_short_and_printable() {
+        assert_eq!(check_urn("asset_urn", "urn:xdg:database:crm"), Ok(()));
+        assert_eq!(check_name("name", &"ä".repeat(256)), Ok(()));
+        for (urn, found) in [("", "none"), ("a\nb", "3 bytes"), (&"x".repeat(513), "513 bytes")] {
+            let expected =
+                format!("asset_urn: expected 1 to 512 bytes without control characters, found {found}");
+            assert_eq!(check_urn("asset_urn", urn).unwrap_err().to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What a document is taken for, or what is wrong with it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use flowmeter_core::asset::{AssetMetric, Sent, Value, check_name, check_urn};
+use flowmeter_core::ids::RequestId;
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::Limits;
+use flowmeter_core::violation::Violation;
+use flowmeter_proto::raw::EmitAssetMetricsRequest;
+use flowmeter_proto::wire::{AssetDocument, read_asset_metric, read_asset_value, read_timestamp};
+use foldhash::fast::RandomState;
+
+/// A document with its values settled.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Document<'a> {
+    pub asset_urn: &'a str,
+    pub timestamp: Timestamp,
+    /// The values with their names, in the order in which they came.
+    pub values: Vec<(&'a str, Value<'a>)>,
+}
+
+/// Settles the documents of a request.
+pub(super) struct Settler<'a> {
+    /// The time of documents that give none.
+    request_time: Timestamp,
+    oldest: Timestamp,
+    newest: Timestamp,
+    /// The names of a document, with their places: kept for its memory.
+    names: HashMap<&'a str, usize, RandomState>,
+}
+
+impl<'a> Settler<'a> {
+    pub(super) fn new(request_id: RequestId, limits: &Limits, now: Timestamp) -> Self {
+        Self {
+            request_time: request_id.timestamp(),
+            oldest: now.minus(limits.max_event_age),
+            newest: now.plus(limits.max_event_ahead),
+            names: HashMap::default(),
+        }
+    }
+
+    /// Settles the document that is a request. What is wrong with it is added to `violations`, and is absent
+    /// from the document.
+    pub(super) fn settle_request(
+        &mut self,
+        request: &'a EmitAssetMetricsRequest,
+        violations: &mut Vec<Violation>,
+    ) -> Document<'a> {
+        let timestamp = request.timestamp.as_deref().map(read_timestamp).transpose();
+        let timestamp = timestamp.unwrap_or_else(|violation| {
+            violations.push(Violation::new("timestamp", violation.description));
+            None
+        });
+        let timestamp = self.check(&request.asset_urn, timestamp, violations);
+        let is_single = !request.name.is_empty() || request.value.is_some();
+        let values = match (request.metrics.is_empty(), is_single) {
+            (false, false) => self.settle_metrics(request.metrics.iter().map(|bytes| &**bytes), violations),
+            (true, true) => settle_single(request, violations).into_iter().collect(),
+            (is_empty, _) => {
+                let found = if is_empty { "neither" } else { "both" };
+                let text = format!("expected one of them at least, or name and value, found {found}");
+                violations.push(Violation::new("metrics", text));
+                Vec::new()
+            }
+        };
+        if request.value_type != 0 {
+            let text =
+                "expected none: a type is given with each of the metrics, and the single form knows none";
+            violations.push(Violation::new("value_type", text));
+        }
+        Document { asset_urn: &request.asset_urn, timestamp, values }
+    }
+
+    /// Settles a document of a batch, with which `violations` are wrong already. What else is wrong with it
+    /// is added to these, and is absent from the document.
+    pub(super) fn settle_document(
+        &mut self,
+        document: &AssetDocument<'a>,
+        violations: &mut Vec<Violation>,
+    ) -> Document<'a> {
+        let timestamp = self.check(document.asset_urn, document.timestamp, violations);
+        if document.metrics.is_empty() && !is_wrong("metrics", violations) {
+            violations.push(Violation::new("metrics", "expected one of them at least"));
+        }
+        let values = self.settle_metrics(document.metrics.iter().copied(), violations);
+        Document { asset_urn: document.asset_urn, timestamp, values }
+    }
+
+    /// Checks what a document is of, and returns its time.
+    fn check(&self, urn: &str, timestamp: Option<Timestamp>, violations: &mut Vec<Violation>) -> Timestamp {
+        let timestamp = timestamp.unwrap_or(self.request_time);
+        if !is_wrong("asset_urn", violations) {
+            violations.extend(check_urn("asset_urn", urn).err());
+        }
+        if !is_wrong("timestamp", violations) {
+            violations.extend(timestamp.check_between(self.oldest, self.newest).err());
+        }
+        timestamp
+    }
+
+    fn settle_metrics(
+        &mut self,
+        metrics: impl ExactSizeIterator<Item = &'a [u8]>,
+        violations: &mut Vec<Violation>,
+    ) -> Vec<(&'a str, Value<'a>)> {
+        self.names.clear();
+        let mut values = Vec::with_capacity(metrics.len());
+        let mut wrong = Vec::new();
+        for (index, bytes) in metrics.enumerate() {
+            let (name, value) = settle_metric(bytes, &mut wrong);
+            if !is_wrong("name", &wrong) {
+                match self.names.entry(name) {
+                    Entry::Vacant(free) => _ = free.insert(index),
+                    Entry::Occupied(first) => {
+                        let text =
+                            format!("expected each name once, found that of metrics[{}] again", first.get());
+                        wrong.push(Violation::new("name", text));
+                    }
+                }
+            }
+            values.extend(value.map(|value| (name, value)));
+            if !wrong.is_empty() {
+                let parent = format!("metrics[{index}]");
+                violations.extend(wrong.drain(..).map(|violation| violation.within(&parent)));
+            }
+        }
+        values
+    }
+}
+
+/// Settles a metric: its name, and the value if nothing is wrong with that.
+fn settle_metric<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> (&'a str, Option<Value<'a>>) {
+    let AssetMetric { name, value, value_type } = read_asset_metric(bytes, violations);
+    if !is_wrong("name", violations) {
+        violations.extend(check_name("name", name).err());
+    }
+    if value.is_none() && !is_wrong("value", violations) {
+        violations.push(no_value());
+    }
+    let value =
+        value.and_then(|sent| sent.settle(value_type).map_err(|violation| violations.push(violation)).ok());
+    (name, value)
+}
+
+/// Settles the single form.
+fn settle_single<'a>(
+    request: &'a EmitAssetMetricsRequest,
+    violations: &mut Vec<Violation>,
+) -> Option<(&'a str, Value<'a>)> {
+    violations.extend(check_name("name", &request.name).err());
+    let sent = match read_asset_value(request.value.as_deref().unwrap_or_default()) {
+        Ok(sent) => sent.ok_or_else(no_value),
+        Err(violation) => Err(Violation::new("value", violation.description)),
+    };
+    let value = sent.and_then(Sent::settle_single);
+    let value = value.map_err(|violation| violations.push(violation)).ok()?;
+    Some((&request.name, value))
+}
+
+fn no_value() -> Violation {
+    Violation::new("value", "expected a text, a number or a boolean, found none")
+}
+
+/// Whether a field is known to be wrong, or all of what it is in.
+fn is_wrong(field: &str, violations: &[Violation]) -> bool {
+    violations.iter().any(|violation| violation.field.is_empty() || violation.field == field)
+}

@@ -1,0 +1,311 @@
+use super::*;
+use crate::accept::BatchLimits;
+use crate::accept::tests::request_at;
+use bytes::Bytes;
+use flowmeter_core::usage::Limits;
+use flowmeter_proto::v1::{AssetDocument, AssetMetric, asset_metric::ValueType};
+use prost_types::value::Kind;
+
+const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
+const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+const LIMITS: BatchLimits = BatchLimits { max_items: 20, max_bytes: 1_000 };
+
+fn limits() -> UsageLimits {
+    UsageLimits { batch: LIMITS, event: Limits::default() }
+}
+
+fn text(text: &str) -> Kind {
+    Kind::StringValue(text.to_owned())
+}
+
+fn value(kind: Kind) -> Bytes {
+    prost_types::Value { kind: Some(kind) }.encode_to_vec().into()
+}
+
+fn typed(name: &str, kind: Kind, value_type: ValueType) -> AssetMetric {
+    let value = Some(prost_types::Value { kind: Some(kind) });
+    AssetMetric { name: name.into(), value, value_type: value_type.into() }
+}
+
+fn metric(name: &str, kind: Kind) -> AssetMetric {
+    typed(name, kind, ValueType::Unspecified)
+}
+
+fn time(seconds: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos: 1_500 }
+}
+
+/// The array form, sent at [`NOW`].
+fn array(metrics: &[AssetMetric]) -> EmitAssetMetricsRequest {
+    EmitAssetMetricsRequest {
+        asset_urn: "urn:a".into(),
+        metrics: metrics.iter().map(|metric| metric.encode_to_vec().into()).collect(),
+        request_id: request_at(1_800_000_000),
+        ..EmitAssetMetricsRequest::default()
+    }
+}
+
+/// The single form.
+fn single(kind: Kind) -> EmitAssetMetricsRequest {
+    EmitAssetMetricsRequest { name: "a".into(), value: Some(value(kind)), ..array(&[]) }
+}
+
+fn decided(request: &EmitAssetMetricsRequest) -> Result<(Decision, Document<'_>), String> {
+    decide_document(TENANT, request, &limits(), NOW)
+        .map_err(|error| tonic::Status::from(error).message().to_owned())
+}
+
+/// What is wrong with a request.
+fn refused(request: &EmitAssetMetricsRequest) -> String {
+    decided(request).expect_err("something is wrong with it")
+}
+
+fn document(urn: &str, seconds: Option<i64>, metrics: Vec<AssetMetric>) -> AssetDocument {
+    AssetDocument { asset_urn: urn.into(), timestamp: seconds.map(time), metrics }
+}
+
+fn batch(documents: &[AssetDocument]) -> BatchEmitAssetMetricsRequest {
+    let documents = documents.iter().map(|document| document.encode_to_vec().into()).collect();
+    BatchEmitAssetMetricsRequest { documents, request_id: request_at(1_800_000_000) }
+}
+
+fn decided_batch(documents: &[AssetDocument]) -> Result<Decision, String> {
+    decide_batch(TENANT, &batch(documents), &limits(), NOW)
+        .map_err(|error| tonic::Status::from(error).message().to_owned())
+}
+
+/// What is queued of an asset and time: its URN, the microseconds, and each name with its value.
+type Queued<'a> = (&'a str, i64, Vec<(&'a str, String)>);
+
+fn queued(decision: &Decision) -> Vec<Queued<'_>> {
+    let shown = |value: &queue::AssetValue| match value.value.as_ref().unwrap() {
+        asset_value::Value::Text(text) => format!("text {text}"),
+        asset_value::Value::Number(number) => format!("number {number}"),
+        asset_value::Value::Boolean(boolean) => format!("boolean {boolean}"),
+    };
+    let of_one = decision.request.asset_values.iter().map(|values| {
+        let shown = values.values.iter().map(|one| (one.name.as_str(), shown(one)));
+        (values.asset_urn.as_str(), values.timestamp_micros, shown.collect())
+    });
+    of_one.collect()
+}
+
+/// The place of each rejected document, and what is wrong with it.
+fn rejected(decision: &Decision) -> Vec<(i32, Vec<String>)> {
+    let of_one = |rejection: &Rejection| {
+        assert_eq!(rejection.reason, "INVALID_FIELD");
+        let fields = rejection.field_violations.iter();
+        fields.map(|violation| format!("{}: {}", violation.field, violation.description)).collect()
+    };
+    decision.rejections.iter().map(|rejection| (rejection.index, of_one(rejection))).collect()
+}
+
+#[test]
+fn metrics_are_settled_and_queued() {
+    let request = EmitAssetMetricsRequest {
+        timestamp: Some(time(1_799_999_999).encode_to_vec().into()),
+        ..array(&[
+            metric("text", text("50")),
+            metric("number", Kind::NumberValue(1.10)),
+            typed("exact", text("12345678901234567.890"), ValueType::Number),
+            typed("boolean", Kind::BoolValue(false), ValueType::Boolean),
+        ])
+    };
+    let (decision, document) = decided(&request).unwrap();
+    let expected = [
+        ("text", "text 50".to_owned()),
+        ("number", "number 1.1".to_owned()),
+        ("exact", "number 12345678901234567.89".to_owned()),
+        ("boolean", "boolean false".to_owned()),
+    ];
+    assert_eq!(queued(&decision), [("urn:a", 1_799_999_999_000_001, expected.to_vec())]);
+    assert_eq!((decision.accepted, decision.rejections.len()), (4, 0));
+    assert_eq!((document.asset_urn, document.timestamp.micros()), ("urn:a", 1_799_999_999_000_001));
+    assert_eq!(document.values[0], ("text", Value::Text("50")));
+}
+
+#[test]
+fn a_repetition_has_the_same_time() {
+    let request = array(&[metric("a", Kind::BoolValue(true))]);
+    let later = Timestamp::from_micros(NOW.micros() + 5_000_000);
+    let (first, document) = decide_document(TENANT, &request, &limits(), NOW).unwrap();
+    let (again, _) = decide_document(TENANT, &request, &limits(), later).unwrap();
+    assert_eq!(first.request, again.request);
+    assert_eq!(document.timestamp, NOW, "that of its id");
+}
+
+#[test]
+fn the_single_form_reads_its_text() {
+    for (kind, expected) in [
+        (text("50"), "number 50"),
+        (text("true"), "boolean true"),
+        (text("fifty"), "text fifty"),
+        (text(""), "text "),
+        (Kind::NumberValue(0.5), "number 0.5"),
+    ] {
+        let request = single(kind);
+        let (decision, document) = decided(&request).unwrap();
+        assert_eq!(queued(&decision), [("urn:a", NOW.micros(), vec![("a", expected.to_owned())])]);
+        assert_eq!(document.values.len(), 1);
+    }
+}
+
+#[test]
+fn a_request_has_one_of_two_forms() {
+    let one = [metric("a", Kind::BoolValue(true))];
+    let form = "metrics: expected one of them at least, or name and value, found";
+    assert_eq!(refused(&array(&[])), format!("{form} neither"));
+    for both in [
+        EmitAssetMetricsRequest { name: "a".into(), ..array(&one) },
+        EmitAssetMetricsRequest { value: Some(value(text("a"))), ..array(&one) },
+    ] {
+        assert_eq!(refused(&both), format!("{form} both"));
+    }
+    let name = "name: expected 1 to 512 bytes without control characters, found none";
+    assert_eq!(refused(&EmitAssetMetricsRequest { name: String::new(), ..single(text("a")) }), name);
+    let no_value = "value: expected a text, a number or a boolean, found none";
+    for value in [None, Some(Bytes::new())] {
+        assert_eq!(refused(&EmitAssetMetricsRequest { value, ..single(text("a")) }), no_value);
+    }
+    let no_type =
+        "value_type: expected none: a type is given with each of the metrics, and the single form knows none";
+    assert_eq!(refused(&EmitAssetMetricsRequest { value_type: 1, ..single(text("a")) }), no_type);
+    assert_eq!(refused(&EmitAssetMetricsRequest { value_type: 7, ..array(&one) }), no_type);
+}
+
+#[test]
+fn all_that_is_wrong_with_a_request_is_named() {
+    let request = EmitAssetMetricsRequest {
+        asset_urn: "a\tb".into(),
+        timestamp: Some(time(0).encode_to_vec().into()),
+        ..array(&[
+            metric("a", Kind::BoolValue(true)),
+            typed("", Kind::NullValue(0), ValueType::String),
+            typed("b", Kind::NumberValue(18.0), ValueType::Boolean),
+            AssetMetric { value_type: 9, value: None, ..metric("a", text("")) },
+        ])
+    };
+    let expected = [
+        "asset_urn: expected 1 to 512 bytes without control characters, found 3 bytes",
+        "timestamp: too old: expected 2025-12-11T08:00:00Z or later, found 1970-01-01T00:00:00.000001Z",
+        "metrics[1].name: expected 1 to 512 bytes without control characters, found none",
+        "metrics[1].value: expected a text, a number or a boolean, found null",
+        "metrics[2].value_type: expected the type of the value, which is NUMBER, found BOOLEAN",
+        "metrics[3].value_type: expected a type from 0 to 3, found 9",
+        "metrics[3].value: expected a text, a number or a boolean, found none",
+        "metrics[3].name: expected each name once, found that of metrics[0] again",
+    ];
+    assert_eq!(refused(&request), expected.join("; "));
+}
+
+#[test]
+fn what_cannot_be_read_is_named_once() {
+    let metric = |bytes: &'static [u8]| Bytes::from_static(bytes);
+    for (bytes, expected) in [
+        (metric(b"\xff"), "metrics[0]: expected an encoded message of this kind"),
+        (metric(b"\x0a\x01\xff\x12\x02\x20\x01"), "metrics[0].name: expected UTF-8, found another byte at 0"),
+        (
+            metric(b"\x0a\x01a\x12\x03\x1a\x01\xff"),
+            "metrics[0].value: expected UTF-8, found another byte at 0",
+        ),
+    ] {
+        assert_eq!(refused(&EmitAssetMetricsRequest { metrics: vec![bytes], ..array(&[]) }), expected);
+    }
+    let broken = Some(Bytes::from_static(b"\xff"));
+    let timestamp = EmitAssetMetricsRequest { timestamp: broken.clone(), ..single(text("a")) };
+    assert_eq!(refused(&timestamp), "timestamp: expected an encoded message of this kind");
+    let value = EmitAssetMetricsRequest { value: broken, ..single(text("a")) };
+    assert_eq!(refused(&value), "value: expected an encoded message of this kind");
+    let mut documents = batch(&[]);
+    documents.documents = vec![Bytes::from_static(b"\xff")];
+    let decision = decide_batch(TENANT, &documents, &limits(), NOW).unwrap();
+    let expected = "documents[0]: expected an encoded message of this kind".to_owned();
+    assert_eq!(rejected(&decision), [(0, vec![expected])]);
+}
+
+#[test]
+fn an_error_lists_no_more_than_headers_take() {
+    let wrong: Vec<_> = (0..15).map(|n| metric(&format!("{n}"), Kind::NullValue(0))).collect();
+    let error = refused(&array(&wrong));
+    assert_eq!(error.matches("found null").count(), LISTED_VIOLATIONS);
+    assert!(error.ends_with("; metrics: 5 more violations are not listed"), "{error}");
+}
+
+#[test]
+fn requests_have_limits() {
+    let many: Vec<_> = (0..21).map(|n| metric(&format!("{n}"), Kind::BoolValue(true))).collect();
+    assert_eq!(refused(&array(&many)), "expected at most 20 metrics, found 21");
+    let of_two = [document("a", None, many[..11].to_vec()), document("b", None, many[11..].to_vec())];
+    assert_eq!(decided_batch(&of_two).unwrap_err(), "expected at most 20 metrics in all documents, found 21");
+    let long = metric("a", text(&"x".repeat(1_000)));
+    assert!(
+        refused(&array(slice::from_ref(&long))).starts_with("expected metrics of at most 1000 bytes, found")
+    );
+    let documents = [document("a", None, vec![long])];
+    assert!(decided_batch(&documents).unwrap_err().starts_with("expected documents of at most 1000 bytes"));
+    let single = single(text(&"x".repeat(1_000)));
+    assert!(refused(&single).starts_with("expected value of at most 1000 bytes"));
+    assert_eq!(decided_batch(&[]).unwrap_err(), "documents: expected one of the documents at least");
+}
+
+#[test]
+fn documents_of_one_asset_and_time_are_queued_together() {
+    let of = |name: &str| vec![metric(name, Kind::BoolValue(true))];
+    let second = 1_799_999_999;
+    let decision = decided_batch(&[
+        document("urn:a", Some(second), of("a")),
+        document("urn:b", Some(second), of("a")),
+        document("urn:a", Some(second), of("b")),
+        document("urn:a", None, of("a")),
+    ]);
+    let decision = decision.unwrap();
+    let (micros, value) = (second * 1_000_000 + 1, "boolean true".to_owned());
+    let expected = [
+        ("urn:a", micros, vec![("a", value.clone()), ("b", value.clone())]),
+        ("urn:b", micros, vec![("a", value.clone())]),
+        ("urn:a", NOW.micros(), vec![("a", value)]),
+    ];
+    assert_eq!(queued(&decision), expected);
+    assert_eq!((decision.accepted, decision.rejections.len()), (4, 0));
+}
+
+#[test]
+fn wrong_documents_are_named_and_the_others_kept() {
+    let of = |name: &str| metric(name, Kind::BoolValue(true));
+    let decision = decided_batch(&[
+        document("urn:a", None, vec![of("a"), metric("b", Kind::NullValue(0))]),
+        document("urn:a", None, vec![of("a")]),
+        document("urn:a", None, vec![of("b"), of("a")]),
+        document("urn:a", None, vec![]),
+        document("urn:a", None, vec![of("b")]),
+        document("", Some(0), vec![of("c"), of("c")]),
+    ]);
+    let decision = decision.unwrap();
+    let rejected = rejected(&decision);
+    let fields: Vec<_> = rejected
+        .iter()
+        .map(|(index, violations)| {
+            let fields = violations.iter().map(|text| text.split_once(": ").unwrap().0);
+            (*index, fields.collect::<Vec<_>>())
+        })
+        .collect();
+    let expected = [
+        (0, vec!["documents[0].metrics[1].value"]),
+        (2, vec!["documents[2].metrics[1].name"]),
+        (3, vec!["documents[3].metrics"]),
+        (5, vec!["documents[5].asset_urn", "documents[5].timestamp", "documents[5].metrics[1].name"]),
+    ];
+    assert_eq!(fields, expected);
+    let again = "expected each metric of an asset and time once, found that of documents[1] again";
+    assert!(rejected[1].1[0].ends_with(again), "the rejected one gave nothing: {}", rejected[1].1[0]);
+    let value = "boolean true".to_owned();
+    assert_eq!(queued(&decision), [("urn:a", NOW.micros(), vec![("a", value.clone()), ("b", value)])]);
+    assert_eq!(decision.accepted, 2);
+}
+
+#[test]
+fn a_batch_of_which_nothing_is_accepted_has_a_request_all_the_same() {
+    let decision = decided_batch(&[document("urn:a", None, vec![])]).unwrap();
+    assert_eq!((decision.accepted, decision.request.asset_values.len()), (0, 0));
+    assert_eq!(decision.request.request_id, decision.request_id.0.as_bytes().as_slice());
+}

@@ -1,0 +1,173 @@
+//! What comes of values does not depend on how they come, in memory or in PostgreSQL.
+
+use std::time::{Duration, SystemTime};
+
+use flowmeter_core::asset::ValueType;
+use flowmeter_core::ids::AssetId;
+use proptest::collection::{hash_map, vec};
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+use uuid::Uuid;
+
+use super::merge::{Row, merge};
+use super::*;
+use crate::{Settings, Store};
+
+const URNS: [&str; 2] = ["urn:a", "urn:ä"];
+const NAMES: [&str; 3] = ["a", "b", "B"];
+const REQUESTS: u128 = 8;
+
+/// A value that request `request` gives of one of a few keys.
+fn value(
+    request: u128,
+    place: i16,
+    (tenant, urn, name, second): (u128, usize, usize, i64),
+) -> AssetValue<'static> {
+    AssetValue {
+        tenant: TenantId(Uuid::from_u128(tenant)),
+        request_id: RequestId(Uuid::from_u128(request)),
+        urn: URNS[urn],
+        name: NAMES[name],
+        timestamp: Timestamp::from_micros(second * 1_000_000 + 1),
+        place,
+        value: match request % 4 {
+            0 => Value::Text("18"),
+            1 => Value::Number("-12.5".parse().unwrap()),
+            2 => Value::Number("18".parse().unwrap()),
+            _ => Value::Boolean(true),
+        },
+    }
+}
+
+/// Values of some requests, each of which gives one of a key at most.
+fn values() -> impl Strategy<Value = Vec<AssetValue<'static>>> {
+    let key = (0..2_u128, 0..URNS.len(), 0..NAMES.len(), 0..2_i64);
+    hash_map((0..REQUESTS, key), any::<i16>(), 0..80).prop_map(|values| {
+        values.into_iter().map(|((request, key), place)| value(request, place, key)).collect()
+    })
+}
+
+#[test]
+fn the_newest_request_wins_and_the_oldest_says_the_place() {
+    let key = (0, 0, 0, 0);
+    let values = [value(5, 3, key), value(7, 0, key), value(2, 9, key), value(6, 1, key)];
+    let rows = merge(values.iter());
+    let [Row { newest, value, first, .. }] = rows[..] else { panic!("they are of one key") };
+    let request = |number| RequestId(Uuid::from_u128(number));
+    assert_eq!((newest, value, first), (request(7), Value::Boolean(true), (request(2), 9)));
+}
+
+#[test]
+fn keys_are_told_apart_and_in_order() {
+    let keys = [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 2, 0), (0, 0, 1, 1), (0, 0, 1, 0)];
+    let values = keys.map(|key| value(1, 0, key));
+    let rows = merge(values.iter());
+    assert_eq!(rows.len(), values.len());
+    assert!(rows.is_sorted_by_key(Row::key));
+    assert!(rows.iter().all(|row| row.asset == AssetId::named(row.tenant, row.urn)));
+}
+
+proptest! {
+    #[test]
+    fn the_order_within_a_batch_does_not_matter(
+        (values, shuffled) in values().prop_flat_map(|values| (Just(values.clone()), Just(values).prop_shuffle())),
+    ) {
+        prop_assert_eq!(merge(values.iter()), merge(shuffled.iter()));
+    }
+}
+
+/// A store of one connection, which keeps its temporary tables: those of assets, as they are created.
+async fn store() -> Store {
+    let url = std::env::var("FLOWMETER_TEST_DATABASE_URL")
+        .expect("FLOWMETER_TEST_DATABASE_URL is not set: run `cargo xtask test [FILTER]`");
+    let settings = Settings { url, max_connections: 1, statement_timeout: Duration::from_secs(10) };
+    let store = Store::new(&settings).unwrap();
+    let schema = include_str!("../../migrations/V1__measured_data.sql");
+    for table in ["asset", "asset_metric", "asset_value"] {
+        let (_, after) = schema.split_once(&format!("CREATE TABLE {table} (")).unwrap();
+        let (columns, _) = after.split_once(");\n").unwrap();
+        let statement = format!("CREATE TEMPORARY TABLE {table} ({columns})");
+        store.client().await.unwrap().batch_execute(&statement).await.unwrap();
+    }
+    store
+}
+
+/// What is stored of the values of an asset.
+type Stored =
+    (Uuid, Uuid, String, Timestamp, Uuid, Option<Uuid>, i16, Option<bool>, Option<String>, Option<String>);
+
+fn expected(row: &Row<'_>) -> Stored {
+    let Row { tenant, asset, urn: _, name, timestamp, newest, value, first } = *row;
+    let first_request = Some(first.0.0).filter(|first| *first != newest.0);
+    let (mut boolean, mut number, mut text) = (None, None, None);
+    match value {
+        Value::Boolean(value) => boolean = Some(value),
+        Value::Number(value) => number = Some(value.to_string()),
+        Value::Text(value) => text = Some(value.to_owned()),
+    }
+    (tenant.0, asset.0, name.to_owned(), timestamp, newest.0, first_request, first.1, boolean, number, text)
+}
+
+async fn stored(store: &Store) -> Vec<Stored> {
+    let rows = store.client().await.unwrap();
+    let query = "SELECT *, number::text FROM asset_value ORDER BY tenant_id, asset_id, name, timestamp";
+    let rows = rows.query(query, &[]).await.unwrap();
+    let read = |row: &tokio_postgres::Row| {
+        let timestamp = Timestamp::from(row.get::<_, SystemTime>("timestamp"));
+        let key = (row.get(0), row.get(1), row.get(2), timestamp);
+        (key.0, key.1, key.2, key.3, row.get(4), row.get(5), row.get(6), row.get(7), row.get(10), row.get(9))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Applies batches one after the other, and makes sure that what is stored is what all of them say.
+async fn agree(store: &Store, batches: &[Vec<AssetValue<'_>>]) -> Result<(), TestCaseError> {
+    let empty = "TRUNCATE asset, asset_metric, asset_value";
+    store.client().await.unwrap().batch_execute(empty).await.unwrap();
+    let mut known = KnownAssets::default();
+    for batch in batches {
+        let mut client = store.client().await.unwrap();
+        let transaction = client.transaction().await.unwrap();
+        let added = upsert_asset_values(&transaction, batch.iter(), &known).await.unwrap();
+        transaction.commit().await.unwrap();
+        known.remember(added);
+    }
+    let all = merge(batches.iter().flatten());
+    prop_assert_eq!(stored(store).await, all.iter().map(expected).collect::<Vec<_>>());
+
+    let client = store.client().await.unwrap();
+    let assets = client.query("SELECT tenant_id, asset_id, urn FROM asset ORDER BY 1, 2", &[]).await.unwrap();
+    let assets: Vec<(Uuid, Uuid, String)> =
+        assets.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    let mut expected: Vec<_> =
+        all.iter().map(|row| (row.tenant.0, row.asset.0, row.urn.to_owned())).collect();
+    expected.dedup();
+    prop_assert_eq!(assets, expected);
+    // Those that can be read as series are there at least; a value that was replaced may have left its own.
+    let metrics = client.query("SELECT tenant_id, name, value_type FROM asset_metric", &[]).await.unwrap();
+    let metrics: Vec<(Uuid, String, String)> =
+        metrics.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    for row in all.iter().filter(|row| row.value.value_type() != ValueType::String) {
+        let metric = (row.tenant.0, row.name.to_owned(), row.value.value_type().name().to_owned());
+        prop_assert!(metrics.contains(&metric), "{:?} in {:?}", metric, metrics);
+    }
+    prop_assert!(metrics.iter().all(|(_, _, value_type)| value_type != "STRING"));
+    Ok(())
+}
+
+#[test]
+fn postgresql_and_memory_agree_whatever_the_order() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(store());
+    let config = ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() };
+    let batches = values().prop_shuffle().prop_flat_map(|values| {
+        (Just(values), vec(0..4_usize, 80)).prop_map(|(values, of)| {
+            let mut batches = vec![Vec::new(); 4];
+            for (value, batch) in values.into_iter().zip(of) {
+                batches[batch].push(value);
+            }
+            batches
+        })
+    });
+    TestRunner::new(config).run(&batches, |batches| runtime.block_on(agree(&store, &batches))).unwrap();
+}

@@ -1,0 +1,77 @@
+//! Writes rows of values.
+
+use std::time::SystemTime;
+
+use deadpool_postgres::Transaction;
+use flowmeter_core::asset::{Number, Value};
+
+use super::merge::Row;
+use crate::StoreError;
+
+/// Merges rows, which are in order of their keys, with those that are there: what comes of it does not
+/// depend on which were first.
+pub(super) async fn upsert_rows(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let tenants: Vec<_> = rows.iter().map(|row| row.tenant.0).collect();
+    let assets: Vec<_> = rows.iter().map(|row| row.asset.0).collect();
+    let names: Vec<_> = rows.iter().map(|row| row.name).collect();
+    let times: Vec<_> = rows.iter().map(|row| SystemTime::from(row.timestamp)).collect();
+    let newest: Vec<_> = rows.iter().map(|row| row.newest.0).collect();
+    let first: Vec<_> = rows.iter().map(|row| Some(row.first.0.0).filter(|id| *id != row.newest.0)).collect();
+    let places: Vec<_> = rows.iter().map(|row| row.first.1).collect();
+    let booleans: Vec<_> = rows.iter().map(|row| boolean(row.value)).collect();
+    let numbers: Vec<_> = rows.iter().map(|row| number(row.value).map(|number| number.to_string())).collect();
+    let texts: Vec<_> = rows.iter().map(|row| text(row.value)).collect();
+    let statement = transaction
+        .prepare_cached(
+            r#"-- upsert_rows
+             INSERT INTO asset_value AS kept
+             SELECT tenant_id, asset_id, name, "timestamp", request_id, first_request_id, first_place,
+                    "boolean", "number"::numeric, "text"
+             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::uuid[], $6::uuid[],
+                         $7::smallint[], $8::boolean[], $9::text[], $10::text[])
+                 AS new (tenant_id, asset_id, name, "timestamp", request_id, first_request_id, first_place,
+                         "boolean", "number", "text")
+             ON CONFLICT (tenant_id, asset_id, name, "timestamp") DO UPDATE SET
+                 request_id = greatest(kept.request_id, excluded.request_id),
+                 "boolean" = CASE WHEN excluded.request_id > kept.request_id
+                     THEN excluded."boolean" ELSE kept."boolean" END,
+                 "number" = CASE WHEN excluded.request_id > kept.request_id
+                     THEN excluded."number" ELSE kept."number" END,
+                 "text" = CASE WHEN excluded.request_id > kept.request_id
+                     THEN excluded."text" ELSE kept."text" END,
+                 first_request_id = nullif(
+                     least(coalesce(kept.first_request_id, kept.request_id),
+                           coalesce(excluded.first_request_id, excluded.request_id)),
+                     greatest(kept.request_id, excluded.request_id)),
+                 first_place = CASE
+                     WHEN (coalesce(excluded.first_request_id, excluded.request_id), excluded.first_place)
+                        < (coalesce(kept.first_request_id, kept.request_id), kept.first_place)
+                     THEN excluded.first_place ELSE kept.first_place END
+             WHERE excluded.request_id > kept.request_id
+                OR (coalesce(excluded.first_request_id, excluded.request_id), excluded.first_place)
+                 < (coalesce(kept.first_request_id, kept.request_id), kept.first_place)"#,
+        )
+        .await?;
+    transaction
+        .execute(
+            &statement,
+            &[&tenants, &assets, &names, &times, &newest, &first, &places, &booleans, &numbers, &texts],
+        )
+        .await?;
+    Ok(())
+}
+
+fn boolean(value: Value<'_>) -> Option<bool> {
+    if let Value::Boolean(boolean) = value { Some(boolean) } else { None }
+}
+
+fn number(value: Value<'_>) -> Option<Number> {
+    if let Value::Number(number) = value { Some(number) } else { None }
+}
+
+fn text(value: Value<'_>) -> Option<&str> {
+    if let Value::Text(text) = value { Some(text) } else { None }
+}

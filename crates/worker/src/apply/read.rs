@@ -1,0 +1,263 @@
+//! Reads requests from the queue into a batch, and checks again what only a defect or a stranger would
+//! have put there: nothing that the database would refuse gets into a batch.
+
+use std::collections::HashSet;
+
+use flowmeter_core::asset::{Sent, Value, ValueType, check_name, check_urn};
+use flowmeter_core::flow::{Counters, check_flow_id};
+use flowmeter_core::ids::{EventId, RequestId, TenantId};
+use flowmeter_core::plan::Resolution;
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::violation::Violation;
+use flowmeter_proto::queue::{FlowCounts, Request, asset_value};
+use flowmeter_proto::wire::read_usage_event;
+use flowmeter_store::assets::AssetValue;
+use flowmeter_store::batch::{Batch, NewEvent, NewRequest};
+use flowmeter_store::{flows, schedules};
+use uuid::Uuid;
+
+use super::{DeadLetter, Part, letter};
+
+/// Who a request is. None if that cannot be read.
+pub(super) fn ids(request: &Request) -> Option<(TenantId, RequestId)> {
+    let tenant = Uuid::from_slice(&request.tenant_id).ok()?;
+    let id = RequestId(Uuid::from_slice(&request.request_id).ok()?);
+    // Time ends for the ledger as it does for events.
+    (id.timestamp() < Timestamp::END).then_some((TenantId(tenant), id))
+}
+
+/// Items of a request, which are counted with 32 bits: beyond any setting of what is taken.
+const MAX_ITEMS: usize = 100_000_000;
+
+/// Reads requests into a batch. Those that cannot be read are dead.
+pub(super) fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
+    let mut batch = Batch::default();
+    let mut dead = Vec::new();
+    let mut seen = HashSet::new();
+    batch.events.reserve(parts.iter().map(|part| part.request.usage.len()).sum());
+    for part in parts {
+        let Some((tenant, id)) = ids(part.request) else {
+            dead.push(letter(*part, "not a request: its ids are not UUIDs of our time".to_owned()));
+            continue;
+        };
+        // A redelivered copy can meet its original in one batch.
+        if !seen.insert((tenant, id)) {
+            continue;
+        }
+        let (request, events) = (batch.requests.len(), batch.events.len());
+        let (counts, schedules) = (batch.flow_counts.len(), batch.schedules.len());
+        let values = batch.asset_values.len();
+        let read = read_events(part.request, request, &mut batch.events)
+            .and_then(|()| read_schedules(part.request, (tenant, request), &mut batch.schedules))
+            .and_then(|()| read_asset_values(part.request, (tenant, id, request), &mut batch.asset_values))
+            .and_then(|()| read_flow_counts(part.request, (tenant, request), &mut batch.flow_counts));
+        let items = read.and_then(|flow_requests| {
+            let items = part.request.usage.len() + flow_requests + batch.asset_values.len() - values;
+            if items > MAX_ITEMS { Err(format!("it has {items} items")) } else { Ok(items) }
+        });
+        match items {
+            Ok(items) => batch.requests.push(NewRequest { tenant, id, items }),
+            Err(reason) => {
+                batch.events.truncate(events);
+                batch.flow_counts.truncate(counts);
+                batch.schedules.truncate(schedules);
+                batch.asset_values.truncate(values);
+                dead.push(letter(*part, reason));
+            }
+        }
+    }
+    (batch, dead)
+}
+
+fn read_events<'a>(request: &'a Request, index: usize, events: &mut Vec<NewEvent<'a>>) -> Result<(), String> {
+    let mut violations = Vec::new();
+    for usage in &request.usage {
+        let id = Uuid::from_slice(&usage.id).ok().map(EventId);
+        let id = id.filter(|id| id.timestamp() < Timestamp::END);
+        let id = id.ok_or_else(|| "an event's id is not a UUID of our time".to_owned())?;
+        let mut event = read_usage_event(&usage.event, &mut violations);
+        if let Some(violation) = violations.first() {
+            return Err(format!("an event cannot be read: {violation}"));
+        }
+        if event.http_status.is_some_and(|status| i16::try_from(status).is_err()) {
+            return Err("an event's httpstatus is beyond what is stored".to_owned());
+        }
+        event.settle();
+        events.push(NewEvent { request: index, id, keyed: usage.keyed, event });
+    }
+    Ok(())
+}
+
+/// Reads what a request adds to the counters of flows, and returns of how many items.
+fn read_flow_counts<'a>(
+    request: &'a Request,
+    (tenant, index): (TenantId, usize),
+    counts: &mut Vec<(usize, flows::FlowCounts<'a>)>,
+) -> Result<usize, String> {
+    for FlowCounts { flow_id, minute, counts: values } in &request.flow_counts {
+        let bucket = Timestamp::from_minutes(*minute).filter(|bucket| {
+            (Timestamp::EPOCH..Timestamp::END).contains(bucket)
+                && bucket.floor_to(Resolution::Quarter.width()) == *bucket
+        });
+        let bucket =
+            bucket.ok_or_else(|| "counters are not of a quarter of an hour of our time".to_owned())?;
+        let counters =
+            Counters::from_values(values).ok_or_else(|| "counters are not those of a flow".to_owned())?;
+        check_flow_id("flow_id", flow_id).map_err(|violation| violation.to_string())?;
+        counts.push((index, flows::FlowCounts { tenant, flow_id, bucket, counters }));
+    }
+    usize::try_from(request.flow_requests).map_err(|_| "fewer than no requests of flows".to_owned())
+}
+
+/// Reads the schedules that a request opens, updates or closes.
+fn read_schedules<'a>(
+    request: &'a Request,
+    (tenant, index): (TenantId, usize),
+    schedules: &mut Vec<(usize, schedules::Schedule<'a>)>,
+) -> Result<(), String> {
+    for schedule in &request.schedules {
+        let update = Uuid::from_slice(&schedule.update_id).map(EventId);
+        let update = update.map_err(|_| "a schedule's update is not a UUID".to_owned())?;
+        let deadline = Timestamp::from_micros(schedule.deadline_micros);
+        if schedule.schedule_id.is_empty()
+            || schedule.items_remaining < 0
+            || !(Timestamp::EPOCH..Timestamp::END).contains(&deadline)
+        {
+            return Err("a schedule has no id, fewer than no items, or a deadline beyond our time".to_owned());
+        }
+        let labels = [&*schedule.integration, &schedule.instance, &schedule.command];
+        let (id, items_remaining) = (schedule.schedule_id.as_str(), schedule.items_remaining);
+        let schedule = schedules::Schedule { tenant, id, labels, items_remaining, deadline, update };
+        schedules.push((index, schedule));
+    }
+    Ok(())
+}
+
+/// Reads the values of assets that a request gives.
+fn read_asset_values<'a>(
+    request: &'a Request,
+    (tenant, request_id, index): (TenantId, RequestId, usize),
+    values: &mut Vec<(usize, AssetValue<'a>)>,
+) -> Result<(), String> {
+    let wrong = |violation: Violation| format!("a value of an asset cannot be read: {violation}");
+    for of_one in &request.asset_values {
+        let urn = of_one.asset_urn.as_str();
+        check_urn("asset_urn", urn).map_err(wrong)?;
+        let timestamp = Timestamp::from_micros(of_one.timestamp_micros);
+        if !(Timestamp::EPOCH..Timestamp::END).contains(&timestamp) {
+            return Err("values of an asset are not of our time".to_owned());
+        }
+        for (place, value) in of_one.values.iter().enumerate() {
+            let name = value.name.as_str();
+            check_name("name", name).map_err(wrong)?;
+            let value = read_asset_value(value.value.as_ref()).map_err(wrong)?;
+            // Names beyond that many of one asset and time are not told apart by their places any more.
+            let place = i16::try_from(place).unwrap_or(i16::MAX);
+            let value = AssetValue { tenant, request_id, urn, name, timestamp, place, value };
+            values.push((index, value));
+        }
+    }
+    Ok(())
+}
+
+fn read_asset_value(value: Option<&asset_value::Value>) -> Result<Value<'_>, Violation> {
+    match value {
+        Some(asset_value::Value::Text(text)) => Sent::Text(text).settle(None),
+        Some(asset_value::Value::Number(number)) => Sent::Text(number).settle(Some(ValueType::Number)),
+        Some(asset_value::Value::Boolean(boolean)) => Ok(Value::Boolean(*boolean)),
+        None => Err(Violation::new("value", "expected a value")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use flowmeter_proto::queue::{self, AssetValues};
+
+    /// A request with such values of an asset.
+    fn request(
+        asset_urn: &str,
+        timestamp_micros: i64,
+        values: &[(&str, Option<asset_value::Value>)],
+    ) -> Request {
+        let to_queue = |(name, value): &(&str, Option<asset_value::Value>)| queue::AssetValue {
+            name: (*name).to_owned(),
+            value: value.clone(),
+        };
+        let values = values.iter().map(to_queue).collect();
+        Request {
+            tenant_id: Bytes::copy_from_slice(&[1; 16]),
+            request_id: Bytes::copy_from_slice(RequestId::generate().0.as_bytes()),
+            asset_values: vec![AssetValues { asset_urn: asset_urn.to_owned(), timestamp_micros, values }],
+            ..Request::default()
+        }
+    }
+
+    fn number(text: &str) -> asset_value::Value {
+        asset_value::Value::Number(text.to_owned())
+    }
+
+    fn text(text: &str) -> asset_value::Value {
+        asset_value::Value::Text(text.to_owned())
+    }
+
+    #[test]
+    fn values_of_assets_are_items_with_places() {
+        let boolean = asset_value::Value::Boolean(false);
+        let values = [("a", Some(number("-12.5"))), ("b", Some(text(""))), ("c", Some(boolean))];
+        let request = request("urn:a", 1, &values);
+        let (batch, dead) = read(&[Part { message: 0, request: &request }]);
+        assert!(dead.is_empty());
+        assert_eq!(batch.requests[0].items, 3);
+        let number = Value::Number("-12.5".parse().unwrap());
+        let expected = [(0, number), (1, Value::Text("")), (2, Value::Boolean(false))];
+        let read: Vec<_> = batch.asset_values.iter().map(|(_, value)| (value.place, value.value)).collect();
+        assert_eq!(read, expected);
+        let (index, AssetValue { request_id, urn, name, timestamp, .. }) = batch.asset_values[2];
+        assert_eq!((index, request_id, urn, name), (0, batch.requests[0].id, "urn:a", "c"));
+        assert_eq!(timestamp, Timestamp::from_micros(1));
+    }
+
+    #[test]
+    fn values_that_the_database_would_refuse_are_dead_and_the_others_kept() {
+        let good = request("urn:a", 1, &[("a", Some(number("1")))]);
+        for (urn, micros, values, reason) in [
+            ("", 1, vec![], "a value of an asset cannot be read: asset_urn: expected 1 to 512 bytes"),
+            ("urn:a", -1, vec![], "values of an asset are not of our time"),
+            ("urn:a", Timestamp::END.micros(), vec![], "values of an asset are not of our time"),
+            (
+                "urn:a",
+                1,
+                vec![("a\0", Some(number("1")))],
+                "a value of an asset cannot be read: name: expected",
+            ),
+            (
+                "urn:a",
+                1,
+                vec![("a", Some(number("NaN")))],
+                "a value of an asset cannot be read: value: expected a number",
+            ),
+            (
+                "urn:a",
+                1,
+                vec![("a", Some(text("\0")))],
+                "a value of an asset cannot be read: value: expected text without",
+            ),
+            (
+                "urn:a",
+                1,
+                vec![("a", Some(text(""))), ("b", None)],
+                "a value of an asset cannot be read: value: expected a value",
+            ),
+        ] {
+            let bad = request(urn, micros, &values);
+            let parts = [(0, &bad), (1, &good)].map(|(message, request)| Part { message, request });
+            let (batch, dead) = read(&parts);
+            let [DeadLetter { message: 0, reason: found, .. }] = &dead[..] else { panic!("one is bad") };
+            assert!(found.starts_with(reason), "{found}");
+            let kept: Vec<_> = batch.asset_values.iter().map(|(index, value)| (*index, value.name)).collect();
+            assert_eq!((batch.requests.len(), kept), (1, vec![(0, "a")]));
+        }
+    }
+}
