@@ -3,6 +3,7 @@
 
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
+mod assets;
 mod events;
 mod flows;
 mod ingest;
@@ -33,6 +34,9 @@ enum Bench {
     /// How many requests of flows a second are taken in and counted, and how long the metrics of
     /// flows take with 90 days of history.
     Flows(flows::Flows),
+    /// How many values of assets a second are taken in and kept, and how long questions about a million
+    /// assets take.
+    Assets(assets::Assets),
     /// How long answers take over a month of events, and the plans of those that take too
     /// long.
     ///
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().bench {
         Bench::Ingest(bench) => bench.run(),
         Bench::Flows(bench) => bench.run(),
+        Bench::Assets(bench) => bench.run(),
         Bench::Query(bench) => bench.run(),
     };
     match done {

@@ -1,0 +1,128 @@
+//! `bench assets`: values of assets, from a client's batch to the rows that keep them, and the questions
+//! about a million assets.
+
+mod load;
+mod questions;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use flowmeter_proto::v1::query_service_client::QueryServiceClient;
+use flowmeter_stack::Stack;
+use tokio_postgres::{Client, NoTls};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+
+use crate::installation::{Used, channel, rate, setting, with_stack};
+use crate::percentiles::Durations;
+
+/// How the load looks.
+#[derive(clap::Args)]
+pub struct Assets {
+    /// Assets, each of which gets a document in its turn.
+    #[arg(long = "assets", default_value_t = 1_000_000)]
+    number: usize,
+    /// How often each asset gets one.
+    #[arg(long, default_value_t = 2)]
+    rounds: usize,
+    /// Values of a batch. A document has 5.
+    #[arg(long, default_value_t = 1_000)]
+    batch: usize,
+    /// Values a second to send at most; without it as many as are taken.
+    #[arg(long)]
+    rate: Option<usize>,
+    /// Connections that send at the same time.
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// Batches of a connection that wait for their acknowledgement at the same time.
+    #[arg(long, default_value_t = 2)]
+    in_flight: usize,
+    /// How often each question is asked.
+    #[arg(long, default_value_t = 2_000)]
+    queries: usize,
+    /// Further settings of the services, such as `FLOWMETER_SHARDS=2`.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+}
+
+/// What is measured once all is sent must arrive within this, or something is broken.
+const DRAIN_LIMIT: Duration = Duration::from_mins(5);
+
+impl Assets {
+    pub fn run(&self) -> Result<()> {
+        ensure!(self.batch.is_multiple_of(load::METRICS), "a batch is of whole documents, of 5 values each");
+        with_stack(&self.settings, async |stack| self.measure(stack).await)
+    }
+
+    async fn measure(&self, stack: &Stack) -> Result<()> {
+        let bench = Bench {
+            token: format!("Bearer {}", stack.token).parse()?,
+            ingest: stack.ingest.url(),
+            query: QueryServiceClient::new(channel(&stack.query.url()).await?),
+        };
+        let (client, connection) = tokio_postgres::connect(stack.servers.postgres.url(), NoTls).await?;
+        let connection = tokio::spawn(connection);
+
+        let before = Used::by(stack);
+        let sent = load::run(&bench, self).await?;
+        let applied = wait_until_all_is_there(&client, sent.values).await?;
+        let after = Used::by(stack);
+        println!();
+        println!(
+            "{} values of {} assets in batches of {} over {} connections",
+            sent.values, self.number, self.batch, self.connections
+        );
+        println!(
+            "  acknowledged   {:>9.0} values/s",
+            rate(sent.values, sent.last.duration_since(sent.first))
+        );
+        println!("  all queryable  {:>9.0} values/s", rate(sent.values, applied.duration_since(sent.first)));
+        println!("  acknowledgement    {}", Durations::new(sent.latencies));
+        println!("  then to queryable  {}", Durations::new(sent.queryable));
+        after.print_since(&before, sent.values, "values");
+
+        let begin = Instant::now();
+        for table in ["asset", "asset_metric", "asset_value"] {
+            client.batch_execute(&format!("VACUUM (ANALYZE) {table}")).await?;
+        }
+        println!("  vacuumed in {:.0} s", begin.elapsed().as_secs_f64());
+        for table in ["asset", "asset_value"] {
+            let size: i64 = client
+                .query_one("SELECT pg_total_relation_size($1::text::regclass)", &[&table])
+                .await?
+                .get(0);
+            println!("  on disk  {table:<12} {:>7.1} bytes per value", size as f64 / sent.values as f64);
+        }
+        drop(client);
+        connection.await??;
+        questions::ask_all(&bench, self).await
+    }
+}
+
+/// What is measured.
+struct Bench {
+    token: MetadataValue<Ascii>,
+    ingest: String,
+    query: QueryServiceClient<Channel>,
+}
+
+/// Looks until every value is kept, and not one more.
+async fn wait_until_all_is_there(client: &Client, values: usize) -> Result<Instant> {
+    let expected = i64::try_from(values)?;
+    let begin = Instant::now();
+    loop {
+        // Counting the rows would take longer than writing some.
+        let settled: i64 = client
+            .query_one("SELECT coalesce(sum(accepted), 0)::bigint FROM ingest_request", &[])
+            .await?
+            .get(0);
+        let now = Instant::now();
+        if settled >= expected {
+            let rows: i64 = client.query_one("SELECT count(*) FROM asset_value", &[]).await?.get(0);
+            ensure!(rows == expected, "{rows} values are kept, but {expected} were sent");
+            return Ok(now);
+        }
+        ensure!(begin.elapsed() < DRAIN_LIMIT, "{settled} of {expected} values after {DRAIN_LIMIT:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

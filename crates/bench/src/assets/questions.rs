@@ -1,0 +1,82 @@
+//! Asks about assets, one question after the other over one connection.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use flowmeter_proto::v1::{
+    GetLatestAssetMetricsRequest, ListAssetMetricsRequest, ListAssetsRequest, QueryTimeSeriesRequest,
+};
+
+use super::load::{METRICS, urn};
+use super::{Assets, Bench};
+use crate::authorized;
+use crate::percentiles::Durations;
+
+/// How long the current values of an asset may take.
+const TARGET: Duration = Duration::from_millis(5);
+
+pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
+    println!();
+    println!("asked {} times each, of assets in no order, over 1 connection", settings.queries);
+    let asset = |turn: usize| urn(turn.wrapping_mul(7_919) % settings.number);
+
+    let mut query = bench.query.clone();
+    let latest = measure(settings.queries, async |turn| {
+        let request = GetLatestAssetMetricsRequest { asset_urn: asset(turn), ..Default::default() };
+        let answer = query.get_latest_asset_metrics(authorized(request, &bench.token)).await?.into_inner();
+        ensure!(answer.metrics.len() == METRICS, "{} current values", answer.metrics.len());
+        Ok(())
+    });
+    let latest = latest.await?;
+    let verdict = if latest.percentile(99) <= TARGET { "holds" } else { "MISSES" };
+    println!("  current values of an asset      {latest}  target {} ms: {verdict}", TARGET.as_millis());
+
+    let mut query = bench.query.clone();
+    let listed = measure(settings.queries, async |turn| {
+        let request = ListAssetMetricsRequest { asset_urn: asset(turn), ..Default::default() };
+        let answer = query.list_asset_metrics(authorized(request, &bench.token)).await?.into_inner();
+        ensure!(answer.documents.len() == settings.rounds.min(100), "{} documents", answer.documents.len());
+        Ok(())
+    });
+    println!("  all documents of an asset       {}", listed.await?);
+
+    let mut query = bench.query.clone();
+    let series = measure(settings.queries, async |turn| {
+        let request = QueryTimeSeriesRequest {
+            metric: "asset/qualityScore".into(),
+            calendar: "#P1D".into(),
+            range: "from(T-30D)".into(),
+            key: asset(turn),
+            ..Default::default()
+        };
+        let answer = query.query_time_series(authorized(request, &bench.token)).await?.into_inner();
+        ensure!(!answer.series[0].points.is_empty(), "a series without points");
+        Ok(())
+    });
+    println!("  30 days of an asset's number    {}", series.await?);
+
+    let mut query = bench.query.clone();
+    let assets = measure(settings.queries, async |turn| {
+        let prefix = format!("urn:bench:warehouse:schema-{:03}:", turn % 997);
+        let request = ListAssetsRequest { prefix, ..Default::default() };
+        let answer = query.list_assets(authorized(request, &bench.token)).await?.into_inner();
+        ensure!(!answer.assets.is_empty(), "no assets");
+        Ok(())
+    });
+    println!("  first page of assets by prefix  {}", assets.await?);
+    Ok(())
+}
+
+/// Asks so often, and some times before that do not count, because what is asked every day is prepared.
+async fn measure(queries: usize, mut ask: impl AsyncFnMut(usize) -> Result<()>) -> Result<Durations> {
+    const WARM_UP: usize = 100;
+    let mut taken = Vec::with_capacity(queries);
+    for turn in 0..WARM_UP + queries {
+        let begin = Instant::now();
+        ask(turn).await?;
+        if turn >= WARM_UP {
+            taken.push(begin.elapsed());
+        }
+    }
+    Ok(Durations::new(taken))
+}
