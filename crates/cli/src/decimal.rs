@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The decimals of a value, which the contract limits to 9.
+/// The decimals that are kept: all that values have, but for numbers of assets.
+const DECIMALS: usize = 9;
 const SCALE: i128 = 1_000_000_000;
 
 /// An exact decimal with up to 9 decimals.
@@ -10,8 +11,8 @@ const SCALE: i128 = 1_000_000_000;
 pub(crate) struct Decimal(i128);
 
 impl Decimal {
-    /// Reads a decimal such as `12.5`. None for what is none, or has more digits than the
-    /// service writes.
+    /// Reads a decimal such as `12.5`. Decimals after the ninth are cut off: nothing that is drawn
+    /// shows them. None for what is none, or too large.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (sign, digits) = match text.strip_prefix('-') {
             Some(digits) => (-1, digits),
@@ -19,9 +20,10 @@ impl Decimal {
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || fraction.len() > 9 || !all_digits(whole) || !all_digits(fraction) {
+        if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
             return None;
         }
+        let fraction = &fraction[..fraction.len().min(DECIMALS)];
         let whole: i128 = whole.parse().ok()?;
         let fraction: i128 = format!("{fraction:0<9}").parse().ok()?;
         Some(Self(sign * whole.checked_mul(SCALE)?.checked_add(fraction)?))
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_decimal() {
-        for wrong in ["", "-", ".5", "1e3", "+1", "1.0000000001", "1.2.3", "NaN", "--1"] {
+        for wrong in ["", "-", ".5", "1e3", "+1", "1.2.3", "NaN", "--1", &"9".repeat(31)] {
             assert_eq!(Decimal::parse(wrong), None, "{wrong}");
         }
     }
@@ -72,6 +74,8 @@ mod tests {
         let rounded = |text: &str| Decimal::parse(text).unwrap().rounded().to_string();
         let shown = ["27.333333333", "0.0005", "-0.0005", "-1.2344", "12", "0.0004"].map(rounded);
         assert_eq!(shown, ["27.333", "0.001", "-0.001", "-1.234", "12", "0"]);
+        let long = ["0.0004999999999999999999999999", "-9999999999999999999999999999"].map(rounded);
+        assert_eq!(long, ["0", "-9999999999999999999999999999"]);
     }
 
     proptest! {

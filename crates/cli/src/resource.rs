@@ -10,6 +10,14 @@ pub(crate) enum Source {
     TimeSeries(String),
 }
 
+/// The provider of metrics of assets, whose names may have a `/` in them.
+pub(crate) const ASSET: &str = "asset";
+
+/// Whether a metric, as provider/name, is one of assets.
+pub(crate) fn is_of_assets(metric: &str) -> bool {
+    metric.split_once('/').is_some_and(|(provider, _)| provider == ASSET)
+}
+
 /// Reads the source of a series: `objects/OBJECT/timeSeries/ID` is a stored time series,
 /// provider/name a metric.
 pub(crate) fn parse_source(text: &str) -> Result<Source, String> {
@@ -17,7 +25,7 @@ pub(crate) fn parse_source(text: &str) -> Result<Source, String> {
         ["objects", object, "timeSeries", id] if !object.is_empty() && !id.is_empty() => {
             Ok(Source::TimeSeries(text.to_owned()))
         }
-        [provider, name] if !provider.is_empty() && !name.is_empty() => Ok(Source::Metric(text.to_owned())),
+        _ if parse_metric(text).is_ok() => Ok(Source::Metric(text.to_owned())),
         _ => Err("expected a metric such as ODSLRequest/ReadRequests \
             or a time series such as objects/AAA/timeSeries/HOURLY"
             .into()),
@@ -27,7 +35,9 @@ pub(crate) fn parse_source(text: &str) -> Result<Source, String> {
 /// Reads the name of a metric, as provider/name.
 pub(crate) fn parse_metric(text: &str) -> Result<(String, String), String> {
     match text.split_once('/') {
-        Some((provider, name)) if !provider.is_empty() && !name.is_empty() && !name.contains('/') => {
+        Some((provider, name))
+            if !provider.is_empty() && !name.is_empty() && (provider == ASSET || !name.contains('/')) =>
+        {
             Ok((provider.to_owned(), name.to_owned()))
         }
         _ => Err("expected PROVIDER/NAME, such as ODSLRequest/ReadRequests".into()),
@@ -67,6 +77,7 @@ mod tests {
         let stored = "objects/AAA/timeSeries/HOURLY";
         assert_eq!(parse_source(stored), Ok(Source::TimeSeries(stored.into())));
         assert_eq!(parse_source("P/m"), Ok(Source::Metric("P/m".into())));
+        assert_eq!(parse_source("asset/rows / day"), Ok(Source::Metric("asset/rows / day".into())));
         // A provider may well have this name.
         assert_eq!(parse_source("objects/m"), Ok(Source::Metric("objects/m".into())));
         for wrong in ["", "m", "/m", "P/", "a/b/c", "objects//timeSeries/x", "objects/A/timeSeries/"] {
@@ -82,7 +93,7 @@ mod tests {
         for wrong in ["", "objects/", "A/X", "objects/A/timeSeries/X"] {
             assert!(parse_object(wrong).is_err(), "{wrong}");
         }
-        for wrong in ["", "m", "/m", "P/", "a/b/c"] {
+        for wrong in ["", "m", "/m", "P/", "a/b/c", "asset/"] {
             assert!(parse_metric(wrong).is_err(), "{wrong}");
         }
         assert_eq!(parse_object("-"), Ok("objects/-".into()));

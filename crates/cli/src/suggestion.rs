@@ -16,6 +16,7 @@ use crate::{
     arguments::Remote,
     connection, failure,
     render::text::{grouped, printable},
+    resource::{ASSET, is_of_assets},
 };
 
 /// Nobody waits longer than this for a hint.
@@ -96,7 +97,10 @@ pub(crate) async fn flow(id: &str, remote: &Remote) -> String {
 }
 
 async fn metric(name: &str, remote: &Remote) -> String {
-    let known = metrics(remote).await.unwrap_or_default();
+    // Those of assets are listed apart from the others.
+    let (provider, list) =
+        if is_of_assets(name) { (ASSET, "metric list asset") } else { ("", "metric list") };
+    let known = metrics(provider, remote).await.unwrap_or_default();
     if known.iter().any(|known| known == name) {
         return format!("there is one, but not in this version: see `flowmeter metric get {name}`");
     }
@@ -106,7 +110,7 @@ async fn metric(name: &str, remote: &Remote) -> String {
             return format!("did you mean the time series {stored}?");
         }
     }
-    alternatives(name, &known, "metric list")
+    alternatives(name, &known, list)
 }
 
 /// The closest of the known names, or where they are listed.
@@ -148,9 +152,9 @@ fn difference(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-async fn metrics(remote: &Remote) -> Result<Vec<String>, Error> {
+async fn metrics(provider: &str, remote: &Remote) -> Result<Vec<String>, Error> {
     let mut client = connection::catalog(remote)?;
-    let request = ListMetricsRequest::default();
+    let request = ListMetricsRequest { provider: provider.to_owned() };
     let call = connection::within(remote.timeout, request, |request| client.list_metrics(request));
     Ok(call.await?.metrics.into_iter().map(|metric| metric.name).collect())
 }

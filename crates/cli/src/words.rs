@@ -22,6 +22,12 @@ pub(crate) enum Observed {
     Beginning,
     /// The last value by time.
     End,
+    /// How many values are true, of metrics of assets.
+    CountTrue,
+    /// How many values are false, of metrics of assets.
+    CountFalse,
+    /// The values that are true by all that are true or false, of metrics of assets.
+    FractionTrue,
     /// The usual one, as where none is given.
     Default,
 }
@@ -35,6 +41,9 @@ impl From<Observed> for wire::Observed {
             Observed::Low => Self::Low,
             Observed::Beginning => Self::Beginning,
             Observed::End => Self::End,
+            Observed::CountTrue => Self::CountTrue,
+            Observed::CountFalse => Self::CountFalse,
+            Observed::FractionTrue => Self::FractionTrue,
             Observed::Default => Self::Unspecified,
         }
     }

@@ -3,10 +3,12 @@
 
 mod metric;
 mod number;
+mod reading;
 mod value;
 
 pub use metric::AssetMetric;
 pub use number::{NotANumber, Number};
+pub use reading::{Readable, Reading, Truth, urn_field};
 pub use value::{Sent, Value, ValueType};
 
 use crate::violation::Violation;

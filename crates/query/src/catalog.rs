@@ -1,5 +1,6 @@
 //! The methods of `CatalogService`: metrics, calendars, time series and flows.
 
+mod asset_metrics;
 pub mod calendars;
 mod flows;
 pub mod mask;

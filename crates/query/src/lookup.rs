@@ -10,6 +10,7 @@ use flowmeter_core::usage::Field;
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_service::names::{MetricName, TimeSeriesName, check_label};
 use flowmeter_store::Store;
+use flowmeter_store::assets::{ReadableMetric, get_readable};
 use flowmeter_store::catalog::calendars::{self, StoredCalendar};
 use flowmeter_store::catalog::metrics::{Metric, get_metric, list_metrics};
 use flowmeter_store::catalog::time_series::{StoredTimeSeries, get_time_series};
@@ -32,7 +33,7 @@ impl From<Metric> for Readable {
     }
 }
 
-/// The metric of that name.
+/// The metric of events of that name.
 pub async fn metric(store: &Store, tenant: TenantId, name: &MetricName) -> Result<Readable, ApiError> {
     let full = name.full();
     if let Some(definition) = Catalog::built_in().metric(&full) {
@@ -40,6 +41,16 @@ pub async fn metric(store: &Store, tenant: TenantId, name: &MetricName) -> Resul
     }
     let found = get_metric(store, tenant, &name.provider, &name.name, None).await?;
     found.map(Readable::from).ok_or_else(|| ApiError::not_found("metric", &full))
+}
+
+/// The metric of assets of that name.
+pub async fn metric_of_assets(
+    store: &Store,
+    tenant: TenantId,
+    name: &MetricName,
+) -> Result<ReadableMetric, ApiError> {
+    let found = get_readable(store, tenant, &name.name).await?;
+    found.ok_or_else(|| ApiError::not_found("metric", &name.full()))
 }
 
 /// A metric of the tenant's own that measures the same and is kept by these fields, where the

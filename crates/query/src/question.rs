@@ -1,7 +1,9 @@
 //! Reads a question for time series, and decides how it is answered. Pure.
 
-pub mod assets;
+pub mod asset;
+pub mod asset_list;
 pub mod enums;
+pub mod frame;
 pub mod list;
 
 use std::collections::BTreeSet;
@@ -17,6 +19,8 @@ use flowmeter_core::usage::Field;
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
 use jiff::tz::TimeZone;
+
+use frame::Frame;
 
 /// The calendar of a question that names none.
 pub const DEFAULT_CALENDAR: &str = "#PT1H";
@@ -111,10 +115,11 @@ fn read_field(name: &str) -> Result<Field, String> {
     }
 }
 
-/// Everything of a question that is understood without asking the store.
+/// Everything of a question that is understood without asking the store. What it can observe depends
+/// on what it is about: here events, and in [`asset`] values of assets.
 #[derive(Debug, Clone)]
-pub struct Wording {
-    pub observed: Option<Observed>,
+pub struct Wording<O = Observed> {
+    pub observed: Option<O>,
     pub range: RangeExpression,
     pub filter: Filter,
     pub group_by: Vec<Field>,
@@ -140,29 +145,42 @@ pub enum Fill {
 
 /// Reads what a request says.
 pub fn read(request: &v1::QueryTimeSeriesRequest) -> Result<Wording, ApiError> {
-    if request.range.is_empty() {
-        let text = "expected a range such as from(2024-11-20), last(24) or 2024-11";
-        return Err(ApiError::field(Reason::InvalidRange, "range", text));
-    }
+    let range = required_range(&request.range)?;
     let mut filter = filter(&request.filter)?;
-    for (name, field, text) in
-        [("service", Field::named("service"), &request.service), ("key", Field::named("key"), &request.key)]
-    {
-        if !text.is_empty() {
-            let scope = Filter::equals(field, text).map_err(|expected| {
-                ApiError::field(Reason::InvalidField, name, format!("expected {expected}"))
-            })?;
-            filter = filter.and(scope);
-        }
+    for (name, text) in [("service", &request.service), ("key", &request.key)] {
+        filter = scoped(filter, name, Field::named(name), text)?;
     }
     Ok(Wording {
-        observed: enums::observed(request.observed)?,
-        range: expression(&request.range)?,
+        observed: enums::observed(request.observed).map_err(wrong_observed)?,
+        range,
         filter,
         group_by: group_by(&request.group_by)?,
         zone: time_zone(&request.time_zone)?,
         fill: fill(request.fill)?,
     })
+}
+
+fn required_range(text: &str) -> Result<RangeExpression, ApiError> {
+    if text.is_empty() {
+        let text = "expected a range such as from(2024-11-20), last(24) or 2024-11";
+        return Err(ApiError::field(Reason::InvalidRange, "range", text));
+    }
+    expression(text)
+}
+
+/// The filter narrowed to a field's value, which stands in `name` of the request if there is one.
+fn scoped(filter: Filter, name: &str, field: Field, text: &str) -> Result<Filter, ApiError> {
+    if text.is_empty() {
+        return Ok(filter);
+    }
+    let scope = Filter::equals(field, text)
+        .map_err(|expected| ApiError::field(Reason::InvalidField, name, format!("expected {expected}")))?;
+    Ok(filter.and(scope))
+}
+
+/// That an aggregation cannot be had.
+pub fn wrong_observed(text: String) -> ApiError {
+    ApiError::field(Reason::InvalidField, "observed", text)
 }
 
 fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
@@ -198,84 +216,42 @@ fn fill(number: i32) -> Result<Fill, ApiError> {
 #[derive(Debug)]
 pub struct Question<'a> {
     pub definition: &'a Definition,
-    pub calendar: Calendar,
     pub observed: Observed,
-    pub range: TimeRange,
     pub filter: Filter,
-    pub group_by: Vec<Field>,
-    pub fill: Fill,
+    pub frame: Frame,
     pub label_set: Option<&'a LabelSet>,
     pub pieces: Vec<Piece>,
-    pub bucket_starts: Vec<Timestamp>,
 }
 
 /// Decides how a question for the sum over all of a range is answered: as one bucket.
 pub fn plan_total(
     wording: Wording,
-    (definition, rolled_up_to): (&Definition, Timestamp),
+    metric: (&Definition, Timestamp),
     asked: Asked,
 ) -> Result<Question<'_>, ApiError> {
-    let label_set = definition.covering(&wording.fields());
-    let Wording { observed, range, filter, group_by, zone, fill } = wording;
-    let zone = zone.unwrap_or(TimeZone::UTC);
-    let range = place(&range, &asked.reference(zone.clone()))?;
-    // The calendar only tells the zone: there is no bucket but the range.
-    let calendar = Calendar::parse(DEFAULT_CALENDAR).expect("it is built in").in_zone(zone);
-    let bucket_starts = vec![range.start];
-    let resolutions = label_set.map_or(&[][..], |set| set.resolutions);
-    let pieces = pieces(range, &bucket_starts, resolutions, rolled_up_to);
-    let observed = observed.unwrap_or(definition.default_observed);
-    Ok(Question {
-        definition,
-        calendar,
-        observed,
-        range,
-        filter,
-        group_by,
-        fill,
-        label_set,
-        pieces,
-        bucket_starts,
-    })
+    let frame = Frame::whole(&wording, asked)?;
+    Ok(framed(wording, metric, frame))
 }
 
 /// Decides how a question is answered: the metric is rolled up to the given time.
 pub fn plan(
     wording: Wording,
-    (definition, rolled_up_to): (&Definition, Timestamp),
+    metric: (&Definition, Timestamp),
     calendar: Calendar,
     asked: Asked,
     max_points: u64,
 ) -> Result<Question<'_>, ApiError> {
+    let frame = Frame::cut(&wording, calendar, asked, max_points)?;
+    Ok(framed(wording, metric, frame))
+}
+
+fn framed(wording: Wording, metric: (&Definition, Timestamp), frame: Frame) -> Question<'_> {
+    let (definition, rolled_up_to) = metric;
     let label_set = definition.covering(&wording.fields());
-    let Wording { observed, range, filter, group_by, zone, fill } = wording;
-    let calendar = match zone {
-        Some(zone) => calendar.in_zone(zone),
-        None => calendar,
-    };
-    let wrong = |text: String| ApiError::field(Reason::InvalidRange, "range", text);
-    let range = match range.last() {
-        Some(buckets) => {
-            calendar.last_buckets(asked.now, buckets, max_points).map_err(|error| wrong(error.to_string()))?
-        }
-        None => place(&range, &asked.reference(calendar.zone().clone()))?,
-    };
-    let bucket_starts =
-        calendar.bucket_starts(range, max_points).map_err(|error| wrong(error.to_string()))?;
     let resolutions = label_set.map_or(&[][..], |set| set.resolutions);
-    let pieces = pieces(range, &bucket_starts, resolutions, rolled_up_to);
-    Ok(Question {
-        definition,
-        calendar,
-        observed: observed.unwrap_or(definition.default_observed),
-        range,
-        filter,
-        group_by,
-        fill,
-        label_set,
-        pieces,
-        bucket_starts,
-    })
+    let pieces = pieces(frame.range, &frame.bucket_starts, resolutions, rolled_up_to);
+    let observed = wording.observed.unwrap_or(definition.default_observed);
+    Question { definition, observed, filter: wording.filter, frame, label_set, pieces }
 }
 
 #[cfg(test)]
@@ -331,7 +307,7 @@ mod tests {
     fn the_clock_of_the_zone_decides_where_to_read() {
         let zone = |zone: &str| {
             let question = asked("#P1D", |request| request.time_zone = zone.into()).unwrap();
-            (question.pieces[0].source, question.range.start.to_string())
+            (question.pieces[0].source, question.frame.range.start.to_string())
         };
         assert_eq!(zone(""), (Source::Rollup(Resolution::Day), "2024-11-01T00:00:00Z".into()));
         assert_eq!(
@@ -357,6 +333,10 @@ mod tests {
                 "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, found 99",
             ),
             (
+                |request| request.observed = v1::Observed::CountTrue.into(),
+                "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, found OBSERVED_COUNT_TRUE",
+            ),
+            (
                 |request| request.group_by = vec!["user".into(), "user".into()],
                 "group_by[1]: expected each label once",
             ),
@@ -372,7 +352,7 @@ mod tests {
     #[test]
     fn the_last_buckets_end_with_the_one_of_now() {
         let question = asked("#PT1H", |request| request.range = "last(2)".into()).unwrap();
-        assert_eq!(question.range.start.to_string(), "2027-01-15T07:00:00Z");
-        assert_eq!(question.bucket_starts.len(), 2);
+        assert_eq!(question.frame.range.start.to_string(), "2027-01-15T07:00:00Z");
+        assert_eq!(question.frame.bucket_starts.len(), 2);
     }
 }

@@ -1,5 +1,6 @@
 //! Names: of tenants and what is below them, of metrics, calendars and time series.
 
+use flowmeter_core::asset;
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::violation::Violation;
 use uuid::Uuid;
@@ -51,7 +52,8 @@ pub fn tenant_resource(tenant: &str) -> String {
     format!("tenants/{}", if tenant.is_empty() { OPERATOR } else { tenant })
 }
 
-/// A metric: its provider and its name there.
+/// A metric: its provider and its name there. Metrics of assets, whose provider is
+/// [`asset::PROVIDER`], have the names that their senders gave them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricName {
     /// The provider.
@@ -63,13 +65,24 @@ pub struct MetricName {
 impl MetricName {
     /// Reads `provider/name`.
     pub fn parse(field: &str, text: &str) -> Result<Self, Violation> {
-        let parts = text.split_once('/').filter(|(provider, name)| is_label(provider) && is_label(name));
+        let fits = |provider: &str, name: &str| match provider {
+            asset::PROVIDER => asset::check_name(field, name).is_ok(),
+            _ => is_label(provider) && is_label(name),
+        };
+        let parts = text.split_once('/').filter(|(provider, name)| fits(provider, name));
         let (provider, name) = parts.ok_or_else(|| {
             let text = "expected provider/name, such as ODSLRequest/ReadRequests, each of 1 to 63 letters, \
-                        digits, _, - and .";
+                        digits, _, - and .; or asset/name with a name of 1 to 512 bytes without control \
+                        characters";
             Violation::new(field, text)
         })?;
         Ok(Self { provider: provider.to_owned(), name: name.to_owned() })
+    }
+
+    /// Whether it is a metric of assets.
+    #[must_use]
+    pub fn is_of_assets(&self) -> bool {
+        self.provider == asset::PROVIDER
     }
 
     /// `provider/name`.
@@ -158,6 +171,12 @@ mod tests {
         for wrong in ["", "a", "/a", "a/", "a/b/c", "a/b c", "ä/b", &format!("a/{}", "b".repeat(64))] {
             assert_eq!(MetricName::parse("metric", wrong).unwrap_err().field, "metric", "{wrong}");
         }
+        let metric = MetricName::parse("metric", "asset/rows / größe").unwrap();
+        assert!(metric.is_of_assets());
+        assert_eq!((metric.name.as_str(), metric.full().as_str()), ("rows / größe", "asset/rows / größe"));
+        for wrong in ["asset", "asset/", "asset/a\nb", "Asset/a b", &format!("asset/{}", "b".repeat(513))] {
+            assert_eq!(MetricName::parse("metric", wrong).unwrap_err().field, "metric", "{wrong}");
+        }
         let series = TimeSeriesName::parse("name", "objects/#HENG x/timeSeries/READS").unwrap();
         assert_eq!((series.object.as_str(), series.name.as_str()), ("#HENG x", "READS"));
         for wrong in ["objects/AAA", "AAA/timeSeries/B", "objects//timeSeries/B", "objects/A/timeSeries/"] {
@@ -168,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_never_panics_and_keeps_the_name(text in "(objects/)?[a-zA-Z0-9_./#-]{0,20}(/timeSeries/)?\\PC{0,9}") {
+        fn reading_never_panics_and_keeps_the_name(text in "(objects/|asset/)?[a-zA-Z0-9_./#-]{0,20}(/timeSeries/)?\\PC{0,9}") {
             if let Ok(name) = MetricName::parse("metric", &text) {
                 prop_assert_eq!(name.full(), text.clone());
             }

@@ -9,6 +9,8 @@ mod latest;
 mod list;
 mod merge;
 mod names;
+mod readable;
+mod series;
 mod stored;
 mod upsert;
 mod urns;
@@ -16,6 +18,8 @@ mod urns;
 pub(crate) use known::{AddedAssets, KnownAssets};
 pub use latest::{Latest, LatestMetric, latest_asset_metrics};
 pub use list::{Arrival, FoundMetric, Metrics, list_asset_metrics};
+pub use readable::{ReadableMetric, count_readable, get_readable, list_readable};
+pub use series::{AssetSeriesQuestion, read_asset_series};
 pub use stored::StoredValue;
 pub use urns::{StoredAsset, Urns, asset_exists, list_assets};
 

@@ -14,6 +14,7 @@ pub mod events;
 pub mod flows;
 pub mod leases;
 pub mod partitions;
+pub mod points;
 pub mod progress;
 pub mod receipts;
 pub mod rollups;

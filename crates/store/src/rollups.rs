@@ -14,7 +14,7 @@ pub(crate) use append::{append_partials, insert_series};
 pub use backfill::{BackfillError, BackfillStep, backfill_step};
 pub use fold::{FoldOutcome, fold_partials};
 pub use purge::purge_abandoned;
-pub use read::{LabelledPoints, Point, ReadError, SeriesQuestion, read_series};
+pub use read::{SeriesQuestion, read_series};
 
 /// One fold at a time, whichever worker runs it.
 const FOLD_LOCK: i64 = 0x666c_6f77_666f_6c64;

@@ -66,7 +66,10 @@ async fn what_is_built_in_is_listed() {
     let providers = catalog.list_providers(ListProvidersRequest {}).await.unwrap().into_inner().providers;
     let shown: Vec<_> =
         providers.iter().map(|provider| (provider.name.as_str(), provider.metric_count)).collect();
-    assert_eq!(shown, [("AzureServiceBus", 21), ("Executions", 1), ("ODSLProcess", 2), ("ODSLRequest", 5)]);
+    assert_eq!(
+        shown,
+        [("AzureServiceBus", 21), ("Executions", 1), ("ODSLProcess", 2), ("ODSLRequest", 5), ("asset", 0)]
+    );
     assert_eq!(providers[3].filter_fields, ["service", "key", "action", "application", "httpstatus", "user"]);
 
     let of = |provider: &str| ListMetricsRequest { provider: provider.into() };
@@ -380,7 +383,7 @@ async fn definitions_are_a_tenants_own_and_need_their_scope() {
     create(&acme, Metric { name: "own/metric".into(), ..Metric::default() }).await.unwrap();
     assert_eq!(get(&other, "own/metric").await.unwrap_err().code(), Code::NotFound);
     let providers = other.catalog.clone().list_providers(ListProvidersRequest {}).await.unwrap();
-    assert_eq!(providers.into_inner().providers.len(), 4);
+    assert_eq!(providers.into_inner().providers.len(), 5);
     let request = QueryTimeSeriesRequest {
         metric: "own/metric".into(),
         range: "2024".into(),

@@ -23,12 +23,15 @@ use crate::{arguments::Remote, connection, mask::Changes, resource};
 pub(crate) enum Metric {
     /// List the metrics of a provider, or of all, by name
     ///
+    /// Those of assets are listed only by themselves.
+    ///
     /// Examples:
     ///   flowmeter metric list
     ///   flowmeter metric list ODSLRequest
+    ///   flowmeter metric list asset
     #[command(verbatim_doc_comment)]
     List {
-        /// The provider, such as ODSLRequest. Default: all.
+        /// The provider, such as ODSLRequest. Default: all but asset.
         #[arg(default_value = "", hide_default_value = true)]
         provider: String,
     },

@@ -54,6 +54,9 @@ use crate::{
 /// attributes. OR binds tighter than AND. user:* holds where there is a user, =~ where the
 /// pattern occurs anywhere: user =~ "^adm" AND NOT httpstatus IN (200, 304)
 ///
+/// Metrics of assets are asset/NAME; `flowmeter metric list asset` lists them. They are filtered
+/// and grouped by asset_urn alone, and COUNT is how many values there are.
+///
 /// Examples:
 ///   flowmeter series ODSLRequest/ReadRequests
 ///   flowmeter series ODSLRequest/ReadRequests --calendar '#PT15M' --range 'from(T-3h)'
@@ -62,6 +65,8 @@ use crate::{
 ///   flowmeter series ODSLRequest/ReadRequests --group-by application,user --range 'last(48)'
 ///   flowmeter series ODSLRequest/WriteRequests --calendar '#P1D' --time-zone Europe/Berlin \
 ///     --fill zero --range 'between(T-1MD1,T)'
+///   flowmeter series asset/qualityScore --key urn:xdg:database:crm --calendar '#P1D' --range 2026-11
+///   flowmeter series asset/isFresh --observed fraction-true --group-by asset_urn
 ///   flowmeter series objects/AAA/timeSeries/HOURLY --range 'last(24)'
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -83,7 +88,8 @@ pub(crate) struct Series {
     calendar: String,
 
     /// How the values of a bucket become one. Default: that of the stored time series, else
-    /// of the metric: summed for counts, averaged for most others.
+    /// of the metric: summed for counts, fraction-true for booleans of assets, averaged for
+    /// most others.
     #[arg(long)]
     observed: Option<Observed>,
 
@@ -93,7 +99,8 @@ pub(crate) struct Series {
     filter: String,
 
     /// One series for each combination of values of these: fields of text, attributes or
-    /// httpstatus, separated by commas; may be repeated. Default: one of everything.
+    /// httpstatus, separated by commas; may be repeated. Of assets asset_urn alone. Default:
+    /// one of everything.
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     group_by: Vec<String>,
 
@@ -108,11 +115,12 @@ pub(crate) struct Series {
     #[arg(long)]
     fill: Option<Fill>,
 
-    /// Only events of this service. The same as service = … in the filter.
+    /// Only events of this service. The same as service = … in the filter. Not for assets.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     service: String,
 
-    /// Only events whose attribute key is this, such as the id of the object that was called.
+    /// Only events whose attribute key is this, such as the id of the object that was called;
+    /// or only values of the asset of this URN.
     #[arg(long, default_value = "", hide_default_value = true)]
     key: String,
 

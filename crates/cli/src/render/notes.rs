@@ -11,7 +11,7 @@ use super::{
     text::printable,
     timeline::Timeline,
 };
-use crate::moment;
+use crate::{moment, resource::is_of_assets};
 
 /// The answer as it is shown, and how many of its buckets are still to come. These are in
 /// it because it is filled, and a drawing leaves them out: they would look like silence.
@@ -37,8 +37,12 @@ pub(super) fn split_future(
 }
 
 /// That nothing was found, and where to look where something was looked for.
-pub(super) fn nothing(asked: &QueryTimeSeriesRequest) -> String {
+pub(super) fn nothing(asked: &QueryTimeSeriesRequest, answer: &QueryTimeSeriesResponse) -> String {
     let is_narrowed = [&asked.filter, &asked.service, &asked.key].into_iter().any(|text| !text.is_empty());
+    if is_of_assets(&answer.metric) {
+        let such = if is_narrowed { "No values of such assets" } else { "No values" };
+        return format!("{such} in this range.\n");
+    }
     if is_narrowed {
         return "No such events in this range. `flowmeter values FIELD` shows which values a field has.\n"
             .into();

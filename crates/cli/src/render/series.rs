@@ -50,13 +50,13 @@ pub(crate) fn page(
     let timeline = Timeline::new(&answer.calendar, clock.zone(), times);
     let Some(timeline) = timeline.filter(|_| form == Form::Table || !is_empty) else {
         out.push('\n');
-        out.push_str(&notes::nothing(asked));
+        out.push_str(&notes::nothing(asked, answer));
         return out;
     };
     out.push_str(&notes::of(asked, answer, &timeline, to_come, form));
     out.push('\n');
-    let drawing =
-        Drawing { timeline, clock, peak: peak(answer), is_sum: answer.observed() == Observed::Summed };
+    let is_sum = matches!(answer.observed(), Observed::Summed | Observed::CountTrue | Observed::CountFalse);
+    let drawing = Drawing { timeline, clock, peak: peak(answer), is_sum };
     match (answer.series.as_slice(), form) {
         ([series], form) if form == Form::Chart || series.labels.is_empty() => {
             let mut labels: Vec<_> = series.labels.iter().collect();
@@ -137,7 +137,7 @@ fn header(asked: &QueryTimeSeriesRequest, answer: &QueryTimeSeriesResponse, cloc
         time.as_ref().and_then(moment::from_wire).map(|time| clock.time(time)).unwrap_or_default()
     };
     let unit = match words::unit(&answer.unit) {
-        // A count of events says so by its name.
+        // A count of events says so by its name, and one of booleans by its aggregation.
         "" | "count" => String::new(),
         unit => format!(", in {}", printable(unit)),
     };
@@ -300,6 +300,25 @@ mod tests {
         2026-11-20T06:00:00Z      1      7
         2026-11-20T08:00:00Z      2      7
         ");
+    }
+
+    #[test]
+    fn counts_of_booleans_are_told_from_their_number() {
+        let mut answer = answer("#P1D", SignedDuration::from_hours(24), &[Some("2"), Some("0")]);
+        answer.metric = "asset/isFresh".into();
+        (answer.observed, answer.unit) = (Observed::CountTrue.into(), "1".into());
+        insta::assert_snapshot!(page(&asked(""), &answer, Form::Table, 80), @r"
+        asset/isFresh, count-true by #P1D
+        2026-11-20T06:00:00Z to 2026-11-22T06:00:00Z
+        fresh through 2026-11-22T06:00:00Z
+
+        TIME                  VALUE  COUNT
+        2026-11-20T06:00:00Z      2      7
+        2026-11-21T06:00:00Z      0      7
+        ");
+        answer.series[0].points.clear();
+        let shown = page(&asked("asset_urn = x"), &answer, Form::Chart, 80);
+        assert!(shown.ends_with("\n\nNo values of such assets in this range.\n"), "{shown}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Definitions of metrics.
 
+use flowmeter_core::asset;
 use flowmeter_core::filter::Filter;
 use flowmeter_core::metric::{BUILT_IN_PROVIDERS, Catalog, Definition, LabelSet, Selector};
 use flowmeter_core::usage::Field;
@@ -18,7 +19,8 @@ use flowmeter_store::catalog::metrics::{
 };
 
 use super::mask::Mask;
-use super::{Shelf, check_text, given, settled, version};
+use super::{Shelf, asset_metrics, check_text, given, settled, version};
+use crate::lookup;
 use crate::question::{enums, label};
 
 /// Label sets of a metric at most, and labels of each: what an event costs grows with them.
@@ -28,6 +30,9 @@ const MAX_LABELS: usize = 4;
 const MAX_UNIT_BYTES: usize = 63;
 
 pub async fn list(shelf: &Shelf<'_>, request: ListMetricsRequest) -> Result<ListMetricsResponse, ApiError> {
+    if request.provider == asset::PROVIDER {
+        return Ok(ListMetricsResponse { metrics: asset_metrics::list(shelf).await? });
+    }
     let mut metrics: Vec<v1::Metric> = Catalog::built_in().definitions().map(built_in_to_contract).collect();
     metrics.extend(list_metrics(shelf.store, shelf.tenant).await?.iter().map(to_contract));
     let wanted = request.provider;
@@ -47,6 +52,13 @@ pub async fn list(shelf: &Shelf<'_>, request: ListMetricsRequest) -> Result<List
 pub async fn get(shelf: &Shelf<'_>, request: GetMetricRequest) -> Result<GetMetricResponse, ApiError> {
     let name = MetricName::parse("name", &request.name)?;
     let version = version("version", request.version)?;
+    if name.is_of_assets() {
+        let metric = lookup::metric_of_assets(shelf.store, shelf.tenant, &name).await?;
+        if let Some(version) = version {
+            return Err(no_version(&name, version));
+        }
+        return Ok(GetMetricResponse { metric: Some(asset_metrics::to_contract(metric)) });
+    }
     if let Some(built_in) = Catalog::built_in().metric(&name.full()) {
         if let Some(version) = version {
             return Err(no_version(&name, version));
@@ -137,6 +149,10 @@ fn no_version(name: &MetricName, version: i32) -> ApiError {
 /// A metric that may be changed.
 async fn current(shelf: &Shelf<'_>, field: &str, name: &str) -> Result<(MetricName, Metric), ApiError> {
     let name = MetricName::parse(field, name)?;
+    if name.is_of_assets() {
+        lookup::metric_of_assets(shelf.store, shelf.tenant, &name).await?;
+        return Err(ApiError::built_in("metric", &name.full()));
+    }
     if Catalog::built_in().metric(&name.full()).is_some() {
         return Err(ApiError::built_in("metric", &name.full()));
     }
@@ -148,6 +164,10 @@ async fn current(shelf: &Shelf<'_>, field: &str, name: &str) -> Result<(MetricNa
 /// Reads a definition, or says everything that is wrong with it.
 fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
     let name = MetricName::parse("metric.name", &metric.name)?;
+    if name.is_of_assets() {
+        let text = "expected a provider other than asset, which is reserved for metrics of assets";
+        return Err(ApiError::field(Reason::InvalidField, "metric.name", text));
+    }
     let mut violations = Vec::new();
     let mut wrong = |field: &str, text: String| violations.push(Violation::new(field, text));
     let selector = metric.selector.clone().unwrap_or_default();
@@ -174,11 +194,8 @@ fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
         wrong("metric.unit", format!("expected at most {MAX_UNIT_BYTES} bytes without control characters"));
     }
     let observed = enums::observed(metric.default_observed);
-    if observed.is_err() {
-        wrong(
-            "metric.default_observed",
-            format!("expected one of Observed, found {}", metric.default_observed),
-        );
+    if let Err(text) = &observed {
+        wrong("metric.default_observed", text.clone());
     }
     let label_sets = label_sets(&metric.label_sets, &mut violations);
     check_text("metric.description", &metric.description, &mut violations);

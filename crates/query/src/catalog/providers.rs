@@ -7,7 +7,7 @@ use flowmeter_proto::v1::{ListProvidersRequest, ListProvidersResponse, Provider}
 use flowmeter_service::error::ApiError;
 use flowmeter_store::catalog::metrics::list_metrics;
 
-use super::Shelf;
+use super::{Shelf, asset_metrics};
 
 pub async fn list(shelf: &Shelf<'_>, _: ListProvidersRequest) -> Result<ListProvidersResponse, ApiError> {
     let mut providers: BTreeMap<String, Provider> = BTreeMap::new();
@@ -22,6 +22,8 @@ pub async fn list(shelf: &Shelf<'_>, _: ListProvidersRequest) -> Result<ListProv
         };
         providers.insert(provider.name.clone(), provider);
     }
+    let of_assets = asset_metrics::provider(shelf).await?;
+    providers.insert(of_assets.name.clone(), of_assets);
     for metric in list_metrics(shelf.store, shelf.tenant).await? {
         let name = metric.definition.selector.provider.clone();
         let provider = providers.entry(name.clone()).or_insert_with(|| Provider {

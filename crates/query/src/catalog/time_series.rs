@@ -1,5 +1,6 @@
 //! Time series that hang on objects.
 
+use flowmeter_core::asset::{self, Reading};
 use flowmeter_proto::v1::{
     self, CreateTimeSeriesRequest, CreateTimeSeriesResponse, DeleteTimeSeriesRequest,
     DeleteTimeSeriesResponse, GetTimeSeriesRequest, GetTimeSeriesResponse, ListTimeSeriesRequest,
@@ -126,16 +127,25 @@ async fn read(
     if !violations.is_empty() {
         return Err(ApiError::violations(Reason::InvalidField, &violations));
     }
-    check_label("time_series.provider", &series.provider)?;
-    check_label("time_series.metric", &series.metric)?;
     let within = |error: ApiError| error.within("time_series");
-    let observed = enums::observed(series.observed).map_err(within)?;
-    question::filter(&series.filter).map_err(within)?;
+    let metric = metric_name(&series)?;
+    let observed = if metric.is_of_assets() {
+        question::asset::filter(&series.filter).map_err(within)?;
+        enums::reading(series.observed)
+    } else {
+        question::filter(&series.filter).map_err(within)?;
+        enums::observed(series.observed).map(|observed| observed.map(Reading::Numbers))
+    };
+    let observed = observed.map_err(|text| within(question::wrong_observed(text)))?;
     question::time_zone(&series.time_zone).map_err(within)?;
     let calendar = if series.calendar.is_empty() { DEFAULT_CALENDAR.to_owned() } else { series.calendar };
-    let metric = MetricName { provider: series.provider.clone(), name: series.metric.clone() };
-    if current.is_none_or(|current| (&current.provider, &current.metric) != (&metric.provider, &metric.name))
-    {
+    let names_another =
+        |current: &NewTimeSeries| (&current.provider, &current.metric) != (&metric.provider, &metric.name);
+    if metric.is_of_assets() {
+        // It stays for good.
+        let found = lookup::metric_of_assets(shelf.store, shelf.tenant, &metric).await?;
+        question::asset::reading(observed, found.readable).map_err(within)?;
+    } else if current.is_none_or(names_another) {
         lookup::metric(shelf.store, shelf.tenant, &metric).await?;
     }
     if current.is_none_or(|current| current.calendar != calendar) {
@@ -155,6 +165,18 @@ async fn read(
     })
 }
 
+/// The metric that a time series reads.
+fn metric_name(series: &v1::TimeSeries) -> Result<MetricName, ApiError> {
+    let metric = MetricName { provider: series.provider.clone(), name: series.metric.clone() };
+    if metric.is_of_assets() {
+        asset::check_name("time_series.metric", &metric.name)?;
+    } else {
+        check_label("time_series.provider", &metric.provider)?;
+        check_label("time_series.metric", &metric.name)?;
+    }
+    Ok(metric)
+}
+
 fn to_contract(stored: &StoredTimeSeries) -> v1::TimeSeries {
     let series = &stored.series;
     let name = TimeSeriesName { object: series.object.clone(), name: series.name.clone() };
@@ -166,7 +188,7 @@ fn to_contract(stored: &StoredTimeSeries) -> v1::TimeSeries {
         display_name: series.display_name.clone(),
         description: series.description.clone(),
         calendar: series.calendar.clone(),
-        observed: series.observed.map_or(v1::Observed::Unspecified, enums::observed_to_proto).into(),
+        observed: series.observed.map_or(v1::Observed::Unspecified, enums::reading_to_proto).into(),
         filter: series.filter.clone(),
         time_zone: series.time_zone.clone(),
         version: stored.version,

@@ -1,26 +1,45 @@
 //! The enumerations of the contract and those of the domain.
 
+use flowmeter_core::asset::{Reading, Truth};
 use flowmeter_core::metric::{Measure, MethodClass, Observed};
 use flowmeter_proto::v1;
-use flowmeter_service::error::{ApiError, Reason};
 
-/// Reads an aggregation. None if none is given.
-pub fn observed(number: i32) -> Result<Option<Observed>, ApiError> {
+/// Reads an aggregation of events. None if none is given.
+pub fn observed(number: i32) -> Result<Option<Observed>, String> {
+    match reading(number) {
+        Ok(None) => Ok(None),
+        Ok(Some(Reading::Numbers(observed))) => Ok(Some(observed)),
+        Ok(Some(Reading::Booleans(_))) | Err(_) => {
+            Err(format!("expected {OF_NUMBERS}, found {}", shown(number)))
+        }
+    }
+}
+
+/// Reads an aggregation of values of assets. None if none is given.
+pub fn reading(number: i32) -> Result<Option<Reading>, String> {
     Ok(Some(match v1::Observed::try_from(number) {
         Ok(v1::Observed::Unspecified) => return Ok(None),
-        Ok(v1::Observed::Summed) => Observed::Summed,
-        Ok(v1::Observed::Averaged) => Observed::Averaged,
-        Ok(v1::Observed::High) => Observed::High,
-        Ok(v1::Observed::Low) => Observed::Low,
-        Ok(v1::Observed::Beginning) => Observed::Beginning,
-        Ok(v1::Observed::End) => Observed::End,
-        Ok(v1::Observed::CountTrue | v1::Observed::CountFalse | v1::Observed::FractionTrue) | Err(_) => {
-            let text = format!(
-                "expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, found {number}"
-            );
-            return Err(ApiError::field(Reason::InvalidField, "observed", text));
-        }
+        Ok(v1::Observed::Summed) => Reading::Numbers(Observed::Summed),
+        Ok(v1::Observed::Averaged) => Reading::Numbers(Observed::Averaged),
+        Ok(v1::Observed::High) => Reading::Numbers(Observed::High),
+        Ok(v1::Observed::Low) => Reading::Numbers(Observed::Low),
+        Ok(v1::Observed::Beginning) => Reading::Numbers(Observed::Beginning),
+        Ok(v1::Observed::End) => Reading::Numbers(Observed::End),
+        Ok(v1::Observed::CountTrue) => Reading::Booleans(Truth::CountTrue),
+        Ok(v1::Observed::CountFalse) => Reading::Booleans(Truth::CountFalse),
+        Ok(v1::Observed::FractionTrue) => Reading::Booleans(Truth::FractionTrue),
+        Err(_) => return Err(format!("expected {OF_NUMBERS}; or {OF_BOOLEANS}, found {number}")),
     }))
+}
+
+/// The aggregations of numbers, and those of booleans, in words.
+pub const OF_NUMBERS: &str = "OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END";
+pub const OF_BOOLEANS: &str = "OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE";
+
+/// An aggregation as its sender knows it: by its name, or the number that is none.
+fn shown(number: i32) -> String {
+    v1::Observed::try_from(number)
+        .map_or_else(|_| number.to_string(), |observed| observed.as_str_name().to_owned())
 }
 
 /// An aggregation as the contract writes it.
@@ -32,6 +51,16 @@ pub fn observed_to_proto(observed: Observed) -> v1::Observed {
         Observed::Low => v1::Observed::Low,
         Observed::Beginning => v1::Observed::Beginning,
         Observed::End => v1::Observed::End,
+    }
+}
+
+/// An aggregation of values of assets as the contract writes it.
+pub fn reading_to_proto(reading: Reading) -> v1::Observed {
+    match reading {
+        Reading::Numbers(observed) => observed_to_proto(observed),
+        Reading::Booleans(Truth::CountTrue) => v1::Observed::CountTrue,
+        Reading::Booleans(Truth::CountFalse) => v1::Observed::CountFalse,
+        Reading::Booleans(Truth::FractionTrue) => v1::Observed::FractionTrue,
     }
 }
 

@@ -10,7 +10,7 @@ use tonic::metadata::MetadataMap;
 
 use super::{Query, asset_page};
 use crate::page_token::{self, asset_place, page_size};
-use crate::question::assets;
+use crate::question::asset_list;
 
 pub(super) async fn handle(
     query: &Query,
@@ -20,7 +20,7 @@ pub(super) async fn handle(
     let (tenant, deadline) = query.caller(metadata).await?;
     let urn = request.asset_urn.as_str();
     check_urn("asset_urn", urn)?;
-    let names = assets::names(&request.names)?;
+    let names = asset_list::names(&request.names)?;
     let size = page_size(request.page_size)?;
     let arguments: Vec<_> = std::iter::once(urn).chain(names.iter().map(String::as_str)).collect();
     let tokens = page_token::List::new("GetLatestAssetMetrics", &arguments);

@@ -15,7 +15,7 @@ use tonic::metadata::MetadataMap;
 use super::{Query, asset_page};
 use crate::page_token::asset_place::{self, Place};
 use crate::page_token::{self, page_size};
-use crate::question::assets;
+use crate::question::asset_list;
 
 pub(super) async fn handle(
     query: &Query,
@@ -25,11 +25,11 @@ pub(super) async fn handle(
     let (tenant, deadline) = query.caller(metadata).await?;
     let urn = request.asset_urn.as_str();
     check_urn("asset_urn", urn)?;
-    let names = assets::names(&request.names)?;
+    let names = asset_list::names(&request.names)?;
     let size = page_size(request.page_size)?;
-    let from = assets::time("from", request.from.as_ref())?;
-    let to = assets::time("to", request.to.as_ref())?;
-    let (first, last) = assets::range(from, to, Timestamp::now())?;
+    let from = asset_list::time("from", request.from.as_ref())?;
+    let to = asset_list::time("to", request.to.as_ref())?;
+    let (first, last) = asset_list::range(from, to, Timestamp::now())?;
     let tokens = tokens(urn, (from, to), &names);
     let place = match tokens.place(&request.page_token)? {
         None => Place { from: first, to: last, after: None },

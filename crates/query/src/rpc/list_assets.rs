@@ -8,7 +8,7 @@ use tonic::metadata::MetadataMap;
 
 use super::Query;
 use crate::page_token::{self, asset_place, page_size};
-use crate::question::assets;
+use crate::question::asset_list;
 
 pub(super) async fn handle(
     query: &Query,
@@ -17,7 +17,7 @@ pub(super) async fn handle(
 ) -> Result<ListAssetsResponse, ApiError> {
     let (tenant, deadline) = query.caller(metadata).await?;
     let prefix = request.prefix.as_str();
-    assets::prefix(prefix)?;
+    asset_list::prefix(prefix)?;
     let size = page_size(request.page_size)?;
     let tokens = page_token::List::new("ListAssets", &[prefix]);
     let after = match tokens.place(&request.page_token)? {

@@ -49,10 +49,10 @@ pub(super) async fn handle(
     let series = found.into_iter().filter(|series| !series.points.is_empty());
     Ok(QueryExecutionsResponse {
         series: series.map(|series| to_contract(series, is_total)).collect(),
-        start_time: Some(to_proto(question.range.start)),
-        end_time: Some(to_proto(question.range.end)),
-        calendar: if is_total { String::new() } else { question.calendar.to_string() },
-        time_zone: question.calendar.zone().iana_name().unwrap_or("UTC").to_owned(),
+        start_time: Some(to_proto(question.frame.range.start)),
+        end_time: Some(to_proto(question.frame.range.end)),
+        calendar: if is_total { String::new() } else { question.frame.calendar.to_string() },
+        time_zone: question.frame.zone_name(),
         fresh_through,
     })
 }

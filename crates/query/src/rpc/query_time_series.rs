@@ -1,25 +1,29 @@
 //! `QueryTimeSeries`: a metric by the buckets of a calendar.
 
-use std::collections::HashMap;
+mod answer;
+mod asset;
 
+use flowmeter_core::asset::Reading;
+use flowmeter_core::calendar::Calendar;
 use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::metric::Definition;
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_core::usage::Field;
-use flowmeter_proto::v1::{Point, QueryTimeSeriesRequest, QueryTimeSeriesResponse, Series};
+use flowmeter_proto::v1::{QueryTimeSeriesRequest, QueryTimeSeriesResponse, Series};
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_service::names::{MetricName, TimeSeriesName};
 use flowmeter_service::time::to_proto;
 use flowmeter_store::catalog::metrics::is_in_use;
-use flowmeter_store::catalog::time_series::StoredTimeSeries;
-use flowmeter_store::rollups::{LabelledPoints, ReadError, SeriesQuestion, read_series};
+use flowmeter_store::catalog::time_series::{NewTimeSeries, StoredTimeSeries};
+use flowmeter_store::rollups::{SeriesQuestion, read_series};
+use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
 use super::Query;
 use crate::lookup;
 use crate::question::enums::observed_to_proto;
-use crate::question::{self, Asked, DEFAULT_CALENDAR, Fill, Question, Wording};
+use crate::question::{self, Asked, DEFAULT_CALENDAR, Question, Wording};
+
+use answer::Answered;
 
 pub(super) async fn handle(
     query: &Query,
@@ -28,17 +32,57 @@ pub(super) async fn handle(
 ) -> Result<QueryTimeSeriesResponse, ApiError> {
     let (tenant, deadline) = query.caller(metadata).await?;
     let asked = Asked { now: Timestamp::now(), ahead: query.max_event_ahead };
-    let mut wording = question::read(request)?;
-    let name = match stored(query, tenant, request).await? {
-        Some(stored) => refer(&mut wording, &stored)?,
-        None => Referred { metric: MetricName::parse("metric", &request.metric)?, calendar: String::new() },
+    let stored = stored(query, tenant, request).await?.map(|stored| stored.series);
+    let metric = match &stored {
+        Some(series) => MetricName { provider: series.provider.clone(), name: series.metric.clone() },
+        None => MetricName::parse("metric", &request.metric)?,
     };
-    let code = [&request.calendar, &name.calendar].into_iter().find(|code| !code.is_empty());
-    let code = code.map_or(DEFAULT_CALENDAR, String::as_str);
-    let calendar = lookup::calendar(&query.store, tenant, code).await?;
-    let mut waited = request.after_request_id.is_empty();
+    let call = Call { query, tenant, deadline, asked, request, stored, metric };
+    if call.metric.is_of_assets() { asset::answer(&call).await } else { answer(&call).await }
+}
+
+/// A request, and what it names.
+struct Call<'a> {
+    query: &'a Query,
+    tenant: TenantId,
+    /// Until when the answer may wait.
+    deadline: Instant,
+    asked: Asked,
+    request: &'a QueryTimeSeriesRequest,
+    /// The stored time series that it reads, if it reads one.
+    stored: Option<NewTimeSeries>,
+    metric: MetricName,
+}
+
+impl Call<'_> {
+    /// The calendar that the request names, or else the stored time series.
+    async fn calendar(&self) -> Result<Calendar, ApiError> {
+        let stored = self.stored.as_ref().map(|series| &series.calendar);
+        let code = std::iter::once(&self.request.calendar).chain(stored).find(|code| !code.is_empty());
+        let code = code.map_or(DEFAULT_CALENDAR, String::as_str);
+        lookup::calendar(&self.query.store, self.tenant, code).await
+    }
+
+    /// Waits until the caller's own request is applied.
+    async fn wait(&self) -> Result<(), ApiError> {
+        self.query.after(self.tenant, &self.request.after_request_id, self.deadline).await
+    }
+}
+
+/// Answers from events and their roll-ups.
+async fn answer(call: &Call<'_>) -> Result<QueryTimeSeriesResponse, ApiError> {
+    let &Call { query, tenant, asked, .. } = call;
+    let mut wording = question::read(call.request)?;
+    if let Some(series) = &call.stored {
+        let filter = question::filter(&series.filter)?;
+        // Others are refused before they are stored.
+        let observed = series.observed.and_then(Reading::of_numbers);
+        refer(&mut wording, series, filter, observed)?;
+    }
+    let calendar = call.calendar().await?;
+    let mut waited = call.request.after_request_id.is_empty();
     loop {
-        let metric = lookup::metric(&query.store, tenant, &name.metric).await?;
+        let metric = lookup::metric(&query.store, tenant, &call.metric).await?;
         let alike = lookup::alike(&query.store, tenant, &metric.definition, &wording.fields()).await?;
         let read_from = alike.as_ref().unwrap_or(&metric);
         let mut wording = wording.clone();
@@ -49,7 +93,7 @@ pub(super) async fn handle(
         })?;
         if !waited {
             // What is wrong was said at once; a definition can change while we wait.
-            query.after(tenant, &request.after_request_id, deadline).await?;
+            call.wait().await?;
             waited = true;
             continue;
         }
@@ -58,27 +102,15 @@ pub(super) async fn handle(
         // Roll-ups that were let go of meanwhile may lack what came since.
         let generation = read_from.definition.generation;
         if generation == 0 || is_in_use(&query.store, tenant, generation).await? {
-            return Ok(answer(&metric.definition, &question, series, fresh_through));
+            let answered = Answered {
+                metric: metric.definition.full_name.clone(),
+                observed: observed_to_proto(question.observed),
+                unit: metric.definition.unit.clone(),
+                series,
+                fresh_through,
+            };
+            return Ok(answered.within(&question.frame));
         }
-    }
-}
-
-fn answer(
-    metric: &Definition,
-    question: &Question<'_>,
-    series: Vec<Series>,
-    fresh_through: Option<prost_types::Timestamp>,
-) -> QueryTimeSeriesResponse {
-    QueryTimeSeriesResponse {
-        metric: metric.full_name.clone(),
-        calendar: question.calendar.to_string(),
-        observed: observed_to_proto(question.observed).into(),
-        unit: metric.unit.clone(),
-        start_time: Some(to_proto(question.range.start)),
-        end_time: Some(to_proto(question.range.end)),
-        series,
-        fresh_through,
-        time_zone: question.calendar.zone().iana_name().unwrap_or("UTC").to_owned(),
     }
 }
 
@@ -99,24 +131,21 @@ async fn stored(
     lookup::time_series(&query.store, tenant, &name).await.map(Some)
 }
 
-/// What a stored time series says that the question leaves open.
-struct Referred {
-    metric: MetricName,
-    calendar: String,
-}
-
 /// Fills in what a stored time series says where the question says nothing, and narrows the
 /// question by its filter.
-fn refer(wording: &mut Wording, stored: &StoredTimeSeries) -> Result<Referred, ApiError> {
-    let series = &stored.series;
+fn refer<O>(
+    wording: &mut Wording<O>,
+    series: &NewTimeSeries,
+    filter: Filter,
+    observed: Option<O>,
+) -> Result<(), ApiError> {
     if wording.zone.is_none() {
         wording.zone = question::time_zone(&series.time_zone)?;
     }
-    wording.observed = wording.observed.or(series.observed);
+    wording.observed = wording.observed.take().or(observed);
     let narrowing = std::mem::take(&mut wording.filter);
-    wording.filter = Filter::and(question::filter(&series.filter)?, narrowing);
-    let metric = MetricName { provider: series.provider.clone(), name: series.metric.clone() };
-    Ok(Referred { metric, calendar: series.calendar.clone() })
+    wording.filter = filter.and(narrowing);
+    Ok(())
 }
 
 /// Reads the series, and fills their gaps.
@@ -130,59 +159,13 @@ pub(super) async fn read(
         definition: question.definition,
         observed: question.observed,
         filter: &question.filter,
-        group_by: &question.group_by,
+        group_by: &question.frame.group_by,
         label_set: question.label_set,
         pieces: &question.pieces,
-        bucket_starts: &question.bucket_starts,
+        bucket_starts: &question.frame.bucket_starts,
         max_points: query.max_points,
     };
     let _turn = query.turns.take(tenant).await?;
-    let mut found = read_series(&query.store, &asked).await.map_err(|error| match error {
-        ReadError::Store(error) => error.into(),
-        ReadError::TooManyPoints { asked } => too_many(asked.unsigned_abs(), query.max_points),
-    })?;
-    if found.is_empty() && question.group_by.is_empty() {
-        found.push(LabelledPoints { labels: Vec::new(), points: Vec::new() });
-    }
-    if question.fill != Fill::None {
-        let points = found.len() as u64 * question.bucket_starts.len() as u64;
-        if points > query.max_points {
-            return Err(too_many(points, query.max_points));
-        }
-    }
-    Ok(found.into_iter().map(|series| to_contract(series, question)).collect())
-}
-
-fn too_many(points: u64, limit: u64) -> ApiError {
-    let text = format!(
-        "the answer has {points} points, at most {limit} are allowed: take a coarser calendar, a shorter range, \
-         a narrower filter or fewer labels"
-    );
-    ApiError::field(Reason::InvalidRange, "range", text)
-}
-
-fn to_contract(series: LabelledPoints, question: &Question<'_>) -> Series {
-    let names = question.group_by.iter().map(|label: &Field| label.name().to_owned());
-    let labels: HashMap<String, String> = names.zip(series.labels).collect();
-    let at = |bucket: usize| Some(to_proto(question.bucket_starts[bucket]));
-    let found = series.points.into_iter();
-    if question.fill == Fill::None {
-        let points = found.map(|point| Point {
-            timestamp: at(point.bucket),
-            value: Some(point.value),
-            count: point.count,
-        });
-        return Series { labels, points: points.collect() };
-    }
-    let absent = match question.fill {
-        Fill::Zero => Some("0".to_owned()),
-        Fill::Null | Fill::None => None,
-    };
-    let empty = |bucket| Point { timestamp: at(bucket), value: absent.clone(), count: 0 };
-    let mut points: Vec<Point> = (0..question.bucket_starts.len()).map(empty).collect();
-    for point in found {
-        let slot = &mut points[point.bucket];
-        (slot.value, slot.count) = (Some(point.value), point.count);
-    }
-    Series { labels, points }
+    let found = read_series(&query.store, &asked).await;
+    answer::series(found, &question.frame, query.max_points)
 }

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
+use flowmeter_core::asset::Reading;
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::metric::Observed;
 use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
@@ -31,8 +31,8 @@ pub struct NewTimeSeries {
     pub description: String,
     /// The code of the calendar.
     pub calendar: String,
-    /// The aggregation, where it is not the metric's own.
-    pub observed: Option<Observed>,
+    /// The aggregation, where it is not the metric's own. One of booleans is for metrics of assets alone.
+    pub observed: Option<Reading>,
     /// Which events count, as it was written.
     pub filter: String,
     /// The IANA name of the zone, where it is not the calendar's own; or empty.
@@ -57,7 +57,7 @@ const COLUMNS: &str = "object, name, provider, metric, display_name, description
 
 fn read(row: &Row) -> Result<StoredTimeSeries, StoreError> {
     let observed = row.get::<_, Option<String>>(7).map(|name| {
-        Observed::named(&name)
+        Reading::named(&name)
             .ok_or_else(|| StoreError::Refused("a stored time series has an unknown aggregation".into()))
     });
     Ok(StoredTimeSeries {
@@ -149,7 +149,7 @@ async fn write(
                 &new.display_name,
                 &new.description,
                 &new.calendar,
-                &new.observed.map(Observed::name),
+                &new.observed.map(Reading::name),
                 &new.filter,
                 &new.time_zone,
                 last,

@@ -12,6 +12,7 @@ use flowmeter_core::usage::Field;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use crate::points::{LabelledPoints, ReadError, labelled_points, select_points};
 use crate::sql::Sql;
 use crate::{Store, StoreError};
 
@@ -42,40 +43,6 @@ pub struct SeriesQuestion<'a> {
 /// Series of a label set that are read one by one at most.
 const MAX_SERIES: i64 = 100_000;
 
-/// One series of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LabelledPoints {
-    /// The values of the labels, in the order of [`SeriesQuestion::group_by`].
-    pub labels: Vec<String>,
-    /// The points by ascending time, without those that have no value.
-    pub points: Vec<Point>,
-}
-
-/// The value of one bucket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Point {
-    /// The bucket, by the index in [`SeriesQuestion::bucket_starts`].
-    pub bucket: usize,
-    /// The value as a decimal without trailing zeros.
-    pub value: String,
-    /// How many values went into it.
-    pub count: i64,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The answer has more points than it may.
-    #[error("the answer has {asked} points")]
-    TooManyPoints {
-        /// How many it has.
-        asked: i64,
-    },
-}
-
 /// Answers a question, with the series in the order of their labels. Without grouping there is one
 /// series, unless there is no point.
 pub async fn read_series(
@@ -90,30 +57,7 @@ pub async fn read_series(
     };
     let Some(sql) = statement(question, kept.as_ref()) else { return Ok(Vec::new()) };
     let rows = sql.query(store).await?;
-    let labels = question.group_by.len();
-    let mut answer: Vec<LabelledPoints> = Vec::new();
-    for row in &rows {
-        let total: i64 = row.get(labels + 3);
-        if total.unsigned_abs() > question.max_points {
-            return Err(ReadError::TooManyPoints { asked: total });
-        }
-        let is_same = |series: &LabelledPoints| {
-            series.labels.iter().enumerate().all(|(index, label)| label == row.get::<_, &str>(index))
-        };
-        if !answer.last().is_some_and(is_same) {
-            let labels = (0..labels).map(|index| row.get(index)).collect();
-            answer.push(LabelledPoints { labels, points: Vec::new() });
-        }
-        let series = answer.last_mut().expect("one was just pushed");
-        series.points.push(Point {
-            // Buckets are numbered from 1.
-            bucket: usize::try_from(row.get::<_, i32>(labels) - 1)
-                .expect("no row lies before the first bucket"),
-            value: row.get(labels + 1),
-            count: row.get(labels + 2),
-        });
-    }
-    Ok(answer)
+    labelled_points(&rows, question.group_by.len(), question.max_points)
 }
 
 /// The series of a label set that a question is about.
@@ -147,26 +91,10 @@ fn statement(question: &SeriesQuestion<'_>, kept: Option<&KeptSeries>) -> Option
     if between.is_empty() {
         return None;
     }
-    let labels = question.group_by.len();
-    sql.push(")\nSELECT ");
-    push_labels(&mut sql, labels);
-    sql.push("bucket, (").push(observed_value(question.definition.measure, question.observed));
-    sql.push(")::text, sum(count)::bigint, count(*) OVER ()\nFROM part GROUP BY ");
-    push_labels(&mut sql, labels);
-    sql.push("bucket ORDER BY ");
-    push_labels(&mut sql, labels);
-    sql.push("bucket LIMIT ");
-    // One more than allowed, which also says how many there are.
-    let limit = i64::try_from(question.max_points).unwrap_or(i64::MAX).saturating_add(1);
-    sql.value(limit, Type::INT8);
+    sql.push(")\n");
+    let value = observed_value(question.definition.measure, question.observed);
+    select_points(&mut sql, question.group_by.len(), value, "sum(count)::bigint", question.max_points);
     Some(sql)
-}
-
-/// `label0, label1, …`, each followed by a comma.
-fn push_labels(sql: &mut Sql, count: usize) {
-    for index in 0..count {
-        sql.push("label").index(index).push(", ");
-    }
 }
 
 /// The columns of a part that the observed value is made of.

@@ -4,6 +4,7 @@
 //! the condition holds; elsewhere it is false or NULL. AND and OR keep that, and what
 //! does not hold is `IS NOT TRUE`.
 
+use flowmeter_core::asset::urn_field;
 use flowmeter_core::filter::{Condition, Filter, Operator, Pattern, Value, is_number};
 use flowmeter_core::usage::Field;
 use tokio_postgres::types::Type;
@@ -19,6 +20,8 @@ enum Place<'a> {
     Event,
     /// In the column `label_values` of `series`, in this order: absent values are empty.
     Labels(&'a [Field]),
+    /// In the column `urn` of `asset`, which is never NULL.
+    Asset,
 }
 
 impl Sql {
@@ -40,6 +43,15 @@ impl Sql {
             return Err(StoreError::Refused(text));
         }
         Ok(self.filter(filter, Place::Labels(labels)))
+    }
+
+    /// ` AND` the filter is satisfied by an asset in `asset`. It may look at the URN alone.
+    pub(crate) fn matching_assets(&mut self, filter: &Filter) -> Result<&mut Self, StoreError> {
+        let urn = urn_field();
+        if let Some(field) = filter.fields().into_iter().find(|field| **field != urn) {
+            return Err(StoreError::Refused(format!("assets have no {:?}", field.name())));
+        }
+        Ok(self.filter(filter, Place::Asset))
     }
 
     fn filter(&mut self, filter: &Filter, place: Place<'_>) -> &mut Self {
@@ -129,19 +141,24 @@ impl Sql {
         match (place, field) {
             (Place::Labels(labels), field) => self.label(field, labels),
             (Place::Event, field) => self.field(field),
+            (Place::Asset, _) => self.push("urn"),
         }
     }
 
     /// The value of a field of text: empty where it is absent.
     fn text_or_empty(&mut self, field: &Field, place: Place<'_>) -> &mut Self {
-        self.push("coalesce(").text(field, place).push(", '')")
+        match place {
+            // Bare, so that an order or the beginning of a pattern can go through the index.
+            Place::Asset => self.text(field, place),
+            Place::Event | Place::Labels(_) => self.push("coalesce(").text(field, place).push(", '')"),
+        }
     }
 
     /// The value of a field that is a number: NULL where it is absent.
     fn number(&mut self, field: &Field, place: Place<'_>) -> &mut Self {
         match place {
             Place::Labels(labels) => self.push("nullif(").label(field, labels).push(", '')::numeric"),
-            Place::Event => self.field(field),
+            Place::Event | Place::Asset => self.text(field, place),
         }
     }
 

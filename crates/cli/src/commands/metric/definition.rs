@@ -9,6 +9,7 @@ use crate::{
     mask::Changes,
     moment,
     render::table::{Align, properties, table},
+    resource::is_of_assets,
     words::{self, Measure, MethodClass, Observed},
 };
 
@@ -135,6 +136,9 @@ pub(super) fn describe(metric: &Metric, now: Timestamp) -> String {
 
 /// Which events a metric takes.
 fn selected(metric: &Metric) -> String {
+    if is_of_assets(&metric.name) {
+        return "none: values of assets".into();
+    }
     let Some(selector) = &metric.selector else { return "all".into() };
     let mut parts = Vec::new();
     let class = words::method_class(selector.method_class());

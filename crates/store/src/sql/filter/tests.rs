@@ -53,12 +53,17 @@ impl Sample {
         event
     }
 
+    /// The URN, where the sample is taken for an asset.
+    fn urn(&self) -> &str {
+        &self.texts[1]
+    }
+
     /// As a row of `sample`, where absent texts are NULL as in `usage_event`.
     fn row(&self, n: usize) -> Json {
         let event = self.event();
         let values = labels().map(|label| label_value(&event, &label).to_owned());
         let mut row = json!({
-            "n": n, "httpstatus": self.http_status, "duration": self.duration, "value": self.value,
+            "n": n, "urn": self.urn(), "httpstatus": self.http_status, "duration": self.duration, "value": self.value,
             "attributes": self.attributes, "label_values": values,
         });
         for (field, text) in TEXTS.into_iter().zip(&self.texts) {
@@ -133,24 +138,33 @@ fn patterns() -> impl Strategy<Value = String> {
     })
 }
 
-/// Filters on some of the fields.
+/// Filters on some of the fields: of text, and maybe numbers.
 fn filters(texts_named: Vec<String>, numbers_named: Vec<&'static str>) -> impl Strategy<Value = Filter> {
     let order = || select(vec!["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"]);
     let list = || select(vec!["$in", "$nin"]);
-    let leaf = prop_oneof![
+    let of_texts = prop_oneof![
         4 => (select(texts_named.clone()), order(), texts())
             .prop_map(|(name, operator, value)| json!({ name: { operator: value } })),
         2 => (select(texts_named.clone()), list(), vec(texts(), 1..4))
             .prop_map(|(name, operator, values)| json!({ name: { operator: values } })),
         4 => (select(texts_named.clone()), patterns())
             .prop_map(|(name, pattern)| json!({ name: { "$regex": pattern } })),
-        3 => (select(numbers_named.clone()), order(), numbers())
-            .prop_map(|(name, operator, value)| json!({ name: { operator: value } })),
-        1 => (select(numbers_named.clone()), list(), vec(numbers(), 1..4))
-            .prop_map(|(name, operator, values)| json!({ name: { operator: values } })),
         1 => (select(texts_named), any::<bool>()).prop_map(|(name, is)| json!({ name: { "$exists": is } })),
-        1 => (select(numbers_named), any::<bool>()).prop_map(|(name, is)| json!({ name: { "$exists": is } })),
     ];
+    let of_numbers = |named: Vec<&'static str>| {
+        prop_oneof![
+            3 => (select(named.clone()), order(), numbers())
+                .prop_map(|(name, operator, value)| json!({ name: { operator: value } })),
+            1 => (select(named.clone()), list(), vec(numbers(), 1..4))
+                .prop_map(|(name, operator, values)| json!({ name: { operator: values } })),
+            1 => (select(named), any::<bool>()).prop_map(|(name, is)| json!({ name: { "$exists": is } })),
+        ]
+    };
+    let leaf = if numbers_named.is_empty() {
+        of_texts.boxed()
+    } else {
+        prop_oneof![11 => of_texts, 5 => of_numbers(numbers_named)].boxed()
+    };
     let filter = leaf.prop_recursive(3, 8, 3, |inner| {
         (select(vec!["$and", "$or", "$nor"]), vec(inner, 1..4))
             .prop_map(|(operator, parts)| json!({ operator: parts }))
@@ -159,15 +173,27 @@ fn filters(texts_named: Vec<String>, numbers_named: Vec<&'static str>) -> impl S
     filter.prop_filter_map("a filter that is read", |filter| Filter::parse(&filter.to_string()).ok())
 }
 
-/// Any fields, and fields that are labels.
-fn cases() -> impl Strategy<Value = (Vec<Sample>, Vec<Filter>, Vec<Filter>)> {
+/// Filters on any fields, on those that are labels, and on the URN of an asset.
+#[derive(Debug)]
+struct Filters {
+    any: Vec<Filter>,
+    of_labels: Vec<Filter>,
+    of_assets: Vec<Filter>,
+}
+
+fn cases() -> impl Strategy<Value = (Vec<Sample>, Filters)> {
     let attribute = |name: &&str| format!("attributes.{name}");
     let texts = TEXTS.iter().map(|field| field.name().to_owned()).chain(ATTRIBUTES.iter().map(attribute));
     let of_labels = ["application".to_owned(), "user".to_owned()];
     let of_labels = of_labels.into_iter().chain(ATTRIBUTES[..2].iter().map(attribute));
     let any = filters(texts.collect(), vec!["httpstatus", "duration", "value"]);
     let of_labels = filters(of_labels.collect(), vec!["httpstatus"]);
-    (vec(samples(), 1..60), vec(any, 1..80), vec(of_labels, 1..40))
+    let of_assets = filters(vec!["asset_urn".to_owned()], Vec::new());
+    let filters = (vec(any, 1..80), vec(of_labels, 1..40), vec(of_assets, 1..40));
+    (
+        vec(samples(), 1..60),
+        filters.prop_map(|(any, of_labels, of_assets)| Filters { any, of_labels, of_assets }),
+    )
 }
 
 /// A store of one connection, which keeps its temporary table.
@@ -183,8 +209,8 @@ async fn fill(store: &Store, samples: &[Sample]) {
     client
         .batch_execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS sample (
-                 n integer, application text, detail text, \"user\" text, httpstatus smallint, duration bigint,
-                 value numeric, attributes jsonb, label_values text[]);
+                 n integer, urn text COLLATE \"C\" NOT NULL, application text, detail text, \"user\" text,
+                 httpstatus smallint, duration bigint, value numeric, attributes jsonb, label_values text[]);
              TRUNCATE sample",
         )
         .await
@@ -209,13 +235,9 @@ async fn ask(
     Ok(sql.query(store).await?.iter().map(|row| row.get(0)).collect())
 }
 
-/// Compares all three ways to evaluate; returns how many pairs it compared.
-async fn agree(
-    store: &Store,
-    samples: &[Sample],
-    any: &[Filter],
-    of_labels: &[Filter],
-) -> Result<usize, TestCaseError> {
+/// Compares all ways to evaluate; returns how many pairs it compared.
+async fn agree(store: &Store, samples: &[Sample], filters: &Filters) -> Result<usize, TestCaseError> {
+    let Filters { any, of_labels, of_assets } = filters;
     fill(store, samples).await;
     let refused = |error: StoreError| TestCaseError::fail(error.to_string());
     let labels = labels();
@@ -227,6 +249,15 @@ async fn agree(
         sql.matching_labels(&of_labels[index], &labels).expect("labels are all it looks at");
     });
     let by_labels = by_labels.await.map_err(refused)?;
+    let by_urns = ask(store, of_assets.len(), |index, sql| {
+        sql.matching_assets(&of_assets[index]).expect("the URN is all it looks at");
+    });
+    let by_urns = by_urns.await.map_err(refused)?;
+    for (sample, by_urns) in samples.iter().zip(by_urns) {
+        for (filter, in_sql) in of_assets.iter().zip(by_urns) {
+            prop_assert_eq!(filter.matches_labels(|_| sample.urn()), in_sql, "{} on {:?}", filter, sample);
+        }
+    }
     for ((sample, by_events), by_labels) in samples.iter().zip(by_events).zip(by_labels) {
         let event = sample.event();
         for (filter, in_sql) in any.iter().zip(by_events) {
@@ -238,7 +269,7 @@ async fn agree(
             prop_assert_eq!(filter.matches(&event), in_sql, "{} on {:?}", filter, sample);
         }
     }
-    Ok(samples.len() * (any.len() + of_labels.len()))
+    Ok(samples.len() * (any.len() + of_labels.len() + of_assets.len()))
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -255,8 +286,8 @@ fn postgresql_and_memory_agree() {
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    let outcome = TestRunner::new(config).run(&cases(), |(samples, any, of_labels)| {
-        let found = runtime.block_on(agree(&store, &samples, &any, &of_labels))?;
+    let outcome = TestRunner::new(config).run(&cases(), |(samples, filters)| {
+        let found = runtime.block_on(agree(&store, &samples, &filters))?;
         pairs.set(pairs.get() + found);
         Ok(())
     });
@@ -294,16 +325,13 @@ fn the_largest_patterns_are_quick() {
         Filter::parse(&json!({ field: { "$regex": pattern } }).to_string()).expect(pattern)
     };
     let filters: Vec<_> = patterns.iter().enumerate().map(filter).collect();
-    let everything = Filter::default();
-    for filter in &filters {
-        runtime
-            .block_on(agree(
-                &store,
-                &vec![long.clone(); 20],
-                std::slice::from_ref(filter),
-                std::slice::from_ref(&everything),
-            ))
-            .unwrap();
+    for filter in filters {
+        let filters = Filters {
+            any: vec![filter],
+            of_labels: vec![Filter::default()],
+            of_assets: vec![Filter::default()],
+        };
+        runtime.block_on(agree(&store, &vec![long.clone(); 20], &filters)).unwrap();
     }
 }
 
@@ -333,6 +361,11 @@ fn equality_stays_simple_so_that_an_index_would_serve() {
         labelled.text,
         " AND label_values[1] = $1 AND nullif(label_values[2], '')::numeric < ($2)::numeric"
     );
+    let mut asset = Sql::new("");
+    let filter = Filter::parse("asset_urn = x AND asset_urn =~ '^y' AND asset_urn NOT IN (a, b)").unwrap();
+    asset.matching_assets(&filter).unwrap();
+    assert_eq!(asset.text, r#" AND urn = $1 AND urn COLLATE "C" ~ $2 AND (urn = ANY ($3)) IS NOT TRUE"#);
     let filter = Filter::parse("detail = x").unwrap();
+    assert!(matches!(asset.matching_assets(&filter), Err(StoreError::Refused(_))));
     assert!(matches!(labelled.matching_labels(&filter, &labels()), Err(StoreError::Refused(_))));
 }

@@ -1,0 +1,180 @@
+//! Reads a question for time series of values of assets. Pure.
+
+use flowmeter_core::asset::{Readable, Reading, urn_field};
+use flowmeter_core::filter::Filter;
+use flowmeter_core::usage::Field;
+use flowmeter_proto::v1;
+use flowmeter_service::error::{ApiError, Reason};
+
+use super::{Wording, enums, fill, required_range, scoped, time_zone, wrong_observed};
+
+/// Characters of a name that an error shows at most.
+const MAX_SHOWN_CHARS: usize = 40;
+
+/// Reads what a request says. Its `key` is the URN of an asset.
+pub fn read(request: &v1::QueryTimeSeriesRequest) -> Result<Wording<Reading>, ApiError> {
+    if !request.service.is_empty() {
+        let text =
+            "expected none, because assets have no service: choose them by asset_urn in filter, or by key";
+        return Err(ApiError::field(Reason::InvalidField, "service", text));
+    }
+    Ok(Wording {
+        range: required_range(&request.range)?,
+        filter: scoped(filter(&request.filter)?, "key", urn_field(), &request.key)?,
+        observed: enums::reading(request.observed).map_err(wrong_observed)?,
+        group_by: group_by(&request.group_by)?,
+        zone: time_zone(&request.time_zone)?,
+        fill: fill(request.fill)?,
+    })
+}
+
+/// Reads a filter, which chooses assets by their URN.
+pub fn filter(text: &str) -> Result<Filter, ApiError> {
+    let filter = super::filter(text)?;
+    let urn = urn_field();
+    if let Some(other) = filter.fields().into_iter().find(|field| **field != urn) {
+        return Err(ApiError::field(Reason::InvalidFilter, "filter", not_the_urn(other.name())));
+    }
+    Ok(filter)
+}
+
+fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
+    let urn = Ok(urn_field());
+    if let Some(index) = names.iter().position(|name| Filter::field(name.trim()) != urn) {
+        let field = format!("group_by[{index}]");
+        return Err(ApiError::field(Reason::InvalidField, &field, not_the_urn(&names[index])));
+    }
+    super::group_by(names)
+}
+
+fn not_the_urn(found: &str) -> String {
+    let found: String = found.chars().take(MAX_SHOWN_CHARS).collect();
+    format!("expected asset_urn, by which alone values of assets are chosen and told apart, found {found:?}")
+}
+
+/// How a metric of assets is read: as it was asked for, where that suits what there is to read.
+pub fn reading(asked: Option<Reading>, readable: Readable) -> Result<Reading, ApiError> {
+    let reading = asked.unwrap_or(readable.default_reading());
+    if readable.suits(reading) {
+        return Ok(reading);
+    }
+    let (missing, expected) = match reading {
+        Reading::Numbers(_) => ("numbers", enums::OF_BOOLEANS),
+        Reading::Booleans(_) => ("booleans", enums::OF_NUMBERS),
+    };
+    let found = enums::reading_to_proto(reading).as_str_name();
+    Err(wrong_observed(format!("expected {expected}, because the metric has no {missing}, found {found}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flowmeter_core::asset::Truth;
+    use flowmeter_core::metric::Observed;
+
+    fn asked(change: impl FnOnce(&mut v1::QueryTimeSeriesRequest)) -> Result<Wording<Reading>, String> {
+        let mut request =
+            v1::QueryTimeSeriesRequest { range: "2026-11".into(), ..v1::QueryTimeSeriesRequest::default() };
+        change(&mut request);
+        read(&request).map_err(message)
+    }
+
+    fn message(error: ApiError) -> String {
+        tonic::Status::from(error).message().to_owned()
+    }
+
+    #[test]
+    fn assets_are_chosen_by_their_urn() {
+        let filter = |change: fn(&mut v1::QueryTimeSeriesRequest)| asked(change).unwrap().filter.to_string();
+        assert_eq!(filter(|_| {}), "");
+        assert_eq!(filter(|request| request.key = "urn:a".into()), r#"asset_urn = "urn:a""#);
+        assert_eq!(
+            filter(|request| {
+                request.filter = r#"{"asset_urn":{"$in":["urn:a","urn:b"]}}"#.into();
+                request.key = "urn:b".into();
+            }),
+            r#"asset_urn IN ("urn:a", "urn:b") AND asset_urn = "urn:b""#
+        );
+        let grouped = asked(|request| request.group_by = vec!["attributes.asset_urn".into()]).unwrap();
+        assert_eq!(grouped.group_by, [urn_field()]);
+        let observed =
+            |number: v1::Observed| asked(|request| request.observed = number.into()).unwrap().observed;
+        assert_eq!(observed(v1::Observed::Unspecified), None);
+        assert_eq!(observed(v1::Observed::End), Some(Reading::Numbers(Observed::End)));
+        assert_eq!(observed(v1::Observed::CountFalse), Some(Reading::Booleans(Truth::CountFalse)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        const NOT_THE_URN: &str =
+            "expected asset_urn, by which alone values of assets are chosen and told apart, found";
+        for (change, expected) in [
+            (
+                (|request| request.range = String::new()) as fn(&mut v1::QueryTimeSeriesRequest),
+                "range: expected a range such as from(2024-11-20), last(24) or 2024-11".to_owned(),
+            ),
+            (
+                |request| request.filter = "asset_urn".into(),
+                "filter: at character 10: expected an operator such as =".to_owned(),
+            ),
+            (
+                |request| request.filter = "asset_urn = a AND NOT (asset_urn = b OR application = c)".into(),
+                format!("filter: {NOT_THE_URN} \"application\""),
+            ),
+            (|request| request.filter = "value > 5".into(), format!("filter: {NOT_THE_URN} \"value\"")),
+            (
+                |request| request.group_by = vec!["asset_urn".into(), "duration".into()],
+                format!("group_by[1]: {NOT_THE_URN} \"duration\""),
+            ),
+            (
+                |request| request.group_by = vec!["asset_urn".into(), "asset_urn".into()],
+                "group_by[1]: expected each label once".to_owned(),
+            ),
+            (
+                |request| request.service = "crm".into(),
+                "service: expected none, because assets have no service: choose them by asset_urn in filter, or by key"
+                    .to_owned(),
+            ),
+            (
+                |request| request.key = "a\0b".into(),
+                "key: expected text without NUL characters".to_owned(),
+            ),
+            (
+                |request| request.observed = 99,
+                "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END; \
+                 or OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE, found 99"
+                    .to_owned(),
+            ),
+            (
+                |request| request.fill = 9,
+                "fill: expected FILL_ZERO, FILL_NULL or none, found 9".to_owned(),
+            ),
+            (
+                |request| request.time_zone = "Mars".into(),
+                "time_zone: \"Mars\" is no time zone".to_owned(),
+            ),
+        ] {
+            let found = asked(change).unwrap_err();
+            assert!(found.starts_with(&expected), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_reading_suits_what_there_is_to_read() {
+        let (high, count) = (Reading::Numbers(Observed::High), Reading::Booleans(Truth::CountTrue));
+        let read = |asked, readable| reading(asked, readable).map_err(message);
+        assert_eq!(read(None, Readable::NumbersAndBooleans), Ok(Reading::Numbers(Observed::Averaged)));
+        assert_eq!(read(Some(count), Readable::NumbersAndBooleans), Ok(count));
+        assert_eq!(read(None, Readable::Booleans), Ok(Reading::Booleans(Truth::FractionTrue)));
+        assert_eq!(
+            read(Some(high), Readable::Booleans).unwrap_err(),
+            "observed: expected OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE, \
+             because the metric has no numbers, found OBSERVED_HIGH"
+        );
+        assert_eq!(
+            read(Some(count), Readable::Numbers).unwrap_err(),
+            "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, \
+             because the metric has no booleans, found OBSERVED_COUNT_TRUE"
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! The metrics of assets that can be read as time series: those that had numbers or booleans.
+
+use flowmeter_core::asset::Readable;
+use flowmeter_core::ids::TenantId;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use crate::{Store, StoreError};
+
+/// A metric of assets that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadableMetric {
+    /// Its name, without the provider.
+    pub name: String,
+    /// What there is to read of it.
+    pub readable: Readable,
+}
+
+const COLUMNS: &str = "name, bool_or(value_type = 'NUMBER'), bool_or(value_type = 'BOOLEAN')";
+
+fn read(row: &Row) -> Result<ReadableMetric, StoreError> {
+    let readable = Readable::of(row.get(1), row.get(2))
+        .ok_or_else(|| StoreError::Refused("a stored metric of assets has an unknown type".into()))?;
+    Ok(ReadableMetric { name: row.get(0), readable })
+}
+
+/// A tenant's metrics of assets, by name.
+pub async fn list_readable(
+    store: &Store,
+    tenant: TenantId,
+    limit: i64,
+) -> Result<Vec<ReadableMetric>, StoreError> {
+    let client = store.client().await?;
+    let sql = format!(
+        "-- list_readable\nSELECT {COLUMNS} FROM asset_metric WHERE tenant_id = $1
+         GROUP BY name ORDER BY name LIMIT $2"
+    );
+    let rows = client.query_typed(&sql, &[(&tenant.0, Type::UUID), (&limit, Type::INT8)]).await?;
+    rows.iter().map(read).collect()
+}
+
+/// A metric of assets.
+pub async fn get_readable(
+    store: &Store,
+    tenant: TenantId,
+    name: &str,
+) -> Result<Option<ReadableMetric>, StoreError> {
+    let client = store.client().await?;
+    let sql = format!(
+        "-- get_readable\nSELECT {COLUMNS} FROM asset_metric WHERE tenant_id = $1 AND name = $2
+         GROUP BY name"
+    );
+    let rows = client.query_typed(&sql, &[(&tenant.0, Type::UUID), (&name, Type::TEXT)]).await?;
+    rows.first().map(read).transpose()
+}
+
+/// How many metrics of assets a tenant can read.
+pub async fn count_readable(store: &Store, tenant: TenantId) -> Result<i64, StoreError> {
+    let client = store.client().await?;
+    let rows = client
+        .query_typed(
+            "-- count_readable\nSELECT count(DISTINCT name) FROM asset_metric WHERE tenant_id = $1",
+            &[(&tenant.0, Type::UUID)],
+        )
+        .await?;
+    Ok(rows.first().map_or(0, |row| row.get(0)))
+}
