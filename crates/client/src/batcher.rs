@@ -3,6 +3,7 @@
 mod buffer;
 mod deliver;
 mod flows;
+mod part;
 mod settings;
 mod stats;
 

@@ -193,6 +193,14 @@ pub(crate) enum Items {
     FlowRequests(Vec<Bytes>),
 }
 
+impl Items {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Usage(items) | Self::FlowRequests(items) => items.len(),
+        }
+    }
+}
+
 fn encode<M: Message>(items: &[M]) -> Vec<Bytes> {
     items.iter().map(|item| item.encode_to_vec().into()).collect()
 }

@@ -132,9 +132,14 @@ impl Error {
     pub fn is_repeatable(&self) -> bool {
         match self.0.code {
             Code::Unavailable | Code::DeadlineExceeded => true,
-            Code::ResourceExhausted => self.reason() != Some(BATCH_TOO_LARGE),
+            Code::ResourceExhausted => !self.is_too_large(),
             _ => false,
         }
+    }
+
+    /// Whether the service takes no batch so large.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.reason() == Some(BATCH_TOO_LARGE)
     }
 
     /// The id of the request that failed.

@@ -47,9 +47,12 @@ pub(crate) const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandator
 /// How long a farewell may take. A broker that is short of memory does not listen.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Closes a connection, or drops it.
-pub(crate) async fn close(connection: &Connection) {
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "done".into())).await;
+/// Closes a connection, or drops it. An error means that the broker did not say that it knows.
+pub(crate) async fn close(connection: &Connection) -> Result<(), QueueError> {
+    match tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "done".into())).await {
+        Ok(closed) => Ok(closed?),
+        Err(_) => Err(QueueError::Silent(CLOSE_TIMEOUT)),
+    }
 }
 
 /// Half-open connections are noticed after two missed beats.

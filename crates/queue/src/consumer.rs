@@ -33,39 +33,51 @@ impl Delivery {
     }
 }
 
-/// A subscription to the queue of one shard.
-pub struct Subscription {
+/// A connection that takes nothing yet.
+pub struct Session {
     connection: Connection,
     channel: Channel,
     dead_letters: Channel,
-    consumer: lapin::Consumer,
+    queue: String,
     dead_letter_queue: String,
 }
 
-impl Subscription {
-    /// Connects and subscribes. At most `prefetch` messages are taken and not yet
-    /// acknowledged.
+impl Session {
+    /// Connects, to take messages of one shard: at most `prefetch` that are not yet acknowledged.
     pub async fn open(settings: &Settings, shard: u16, prefetch: u16) -> Result<Self, QueueError> {
         let connection = settings.connect("flowmeter worker").await?;
         let channel = connection.create_channel().await?;
         settings.topology.declare(&connection).await?;
         // Before consuming, because it bounds the buffer of deliveries.
         channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-        let queue = settings.topology.queue(shard);
-        let consumer = channel
+        let dead_letters = connection.create_channel().await?;
+        dead_letters.confirm_select(ConfirmSelectOptions::default()).await?;
+        let (queue, dead_letter_queue) = (settings.topology.queue(shard), settings.topology.dead_letters());
+        Ok(Self { connection, channel, dead_letters, queue, dead_letter_queue })
+    }
+
+    /// From now on the broker delivers.
+    pub async fn subscribe(self) -> Result<Subscription, QueueError> {
+        let consumer = self
+            .channel
             .basic_consume(
-                queue.as_str().into(),
+                self.queue.as_str().into(),
                 "".into(),
                 BasicConsumeOptions::default(),
                 lapin::types::FieldTable::default(),
             )
             .await?;
-        let dead_letters = connection.create_channel().await?;
-        dead_letters.confirm_select(ConfirmSelectOptions::default()).await?;
-        let dead_letter_queue = settings.topology.dead_letters();
-        Ok(Self { connection, channel, dead_letters, consumer, dead_letter_queue })
+        Ok(Subscription { session: self, consumer })
     }
+}
 
+/// A subscription to the queue of one shard.
+pub struct Subscription {
+    session: Session,
+    consumer: lapin::Consumer,
+}
+
+impl Subscription {
     /// The next message. May be dropped while it waits: no message is lost by that.
     pub async fn next(&mut self) -> Result<Delivery, QueueError> {
         let delivery = self.consumer.next().await.ok_or(QueueError::Ended)??;
@@ -80,7 +92,7 @@ impl Subscription {
 
     /// Acknowledges every message up to and including that tag.
     pub async fn ack_through(&self, tag: u64) -> Result<(), QueueError> {
-        self.channel.basic_ack(tag, BasicAckOptions { multiple: true }).await?;
+        self.session.channel.basic_ack(tag, BasicAckOptions { multiple: true }).await?;
         Ok(())
     }
 
@@ -91,10 +103,11 @@ impl Subscription {
         let mut headers = delivery.properties.headers().clone().unwrap_or_default();
         headers.insert(DEAD_LETTER_REASON.into(), AMQPValue::LongString(reason.into()));
         let confirmation = self
+            .session
             .dead_letters
             .basic_publish(
                 "".into(),
-                self.dead_letter_queue.as_str().into(),
+                self.session.dead_letter_queue.as_str().into(),
                 MANDATORY,
                 data,
                 delivery.properties.clone().with_headers(headers).with_delivery_mode(2),
@@ -108,8 +121,9 @@ impl Subscription {
         }
     }
 
-    /// Gives back what was taken and not acknowledged, and disconnects.
-    pub async fn close(self) {
-        close(&self.connection).await;
+    /// Gives back what was taken and not acknowledged, and disconnects. An error means that the broker
+    /// may take a while to notice.
+    pub async fn close(self) -> Result<(), QueueError> {
+        close(&self.session.connection).await
     }
 }

@@ -10,7 +10,7 @@ mod topology;
 
 pub use backoff::Backoff;
 pub use connect::{QueueError, Settings};
-pub use consumer::{Delivery, Subscription};
+pub use consumer::{Delivery, Session, Subscription};
 pub use message::{Accepted, TraceContext};
 pub use publisher::{PublishError, Publisher, PublisherSettings};
 pub use topology::{DEAD_LETTER_REASON, Topology};

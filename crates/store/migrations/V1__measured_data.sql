@@ -204,15 +204,16 @@ CREATE TABLE time_series (
     PRIMARY KEY (tenant_id, object, name)
 );
 
--- How far each worker has come in the queue of its shard. At updated_at it held no
--- message enqueued before holds_from; a worker that left in order has an infinite
--- updated_at and holds nothing.
+-- How far each worker has come in the queue of its shard: what it was given and what it
+-- will be given is applied, as far as it was enqueued before applied_through.
 CREATE TABLE worker_progress (
     worker_id       uuid PRIMARY KEY,
     shard           smallint NOT NULL,
     applied_through timestamptz NOT NULL,
-    holds_from      timestamptz,
-    updated_at      timestamptz NOT NULL
+    -- When it was last heard of.
+    updated_at      timestamptz NOT NULL,
+    -- When it had given back what it held. NULL: it lives, or has died.
+    left_at         timestamptz
 );
 
 -- Flows. A deleted one stays as the name of its history.

@@ -22,7 +22,7 @@ use crate::catalog::{Catalogs, generations};
 use crate::copy::Copy;
 use crate::flows::{FlowCounts, append_flow_counts};
 use crate::partitions::{EVENTS, Partitions, REQUESTS};
-use crate::progress::{Progress, Worker};
+use crate::progress::Worker;
 use crate::rollups::{append_partials, insert_series};
 use crate::schedules::{Schedule, upsert_schedules};
 use crate::{Store, StoreError, events, progress};
@@ -136,11 +136,12 @@ impl Writer {
         }
     }
 
-    /// Applies a batch. The progress is asked for as late as possible.
+    /// Applies a batch. Through which time the worker has applied everything then is asked for as late as
+    /// possible.
     pub async fn apply(
         &mut self,
         batch: &Batch<'_>,
-        progress: impl Fn() -> Progress,
+        applied_through: impl Fn() -> Timestamp,
     ) -> Result<Applied, StoreError> {
         self.partitions.ensure(&EVENTS, batch.events.iter().map(|event| event.id.0)).await?;
         self.partitions.ensure(&REQUESTS, batch.requests.iter().map(|request| request.id.0)).await?;
@@ -148,7 +149,7 @@ impl Writer {
         let mut cautious = keyed && self.cautious > 0;
         self.cautious = self.cautious.saturating_sub(u32::from(cautious));
         loop {
-            match self.attempt(batch, &progress, cautious).await {
+            match self.attempt(batch, &applied_through, cautious).await {
                 Err(StoreError::Duplicate) if !cautious => {
                     self.cautious = CAUTIOUS_BATCHES;
                     cautious = true;
@@ -165,7 +166,7 @@ impl Writer {
     async fn attempt(
         &mut self,
         batch: &Batch<'_>,
-        progress: &impl Fn() -> Progress,
+        applied_through: &impl Fn() -> Timestamp,
         cautious: bool,
     ) -> Result<Applied, StoreError> {
         let mut client = self.store.client().await?;
@@ -209,7 +210,7 @@ impl Writer {
         let values = values.map(|(_, value)| value);
         let added_assets = upsert_asset_values(&transaction, values, &self.known_assets).await?;
         let added = insert_series(&transaction, &folded, &self.known_series).await?;
-        progress::record(&transaction, self.worker, progress()).await?;
+        progress::record(&transaction, self.worker, applied_through()).await?;
         transaction.batch_execute("-- apply\nNOTIFY flowmeter_applied").await?;
         transaction.commit().await?;
 

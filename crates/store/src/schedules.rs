@@ -96,8 +96,8 @@ pub struct Overdue {
     pub deadline: Timestamp,
 }
 
-/// How much longer than to the deadline everything has to be applied: with several workers, that time is
-/// known to half a second.
+/// How much longer than to the deadline everything has to be applied: that time is told by the clocks of the
+/// ingest services, which may differ by so much.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Some schedules whose deadline has passed, and before which everything that was acknowledged is applied,

@@ -8,13 +8,12 @@ use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::queue::{Envelope, Request};
 use flowmeter_queue::{Backoff, Delivery, QueueError};
 use flowmeter_store::batch::{Applied, Batch, Writer, bury};
-use flowmeter_store::progress::Progress;
 use flowmeter_store::{Store, StoreError};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 
 use self::read::{ids, read};
-use crate::gather::{Gathered, Held};
+use crate::gather::{Gathered, Given};
 
 /// A request that cannot be applied, now or ever.
 pub struct DeadLetter {
@@ -34,9 +33,15 @@ pub enum Abandoned {
     /// The worker stops. What is not applied goes back to the broker.
     #[error("stopping")]
     Stopping,
-    /// The dead letters cannot be written.
+    /// The broker or the way to it failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The worker could not be made known.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nobody heard that the worker lives. Others cannot tell it from a dead one.
+    #[error("the database did not hear of this worker for too long")]
+    Silent,
 }
 
 /// A request of a gathered message.
@@ -50,7 +55,7 @@ struct Part<'a> {
 pub struct Applier {
     pub store: Store,
     pub writer: Writer,
-    pub held: Held,
+    pub given: Given,
     pub stop: CancellationToken,
 }
 
@@ -67,14 +72,13 @@ impl Applier {
                 Err(reason) => dead.push(unreadable(index, delivery, reason)),
             }
         }
-        let applied_through = gathered.newest.unwrap_or(Timestamp::EPOCH);
         // Halves of what was refused wait here; the last is taken first.
         let mut waiting: Vec<&[Part<'_>]> = vec![&parts];
         while let Some(parts) = waiting.pop() {
-            // Only when all is applied has the newest message been reached.
-            let reached = if waiting.is_empty() { applied_through } else { Timestamp::EPOCH };
+            // As long as a part waits, its messages may be the oldest.
+            let waits_from = gathered.oldest.filter(|_| !waiting.is_empty());
             let (batch, unreadable) = read(parts);
-            match self.apply_patiently(&batch, reached).await? {
+            match self.apply_patiently(&batch, waits_from).await? {
                 Ok(applied) => {
                     log(applied);
                     dead.extend(unreadable);
@@ -92,17 +96,17 @@ impl Applier {
         Ok(dead)
     }
 
-    /// Applies a batch, however long the database is away.
+    /// Applies a batch, however long the database is away. Other messages of the same ones may wait.
     async fn apply_patiently(
         &mut self,
         batch: &Batch<'_>,
-        applied_through: Timestamp,
+        waits_from: Option<Timestamp>,
     ) -> Result<Result<Applied, StoreError>, Abandoned> {
         let mut backoff = Backoff::default();
-        let held = self.held.clone();
-        let progress = || Progress { applied_through, holds_from: held.oldest() };
+        let given = self.given.clone();
+        let applied_through = || waits_from.into_iter().fold(given.applied_through(), Timestamp::min);
         loop {
-            match self.writer.apply(batch, progress).await {
+            match self.writer.apply(batch, applied_through).await {
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, events = batch.events.len(), "a batch waits for the database");
                     self.wait(&mut backoff).await?;

@@ -16,8 +16,8 @@ use crate::Batching;
 pub struct Gathered {
     /// The messages in order, each with its requests or why it has none.
     pub messages: Vec<(Delivery, Result<Envelope, String>)>,
-    /// When the newest of them was enqueued.
-    pub newest: Option<Timestamp>,
+    /// When the oldest of them was enqueued.
+    pub oldest: Option<Timestamp>,
     /// The number of their events, of rows of counters, and of values of assets.
     pub items: usize,
     bytes: usize,
@@ -48,7 +48,7 @@ impl Gathered {
             Err(_) => self.requests = true,
         }
         self.bytes += delivery.data.len();
-        self.newest = self.newest.max(delivery.enqueued_at);
+        self.oldest = self.oldest.into_iter().chain(delivery.enqueued_at).min();
         self.since.get_or_insert_with(Instant::now);
         self.messages.push((delivery, envelope));
     }
@@ -77,34 +77,68 @@ impl Gathered {
     }
 }
 
-/// When the oldest message that is gathered and not being applied was enqueued, shared
-/// with the transaction that records it.
+/// The times of the messages that a worker was given, shared with the transaction that records how far it
+/// is: it needs those that are gathered while it runs.
 #[derive(Clone)]
-pub struct Held(Arc<AtomicI64>);
+pub struct Given(Arc<Times>);
 
-impl Held {
-    const NOTHING: i64 = i64::MAX;
+/// Microseconds since the epoch.
+struct Times {
+    /// Of the newest, be it applied or not.
+    newest: AtomicI64,
+    /// Of the oldest that is gathered and not being applied.
+    waiting: AtomicI64,
+}
 
-    /// Nothing is held.
-    pub fn nothing() -> Self {
-        Self(Arc::new(AtomicI64::new(Self::NOTHING)))
+const NONE_WAITS: i64 = i64::MAX;
+
+impl Given {
+    /// No message was given yet, and none will be that was enqueued before `start`.
+    pub fn after(start: Timestamp) -> Self {
+        let newest = AtomicI64::new(start.micros());
+        Self(Arc::new(Times { newest, waiting: AtomicI64::new(NONE_WAITS) }))
     }
 
-    /// A message was taken.
+    /// A message was given.
     pub fn add(&self, enqueued_at: Option<Timestamp>) {
         if let Some(at) = enqueued_at {
-            self.0.fetch_min(at.micros(), Ordering::Relaxed);
+            self.0.newest.fetch_max(at.micros(), Ordering::Relaxed);
+            self.0.waiting.fetch_min(at.micros(), Ordering::Relaxed);
         }
     }
 
     /// All of them are being applied now.
-    pub fn clear(&self) {
-        self.0.store(Self::NOTHING, Ordering::Relaxed);
+    pub fn begin(&self) {
+        self.0.waiting.store(NONE_WAITS, Ordering::Relaxed);
     }
 
-    /// The oldest.
-    pub fn oldest(&self) -> Option<Timestamp> {
-        let micros = self.0.load(Ordering::Relaxed);
-        (micros != Self::NOTHING).then(|| Timestamp::from_micros(micros))
+    /// Through which time all that was given and that will be given is applied, once that is which is being
+    /// applied: the queue is in order of time.
+    pub fn applied_through(&self) -> Timestamp {
+        let Times { newest, waiting } = &*self.0;
+        Timestamp::from_micros(newest.load(Ordering::Relaxed).min(waiting.load(Ordering::Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_holds_back_and_nothing_older_is_expected() {
+        let at = Timestamp::from_micros;
+        let given = Given::after(at(100));
+        assert_eq!(given.applied_through(), at(100));
+        for time in [Some(200), None, Some(300)] {
+            given.add(time.map(at));
+        }
+        assert_eq!(given.applied_through(), at(200));
+        given.begin();
+        assert_eq!(given.applied_through(), at(300));
+        // One that another worker gave back.
+        given.add(Some(at(50)));
+        assert_eq!(given.applied_through(), at(50));
+        given.begin();
+        assert_eq!(given.applied_through(), at(300));
     }
 }

@@ -10,7 +10,7 @@ use flowmeter_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// How often workers that are gone are looked for.
-const FORGET_INTERVAL: Duration = Duration::from_secs(5);
+const FORGET_INTERVAL: Duration = Duration::from_secs(1);
 /// How often new definitions are looked for. Until they are rolled up they are answered from the
 /// events, so this is about speed alone.
 const BACKFILL_INTERVAL: Duration = Duration::from_millis(500);

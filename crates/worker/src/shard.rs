@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flowmeter_core::timestamp::Timestamp;
-use flowmeter_queue::{Backoff, Settings, Subscription};
+use flowmeter_queue::{Backoff, Session, Settings, Subscription};
 use flowmeter_service::telemetry;
+use flowmeter_store::Store;
 use flowmeter_store::batch::Writer;
-use flowmeter_store::progress::{self, Progress, Worker};
-use flowmeter_store::{Store, StoreError};
+use flowmeter_store::progress::{self, SILENT_AT_MOST, Worker};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,10 +18,10 @@ use uuid::Uuid;
 
 use crate::Batching;
 use crate::apply::{Abandoned, Applier, DeadLetter};
-use crate::gather::{Gathered, Held};
+use crate::gather::{Gathered, Given};
 
-/// How often a worker says how far it is.
-const REPORT_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a worker says that it lives.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A transaction that is under way: it has the applier, and gives it back.
 type Applying = BoxFuture<'static, (Applier, Gathered, Result<Vec<DeadLetter>, Abandoned>)>;
@@ -31,8 +30,8 @@ type Applying = BoxFuture<'static, (Applier, Gathered, Result<Vec<DeadLetter>, A
 pub struct Shard {
     store: Store,
     settings: Settings,
+    index: u16,
     batching: Batching,
-    worker: Worker,
     /// Shards without a connection, for the health check.
     disconnected: Arc<AtomicUsize>,
 }
@@ -41,106 +40,117 @@ impl Shard {
     pub fn new(
         store: Store,
         settings: Settings,
-        shard: u16,
+        index: u16,
         batching: Batching,
         disconnected: Arc<AtomicUsize>,
     ) -> Self {
-        let worker = Worker { id: Uuid::now_v7(), shard };
-        Self { store, settings, batching, worker, disconnected }
+        Self { store, settings, index, batching, disconnected }
     }
 
-    /// Works until `stop`, connecting again whenever the broker was away.
+    /// Works until `stop`, subscribing again whenever the broker or the database was away.
     pub async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
-            let opened = Subscription::open(&self.settings, self.worker.shard, self.batching.prefetch).await;
-            let outcome = match opened {
-                Ok(subscription) => {
-                    tracing::info!(shard = self.worker.shard, "consuming");
-                    backoff.reset();
-                    self.disconnected.fetch_sub(1, Ordering::Relaxed);
-                    let outcome = self.consume(subscription, &stop).await;
-                    self.disconnected.fetch_add(1, Ordering::Relaxed);
-                    outcome
-                }
-                Err(error) => Err(Abandoned::Queue(error)),
-            };
-            if let Err(Abandoned::Queue(error)) = outcome {
+            if let Err(error) = self.work(&mut backoff, &stop).await
+                && !matches!(error, Abandoned::Stopping)
+            {
                 let wait = backoff.next_wait();
                 let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(shard = self.worker.shard, %error, wait_ms, "the broker is away; trying again");
+                tracing::warn!(shard = self.index, %error, wait_ms, "not consuming; trying again");
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = stop.cancelled() => {}
                 }
             }
         }
-        if let Err(error) = progress::leave(&self.store, self.worker).await {
-            tracing::debug!(%error, "could not say goodbye");
+    }
+
+    /// Subscribes, and consumes until `stop` or until the broker or the database is away. Each
+    /// subscription is a worker of its own to the database: what one held is given to others.
+    async fn work(&self, backoff: &mut Backoff, stop: &CancellationToken) -> Result<(), Abandoned> {
+        let session = Session::open(&self.settings, self.index, self.batching.prefetch).await?;
+        let worker = Worker { id: Uuid::now_v7(), shard: self.index };
+        let joining = Instant::now();
+        let given = Given::after(progress::join(&self.store, worker).await?);
+        let mut subscription = session.subscribe().await?;
+        tracing::info!(shard = self.index, "consuming");
+        backoff.reset();
+        self.disconnected.fetch_sub(1, Ordering::Relaxed);
+        let outcome = tokio::select! {
+            outcome = self.consume(&mut subscription, worker, given, stop) => outcome,
+            () = self.stay_known(worker, joining) => Err(Abandoned::Silent),
+        };
+        self.disconnected.fetch_add(1, Ordering::Relaxed);
+        // What was gathered and not begun goes back to the broker. Where it does not say that it knows,
+        // the worker does not leave: it counts as if it had died.
+        let left = match subscription.close().await {
+            Ok(()) => progress::leave(&self.store, worker).await.map_err(Abandoned::from),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = left {
+            tracing::debug!(shard = self.index, %error, "could not leave in order");
+        }
+        outcome
+    }
+
+    /// Says that a worker lives, and ends when nobody has heard it for too long.
+    async fn stay_known(&self, worker: Worker, joining: Instant) {
+        let mut heard = joining;
+        while heard.elapsed() < SILENT_AT_MOST {
+            tokio::time::sleep(TOUCH_INTERVAL).await;
+            let asked = Instant::now();
+            let touch = progress::touch(&self.store, worker);
+            match tokio::time::timeout_at(heard + SILENT_AT_MOST, touch).await {
+                Ok(Ok(true)) => heard = asked,
+                Ok(Ok(false)) | Err(_) => return,
+                Ok(Err(error)) => tracing::debug!(%error, "could not say that this worker lives"),
+            }
         }
     }
 
     /// Consumes until `stop`, or until the broker is away.
     async fn consume(
         &self,
-        mut subscription: Subscription,
+        subscription: &mut Subscription,
+        worker: Worker,
+        given: Given,
         stop: &CancellationToken,
     ) -> Result<(), Abandoned> {
-        let held = Held::nothing();
-        let writer = Writer::new(self.store.clone(), self.worker);
+        let writer = Writer::new(self.store.clone(), worker);
         let mut idle =
-            Some(Applier { store: self.store.clone(), writer, held: held.clone(), stop: stop.clone() });
+            Some(Applier { store: self.store.clone(), writer, given: given.clone(), stop: stop.clone() });
         let mut applying: Option<Applying> = None;
         let mut gathered = Gathered::default();
-        let mut reported = Instant::now();
-        let mut reached = Timestamp::EPOCH;
         let mut items_before = 0;
         loop {
             let due = gathered.due(self.batching, items_before);
             if due.is_some_and(|due| due <= Instant::now())
                 && let Some(applier) = idle.take()
             {
-                held.clear();
+                given.begin();
                 items_before = gathered.items;
                 applying = Some(apply(applier, std::mem::take(&mut gathered)));
                 continue;
             }
             let stopping = stop.is_cancelled();
             if stopping && applying.is_none() {
-                // What was gathered and not begun goes back to the broker.
-                subscription.close().await;
                 return Ok(());
             }
             tokio::select! {
                 biased;
                 (applier, messages, outcome) = under_way(&mut applying) => {
                     applying = None;
-                    settle(&subscription, &applier, &messages, outcome?).await?;
+                    settle(subscription, &applier, &messages, outcome?).await?;
                     idle = Some(applier);
-                    reached = reached.max(messages.newest.unwrap_or(reached));
-                    reported = Instant::now();
                 }
                 delivery = subscription.next(), if !stopping && !gathered.is_full(self.batching) => {
                     let delivery = delivery?;
-                    held.add(delivery.enqueued_at);
+                    given.add(delivery.enqueued_at);
                     gathered.add(delivery);
                 }
                 () = sleep_until(due), if applying.is_none() => {}
                 () = stop.cancelled(), if !stopping => {}
-                () = tokio::time::sleep_until(reported + REPORT_INTERVAL), if applying.is_none() => {
-                    self.report(reached, &held).await;
-                    reported = Instant::now();
-                }
             }
-        }
-    }
-
-    /// Says how far this worker is, while there is nothing to apply.
-    async fn report(&self, reached: Timestamp, held: &Held) {
-        let progress = Progress { applied_through: reached, holds_from: held.oldest() };
-        let reported: Result<(), StoreError> = progress::report(&self.store, self.worker, progress).await;
-        if let Err(error) = reported {
-            tracing::debug!(%error, "progress could not be reported");
         }
     }
 }

@@ -14,6 +14,7 @@ mod executions;
 mod flows;
 mod lists;
 mod outages;
+mod progress;
 mod replay;
 mod rollups;
 mod schema;

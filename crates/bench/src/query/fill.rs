@@ -11,7 +11,7 @@ use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::{DEFAULT_PROVIDER, TextField, UsageEvent};
 use flowmeter_store::Store;
 use flowmeter_store::batch::{Batch, NewEvent, NewRequest, Writer};
-use flowmeter_store::progress::{Progress, Worker};
+use flowmeter_store::progress::{Worker, join};
 use flowmeter_store::rollups::{FoldOutcome, fold_partials};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -63,6 +63,7 @@ impl Spread {
         let mut writers = JoinSet::new();
         for _ in 0..WRITERS {
             let worker = Worker { id: Uuid::now_v7(), shard: 0 };
+            join(store, worker).await?;
             let mut writer = Writer::new(store.clone(), worker);
             let (texts, next) = (texts.clone(), next.clone());
             writers.spawn(async move {
@@ -75,8 +76,7 @@ impl Spread {
                     let own = OwnTexts::new(from..to);
                     let batch = self.batch(from..to, &texts, &own);
                     let applied_through = Timestamp::now();
-                    let progress = || Progress { applied_through, holds_from: None };
-                    let applied = writer.apply(&batch, progress).await?;
+                    let applied = writer.apply(&batch, || applied_through).await?;
                     ensure!(applied.events as u64 == to - from, "not all of a batch were new: {applied:?}");
                 }
             });

@@ -9,19 +9,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flowmeter_proto::v1::FlowRequest;
-use prost::Message;
 use tokio::sync::{Notify, Semaphore, TryAcquireError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use super::buffer::{Batch, Buffer};
 use super::flows;
-use super::settings::{BatcherSettings, Incident, IncidentItems};
+use super::part::Part;
+use super::settings::{BatcherSettings, Incident};
 use super::stats::{Kind, Occasional, Stats};
 use super::{Lost, RecordError};
-use crate::client::{Client, Items, Recorded};
+use crate::client::{Client, Recorded};
 use crate::error::Error;
 use crate::retry::Patience;
 
@@ -264,22 +263,30 @@ pub(super) async fn run(shared: Arc<Shared>, client: Client) {
     let rest: Vec<_> = std::iter::from_fn(|| shared.buffer().take(Instant::now())).collect();
     let rest: Vec<_> = rest.into_iter().map(|batch| Unsettled::new(&shared, batch)).collect();
     for batch in rest {
-        batch.give_up(None);
+        batch.give_up(&Part::new(batch.batch.items.clone()), None);
     }
 }
 
-async fn deliver(client: &Client, batch: Unsettled) {
+/// Sends a batch, in parts if the service takes none so large.
+async fn deliver(client: &Client, mut batch: Unsettled) {
     let shared = batch.shared.clone();
     let patience = Patience { call: client.call_timeout(), in_all: shared.settings.patience };
-    let sent = tokio::select! {
-        biased;
-        sent = client.send(batch.batch.items.clone(), batch.request_id, patience) => Some(sent),
-        () = shared.abort.cancelled() => None,
-    };
-    match sent {
-        Some(Ok(recorded)) => batch.record(recorded),
-        Some(Err(error)) => batch.give_up(Some(error)),
-        None => batch.give_up(None),
+    // The last is sent first.
+    let mut parts = vec![Part::new(batch.batch.items.clone())];
+    while let Some(part) = parts.pop() {
+        let sent = tokio::select! {
+            biased;
+            sent = client.send(part.items.clone(), part.request_id, patience) => Some(sent),
+            () = shared.abort.cancelled() => None,
+        };
+        match sent {
+            Some(Ok(recorded)) => batch.record(&part, recorded),
+            Some(Err(error)) => match part.halves(&error) {
+                Some([first, second]) => parts.extend([second, first]),
+                None => batch.give_up(&part, Some(error)),
+            },
+            None => batch.give_up(&part, None),
+        }
     }
 }
 
@@ -287,24 +294,24 @@ async fn deliver(client: &Client, batch: Unsettled) {
 struct Unsettled {
     shared: Arc<Shared>,
     batch: Batch,
-    request_id: Uuid,
     accepted: u64,
     rejected: u64,
 }
 
 impl Unsettled {
     fn new(shared: &Arc<Shared>, batch: Batch) -> Self {
-        // Made now and not before, because the service takes ids of the last 7 days.
-        Self { shared: shared.clone(), batch, request_id: Uuid::now_v7(), accepted: 0, rejected: 0 }
+        Self { shared: shared.clone(), batch, accepted: 0, rejected: 0 }
     }
 
-    fn record(mut self, recorded: Recorded) {
+    fn record(&mut self, part: &Part, recorded: Recorded) {
         let rejected = recorded.rejections.iter().map(|rejection| usize::try_from(rejection.index).ok());
-        let rejected = self.batch.items.decode(rejected.map(Option::unwrap_or_default));
-        self.rejected = rejected.count().min(self.batch.recorded);
-        self.accepted = self.batch.recorded - self.rejected;
+        let items = part.at(rejected.map(Option::unwrap_or_default));
+        let count = part.count();
+        let rejected = items.count().min(count);
+        self.rejected += rejected;
+        self.accepted += count - rejected;
         let Some(first) = recorded.rejections.first() else { return };
-        if let Some(rejections) = self.shared.rejections.add(self.rejected) {
+        if let Some(rejections) = self.shared.rejections.add(rejected) {
             let violation = first.field_violations.first();
             tracing::warn!(
                 rejections,
@@ -316,18 +323,17 @@ impl Unsettled {
         }
         if let Some(observer) = &self.shared.settings.observer {
             let (request_id, rejections) = (recorded.request_id, recorded.rejections);
-            observer(Incident::Rejected { request_id, items: rejected, rejections });
+            observer(Incident::Rejected { request_id, items, rejections });
         }
     }
 
-    fn give_up(self, error: Option<Error>) {
-        if let Some(given_up) = self.shared.losses.add(self.batch.recorded) {
+    fn give_up(&self, part: &Part, error: Option<Error>) {
+        if let Some(given_up) = self.shared.losses.add(part.count()) {
             let error = error.as_ref().map(ToString::to_string);
             tracing::error!(given_up, error, "reports to Flowmeter were given up");
         }
         if let Some(observer) = &self.shared.settings.observer {
-            let items = self.batch.items.decode(0..self.batch.room_items);
-            observer(Incident::GivenUp { request_id: self.request_id, items, error });
+            observer(Incident::GivenUp { request_id: part.request_id, items: part.all(), error });
         }
     }
 }
@@ -344,28 +350,5 @@ impl Drop for Unsettled {
         drop(buffer);
         self.shared.give_room(batch.room_items, batch.room_bytes);
         self.shared.settled.notify_waiters();
-    }
-}
-
-impl Items {
-    /// The items at these places, as they were given.
-    fn decode(&self, places: impl Iterator<Item = usize>) -> IncidentItems {
-        fn at<M: Message + Default>(items: &[Bytes], places: impl Iterator<Item = usize>) -> Vec<M> {
-            let items = places.filter_map(|place| items.get(place));
-            items.map(|item| M::decode(item.clone()).expect("it was encoded here")).collect()
-        }
-        match self {
-            Self::Usage(items) => IncidentItems::Usage(at(items, places)),
-            Self::FlowRequests(items) => IncidentItems::FlowRequests(at(items, places)),
-        }
-    }
-}
-
-impl IncidentItems {
-    fn count(&self) -> u64 {
-        match self {
-            Self::Usage(events) => events.len() as u64,
-            Self::FlowRequests(requests) => requests.iter().map(flows::count).sum(),
-        }
     }
 }

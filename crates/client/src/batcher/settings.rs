@@ -61,7 +61,7 @@ impl BatcherSettings {
     }
 
     /// A batch is sent before its items, as they are encoded, take more bytes than this, up to 4 MiB. A larger
-    /// item is refused. Default: 1 MiB.
+    /// item is refused. Where the service takes less, a batch is sent in halves. Default: 1 MiB.
     #[must_use]
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.batch_bytes = bytes.clamp(1, MAX_BATCH_BYTES);
@@ -149,12 +149,12 @@ pub enum Incident {
         /// Why, by ascending place in the request.
         rejections: Vec<Rejection>,
     },
-    /// A batch was given up.
+    /// A batch was given up, or a part of one that the service did not take as a whole because it is too large.
     GivenUp {
         /// The id of the request. Under this id, [`Client::record_usage_as`](crate::Client::record_usage_as) may
         /// repeat it with the same items in the same order, and they count once.
         request_id: Uuid,
-        /// All of the batch.
+        /// All of the request.
         items: IncidentItems,
         /// What the last attempt failed for. None if the batcher was shut down before there was an answer.
         error: Option<Error>,

@@ -212,6 +212,47 @@ async fn rejections_and_batches_that_were_given_up_are_told() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_too_large_is_sent_in_halves() {
+    let fake = Fake::start().await;
+    let too_large = || Plan::Refuse(failure(Code::ResourceExhausted, "BATCH_TOO_LARGE", None));
+    // All five, the first two, the first alone, which no half is smaller than.
+    fake.plan([too_large(), too_large(), too_large()]);
+    let (settings, incidents) = incidents(settings());
+    let batcher = fake.client().batcher(settings);
+    record_all(&batcher, 5).await;
+    batcher.flush().await;
+    let seen = fake.seen_now();
+    assert_eq!(batch_sizes(&seen), [5, 2, 1, 1, 3]);
+    let ids: std::collections::HashSet<_> = seen.iter().map(|seen| &seen.request_id).collect();
+    assert_eq!(ids.len(), 5, "a request id means the same items always");
+    match incidents.recv().unwrap() {
+        Incident::GivenUp { request_id, items: IncidentItems::Usage(events), error: Some(error) } => {
+            assert_eq!((error.reason(), events[0].detail.as_str()), (Some("BATCH_TOO_LARGE"), "0"));
+            assert_eq!((seen[2].request_id.clone(), events.len()), (request_id.to_string(), 1));
+        }
+        other => panic!("{other:?}"),
+    }
+    let usage = batcher.stats().usage;
+    assert_eq!((usage.recorded, usage.accepted, usage.rejected, usage.given_up), (5, 4, 0, 1));
+}
+
+#[tokio::test]
+async fn a_batch_that_may_have_been_recorded_is_not_sent_in_halves() {
+    let fake = Fake::start().await;
+    fake.plan([
+        Plan::AcceptAndFail(failure(Code::Unavailable, "QUEUE_UNAVAILABLE", None)),
+        Plan::Refuse(failure(Code::ResourceExhausted, "BATCH_TOO_LARGE", None)),
+    ]);
+    let (settings, incidents) = incidents(settings());
+    let batcher = fake.client().batcher(settings);
+    record_all(&batcher, 4).await;
+    batcher.flush().await;
+    assert_eq!(batch_sizes(&fake.seen_now()), [4, 4]);
+    assert_eq!(fake.events().len(), 4);
+    assert!(matches!(incidents.recv().unwrap(), Incident::GivenUp { error: Some(_), .. }));
+}
+
+#[tokio::test]
 async fn flow_requests_that_are_alike_are_added_up() {
     let fake = Fake::start().await;
     let unknown = Rejection { index: 1, reason: "UNKNOWN_FLOW".into(), ..Rejection::default() };

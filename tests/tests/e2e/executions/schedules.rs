@@ -1,7 +1,10 @@
 //! Scheduled commands: what remains at the deadline counts once, whatever happens.
 
 use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport, ExecutionSchedule, QueryExecutionsRequest};
-use flowmeter_tests::{Installation, Tenant, eventually, request_id};
+use flowmeter_stack::{Signal, signal_process};
+use flowmeter_store::Store;
+use flowmeter_store::schedules::list_overdue;
+use flowmeter_tests::{Installation, Options, Tenant, eventually, request_id};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{ask, grouped, report, totals};
@@ -126,6 +129,69 @@ async fn deadlines_count_once_while_workers_die_and_come_back() {
     send(&tenant, vec![scheduled(probe, now, 1, now)]).await;
     let with_probe = [vec![(probe.to_owned(), 1)], expected].concat();
     eventually(with_probe, async || timed_out(&tenant).await).await;
+}
+
+/// A transaction that keeps everybody else from changing a schedule, once there is one.
+async fn hold(installation: &Installation, schedule: &str) -> tokio_postgres::Client {
+    let connecting = tokio_postgres::connect(&installation.database_url, tokio_postgres::NoTls);
+    let (client, connection) = connecting.await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN").await.unwrap();
+    let lock = "SELECT FROM execution_schedule WHERE schedule_id = $1 FOR UPDATE";
+    eventually(1, async || client.execute(lock, &[&schedule]).await.unwrap()).await;
+    client
+}
+
+/// A number that a statement finds.
+async fn count(store: &Store, statement: &str) -> i64 {
+    store.client().await.unwrap().query_one(statement, &[]).await.unwrap().get(0)
+}
+
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+#[tokio::test]
+async fn what_a_worker_gives_back_when_it_stops_still_closes_a_schedule() {
+    // A transaction has one report: what comes later stays where it was delivered.
+    let settings = [("FLOWMETER_SHARDS", "1"), ("FLOWMETER_BATCH_EVENTS", "1")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let options = Options { settings: settings.into(), ..Options::default() };
+    let mut installation = Installation::start_with("schedule-stop", options).await;
+    let tenant = installation.tenant("acme").await;
+    let store = installation.store.clone();
+    let now = Timestamp::now();
+    let deadline = now + 5.seconds();
+    let open = [("closed", deadline), ("other", now + 1.hour())];
+    let open = open.map(|(name, deadline)| scheduled(name, now - 9.seconds(), 3, deadline));
+    send(&tenant, open.into()).await;
+    let (other, closed) = (hold(&installation, "other").await, hold(&installation, "closed").await);
+    // One that the worker cannot apply, its repetition that waits, and behind it, in time, the one that closes.
+    send(&tenant, vec![scheduled("other", now, 2, now + 1.hour())]).await;
+    eventually(1, async || count(&store, WAITING).await).await;
+    send(&tenant, vec![scheduled("closed", now, 0, now)]).await;
+    assert!(Timestamp::now() < deadline, "the machine is too slow for this test");
+    let mut another = installation.start_another_worker();
+    let passed = format!(
+        "SELECT count(*) FROM worker_progress
+         WHERE applied_through > to_timestamp({}) + interval '3 s'",
+        deadline.as_second()
+    );
+    eventually(1, async || count(&store, &passed).await).await;
+
+    signal_process(installation.worker.pid(), Signal::TERM).unwrap();
+    let log = installation.worker.log();
+    eventually(true, async || std::fs::read_to_string(&log).unwrap().contains("stopping")).await;
+    other.batch_execute("COMMIT").await.unwrap();
+    assert!(installation.worker.terminate(std::time::Duration::from_secs(20)).unwrap().is_clean());
+    // The other worker has it now, and cannot apply it yet.
+    eventually(1, async || count(&store, WAITING).await).await;
+    assert_eq!(list_overdue(&store, 1, 10).await.unwrap(), []);
+    closed.batch_execute("COMMIT").await.unwrap();
+
+    // Whatever is reported after this was looked at after it was closed.
+    send(&tenant, vec![scheduled("probe", now, 1, now)]).await;
+    eventually(own(&[("probe", 1)]), async || timed_out(&tenant).await).await;
+    assert!(another.terminate(std::time::Duration::from_secs(20)).unwrap().is_clean());
 }
 
 #[tokio::test]

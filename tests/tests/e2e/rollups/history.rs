@@ -9,7 +9,6 @@ use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::{TextField, UsageEvent};
 use flowmeter_store::Store;
 use flowmeter_store::batch::{Batch, NewEvent, NewRequest, Writer};
-use flowmeter_store::progress::Progress;
 use flowmeter_store::rollups::fold_partials;
 
 use crate::dice::Dice;
@@ -171,7 +170,7 @@ impl History {
             let tenant = self.tenants[*tenant];
             batch.requests.push(NewRequest { tenant, id: *request, items: events.len() });
         }
-        writer.apply(&batch, progress).await.unwrap();
+        writer.apply(&batch, || Timestamp::EPOCH).await.unwrap();
     }
 
     fn request(&self, dice: &mut Dice, tenant: usize) -> Sent {
@@ -213,17 +212,13 @@ impl History {
                 requests: vec![NewRequest { tenant: self.tenants[tenant], id, items: AT_ONCE }],
                 ..Batch::default()
             };
-            writer.apply(&batch, progress).await.unwrap();
+            writer.apply(&batch, || Timestamp::EPOCH).await.unwrap();
         }
     }
 }
 
 /// 2024-02-28T23:58:00Z.
 const START_OF_NAMED: i64 = 1_709_164_680_000_000;
-
-fn progress() -> Progress {
-    Progress { applied_through: Timestamp::EPOCH, holds_from: None }
-}
 
 fn settled(mut event: UsageEvent<'static>) -> UsageEvent<'static> {
     event.settle();

@@ -1,0 +1,107 @@
+//! Up to which time answers are complete, while workers come, stop and die.
+
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_proto::v1::UsageEvent;
+use flowmeter_proto::v1::get_receipt_response::State;
+use flowmeter_store::Store;
+use flowmeter_store::batch::{Batch, Writer};
+use flowmeter_store::progress::{Worker, forget_workers, join, leave, touch};
+use flowmeter_tests::{Installation, event, eventually, request_id};
+use uuid::Uuid;
+
+/// A shard that the services of the installation do not have.
+const SHARD: u16 = 77;
+
+fn worker() -> Worker {
+    Worker { id: Uuid::now_v7(), shard: SHARD }
+}
+
+/// Seconds from now.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(Timestamp::now().micros() + seconds * 1_000_000)
+}
+
+async fn applied(store: &Store, worker: Worker, through: Timestamp) {
+    Writer::new(store.clone(), worker).apply(&Batch::default(), || through).await.unwrap();
+}
+
+/// Through which time the shard says that everything is applied.
+async fn through(store: &Store) -> Timestamp {
+    forget_workers(store).await.unwrap();
+    let statement = "SELECT min(applied_through) FROM worker_progress WHERE shard = $1";
+    let client = store.client().await.unwrap();
+    let row = client.query_one(statement, &[&SHARD.cast_signed()]).await.unwrap();
+    Timestamp::from(row.get::<_, std::time::SystemTime>(0))
+}
+
+/// As if it had not been heard of for so long.
+async fn silence(store: &Store, worker: Worker, seconds: f64) {
+    let statement = "UPDATE worker_progress SET updated_at = now() - make_interval(secs => $2)
+                     WHERE worker_id = $1";
+    store.client().await.unwrap().execute(statement, &[&worker.id, &seconds]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_is_gone_holds_back_until_others_speak_for_what_it_held() {
+    let installation = Installation::start("progress").await;
+    let store = &installation.store;
+    let [first, second, third] = [worker(), worker(), worker()];
+    assert_eq!(join(store, first).await.unwrap(), Timestamp::EPOCH);
+    let held = at(-60);
+    applied(store, first, held).await;
+    assert_eq!(join(store, second).await.unwrap(), held, "it may be given nothing older");
+    applied(store, second, at(-10)).await;
+    assert_eq!(through(store).await, held);
+
+    // It stops, and what it gave back may be on its way as long as the other has not passed that time.
+    leave(store, first).await.unwrap();
+    applied(store, second, at(1)).await;
+    assert_eq!(through(store).await, held);
+    let passed = at(3);
+    applied(store, second, passed).await;
+    assert_eq!(through(store).await, passed);
+
+    // The next one dies. Whatever it held, the broker gives it to others within 40 s.
+    let held = passed;
+    assert_eq!(join(store, third).await.unwrap(), held);
+    let later = at(60);
+    applied(store, third, later).await;
+    silence(store, second, 39.0).await;
+    assert_eq!(through(store).await, held);
+    assert!(touch(store, second).await.unwrap());
+    silence(store, second, 41.0).await;
+    assert_eq!(through(store).await, later);
+    assert!(!touch(store, second).await.unwrap(), "it is told that others have what it held");
+    applied(store, second, at(-60)).await;
+    assert_eq!(through(store).await, later, "it does not come back");
+
+    // The last one stops: what it said stays true, for the next one as well.
+    leave(store, third).await.unwrap();
+    assert_eq!(through(store).await, later);
+    assert_eq!(join(store, worker()).await.unwrap(), later);
+}
+
+#[tokio::test]
+async fn a_worker_that_was_forgotten_gives_back_what_it_holds_and_takes_it_anew() {
+    let installation = Installation::start("forgotten").await;
+    let tenant = installation.tenant("acme").await;
+    let client = installation.store.client().await.unwrap();
+    let workers = async || -> i64 {
+        let statement = "SELECT count(*) FROM worker_progress WHERE left_at IS NULL";
+        client.query_one(statement, &[]).await.unwrap().get(0)
+    };
+    let first = request_id();
+    tenant.record(&first, vec![event()]).await.unwrap();
+    assert_eq!(tenant.settled(&first).await.state(), State::Applied);
+    let before = workers().await;
+    // Something that it holds, and that nobody can apply yet.
+    let lock = installation.store.client().await.unwrap();
+    lock.batch_execute("BEGIN; LOCK TABLE series IN SHARE MODE").await.unwrap();
+    let held = request_id();
+    tenant.record(&held, vec![UsageEvent { service: "other".into(), ..event() }]).await.unwrap();
+    client.batch_execute("DELETE FROM worker_progress").await.unwrap();
+    eventually(before, workers).await;
+    lock.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(tenant.settled(&held).await.accepted_count, 1);
+    eventually(2, async || tenant.read_requests().await).await;
+}
