@@ -4,6 +4,7 @@
 pub mod assets;
 pub mod executions;
 pub mod flows;
+mod rejections;
 pub mod usage;
 
 use std::time::Duration;
@@ -11,9 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::Request;
-use flowmeter_proto::raw::{FieldViolation, Rejection};
+use flowmeter_proto::raw::Rejection;
 use flowmeter_service::error::{ApiError, Reason};
 
 /// How large a batch may be.
@@ -88,20 +88,6 @@ fn empty_request(tenant: TenantId, id: RequestId) -> Request {
         tenant_id: Bytes::copy_from_slice(tenant.0.as_bytes()),
         request_id: Bytes::copy_from_slice(id.0.as_bytes()),
         ..Request::default()
-    }
-}
-
-/// Says why the item at `index` of what is called `field` is not accepted.
-fn rejection(field: &str, index: usize, reason: Reason, violations: &mut Vec<Violation>) -> Rejection {
-    let parent = format!("{field}[{index}]");
-    let field_violations = violations.drain(..).map(|violation| {
-        let Violation { field, description } = violation.within(&parent);
-        FieldViolation { field, description }
-    });
-    Rejection {
-        index: i32::try_from(index).expect("a batch has at most 10,000 items"),
-        reason: reason.name().to_owned(),
-        field_violations: field_violations.collect(),
     }
 }
 

@@ -8,16 +8,17 @@ use flowmeter_proto::v1::catalog_service_client::CatalogServiceClient;
 use flowmeter_proto::v1::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::query_service_client::QueryServiceClient;
 use flowmeter_proto::v1::{
-    CreateCalendarRequest, CreateFlowRequest, CreateMetricRequest, CreateTenantRequest,
-    CreateTimeSeriesRequest, CreateTokenRequest, DeleteCalendarRequest, DeleteFlowRequest,
-    DeleteMetricRequest, DeleteTimeSeriesRequest, GetBuildInfoRequest, GetCalendarRequest,
-    GetFlowMetricRequest, GetFlowRequest, GetMetricRequest, GetReceiptRequest, GetTenantRequest,
-    GetTimeSeriesRequest, GetUsageEventRequest, ListCalendarsRequest, ListFieldValuesRequest,
-    ListFlowsRequest, ListMetricsRequest, ListProvidersRequest, ListTenantsRequest, ListTimeSeriesRequest,
-    ListTokensRequest, ListUsageEventsRequest, QueryExecutionsRequest, QueryTimeSeriesRequest,
-    RecordFlowRequestsRequest, RecordUsageRequest, ReportExecutionsRequest, RevokeTokenRequest, Scope,
-    StreamUsageRequest, UpdateCalendarRequest, UpdateFlowRequest, UpdateMetricRequest, UpdateTenantRequest,
-    UpdateTimeSeriesRequest,
+    BatchEmitAssetMetricsRequest, CreateCalendarRequest, CreateFlowRequest, CreateMetricRequest,
+    CreateTenantRequest, CreateTimeSeriesRequest, CreateTokenRequest, DeleteCalendarRequest,
+    DeleteFlowRequest, DeleteMetricRequest, DeleteTimeSeriesRequest, EmitAssetMetricsRequest,
+    GetBuildInfoRequest, GetCalendarRequest, GetFlowMetricRequest, GetFlowRequest,
+    GetLatestAssetMetricsRequest, GetMetricRequest, GetReceiptRequest, GetTenantRequest,
+    GetTimeSeriesRequest, GetUsageEventRequest, ListAssetMetricsRequest, ListAssetsRequest,
+    ListCalendarsRequest, ListFieldValuesRequest, ListFlowsRequest, ListMetricsRequest, ListProvidersRequest,
+    ListTenantsRequest, ListTimeSeriesRequest, ListTokensRequest, ListUsageEventsRequest,
+    QueryExecutionsRequest, QueryTimeSeriesRequest, RecordFlowRequestsRequest, RecordUsageRequest,
+    ReportExecutionsRequest, RevokeTokenRequest, Scope, StreamUsageRequest, UpdateCalendarRequest,
+    UpdateFlowRequest, UpdateMetricRequest, UpdateTenantRequest, UpdateTimeSeriesRequest,
 };
 use flowmeter_tests::{Installation, event, eventually, request_id};
 use tonic::transport::{Channel, Endpoint};
@@ -60,6 +61,11 @@ async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'st
     failures.extend(streamed.err().map(|status| ("stream_usage", status)));
     call!(ingest.record_flow_requests(RecordFlowRequestsRequest::default()));
     call!(ingest.report_executions(ReportExecutionsRequest::default()));
+    call!(ingest.emit_asset_metrics(EmitAssetMetricsRequest::default()));
+    call!(ingest.batch_emit_asset_metrics(BatchEmitAssetMetricsRequest::default()));
+    call!(query.list_asset_metrics(ListAssetMetricsRequest::default()));
+    call!(query.get_latest_asset_metrics(GetLatestAssetMetricsRequest::default()));
+    call!(query.list_assets(ListAssetsRequest::default()));
     call!(query.query_executions(QueryExecutionsRequest::default()));
     call!(admin.update_tenant(UpdateTenantRequest::default()));
     call!(query.get_usage_event(GetUsageEventRequest::default()));
@@ -98,7 +104,7 @@ async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'st
     failures
 }
 
-const METHODS: usize = 39;
+const METHODS: usize = 44;
 const CATALOG_READS: [&str; 9] = [
     "list_providers",
     "list_metrics",
@@ -134,13 +140,18 @@ async fn every_method_wants_a_token_of_its_scope() {
     let by_scope = [
         (
             Scope::Ingest,
-            ["record_usage", "stream_usage", "record_flow_requests", "report_executions"].as_slice(),
+            &[
+                &["record_usage", "stream_usage", "record_flow_requests", "report_executions"][..],
+                &["emit_asset_metrics", "batch_emit_asset_metrics"],
+            ]
+            .concat(),
         ),
         (
             Scope::Query,
             &[
                 &["get_usage_event", "list_usage_events", "list_field_values"][..],
                 &["query_time_series", "get_flow_metric", "query_executions", "get_receipt"],
+                &["list_asset_metrics", "get_latest_asset_metrics", "list_assets"],
                 &CATALOG_READS,
             ]
             .concat(),

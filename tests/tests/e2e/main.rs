@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod assets;
 mod auth;
 mod bad_input;
 mod catalog;

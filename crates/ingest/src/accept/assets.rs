@@ -5,6 +5,7 @@ mod document;
 use std::collections::HashMap;
 use std::slice;
 
+use bytes::Bytes;
 use flowmeter_core::asset::Value;
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_core::timestamp::Timestamp;
@@ -18,8 +19,9 @@ use prost::Message;
 
 pub use self::document::Document;
 use self::document::Settler;
+use super::rejections::Rejections;
 use super::usage::UsageLimits;
-use super::{Decision, empty_request, rejection, request_id};
+use super::{Decision, empty_request, request_id, total_bytes};
 
 /// Violations that an error lists: it travels in headers, of which clients take 8 KiB.
 const LISTED_VIOLATIONS: usize = 10;
@@ -34,6 +36,7 @@ pub fn decide_document<'a>(
 ) -> Result<(Decision, Document<'a>), ApiError> {
     if !request.metrics.is_empty() {
         limits.batch.check("metrics", &request.metrics)?;
+        check_answer(&request.metrics)?;
     } else if let Some(value) = &request.value {
         limits.batch.check("value", slice::from_ref(value))?;
     }
@@ -50,6 +53,23 @@ pub fn decide_document<'a>(
     let mut kept = Kept::default();
     kept.add(0, &document);
     Ok((kept.decision(tenant, request_id, Vec::new()), document))
+}
+
+/// Checks that metrics can be answered, each with its type, to a client that takes no more than usual.
+fn check_answer(metrics: &[Bytes]) -> Result<(), ApiError> {
+    /// What gRPC clients take by default.
+    const MAX_BYTES: usize = 4 * 1024 * 1024;
+    /// Of a metric: its tag and length, and its type.
+    const FRAME_BYTES: usize = 8;
+    /// Request id and time.
+    const REST_BYTES: usize = 128;
+    let bytes = total_bytes(metrics) + FRAME_BYTES * metrics.len() + REST_BYTES;
+    if bytes > MAX_BYTES {
+        let text =
+            format!("expected metrics that take at most {MAX_BYTES} bytes in the answer, found {bytes}");
+        return Err(ApiError::too_large(text));
+    }
+    Ok(())
 }
 
 /// Decides about documents of `tenant` at the time `now`, each for itself. Of those that give the same
@@ -79,7 +99,7 @@ pub fn decide_batch(
 
     let mut settler = Settler::new(request_id, &limits.event, now);
     let mut kept = Kept::default();
-    let mut rejections = Vec::new();
+    let mut rejections = Rejections::of("documents");
     for (index, (document, mut violations)) in documents.into_iter().enumerate() {
         let document = settler.settle_document(&document, &mut violations);
         if violations.is_empty() {
@@ -88,10 +108,10 @@ pub fn decide_batch(
         if violations.is_empty() {
             kept.add(index, &document);
         } else {
-            rejections.push(rejection("documents", index, Reason::InvalidField, &mut violations));
+            rejections.push(index, Reason::InvalidField, &mut violations);
         }
     }
-    Ok(kept.decision(tenant, request_id, rejections))
+    Ok(kept.decision(tenant, request_id, rejections.into_vec()))
 }
 
 /// What is accepted so far.

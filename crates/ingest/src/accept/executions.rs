@@ -14,8 +14,9 @@ use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport, ExecutionSchedule, U
 use flowmeter_service::error::{ApiError, Reason};
 use prost::Message;
 
+use super::rejections::Rejections;
 use super::usage::UsageLimits;
-use super::{Decision, empty_request, rejection, request_id};
+use super::{Decision, empty_request, request_id};
 
 /// A batch as it came.
 pub struct ExecutionBatch {
@@ -40,16 +41,16 @@ pub fn decide(
     let ids = RequestEventIds::new(tenant, request_id);
 
     let mut request = empty_request(tenant, request_id);
-    let (mut accepted, mut rejections, mut violations) = (0, Vec::new(), Vec::new());
+    let (mut accepted, mut rejections, mut violations) = (0, Rejections::of("reports"), Vec::new());
     for (index, bytes) in batch.reports.iter().enumerate() {
         let Some(report) = read(bytes, &mut violations) else {
-            rejections.push(rejection("reports", index, Reason::InvalidField, &mut violations));
+            rejections.push(index, Reason::InvalidField, &mut violations);
             continue;
         };
         let timestamp = time(&report, request_id.timestamp(), &mut violations);
         check(&report, timestamp, &limits.event, now, &mut violations);
         if !violations.is_empty() {
-            rejections.push(rejection("reports", index, Reason::InvalidField, &mut violations));
+            rejections.push(index, Reason::InvalidField, &mut violations);
             continue;
         }
         accepted += 1;
@@ -76,7 +77,7 @@ pub fn decide(
         );
         return Err(ApiError::too_large(text));
     }
-    Ok(Decision { request, request_id, accepted, bytes, rejections })
+    Ok(Decision { request, request_id, accepted, bytes, rejections: rejections.into_vec() })
 }
 
 fn read(bytes: &[u8], violations: &mut Vec<Violation>) -> Option<ExecutionReport> {

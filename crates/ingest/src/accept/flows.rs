@@ -16,7 +16,8 @@ use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::flows::Registration;
 use foldhash::fast::RandomState;
 
-use super::{BatchLimits, Decision, empty_request, rejection, request_id};
+use super::rejections::Rejections;
+use super::{BatchLimits, Decision, empty_request, request_id};
 use crate::flows::Registered;
 
 /// A batch as it came.
@@ -57,7 +58,7 @@ pub fn decide(
 
     let mut cells: HashMap<(&str, Timestamp), Counters, RandomState> = HashMap::default();
     let mut accepted = 0;
-    let mut rejections = Vec::new();
+    let mut rejections = Rejections::of("requests");
     let mut unknown = Vec::new();
     let mut violations = Vec::new();
     for (index, bytes) in batch.requests.iter().enumerate() {
@@ -65,13 +66,13 @@ pub fn decide(
         let timestamp = item.timestamp.unwrap_or(request_time);
         limits.request.check(&item, timestamp, now, &mut violations);
         let Some(outcome) = item.outcome.filter(|_| violations.is_empty()) else {
-            rejections.push(rejection("requests", index, Reason::InvalidField, &mut violations));
+            rejections.push(index, Reason::InvalidField, &mut violations);
             continue;
         };
         if let Some(expected) = unregistered(flows.get(item.flow_id), made_at) {
             let shown: String = item.flow_id.chars().take(SHOWN_CHARS).collect();
             violations.push(Violation::new("flow_id", format!("expected {expected}, found {shown:?}")));
-            rejections.push(rejection("requests", index, Reason::UnknownFlow, &mut violations));
+            rejections.push(index, Reason::UnknownFlow, &mut violations);
             unknown.push(index);
             continue;
         }
@@ -88,7 +89,7 @@ pub fn decide(
     request.flow_requests = i32::try_from(accepted).expect("a batch has at most 10,000 items");
     request.flow_counts =
         cells.into_iter().map(|((flow, bucket), counters)| to_queue(flow, bucket, &counters)).collect();
-    Ok((Decision { request, request_id, accepted, bytes, rejections }, unknown))
+    Ok((Decision { request, request_id, accepted, bytes, rejections: rejections.into_vec() }, unknown))
 }
 
 /// What was expected, where a flow is not registered for a request that was made at that time, or now.

@@ -8,7 +8,8 @@ use flowmeter_proto::queue::Usage;
 use flowmeter_proto::wire::read_usage_event;
 use flowmeter_service::error::{ApiError, Reason};
 
-use super::{BatchLimits, Decision, empty_request, rejection, request_id, total_bytes};
+use super::rejections::Rejections;
+use super::{BatchLimits, Decision, empty_request, request_id, total_bytes};
 
 /// A batch as it came.
 pub struct UsageBatch {
@@ -42,14 +43,14 @@ pub fn decide(
 
     let mut usage = Vec::with_capacity(batch.events.len());
     let mut event_ids = Vec::new();
-    let mut rejections = Vec::new();
+    let mut rejections = Rejections::of("events");
     let mut violations = Vec::new();
     for (index, bytes) in batch.events.into_iter().enumerate() {
         let event = read_usage_event(&bytes, &mut violations);
         let timestamp = event.timestamp.unwrap_or(request_time);
         limits.event.check(&event, timestamp, now, &mut violations);
         if !violations.is_empty() {
-            rejections.push(rejection("events", index, Reason::InvalidField, &mut violations));
+            rejections.push(index, Reason::InvalidField, &mut violations);
             if batch.return_ids {
                 event_ids.push(String::new());
             }
@@ -66,7 +67,7 @@ pub fn decide(
     let accepted = usage.len();
     let mut request = empty_request(tenant, request_id);
     request.usage = usage;
-    Ok((Decision { request, request_id, accepted, bytes, rejections }, event_ids))
+    Ok((Decision { request, request_id, accepted, bytes, rejections: rejections.into_vec() }, event_ids))
 }
 
 #[cfg(test)]
