@@ -172,9 +172,8 @@ impl Question {
         let points: usize = expected.series.iter().map(|series| series.points.len()).sum();
         match found.map(tonic::Response::into_inner) {
             Ok(mut found) => {
-                if found.fresh_through.take().is_none() {
-                    return Err(format!("{:?}: fresh through no time", self.request));
-                }
+                // How fresh it is depends on the workers.
+                found.fresh_through = None;
                 if found == expected {
                     return Ok(());
                 }
