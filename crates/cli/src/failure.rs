@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use flowmeter_client::status::{code_name, message, reason};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -113,11 +114,6 @@ pub(crate) fn name_status(status: &Status) -> String {
     format!("{}{separator}{}", code_name(status.code()), printable(&message))
 }
 
-/// The reason in capitals that the service gave with a status.
-pub(crate) fn reason(status: &Status) -> Option<String> {
-    Some(status.get_details_error_info()?.reason)
-}
-
 /// Whether the output was closed by its reader, as `head` does: no error.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -125,24 +121,6 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
-}
-
-/// The message, with the causes on this side, which tonic keeps apart: "transport
-/// error" alone tells nobody that the connection was refused.
-fn message(status: &Status) -> String {
-    let mut message = status.message().to_owned();
-    let mut cause = std::error::Error::source(status);
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !message.contains(&text) {
-            if !message.is_empty() {
-                message.push_str(": ");
-            }
-            message.push_str(&text);
-        }
-        cause = error.source();
-    }
-    message
 }
 
 fn hint(status: &Status) -> Option<&'static str> {
@@ -174,28 +152,6 @@ fn hint(status: &Status) -> Option<&'static str> {
 fn is_about(status: &Status, field: &str) -> bool {
     let request = status.get_details_bad_request();
     request.is_some_and(|request| request.field_violations.iter().any(|violation| violation.field == field))
-}
-
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 mod buffer;
 mod deliver;
+mod executions;
 mod flows;
+mod item;
 mod part;
 mod settings;
 mod stats;
@@ -11,17 +13,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use flowmeter_proto::v1::{FlowRequest, UsageEvent};
-use prost::Message;
+use flowmeter_proto::v1::{ExecutionReport, FlowRequest, UsageEvent};
 
 pub use self::settings::{BatcherSettings, Incident, IncidentItems};
 pub use self::stats::{Stats, Tally};
 
 use self::deliver::Shared;
-use self::stats::Kind;
+use self::item::Item;
 use crate::client::Client;
-use crate::guard::{FlowRequestGuard, UsageGuard};
+use crate::guard::{ExecutionGuard, FlowRequestGuard, UsageGuard};
 
 /// Why an item was not taken. It is counted as [`Tally::dropped`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum RecordError {
     /// The item alone is larger than a batch may be.
     #[error("an item of {bytes} bytes is larger than a batch may be, which is {max_bytes}")]
     TooLarge {
-        /// Its size, encoded.
+        /// Its size, encoded; of a report of an execution that of the events that it becomes.
         bytes: usize,
         /// What was allowed.
         max_bytes: usize,
@@ -51,6 +51,8 @@ pub struct Lost {
     pub usage: u64,
     /// Requests to the endpoints of flows, by their counts.
     pub flow_requests: u64,
+    /// Reports of executions.
+    pub executions: u64,
 }
 
 impl Lost {
@@ -61,8 +63,8 @@ impl Lost {
     }
 }
 
-/// Gathers usage events and flow requests into batches and sends them in the background. Cheap to clone; all clones
-/// share one buffer.
+/// Gathers usage events, flow requests and reports of executions into batches and sends them in the background. Cheap
+/// to clone; all clones share one buffer.
 ///
 /// What it was given is in memory until the service acknowledges it: [`Batcher::shutdown`] before the process ends
 /// waits for that. When the last clone is dropped without it, what waits is still sent, for as long as the
@@ -100,23 +102,12 @@ impl Batcher {
     /// It is in the buffer when this returns, and in Flowmeter later. Cancel safe: when the future is dropped
     /// before it is ready, the event is not recorded.
     pub async fn record(&self, event: UsageEvent) -> Result<(), RecordError> {
-        let shared = self.shared();
-        let event = self.encode(event)?;
-        let taken = match shared.take_room(event.len()).await {
-            Ok(()) => shared.insert_usage(event),
-            Err(error) => Err(error),
-        };
-        taken.inspect_err(|error| shared.count_dropped(Kind::Usage, 1, *error))
+        self.enqueue(usage(event)).await
     }
 
     /// Records an event if there is room for it now, and drops it otherwise. Never waits. See [`Batcher::record`].
     pub fn try_record(&self, event: UsageEvent) -> Result<(), RecordError> {
-        let shared = self.shared();
-        let event = self.encode(event)?;
-        shared
-            .try_take_room(event.len())
-            .and_then(|()| shared.insert_usage(event))
-            .inspect_err(|error| shared.count_dropped(Kind::Usage, 1, *error))
+        self.try_enqueue(usage(event))
     }
 
     /// Records a request to the endpoint of a flow, and waits for room in the buffer. A request without a
@@ -125,30 +116,40 @@ impl Batcher {
     /// Requests that Flowmeter does not tell apart (of the same flow and quarter of an hour, with the same outcome
     /// and the same latency in seconds, rounded up) take the room of one while they wait.
     pub async fn record_flow_request(&self, request: FlowRequest) -> Result<(), RecordError> {
-        let shared = self.shared();
-        let (request, count) = self.complete(request)?;
-        if shared.merge_flow_request(&request) {
-            return Ok(());
-        }
-        let taken = match shared.take_room(flows::reserved_bytes(&request)).await {
-            Ok(()) => shared.insert_flow_request(request),
-            Err(error) => Err(error),
-        };
-        taken.inspect_err(|error| shared.count_dropped(Kind::FlowRequests, count, *error))
+        self.enqueue(flow_request(request)).await
     }
 
     /// Records a request to the endpoint of a flow if there is room for it now, and drops it otherwise. Never
     /// waits. See [`Batcher::record_flow_request`].
     pub fn try_record_flow_request(&self, request: FlowRequest) -> Result<(), RecordError> {
-        let shared = self.shared();
-        let (request, count) = self.complete(request)?;
-        if shared.merge_flow_request(&request) {
-            return Ok(());
-        }
-        shared
-            .try_take_room(flows::reserved_bytes(&request))
-            .and_then(|()| shared.insert_flow_request(request))
-            .inspect_err(|error| shared.count_dropped(Kind::FlowRequests, count, *error))
+        self.try_enqueue(flow_request(request))
+    }
+
+    /// Reports an execution, and waits for room in the buffer. A report without a timestamp gets the present time.
+    /// Cancel safe. [`Batcher::start_execution`] makes the report as well.
+    ///
+    /// It takes the room of the events that it becomes, one for each metric. What a service of a version that takes
+    /// no executions was sent is given up with `UNIMPLEMENTED`; [`Client::is_supported`] tells before.
+    ///
+    /// ```no_run
+    /// # use flowmeter_client::{Batcher, ExecutionMetrics, MetricType, RecordError};
+    /// # async fn run(batcher: Batcher) -> Result<(), RecordError> {
+    /// let mut metrics = ExecutionMetrics::new();
+    /// metrics.add_many(MetricType::Success, 12);
+    /// if let Some(report) = metrics.report("VirusTotal", "VirusTotal_instance_1", "url") {
+    ///     batcher.report_execution(report).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn report_execution(&self, report: ExecutionReport) -> Result<(), RecordError> {
+        self.enqueue(execution(report)).await
+    }
+
+    /// Reports an execution if there is room for it now, and drops it otherwise. Never waits. See
+    /// [`Batcher::report_execution`].
+    pub fn try_report_execution(&self, report: ExecutionReport) -> Result<(), RecordError> {
+        self.try_enqueue(execution(report))
     }
 
     /// Begins an event that ends, and is recorded, when the guard is dropped.
@@ -161,6 +162,18 @@ impl Batcher {
     #[must_use = "the request ends when the guard is dropped"]
     pub fn start_flow_request(&self, flow_id: impl Into<String>) -> FlowRequestGuard {
         FlowRequestGuard::new(self.clone(), flow_id.into())
+    }
+
+    /// Begins an execution of `command` by an instance of `integration`, whose metrics are reported when the guard is
+    /// dropped.
+    #[must_use = "the execution ends when the guard is dropped"]
+    pub fn start_execution(
+        &self,
+        integration: impl Into<String>,
+        instance: impl Into<String>,
+        command: impl Into<String>,
+    ) -> ExecutionGuard {
+        ExecutionGuard::new(self.clone(), integration.into(), instance.into(), command.into())
     }
 
     /// Sends all that waits, and returns when all that was given before is settled: accepted, rejected or given
@@ -183,34 +196,53 @@ impl Batcher {
         self.shared().stats()
     }
 
-    fn encode(&self, mut event: UsageEvent) -> Result<Bytes, RecordError> {
-        // A named event is told by its name and its own time: a time made up here would count it again with
-        // each report. The service rejects it instead.
-        if event.event_id.is_empty() {
-            event.timestamp.get_or_insert_with(|| SystemTime::now().into());
-        }
-        self.check_size(event.encoded_len(), Kind::Usage, 1)?;
-        Ok(event.encode_to_vec().into())
+    async fn enqueue(&self, item: Item) -> Result<(), RecordError> {
+        let shared = self.shared();
+        let (kind, count) = (item.kind(), item.count());
+        let taken = async {
+            let bytes = shared.check_size(&item)?;
+            if shared.merge(&item) {
+                return Ok(());
+            }
+            shared.take_room(bytes).await?;
+            shared.insert(item)
+        };
+        taken.await.inspect_err(|error| shared.count_dropped(kind, count, *error))
     }
 
-    /// The request with all that has a default, and how many it stands for.
-    fn complete(&self, mut request: FlowRequest) -> Result<(FlowRequest, u64), RecordError> {
-        request.timestamp.get_or_insert_with(|| SystemTime::now().into());
-        request.count.get_or_insert(1);
-        let count = flows::count(&request);
-        self.check_size(flows::reserved_bytes(&request), Kind::FlowRequests, count)?;
-        Ok((request, count))
+    fn try_enqueue(&self, item: Item) -> Result<(), RecordError> {
+        let shared = self.shared();
+        let (kind, count) = (item.kind(), item.count());
+        let taken = || {
+            let bytes = shared.check_size(&item)?;
+            if shared.merge(&item) {
+                return Ok(());
+            }
+            shared.try_take_room(bytes)?;
+            shared.insert(item)
+        };
+        taken().inspect_err(|error| shared.count_dropped(kind, count, *error))
     }
+}
 
-    fn check_size(&self, bytes: usize, kind: Kind, count: u64) -> Result<(), RecordError> {
-        let max_bytes = self.shared().max_item_bytes();
-        if bytes <= max_bytes {
-            return Ok(());
-        }
-        let error = RecordError::TooLarge { bytes, max_bytes };
-        self.shared().count_dropped(kind, count, error);
-        Err(error)
+fn usage(mut event: UsageEvent) -> Item {
+    // A named event is told by its name and its own time: a time made up here would count it again with
+    // each report. The service rejects it instead.
+    if event.event_id.is_empty() {
+        event.timestamp.get_or_insert_with(|| SystemTime::now().into());
     }
+    Item::usage(&event)
+}
+
+fn flow_request(mut request: FlowRequest) -> Item {
+    request.timestamp.get_or_insert_with(|| SystemTime::now().into());
+    request.count.get_or_insert(1);
+    Item::FlowRequest(request)
+}
+
+fn execution(mut report: ExecutionReport) -> Item {
+    report.timestamp.get_or_insert_with(|| SystemTime::now().into());
+    Item::execution(&report)
 }
 
 impl fmt::Debug for Batcher {

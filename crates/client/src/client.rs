@@ -3,10 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use flowmeter_proto::raw;
 use flowmeter_proto::raw::ingest_service_client::IngestServiceClient;
-use flowmeter_proto::v1::{ExecutionReport, FieldViolation, FlowRequest, Rejection, UsageEvent};
+use flowmeter_proto::v1::{AssetDocument, ExecutionReport, FlowRequest, UsageEvent};
 use prost::Message;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -15,10 +14,13 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
+use crate::answer::{Emitted, EmittedBatch, Recorded};
 use crate::batcher::{Batcher, BatcherSettings};
+use crate::call::until_answered;
 use crate::error::{Error, SettingsError};
 use crate::features::Features;
-use crate::retry::{Patience, repeat};
+use crate::items::{Items, Kind, encode};
+use crate::retry::Patience;
 use crate::settings::ClientSettings;
 
 /// The feature of services that take executions.
@@ -34,17 +36,6 @@ pub struct Client {
     service: IngestServiceClient<InterceptedService<Channel, Bearer>>,
     features: Option<Arc<Features>>,
     settings: ClientSettings,
-}
-
-/// What became of a batch that was recorded.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recorded {
-    /// The id of the request. A question that names it as `after_request_id` is answered with it in.
-    pub request_id: Uuid,
-    /// The number of items that were accepted.
-    pub accepted_count: usize,
-    /// The items that were not accepted, and why, by ascending index. They are wrong for good.
-    pub rejections: Vec<Rejection>,
 }
 
 impl Client {
@@ -71,7 +62,7 @@ impl Client {
     /// [`Client::record_usage`] under a request id that the caller made (`Uuid::now_v7()`) and keeps, to repeat
     /// the batch after its process died, within 7 days. The same id means the same events in the same order.
     pub async fn record_usage_as(&self, request_id: Uuid, events: &[UsageEvent]) -> Result<Recorded, Error> {
-        self.send(Items::Usage(encode(events)), request_id, self.patience()).await
+        self.send(Items::encode(Kind::Usage, events), request_id, self.patience()).await
     }
 
     /// Records a batch of requests to the endpoints of flows: 1 to 10,000 items, and 4 MiB in all. Repeated like
@@ -87,7 +78,7 @@ impl Client {
         request_id: Uuid,
         requests: &[FlowRequest],
     ) -> Result<Recorded, Error> {
-        self.send(Items::FlowRequests(encode(requests)), request_id, self.patience()).await
+        self.send(Items::encode(Kind::FlowRequests, requests), request_id, self.patience()).await
     }
 
     /// Reports a batch of executions: 1 to 10,000 with 10,000 metrics, and 4 MiB in all. Repeated like
@@ -108,17 +99,107 @@ impl Client {
         if !self.is_supported(EXECUTIONS).await {
             return Ok(None);
         }
-        let message =
-            raw::ReportExecutionsRequest { reports: encode(reports), request_id: request_id.to_string() };
+        match self.send(Items::encode(Kind::Executions, reports), request_id, self.patience()).await {
+            Err(error) if error.code() == Code::Unimplemented => Ok(None),
+            sent => sent.map(Some),
+        }
+    }
+
+    /// Emits metrics of an asset at one time: 1 to 10,000, and 4 MiB in all. Repeated like [`Client::record_usage`]. A
+    /// document without a timestamp gets the time of the call. Metrics of one asset and time merge by name, and those
+    /// of the newest request win.
+    ///
+    /// If anything is wrong with it, nothing of it is kept: then this fails with
+    /// [violations](Error::field_violations).
+    ///
+    /// ```no_run
+    /// # use flowmeter_client::{AssetDocument, AssetValue, Client, Error, asset_metric};
+    /// # async fn emit(client: Client) -> Result<(), Error> {
+    /// let emitted = client
+    ///     .emit_asset_metrics(&AssetDocument {
+    ///         asset_urn: "urn:datasource:crm:customers".into(),
+    ///         timestamp: None, // now
+    ///         metrics: vec![
+    ///             asset_metric("qualityScore", 97.5),
+    ///             asset_metric("rowCount", 1_200_000),
+    ///             asset_metric("revenue", AssetValue::decimal("12345678901234567.89")),
+    ///             asset_metric("steward", "Kim"),
+    ///             asset_metric("certified", true),
+    ///         ],
+    ///     })
+    ///     .await?;
+    /// assert_eq!(emitted.metrics.len(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn emit_asset_metrics(&self, document: &AssetDocument) -> Result<Emitted, Error> {
+        self.emit_asset_metrics_as(Uuid::now_v7(), document).await
+    }
+
+    /// [`Client::emit_asset_metrics`] under a request id that the caller made and keeps. See
+    /// [`Client::record_usage_as`].
+    pub async fn emit_asset_metrics_as(
+        &self,
+        request_id: Uuid,
+        document: &AssetDocument,
+    ) -> Result<Emitted, Error> {
+        let message = raw::EmitAssetMetricsRequest {
+            asset_urn: document.asset_urn.clone(),
+            timestamp: document.timestamp.map(|timestamp| timestamp.encode_to_vec().into()),
+            metrics: encode(&document.metrics),
+            request_id: request_id.to_string(),
+            ..raw::EmitAssetMetricsRequest::default()
+        };
         let call = |request| {
             let mut service = self.service.clone();
-            async move { service.report_executions(request).await }
+            async move { service.emit_asset_metrics(request).await }
         };
-        match repeat(self.patience(), request_id, message, call).await {
-            Ok(answer) => Ok(Some(recorded(request_id, answer.accepted_count, answer.rejections))),
-            Err(error) if error.code() == Code::Unimplemented => Ok(None),
-            Err(error) => Err(error),
-        }
+        let answer = until_answered(self.patience(), request_id, message, call).await?;
+        Emitted::read(request_id, answer).map_err(|status| Error::new(&status, request_id))
+    }
+
+    /// Emits metrics of many assets and times: 1 to 10,000 documents with 10,000 metrics, and 4 MiB in all. Repeated
+    /// like [`Client::record_usage`]. A document without a timestamp gets the time of the call.
+    ///
+    /// Wrong documents are rejected one by one, and of these nothing is kept; the others are.
+    ///
+    /// ```no_run
+    /// # use flowmeter_client::{AssetDocument, Client, Error, asset_metric};
+    /// # async fn emit(client: Client, quality: Vec<(String, f64)>) -> Result<(), Error> {
+    /// let document = |(urn, score): (String, f64)| AssetDocument {
+    ///     asset_urn: urn,
+    ///     metrics: vec![asset_metric("qualityScore", score)],
+    ///     ..AssetDocument::default()
+    /// };
+    /// let documents: Vec<_> = quality.into_iter().map(document).collect();
+    /// let emitted = client.batch_emit_asset_metrics(&documents).await?;
+    /// for rejection in &emitted.rejections {
+    ///     eprintln!("document {}: {:?}", rejection.index, rejection.field_violations);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn batch_emit_asset_metrics(&self, documents: &[AssetDocument]) -> Result<EmittedBatch, Error> {
+        self.batch_emit_asset_metrics_as(Uuid::now_v7(), documents).await
+    }
+
+    /// [`Client::batch_emit_asset_metrics`] under a request id that the caller made and keeps. See
+    /// [`Client::record_usage_as`].
+    pub async fn batch_emit_asset_metrics_as(
+        &self,
+        request_id: Uuid,
+        documents: &[AssetDocument],
+    ) -> Result<EmittedBatch, Error> {
+        let message = raw::BatchEmitAssetMetricsRequest {
+            documents: encode(documents),
+            request_id: request_id.to_string(),
+        };
+        let call = |request| {
+            let mut service = self.service.clone();
+            async move { service.batch_emit_asset_metrics(request).await }
+        };
+        let answer = until_answered(self.patience(), request_id, message, call).await?;
+        EmittedBatch::read(request_id, answer).map_err(|status| Error::new(&status, request_id))
     }
 
     /// Whether the service has a feature, such as `executions`, as its build information says. It is asked once in
@@ -156,25 +237,34 @@ impl Client {
         request_id: Uuid,
         patience: Patience,
     ) -> Result<Recorded, Error> {
-        let id = request_id.to_string();
-        match items {
-            Items::Usage(events) => {
-                let message = raw::RecordUsageRequest { events, request_id: id, return_ids: false };
+        let (id, Items { kind, encoded }) = (request_id.to_string(), items);
+        match kind {
+            Kind::Usage => {
+                let message = raw::RecordUsageRequest { events: encoded, request_id: id, return_ids: false };
                 let call = |request| {
                     let mut service = self.service.clone();
                     async move { service.record_usage(request).await }
                 };
-                let answer = repeat(patience, request_id, message, call).await?;
-                Ok(recorded(request_id, answer.accepted_count, answer.rejections))
+                let answer = until_answered(patience, request_id, message, call).await?;
+                Ok(Recorded::new(request_id, answer.accepted_count, answer.rejections))
             }
-            Items::FlowRequests(requests) => {
-                let message = raw::RecordFlowRequestsRequest { requests, request_id: id };
+            Kind::FlowRequests => {
+                let message = raw::RecordFlowRequestsRequest { requests: encoded, request_id: id };
                 let call = |request| {
                     let mut service = self.service.clone();
                     async move { service.record_flow_requests(request).await }
                 };
-                let answer = repeat(patience, request_id, message, call).await?;
-                Ok(recorded(request_id, answer.accepted_count, answer.rejections))
+                let answer = until_answered(patience, request_id, message, call).await?;
+                Ok(Recorded::new(request_id, answer.accepted_count, answer.rejections))
+            }
+            Kind::Executions => {
+                let message = raw::ReportExecutionsRequest { reports: encoded, request_id: id };
+                let call = |request| {
+                    let mut service = self.service.clone();
+                    async move { service.report_executions(request).await }
+                };
+                let answer = until_answered(patience, request_id, message, call).await?;
+                Ok(Recorded::new(request_id, answer.accepted_count, answer.rejections))
             }
         }
     }
@@ -183,39 +273,6 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Client").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// The items of a batch as they go over the wire: encoded once, however often the call is repeated.
-#[derive(Debug, Clone)]
-pub(crate) enum Items {
-    Usage(Vec<Bytes>),
-    FlowRequests(Vec<Bytes>),
-}
-
-impl Items {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Usage(items) | Self::FlowRequests(items) => items.len(),
-        }
-    }
-}
-
-fn encode<M: Message>(items: &[M]) -> Vec<Bytes> {
-    items.iter().map(|item| item.encode_to_vec().into()).collect()
-}
-
-fn recorded(request_id: Uuid, accepted_count: i32, rejections: Vec<raw::Rejection>) -> Recorded {
-    let violation = |raw::FieldViolation { field, description }| FieldViolation { field, description };
-    let rejection = |rejection: raw::Rejection| Rejection {
-        index: rejection.index,
-        reason: rejection.reason,
-        field_violations: rejection.field_violations.into_iter().map(violation).collect(),
-    };
-    Recorded {
-        request_id,
-        accepted_count: usize::try_from(accepted_count).unwrap_or_default(),
-        rejections: rejections.into_iter().map(rejection).collect(),
     }
 }
 

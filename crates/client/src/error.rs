@@ -7,8 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-/// The same batch would be too large again, although its code may be repeated otherwise.
-const BATCH_TOO_LARGE: &str = "BATCH_TOO_LARGE";
+use crate::status;
 
 /// Why a [`Client`](crate::Client) cannot be made of its settings.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +48,7 @@ pub enum SettingsError {
 /// # }
 /// ```
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{}{}: {}{}", name(self.0.code), Reason(self.0.reason.as_deref()), self.0.message, Attempts(self.0.attempts))]
+#[error("{}{}: {}{}", status::code_name(self.0.code), Reason(self.0.reason.as_deref()), self.0.message, Attempts(self.0.attempts))]
 pub struct Error(Box<Failure>);
 
 #[derive(Debug, Clone)]
@@ -72,14 +71,10 @@ impl Error {
             field: violation.field.clone(),
             description: violation.description.clone(),
         });
-        // A connection that broke while a call was under way has many codes, but always a cause on
-        // this side of the wire. It is gone, whatever the code.
-        let cause = std::error::Error::source(status);
-        let code = if cause.is_some() { Code::Unavailable } else { status.code() };
         Self(Box::new(Failure {
-            code,
-            reason: details.error_info().map(|info| info.reason.clone()).filter(|reason| !reason.is_empty()),
-            message: with_causes(status.message(), cause),
+            code: status::code(status),
+            reason: status::reason(status),
+            message: status::message(status),
             field_violations: field_violations.collect(),
             retry_delay: details.retry_info().and_then(|info| info.retry_delay),
             request_id,
@@ -130,16 +125,12 @@ impl Error {
     /// this attempt was recorded.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
-        match self.0.code {
-            Code::Unavailable | Code::DeadlineExceeded => true,
-            Code::ResourceExhausted => !self.is_too_large(),
-            _ => false,
-        }
+        status::may_be_repeated(self.0.code, self.reason())
     }
 
     /// Whether the service takes no batch so large.
     pub(crate) fn is_too_large(&self) -> bool {
-        self.reason() == Some(BATCH_TOO_LARGE)
+        status::is_too_large(self.reason())
     }
 
     /// The id of the request that failed.
@@ -155,22 +146,6 @@ impl Error {
     }
 }
 
-/// tonic's own messages, such as "transport error", leave what happened to their causes.
-fn with_causes(message: &str, mut cause: Option<&(dyn std::error::Error + 'static)>) -> String {
-    let mut text = message.to_owned();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 struct Reason<'a>(Option<&'a str>);
 
 impl std::fmt::Display for Reason<'_> {
@@ -184,29 +159,6 @@ struct Attempts(u32);
 impl std::fmt::Display for Attempts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.0 > 1 { write!(formatter, " (after {} attempts)", self.0) } else { Ok(()) }
-    }
-}
-
-/// A code as the contract writes it.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -147,6 +147,9 @@ fn of_words(text: &str) -> Option<MetricType> {
 /// Each type counts from 0. There is nothing to report until one is above zero; then types are listed in the
 /// order in which they first were, each once, with its last count.
 ///
+/// Those of [`Batcher::start_execution`](crate::Batcher::start_execution) are reported in the background, when their
+/// guard is dropped; those made here when their [report](ExecutionMetrics::report) is.
+///
 /// ```
 /// use flowmeter_client::{ExecutionMetrics, MetricType};
 ///

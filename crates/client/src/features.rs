@@ -10,8 +10,9 @@ use tonic::Code;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
+use crate::call::until_answered;
 use crate::error::Error;
-use crate::retry::{Patience, repeat};
+use crate::retry::Patience;
 
 /// How long an answer is believed: an update of the service is noticed soon enough.
 const BELIEVED: Duration = Duration::from_mins(5);
@@ -61,7 +62,7 @@ impl Features {
             let mut service = self.service.clone();
             async move { service.get_build_info(request).await }
         };
-        match repeat(PATIENCE, Uuid::now_v7(), GetBuildInfoRequest {}, call).await {
+        match until_answered(PATIENCE, Uuid::now_v7(), GetBuildInfoRequest {}, call).await {
             Ok(answer) => Ok(answer.features),
             // One that does not even tell has none.
             Err(error) if error.code() == Code::Unimplemented => Ok(Vec::new()),

@@ -4,9 +4,10 @@ use std::error::Error;
 use std::io;
 use std::time::{Instant, SystemTime};
 
-use flowmeter_proto::v1::{FlowOutcome, FlowRequest, UsageEvent};
+use flowmeter_proto::v1::{ExecutionSchedule, FlowOutcome, FlowRequest, UsageEvent};
 
 use crate::batcher::Batcher;
+use crate::execution::ExecutionMetrics;
 
 /// What a panic would have been answered with.
 const INTERNAL_SERVER_ERROR: i32 = 500;
@@ -148,6 +149,73 @@ impl Drop for FlowRequestGuard {
         }
         // What does not fit is counted and logged by the batcher.
         let _ = self.batcher.try_record_flow_request(request);
+    }
+}
+
+/// An execution of a command that is under way, with its [`ExecutionMetrics`]. When it is dropped, it reports what was
+/// counted until then, if anything was, and drops the report if the batcher has no room: it never waits and never
+/// fails.
+///
+/// ```no_run
+/// # use flowmeter_client::Batcher;
+/// # async fn call(url: &str) -> Result<u16, std::io::Error> { Ok(200) }
+/// async fn enrich(batcher: &Batcher, urls: &[String]) {
+///     let mut execution = batcher.start_execution("VirusTotal", "VirusTotal_instance_1", "url");
+///     for url in urls {
+///         execution.metrics_mut().add_call(&call(url).await);
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct ExecutionGuard {
+    batcher: Batcher,
+    integration: String,
+    instance: String,
+    command: String,
+    metrics: ExecutionMetrics,
+    schedule: Option<ExecutionSchedule>,
+}
+
+impl ExecutionGuard {
+    pub(crate) fn new(batcher: Batcher, integration: String, instance: String, command: String) -> Self {
+        Self { batcher, integration, instance, command, metrics: ExecutionMetrics::new(), schedule: None }
+    }
+
+    /// Counts as a scheduled command that is polling: see [`ExecutionMetrics::polling`].
+    #[must_use = "the execution ends when the guard is dropped"]
+    pub fn polling(mut self) -> Self {
+        self.metrics = ExecutionMetrics::polling();
+        self
+    }
+
+    /// The metrics, to count calls.
+    pub fn metrics_mut(&mut self) -> &mut ExecutionMetrics {
+        &mut self.metrics
+    }
+
+    /// What the command has scheduled to be tried again. It is reported also without anything counted.
+    pub fn set_schedule(&mut self, schedule: ExecutionSchedule) {
+        self.schedule = Some(schedule);
+    }
+
+    /// Reports nothing.
+    pub fn discard(mut self) {
+        self.metrics = ExecutionMetrics::new();
+        self.schedule = None;
+    }
+}
+
+impl Drop for ExecutionGuard {
+    fn drop(&mut self) {
+        let names = [&mut self.integration, &mut self.instance, &mut self.command].map(std::mem::take);
+        let [integration, instance, command] = names;
+        let mut report = self.metrics.report_or_empty(integration, instance, command);
+        report.schedule = self.schedule.take();
+        if report.metrics.is_empty() && report.schedule.is_none() {
+            return;
+        }
+        // What does not fit is counted and logged by the batcher.
+        let _ = self.batcher.try_report_execution(report);
     }
 }
 

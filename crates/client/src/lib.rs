@@ -1,5 +1,5 @@
 //! Reports to Flowmeter from Rust: what the calls of an API used, how requests to the endpoints of
-//! flows went, and what the API calls of integrations came to.
+//! flows went, what the API calls of integrations came to, and what is measured of assets.
 //!
 //! | to report | use |
 //! | --- | --- |
@@ -7,8 +7,10 @@
 //! | what a function does, while it does it | [`Batcher::start`], whose guard records when it is dropped |
 //! | events as they happen, in the background | [`Batcher::record`] and [`Batcher::try_record`] |
 //! | a batch that is there already, and learn what became of it | [`Client::record_usage`] |
-//! | what the API calls of one run of a command came to | [`ExecutionMetrics`] and [`Client::report_executions`] |
+//! | what the API calls of one run of a command came to, in the background | [`Batcher::start_execution`], whose guard reports when it is dropped |
+//! | the same, and learn what became of it | [`ExecutionMetrics`] and [`Client::report_executions`] |
 //! | requests that a client makes to the endpoint of a flow | [`FlowLayer`], [`Batcher::start_flow_request`], [`Batcher::record_flow_request`] |
+//! | values of assets: texts, numbers and booleans | [`Client::emit_asset_metrics`] and [`Client::batch_emit_asset_metrics`] |
 //!
 //! # In the background
 //!
@@ -103,6 +105,37 @@
 //! # }
 //! ```
 //!
+//! A process that runs many commands need not wait for each report, nor fail while the service is away:
+//!
+//! ```no_run
+//! # use flowmeter_client::{Batcher, ExecutionSchedule, MetricType};
+//! # fn run(batcher: &Batcher, schedule: ExecutionSchedule) {
+//! let mut execution = batcher.start_execution("VirusTotal", "VirusTotal_instance_1", "url");
+//! execution.metrics_mut().add_many(MetricType::Success, 7);
+//! execution.set_schedule(schedule); // if anything is to be tried again
+//! drop(execution); // it is in the buffer
+//! # }
+//! ```
+//!
+//! # Metrics of assets
+//!
+//! ```no_run
+//! # use flowmeter_client::{AssetDocument, AssetValue, Client, Error, asset_metric};
+//! # async fn emit(client: Client) -> Result<(), Error> {
+//! let document = AssetDocument {
+//!     asset_urn: "urn:datasource:crm:customers".into(),
+//!     metrics: vec![
+//!         asset_metric("qualityScore", 97.5),
+//!         asset_metric("revenue", AssetValue::decimal("12345678901234567.89")), // no double holds it
+//!         asset_metric("steward", "Kim"),
+//!     ],
+//!     ..AssetDocument::default()
+//! };
+//! client.emit_asset_metrics(&document).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Exactly once
 //!
 //! Every request has an id, a UUID of version 7 that is made here. A call that fails with `UNAVAILABLE` (also because
@@ -110,7 +143,8 @@
 //! items, and Flowmeter counts these once, although nobody knows whether the failed call was recorded. Repetitions
 //! come after 100 ms, then twice as long each time up to 5 s, with jitter, and not before the service asks for them
 //! (`google.rpc.RetryInfo`); they end with the [patience](ClientSettings::patience) of the client or that of the
-//! [batcher](BatcherSettings::patience). Other codes are final, and so is a batch that is too large.
+//! [batcher](BatcherSettings::patience). Other codes are final, and so is a batch that is too large. Programs that call
+//! methods which this library does not have find the same rule in [`retry`], and how errors are read in [`status`].
 //!
 //! What waits in a batcher is only in memory. Who must not lose it with the process keeps events of their own and
 //! reports them with [`Client::record_usage_as`], or names each in
@@ -132,31 +166,38 @@
 //!
 //! # Units and defaults
 //!
-//! Times are UTC; an event or flow request without a timestamp gets the time at which it was recorded. `duration` is
+//! Times are UTC; what has no timestamp gets the time at which it was recorded. `duration` is
 //! in milliseconds and `response_size` in bytes. An empty string means that a field is absent. All else about fields
 //! is in the contract, `proto/flowmeter/v1`.
 
+mod answer;
+mod asset;
 mod batcher;
+mod call;
 mod client;
 mod error;
 mod execution;
 mod features;
 mod guard;
+mod items;
 mod layer;
-mod retry;
+pub mod retry;
 mod settings;
+pub mod status;
 
+pub use answer::{Emitted, EmittedBatch, Recorded};
+pub use asset::{AssetValue, asset_metric};
 pub use batcher::{Batcher, BatcherSettings, Incident, IncidentItems, Lost, RecordError, Stats, Tally};
-pub use client::{Client, Recorded};
+pub use client::Client;
 pub use error::{Error, SettingsError};
 pub use execution::{ExecutionMetrics, MetricType};
 /// What is reported, and what the service says about it: the messages of the contract, whose comments in
 /// `proto/flowmeter/v1` say what each field means, its unit, default and limits.
 pub use flowmeter_proto::v1::{
-    ExecutionMetric, ExecutionReport, ExecutionSchedule, FieldViolation, FlowOutcome, FlowRequest, Rejection,
-    UsageEvent,
+    AssetDocument, AssetMetric, ExecutionMetric, ExecutionReport, ExecutionSchedule, FieldViolation,
+    FlowOutcome, FlowRequest, Rejection, UsageEvent,
 };
-pub use guard::{FlowRequestGuard, UsageGuard};
+pub use guard::{ExecutionGuard, FlowRequestGuard, UsageGuard};
 pub use layer::{
     FlowLayer, FlowService, RecordedBody, UsageFuture, UsageLayer, UsageService, describe_by_path,
     httpstatus_of_grpc,

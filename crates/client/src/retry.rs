@@ -1,13 +1,33 @@
 //! When a call is repeated: with exponential backoff and jitter, not before the service asks for it, and as long
 //! as patience lasts. It knows no message.
+//!
+//! The methods of [`Client`](crate::Client) do this by themselves. It is here for programs that call methods which
+//! the client does not have: repeat only what carries a request id, or only reads.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use flowmeter_client::retry::{repeat, within};
+//! # use flowmeter_proto::v1::{GetReceiptRequest, query_service_client::QueryServiceClient};
+//! # use tonic::{Status, transport::Channel};
+//! # async fn ask(service: QueryServiceClient<Channel>, request: GetReceiptRequest) -> Result<(), Status> {
+//! let call = || {
+//!     let mut service = service.clone();
+//!     let ask = |request| async move { service.get_receipt(request).await };
+//!     within(Duration::from_secs(10), request.clone(), ask)
+//! };
+//! let receipt = repeat(Duration::from_mins(1), call, |failed| eprintln!("trying again: {failed}")).await?;
+//! # let _ = receipt;
+//! # Ok(())
+//! # }
+//! ```
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::{Request, Status};
-use uuid::Uuid;
+use tonic_types::StatusExt;
 
-use crate::error::Error;
+use crate::status;
 
 /// The wait after the first failure, before jitter: an ingest service that restarts is back in about a second.
 const FIRST: Duration = Duration::from_millis(100);
@@ -16,43 +36,48 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// How long to try.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub struct Patience {
     /// The deadline of one call.
-    pub(crate) call: Duration,
+    pub call: Duration,
     /// How long after the first attempt another one may begin.
-    pub(crate) in_all: Duration,
+    pub in_all: Duration,
 }
 
-/// Makes a call under a request id, and repeats it as long as that can help and patience lasts.
-pub(crate) async fn repeat<M: Clone, T, F>(
-    patience: Patience,
-    request_id: Uuid,
-    message: M,
-    call: impl Fn(Request<M>) -> F,
-) -> Result<T, Error>
+/// Makes a call, and repeats it as long as that can help, for so long. Tells each failure that a repetition
+/// follows.
+pub async fn repeat<T, F>(
+    in_all: Duration,
+    mut call: impl FnMut() -> F,
+    mut failed: impl FnMut(&Status),
+) -> Result<T, Status>
 where
-    F: Future<Output = Result<tonic::Response<T>, Status>>,
+    F: Future<Output = Result<T, Status>>,
 {
     let start = Instant::now();
-    let mut attempts = 1;
+    let mut failures = 0;
     loop {
-        let error = match within(patience.call, message.clone(), &call).await {
+        let status = match call().await {
             Ok(answer) => return Ok(answer),
-            Err(status) => Error::new(&status, request_id),
+            Err(status) => status,
         };
-        let delay = delay(&error, attempts);
-        if !error.is_repeatable() || start.elapsed().saturating_add(delay) > patience.in_all {
-            return Err(error.after(attempts));
+        match retry_delay(&status, failures) {
+            Some(delay) if start.elapsed().saturating_add(delay) <= in_all => {
+                failed(&status);
+                tokio::time::sleep(delay).await;
+            }
+            _ => return Err(status),
         }
-        tracing::debug!(%request_id, %error, attempts, delay_ms = delay.as_millis(), "the call is repeated");
-        tokio::time::sleep(delay).await;
-        attempts += 1;
+        failures += 1;
     }
 }
 
 /// Makes a call that ends at the deadline: the server is told of it, and a server that does not answer is not
 /// waited for any longer.
-async fn within<M, T, F>(deadline: Duration, message: M, call: impl Fn(Request<M>) -> F) -> Result<T, Status>
+pub async fn within<M, T, F>(
+    deadline: Duration,
+    message: M,
+    call: impl FnOnce(Request<M>) -> F,
+) -> Result<T, Status>
 where
     F: Future<Output = Result<tonic::Response<T>, Status>>,
 {
@@ -71,12 +96,20 @@ fn is_timeout(status: &Status) -> bool {
         .is_some_and(|cause| cause.downcast_ref::<tonic::TimeoutExpired>().is_some())
 }
 
-/// How long to wait after so many attempts. Grows with each, with jitter so that many clients do not come back at
-/// once; what the service asks for is the least.
-fn delay(error: &Error, attempts: u32) -> Duration {
-    let backoff = FIRST.saturating_mul(1 << (attempts - 1).min(16)).min(LONGEST);
+/// How long to wait before a call that failed is repeated with the same request id, after so many failures before
+/// this one. None if a repetition cannot help.
+///
+/// Grows with each failure, with jitter so that many clients do not come back at once; what the service asks for
+/// (`google.rpc.RetryInfo`) is the least.
+#[must_use]
+pub fn retry_delay(status: &Status, failures: u32) -> Option<Duration> {
+    if !status::is_repeatable(status) {
+        return None;
+    }
+    let backoff = FIRST.saturating_mul(1 << failures.min(16)).min(LONGEST);
     let jittered = backoff.mul_f64(rand::random_range(0.5..1.0));
-    jittered.max(error.retry_delay().unwrap_or_default())
+    let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    Some(jittered.max(asked.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -84,7 +117,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use tonic::{Code, Response};
-    use tonic_types::{ErrorDetails, StatusExt};
+    use tonic_types::ErrorDetails;
 
     use super::*;
 
@@ -96,14 +129,14 @@ mod tests {
     async fn attempts(in_all: Duration, status: Status) -> (u32, Duration) {
         let made = AtomicU32::new(0);
         let start = Instant::now();
-        let patience = Patience { call: Duration::from_secs(1), in_all };
-        let result: Result<(), _> = repeat(patience, Uuid::nil(), (), |_| {
+        let mut told = 0;
+        let call = || {
             made.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(Err::<Response<()>, _>(status.clone()))
-        })
-        .await;
+            std::future::ready(Err::<(), _>(status.clone()))
+        };
+        repeat(in_all, call, |_| told += 1).await.unwrap_err();
         let made = made.load(Ordering::Relaxed);
-        assert_eq!(result.unwrap_err().attempts(), made);
+        assert_eq!(told + 1, made);
         (made, start.elapsed())
     }
 
@@ -130,10 +163,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_is_not_answered_ends_at_its_deadline() {
-        let patience = Patience { call: Duration::from_secs(2), in_all: Duration::ZERO };
         let never = |_| std::future::pending::<Result<Response<()>, _>>();
-        let error = repeat(patience, Uuid::nil(), (), never).await.unwrap_err();
-        assert_eq!((error.code(), error.message()), (Code::DeadlineExceeded, "no answer within 2s"));
-        assert!(error.is_repeatable());
+        let status = within(Duration::from_secs(2), (), never).await.unwrap_err();
+        assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "no answer within 2s"));
+        assert!(status::is_repeatable(&status));
     }
 }

@@ -1,9 +1,14 @@
-//! The client library against the real services, while the ingest service dies.
+//! The client library against the real services: values of assets, and batches while the ingest service dies.
 
 use std::time::Duration;
 
-use flowmeter_client::{BatcherSettings, Client, ClientSettings, FlowOutcome, FlowRequest, UsageEvent};
-use flowmeter_proto::v1::{CreateFlowRequest, Flow, GetFlowMetricRequest};
+use flowmeter_client::{
+    AssetDocument, AssetMetric, AssetValue, BatcherSettings, Client, ClientSettings, FlowOutcome,
+    FlowRequest, UsageEvent, asset_metric,
+};
+use flowmeter_proto::v1::{
+    CreateFlowRequest, Flow, GetFlowMetricRequest, GetLatestAssetMetricsRequest, LatestAssetMetric,
+};
 use flowmeter_tests::{Installation, eventually};
 
 const EVENTS: usize = 3_000;
@@ -57,4 +62,55 @@ async fn a_batcher_counts_everything_once_while_the_service_dies() {
     eventually(EVENTS.to_string(), counted).await;
     let stats = batcher.stats();
     assert_eq!(stats.usage.unsettled(), 0, "{stats:?}");
+}
+
+#[tokio::test]
+async fn values_of_assets_are_read_as_they_were_made() {
+    let installation = Installation::start("client-assets").await;
+    let tenant = installation.tenant("acme").await;
+    let client = Client::new(ClientSettings::new(installation.ingest.url()).token(&tenant.token)).unwrap();
+    let document = AssetDocument {
+        asset_urn: "urn:crm:customers".into(),
+        metrics: vec![
+            asset_metric("certified", true),
+            asset_metric("revenue", AssetValue::decimal("12345678901234567.89")),
+            asset_metric("rows", i64::MIN),
+            asset_metric("score", 97.5),
+            asset_metric("small", 1_200_000),
+            asset_metric("steward", "7"),
+        ],
+        ..AssetDocument::default()
+    };
+    let emitted = client.emit_asset_metrics(&document).await.unwrap();
+    let other = AssetDocument { metrics: vec![asset_metric("score", f64::NAN)], ..document.clone() };
+    let wrong = client.emit_asset_metrics(&other).await.unwrap_err();
+    assert_eq!(
+        (wrong.reason(), wrong.field_violations()[0].field.as_str()),
+        (Some("INVALID_FIELD"), "metrics[0].value")
+    );
+    let newer = AssetDocument { metrics: vec![asset_metric("score", 98.25)], ..document.clone() };
+    let batch = client.batch_emit_asset_metrics(&[newer, other]).await.unwrap();
+    assert_eq!((batch.accepted_count, batch.rejections[0].index), (1, 1));
+    assert!(
+        (batch.timestamp.seconds, batch.timestamp.nanos)
+            >= (emitted.timestamp.seconds, emitted.timestamp.nanos)
+    );
+
+    let question = GetLatestAssetMetricsRequest {
+        asset_urn: document.asset_urn.clone(),
+        after_request_id: batch.request_id.to_string(),
+        ..GetLatestAssetMetricsRequest::default()
+    };
+    let answer = tenant.query.clone().get_latest_asset_metrics(question).await.unwrap().into_inner();
+    let metric = |latest: LatestAssetMetric| AssetMetric {
+        name: latest.name,
+        value: latest.value,
+        value_type: latest.value_type,
+    };
+    let latest: Vec<_> = answer.metrics.into_iter().map(metric).collect();
+    let mut expected = document.metrics;
+    expected[3] = asset_metric("score", 98.25);
+    // What a double stands for is answered as one.
+    expected[4].value = Some(1_200_000.0.into());
+    assert_eq!(latest, expected);
 }

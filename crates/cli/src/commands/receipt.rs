@@ -9,9 +9,10 @@ use flowmeter_proto::v1::get_receipt_response::State;
 use super::show;
 use crate::{
     arguments::Remote,
-    connection, json, moment,
+    connection::{self, Patience},
+    json, moment,
     render::table,
-    replay::{delivery::Patience, settling},
+    replay::settling,
 };
 
 /// Show what became of a request to the ingest service.

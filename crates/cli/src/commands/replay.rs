@@ -14,10 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{INCOMPLETE, show};
 use crate::{
     arguments::Remote,
-    connection, failure, moment,
+    connection::{self, Patience},
+    failure, moment,
     replay::{
         Format, Parser,
-        delivery::Patience,
         flow::{self, Flow, Limits},
         progress::Progress,
         reading::{self, Source},

@@ -10,10 +10,10 @@ use tonic::{Request, Response, Status};
 use super::INCOMPLETE;
 use crate::{
     arguments::Remote,
-    connection::{self, Authorized},
+    connection::{self, Authorized, Patience},
     failure,
     render::text::printable,
-    replay::delivery::{self, Patience},
+    replay::delivery,
 };
 
 /// How long one request is tried: someone is waiting for the prompt.
@@ -42,7 +42,7 @@ impl Sender {
             let request = request.clone();
             connection::within(self.patience.call, request, |request| method(self.client.clone(), request))
         };
-        delivery::repeat(call, self.patience, told).await
+        connection::repeat(self.patience.in_all, call, told).await
     }
 }
 

@@ -1,18 +1,15 @@
 //! Gathers events into requests and records them: each request under an id of its
 //! own, repeated under the same id until the service has acknowledged it.
 
-use std::time::Duration;
-
 use flowmeter_proto::v1::{
     RecordUsageRequest, RecordUsageResponse, Rejection, UsageEvent,
     ingest_service_client::IngestServiceClient,
 };
 use prost::Message;
-use tokio::time::Instant;
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::connection::{self, Authorized};
+use crate::connection::{self, Authorized, Patience};
 
 /// The contract allows 4 MiB of items in a request; this leaves room for what
 /// frames them.
@@ -70,15 +67,6 @@ impl Batcher {
     }
 }
 
-/// How long to try.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// The deadline of one call.
-    pub(crate) call: Duration,
-    /// How long a call is repeated.
-    pub(crate) in_all: Duration,
-}
-
 /// Records a request, and repeats it as long as that can help and patience lasts.
 /// Tells each time what failed.
 pub(crate) async fn deliver(
@@ -91,34 +79,7 @@ pub(crate) async fn deliver(
         let (mut client, request) = (client.clone(), request.clone());
         async move { connection::within(patience.call, request, |request| client.record_usage(request)).await }
     };
-    repeat(call, patience, failed).await
-}
-
-/// Makes a call that carries an id of its request, and repeats it as long as that can help and
-/// patience lasts. Tells each time what failed.
-pub(crate) async fn repeat<T, F>(
-    mut call: impl FnMut() -> F,
-    patience: Patience,
-    failed: impl Fn(&Status),
-) -> Result<T, Status>
-where
-    F: Future<Output = Result<T, Status>>,
-{
-    let start = Instant::now();
-    for attempt in 0.. {
-        let status = match call().await {
-            Ok(answer) => return Ok(answer),
-            Err(status) => status,
-        };
-        match connection::retry_delay(&status, attempt) {
-            Some(delay) if start.elapsed() + delay < patience.in_all => {
-                failed(&status);
-                tokio::time::sleep(delay).await;
-            }
-            _ => return Err(status),
-        }
-    }
-    unreachable!("the attempts are counted without end")
+    connection::repeat(patience.in_all, call, failed).await
 }
 
 /// Why an item was not accepted, without its place in the request.

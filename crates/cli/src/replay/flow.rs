@@ -9,13 +9,13 @@ use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use tonic::Status;
 
 use super::{
-    delivery::{self, Batch, Batcher, Patience},
+    delivery::{self, Batch, Batcher},
     progress::Progress,
     reading::Chunk,
     tally::Tally,
 };
 use crate::{
-    connection::Authorized,
+    connection::{Authorized, Patience},
     failure,
     render::text::{grouped, printable},
 };

@@ -9,8 +9,7 @@ use flowmeter_proto::v1::{
 use tokio::{task::JoinSet, time::Instant};
 use tonic::Status;
 
-use super::delivery::Patience;
-use crate::connection::{self, Authorized};
+use crate::connection::{self, Authorized, Patience};
 
 /// Receipts asked for at the same time.
 const AT_ONCE: usize = 8;

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use flowmeter_proto::v1::FlowRequest;
 use tokio::time::Instant;
 
+use super::executions::MAX_BATCH_METRICS;
 use super::flows::{self, Merged};
+use super::item::Item;
 use super::settings::BatcherSettings;
-use super::stats::{Kind, Stats};
-use crate::client::Items;
+use super::stats::Stats;
+use crate::items::{Items, Kind};
 
 /// A batch that is ready to be sent.
 #[derive(Debug)]
@@ -25,31 +27,63 @@ pub(super) struct Batch {
     pub(super) recorded: u64,
 }
 
-impl Batch {
-    pub(super) fn kind(&self) -> Kind {
-        match self.items {
-            Items::Usage(_) => Kind::Usage,
-            Items::FlowRequests(_) => Kind::FlowRequests,
-        }
-    }
-}
-
 /// A batch that still takes items.
 #[derive(Debug)]
-struct Open<T> {
+struct Open {
     number: u64,
     since: Instant,
     bytes: usize,
+    metrics: usize,
     recorded: u64,
-    items: T,
+    items: Gathered,
+}
+
+/// The items of an open batch.
+#[derive(Debug)]
+enum Gathered {
+    Encoded(Vec<Bytes>),
+    FlowRequests(Merged),
+}
+
+impl Gathered {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Usage | Kind::Executions => Self::Encoded(Vec::new()),
+            Kind::FlowRequests => Self::FlowRequests(Merged::default()),
+        }
+    }
+
+    fn push(&mut self, item: Item) {
+        match (self, item) {
+            (Self::Encoded(items), Item::Usage(item) | Item::Execution { report: item, .. }) => {
+                items.push(item);
+            }
+            (Self::FlowRequests(merged), Item::FlowRequest(request)) => merged.push(request),
+            _ => unreachable!("an open batch is of one kind"),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Encoded(items) => items.len(),
+            Self::FlowRequests(merged) => merged.len(),
+        }
+    }
+
+    fn encode(self) -> Vec<Bytes> {
+        match self {
+            Self::Encoded(items) => items,
+            Self::FlowRequests(merged) => merged.encode(),
+        }
+    }
 }
 
 /// All batches that are not sent yet, and which of all are not settled.
 #[derive(Debug)]
 pub(super) struct Buffer {
     settings: BatcherSettings,
-    usage: Option<Open<Vec<Bytes>>>,
-    flow_requests: Option<Open<Merged>>,
+    /// The open batch of each kind.
+    open: [Option<Open>; Kind::ALL.len()],
     sealed: VecDeque<Batch>,
     unsettled: BTreeSet<u64>,
     next_number: u64,
@@ -61,8 +95,7 @@ impl Buffer {
     pub(super) fn new(settings: BatcherSettings) -> Self {
         Self {
             settings,
-            usage: None,
-            flow_requests: None,
+            open: Default::default(),
             sealed: VecDeque::new(),
             unsettled: BTreeSet::new(),
             next_number: 0,
@@ -71,33 +104,39 @@ impl Buffer {
         }
     }
 
-    /// Adds an event, for which there is room. Returns whether the sender should look.
-    pub(super) fn push_usage(&mut self, event: Bytes) -> bool {
+    /// Adds an item, for which there is room. Returns whether the sender should look.
+    pub(super) fn push(&mut self, item: Item) -> bool {
         let (max_items, max_bytes) = self.settings.batch_limits();
-        let bytes = event.len();
-        if self.usage.as_ref().is_some_and(|open| open.bytes + bytes > max_bytes) {
-            self.seal_usage();
+        let (kind, bytes, metrics, count) =
+            (item.kind(), item.reserved_bytes(), item.metrics(), item.count());
+        let has_no_room =
+            |open: &Open| open.bytes + bytes > max_bytes || open.metrics + metrics > MAX_BATCH_METRICS;
+        if self.open[kind as usize].as_ref().is_some_and(has_no_room) {
+            self.seal_kind(kind);
         }
-        let opens = self.usage.is_none();
+        let opens = self.open[kind as usize].is_none();
         if opens {
-            self.usage = Some(self.open());
+            self.begin(kind);
         }
-        let open = self.usage.as_mut().expect("it was opened above");
+        let open = self.open[kind as usize].as_mut().expect("it was begun above");
         open.bytes += bytes;
-        open.recorded += 1;
-        open.items.push(event);
-        let full = open.items.len() >= max_items || open.bytes >= max_bytes;
+        open.metrics += metrics;
+        open.recorded += count;
+        open.items.push(item);
+        let full =
+            open.items.len() >= max_items || open.bytes >= max_bytes || open.metrics >= MAX_BATCH_METRICS;
         if full {
-            self.seal_usage();
+            self.seal_kind(kind);
         }
-        self.stats.usage.recorded += 1;
+        self.stats.of(kind).recorded += count;
         opens || full
     }
 
     /// Adds a flow request to one that is like it and still waits.
-    pub(super) fn merge_flow_request(&mut self, request: &FlowRequest) -> bool {
-        let Some(open) = &mut self.flow_requests else { return false };
-        if !open.items.merge(request) {
+    pub(super) fn merge(&mut self, request: &FlowRequest) -> bool {
+        let Some(open) = &mut self.open[Kind::FlowRequests as usize] else { return false };
+        let Gathered::FlowRequests(merged) = &mut open.items else { return false };
+        if !merged.merge(request) {
             return false;
         }
         open.recorded += flows::count(request);
@@ -105,83 +144,49 @@ impl Buffer {
         true
     }
 
-    /// Adds a flow request that is like no other, for which there is room. Returns whether the sender should
-    /// look.
-    pub(super) fn push_flow_request(&mut self, request: FlowRequest) -> bool {
-        let (max_items, max_bytes) = self.settings.batch_limits();
-        let (bytes, count) = (flows::reserved_bytes(&request), flows::count(&request));
-        if self.flow_requests.as_ref().is_some_and(|open| open.bytes + bytes > max_bytes) {
-            self.seal_flow_requests();
-        }
-        let opens = self.flow_requests.is_none();
-        if opens {
-            self.flow_requests = Some(self.open());
-        }
-        let open = self.flow_requests.as_mut().expect("it was opened above");
-        open.bytes += bytes;
-        open.recorded += count;
-        open.items.push(request);
-        let full = open.items.len() >= max_items || open.bytes >= max_bytes;
-        if full {
-            self.seal_flow_requests();
-        }
-        self.stats.flow_requests.recorded += count;
-        opens || full
-    }
-
-    fn open<T: Default>(&mut self) -> Open<T> {
+    fn begin(&mut self, kind: Kind) {
         let number = self.next_number;
         self.next_number += 1;
         self.unsettled.insert(number);
-        Open { number, since: Instant::now(), bytes: 0, recorded: 0, items: T::default() }
+        let (since, items) = (Instant::now(), Gathered::new(kind));
+        self.open[kind as usize] = Some(Open { number, since, bytes: 0, metrics: 0, recorded: 0, items });
     }
 
-    fn seal_usage(&mut self) {
-        let Some(open) = self.usage.take() else { return };
+    fn seal_kind(&mut self, kind: Kind) {
+        let Some(open) = self.open[kind as usize].take() else { return };
         self.sealed.push_back(Batch {
             number: open.number,
             room_items: open.items.len(),
             room_bytes: open.bytes,
             recorded: open.recorded,
-            items: Items::Usage(open.items),
-        });
-    }
-
-    fn seal_flow_requests(&mut self) {
-        let Some(open) = self.flow_requests.take() else { return };
-        self.sealed.push_back(Batch {
-            number: open.number,
-            room_items: open.items.len(),
-            room_bytes: open.bytes,
-            recorded: open.recorded,
-            items: Items::FlowRequests(open.items.encode()),
+            items: Items { kind, encoded: open.items.encode() },
         });
     }
 
     /// Makes all that waits ready to be sent. Returns the number that the next batch will have: those before it
     /// hold all that was given until now.
     pub(super) fn seal(&mut self) -> u64 {
-        self.seal_usage();
-        self.seal_flow_requests();
+        for kind in Kind::ALL {
+            self.seal_kind(kind);
+        }
         self.next_number
     }
 
     /// Takes a batch that is ready to be sent at the time `now`.
     pub(super) fn take(&mut self, now: Instant) -> Option<Batch> {
-        if self.usage.as_ref().is_some_and(|open| now >= open.since + self.settings.max_age) {
-            self.seal_usage();
-        }
-        if self.flow_requests.as_ref().is_some_and(|open| now >= open.since + self.settings.max_age) {
-            self.seal_flow_requests();
+        for kind in Kind::ALL {
+            let open = self.open[kind as usize].as_ref();
+            if open.is_some_and(|open| now >= open.since + self.settings.max_age) {
+                self.seal_kind(kind);
+            }
         }
         self.sealed.pop_front()
     }
 
     /// When an open batch will be ready because of its age.
     pub(super) fn due(&self) -> Option<Instant> {
-        let usage = self.usage.as_ref().map(|open| open.since);
-        let flow_requests = self.flow_requests.as_ref().map(|open| open.since);
-        Some(usage.into_iter().chain(flow_requests).min()? + self.settings.max_age)
+        let oldest = self.open.iter().flatten().map(|open| open.since).min()?;
+        Some(oldest + self.settings.max_age)
     }
 
     /// A batch is settled: accepted, or given up.
@@ -209,22 +214,35 @@ mod tests {
     async fn a_batch_is_ready_when_it_is_full_or_old_or_wanted() {
         let settings = BatcherSettings::new().batch_items(3).batch_bytes(10).max_age(Duration::from_secs(1));
         let mut buffer = Buffer::new(settings);
-        let small = Bytes::from_static(b"1");
-        let wakes: Vec<_> = (0..4).map(|_| buffer.push_usage(small.clone())).collect();
+        let small = || Item::Usage(Bytes::from_static(b"1"));
+        let wakes: Vec<_> = (0..4).map(|_| buffer.push(small())).collect();
         assert_eq!(wakes, [true, false, true, true]);
         assert_eq!(sizes(&mut buffer), [3]);
         // The next one has no room in the open batch, and fills one of its own.
-        assert!(buffer.push_usage(Bytes::from_static(b"1234567890")));
+        assert!(buffer.push(Item::Usage(Bytes::from_static(b"1234567890"))));
         assert_eq!(sizes(&mut buffer), [1, 1]);
 
-        buffer.push_usage(small.clone());
+        buffer.push(small());
         assert_eq!(buffer.due(), Some(Instant::now() + Duration::from_secs(1)));
         assert_eq!(sizes(&mut buffer), [0_usize; 0]);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(sizes(&mut buffer), [1]);
         assert_eq!(buffer.due(), None);
 
-        buffer.push_usage(small);
+        buffer.push(small());
+        buffer.seal();
+        assert_eq!(sizes(&mut buffer), [1]);
+    }
+
+    #[tokio::test]
+    async fn the_metrics_of_a_batch_are_bounded_as_well() {
+        let mut buffer = Buffer::new(BatcherSettings::new().batch_items(10_000));
+        let of = |metrics| Item::Execution { report: Bytes::new(), metrics, reserved_bytes: 0 };
+        for metrics in [6_000, 4_001, 5_999, 1, 10_001, 0] {
+            buffer.push(of(metrics));
+        }
+        // 4,001 and 5,999 are as many as there may be. What is too much alone goes alone, and is refused.
+        assert_eq!(sizes(&mut buffer), [1, 2, 1, 1]);
         buffer.seal();
         assert_eq!(sizes(&mut buffer), [1]);
     }
@@ -233,9 +251,9 @@ mod tests {
     async fn it_is_known_what_was_given_before_is_settled() {
         let mut buffer = Buffer::new(BatcherSettings::new());
         assert!(buffer.is_settled_before(buffer.next_number));
-        buffer.push_usage(Bytes::new());
+        buffer.push(Item::Usage(Bytes::new()));
         let first = buffer.seal();
-        buffer.push_usage(Bytes::new());
+        buffer.push(Item::Usage(Bytes::new()));
         let second = buffer.seal();
         assert!(!buffer.is_settled_before(first));
         buffer.settle(1);

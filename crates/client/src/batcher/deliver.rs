@@ -7,21 +7,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use flowmeter_proto::v1::FlowRequest;
 use tokio::sync::{Notify, Semaphore, TryAcquireError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::buffer::{Batch, Buffer};
-use super::flows;
+use super::item::Item;
 use super::part::Part;
 use super::settings::{BatcherSettings, Incident};
-use super::stats::{Kind, Occasional, Stats};
+use super::stats::{Occasional, Stats};
 use super::{Lost, RecordError};
-use crate::client::{Client, Recorded};
+use crate::answer::Recorded;
+use crate::client::Client;
 use crate::error::Error;
+use crate::items::Kind;
 use crate::retry::Patience;
 
 /// What all clones of a batcher and its tasks share.
@@ -69,8 +69,10 @@ impl Shared {
         self.buffer().stats
     }
 
-    pub(super) fn max_item_bytes(&self) -> usize {
-        self.settings.batch_limits().1
+    /// The bytes of room that an item takes, if a batch can hold it.
+    pub(super) fn check_size(&self, item: &Item) -> Result<usize, RecordError> {
+        let (bytes, max_bytes) = (item.reserved_bytes(), self.settings.batch_limits().1);
+        if bytes <= max_bytes { Ok(bytes) } else { Err(RecordError::TooLarge { bytes, max_bytes }) }
     }
 
     /// Takes the room for an item if there is any. Who waits has come before.
@@ -105,35 +107,21 @@ impl Shared {
         self.room_bytes.add_permits(bytes);
     }
 
-    /// Puts an event into the buffer, for which room was taken.
-    pub(super) fn insert_usage(&self, event: Bytes) -> Result<(), RecordError> {
-        let bytes = event.len();
-        let mut buffer = self.buffer();
-        if buffer.closed {
-            drop(buffer);
-            self.give_room(1, bytes);
-            return Err(RecordError::Closed);
-        }
-        let wakes = buffer.push_usage(event);
-        drop(buffer);
-        if wakes {
-            self.wake.notify_one();
-        }
-        Ok(())
-    }
-
     /// Adds a flow request to one that is like it, which takes no room.
-    pub(super) fn merge_flow_request(&self, request: &FlowRequest) -> bool {
+    pub(super) fn merge(&self, item: &Item) -> bool {
+        let Item::FlowRequest(request) = item else { return false };
         let mut buffer = self.buffer();
-        !buffer.closed && buffer.merge_flow_request(request)
+        !buffer.closed && buffer.merge(request)
     }
 
-    /// Puts a flow request into the buffer, for which room was taken.
-    pub(super) fn insert_flow_request(&self, request: FlowRequest) -> Result<(), RecordError> {
-        let bytes = flows::reserved_bytes(&request);
+    /// Puts an item into the buffer, for which room was taken.
+    pub(super) fn insert(&self, item: Item) -> Result<(), RecordError> {
+        let bytes = item.reserved_bytes();
         let mut buffer = self.buffer();
-        let (closed, merged) = (buffer.closed, !buffer.closed && buffer.merge_flow_request(&request));
-        let wakes = !closed && !merged && buffer.push_flow_request(request);
+        let closed = buffer.closed;
+        // One that is like it may have come while this one waited for room.
+        let merged = !closed && matches!(&item, Item::FlowRequest(request) if buffer.merge(request));
+        let wakes = !closed && !merged && buffer.push(item);
         drop(buffer);
         if closed || merged {
             self.give_room(1, bytes);
@@ -189,6 +177,7 @@ impl Shared {
         Lost {
             usage: after.usage.given_up - before.usage.given_up,
             flow_requests: after.flow_requests.given_up - before.flow_requests.given_up,
+            executions: after.executions.given_up - before.executions.given_up,
         }
     }
 
@@ -342,7 +331,7 @@ impl Drop for Unsettled {
     fn drop(&mut self) {
         let batch = &self.batch;
         let mut buffer = self.shared.buffer();
-        let tally = buffer.stats.of(batch.kind());
+        let tally = buffer.stats.of(batch.items.kind);
         tally.accepted += self.accepted;
         tally.rejected += self.rejected;
         tally.given_up += batch.recorded - self.accepted - self.rejected;

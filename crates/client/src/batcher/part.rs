@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::flows;
 use super::settings::IncidentItems;
-use crate::client::Items;
 use crate::error::Error;
+use crate::items::{Items, Kind};
 
 /// Items and the request in which they are sent.
 #[derive(Debug)]
@@ -25,15 +25,15 @@ impl Part {
 
     /// How many it stands for in [`Stats`](super::Stats).
     pub(super) fn count(&self) -> u64 {
-        match &self.items {
-            Items::Usage(events) => events.len() as u64,
-            Items::FlowRequests(_) => self.all().count(),
+        match self.items.kind {
+            Kind::Usage | Kind::Executions => self.items.encoded.len() as u64,
+            Kind::FlowRequests => self.all().count(),
         }
     }
 
     /// All of its items, as they were given.
     pub(super) fn all(&self) -> IncidentItems {
-        self.at(0..self.items.len())
+        self.at(0..self.items.encoded.len())
     }
 
     /// The items at these places, as they were given.
@@ -42,9 +42,11 @@ impl Part {
             let items = places.filter_map(|place| items.get(place));
             items.map(|item| M::decode(item.clone()).expect("it was encoded here")).collect()
         }
-        match &self.items {
-            Items::Usage(items) => IncidentItems::Usage(at(items, places)),
-            Items::FlowRequests(items) => IncidentItems::FlowRequests(at(items, places)),
+        let Items { kind, encoded } = &self.items;
+        match kind {
+            Kind::Usage => IncidentItems::Usage(at(encoded, places)),
+            Kind::FlowRequests => IncidentItems::FlowRequests(at(encoded, places)),
+            Kind::Executions => IncidentItems::Executions(at(encoded, places)),
         }
     }
 
@@ -54,21 +56,12 @@ impl Part {
     /// perhaps at a service with other limits, may have been without an answer, and under other ids its items would
     /// count twice.
     pub(super) fn halves(&self, error: &Error) -> Option<[Self; 2]> {
-        let half = self.items.len() / 2;
-        if !error.is_too_large() || error.attempts() > 1 || half == 0 {
+        let Items { kind, encoded } = &self.items;
+        let (first, second) = encoded.split_at(encoded.len() / 2);
+        if !error.is_too_large() || error.attempts() > 1 || first.is_empty() {
             return None;
         }
-        let halves = |items: &[Bytes]| (items[..half].to_vec(), items[half..].to_vec());
-        Some(match &self.items {
-            Items::Usage(items) => {
-                let (first, second) = halves(items);
-                [Items::Usage(first), Items::Usage(second)].map(Self::new)
-            }
-            Items::FlowRequests(items) => {
-                let (first, second) = halves(items);
-                [Items::FlowRequests(first), Items::FlowRequests(second)].map(Self::new)
-            }
-        })
+        Some([first, second].map(|half| Self::new(Items { kind: *kind, encoded: half.to_vec() })))
     }
 }
 
@@ -78,6 +71,7 @@ impl IncidentItems {
         match self {
             Self::Usage(events) => events.len() as u64,
             Self::FlowRequests(requests) => requests.iter().map(flows::count).sum(),
+            Self::Executions(reports) => reports.len() as u64,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowmeter_proto::v1::{FlowRequest, Rejection, UsageEvent};
+use flowmeter_proto::v1::{ExecutionReport, FlowRequest, Rejection, UsageEvent};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -52,8 +52,8 @@ impl BatcherSettings {
         Self::default()
     }
 
-    /// A batch is sent when it has so many items, 1 to 10,000. Default: 1,000, from which on larger batches save
-    /// little.
+    /// A batch is sent when it has so many items, 1 to 10,000, or reports of executions with 10,000 metrics. Default:
+    /// 1,000, from which on larger batches save little.
     #[must_use]
     pub fn batch_items(mut self, items: usize) -> Self {
         self.batch_items = items.clamp(1, MAX_BATCH_ITEMS);
@@ -168,4 +168,6 @@ pub enum IncidentItems {
     Usage(Vec<UsageEvent>),
     /// Requests to the endpoints of flows, those that are alike in one item.
     FlowRequests(Vec<FlowRequest>),
+    /// Reports of executions.
+    Executions(Vec<ExecutionReport>),
 }

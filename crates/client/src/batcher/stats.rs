@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::items::Kind;
+
 /// A line of log about losses comes at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -15,6 +17,8 @@ pub struct Stats {
     pub usage: Tally,
     /// Of requests to the endpoints of flows, by their counts.
     pub flow_requests: Tally,
+    /// Of reports of executions.
+    pub executions: Tally,
 }
 
 /// What became of items of one kind.
@@ -40,18 +44,12 @@ impl Tally {
     }
 }
 
-/// What kind of items there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Usage,
-    FlowRequests,
-}
-
 impl Stats {
     pub(super) fn of(&mut self, kind: Kind) -> &mut Tally {
         match kind {
             Kind::Usage => &mut self.usage,
             Kind::FlowRequests => &mut self.flow_requests,
+            Kind::Executions => &mut self.executions,
         }
     }
 }

@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flowmeter_client::{Client, ClientSettings, ExecutionReport, FlowRequest, Rejection, UsageEvent};
+use flowmeter_client::{
+    AssetDocument, Client, ClientSettings, ExecutionReport, FlowRequest, ProtoTimestamp, Rejection,
+    UsageEvent,
+};
 use flowmeter_proto::v1::ingest_service_server::{IngestService, IngestServiceServer};
 use flowmeter_proto::v1::{
     BatchEmitAssetMetricsRequest, BatchEmitAssetMetricsResponse, EmitAssetMetricsRequest,
@@ -22,6 +25,9 @@ use tonic::transport::Server;
 use tonic::transport::server::ServerTlsConfig;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt};
+
+/// The time of what came without one.
+pub const RECEIVED: ProtoTimestamp = ProtoTimestamp { seconds: 1_800_000_000, nanos: 0 };
 
 /// What is done with a request.
 #[derive(Debug, Clone)]
@@ -39,12 +45,13 @@ pub enum Plan {
 }
 
 /// A request as it came.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Seen {
     pub request_id: String,
     pub events: Vec<UsageEvent>,
     pub flow_requests: Vec<FlowRequest>,
     pub executions: Vec<ExecutionReport>,
+    pub documents: Vec<AssetDocument>,
     pub metadata: HashMap<String, String>,
 }
 
@@ -93,6 +100,11 @@ impl State {
         self.recorded.lock().unwrap().values().flat_map(|seen| seen.events.clone()).collect()
     }
 
+    /// Every report of an execution that is recorded.
+    pub fn executions(&self) -> Vec<ExecutionReport> {
+        self.recorded.lock().unwrap().values().flat_map(|seen| seen.executions.clone()).collect()
+    }
+
     async fn serve(&self, mut seen: Seen, metadata: &tonic::metadata::MetadataMap) -> Result<Answer, Status> {
         seen.metadata = metadata
             .clone()
@@ -108,7 +120,8 @@ impl State {
             return Err(status);
         }
         let rejections = if let Plan::Reject(rejections) = &plan { rejections.clone() } else { Vec::new() };
-        let items = seen.events.len() + seen.flow_requests.len() + seen.executions.len();
+        let items =
+            seen.events.len() + seen.flow_requests.len() + seen.executions.len() + seen.documents.len();
         let answer = Answer {
             request_id: seen.request_id.clone(),
             accepted_count: i32::try_from(items - rejections.len()).unwrap(),
@@ -126,7 +139,7 @@ impl State {
     fn record(&self, seen: &Seen) -> Result<(), Status> {
         let mut recorded = self.recorded.lock().unwrap();
         let first = recorded.entry(seen.request_id.clone()).or_insert_with(|| seen.clone());
-        let items = |seen: &Seen| (seen.events.clone(), seen.flow_requests.clone(), seen.executions.clone());
+        let items = |seen: &Seen| Seen { metadata: HashMap::new(), ..seen.clone() };
         if items(first) == items(seen) {
             return Ok(());
         }
@@ -209,16 +222,38 @@ impl IngestService for Service {
 
     async fn emit_asset_metrics(
         &self,
-        _: Request<EmitAssetMetricsRequest>,
+        request: Request<EmitAssetMetricsRequest>,
     ) -> Result<Response<EmitAssetMetricsResponse>, Status> {
-        Err(Status::unimplemented("not here"))
+        let (metadata, _, message) = request.into_parts();
+        let EmitAssetMetricsRequest { asset_urn, timestamp, metrics, request_id, .. } = message;
+        let document = AssetDocument { asset_urn, timestamp, metrics };
+        let seen = Seen { request_id, documents: vec![document.clone()], ..Seen::default() };
+        let answer = self.0.serve(seen, &metadata).await?;
+        Ok(Response::new(EmitAssetMetricsResponse {
+            metrics: document.metrics,
+            timestamp: document.timestamp.or(Some(RECEIVED)),
+            request_id: answer.request_id,
+            ..EmitAssetMetricsResponse::default()
+        }))
     }
 
     async fn batch_emit_asset_metrics(
         &self,
-        _: Request<BatchEmitAssetMetricsRequest>,
+        request: Request<BatchEmitAssetMetricsRequest>,
     ) -> Result<Response<BatchEmitAssetMetricsResponse>, Status> {
-        Err(Status::unimplemented("not here"))
+        let (metadata, _, BatchEmitAssetMetricsRequest { documents, request_id }) = request.into_parts();
+        let metrics: Vec<_> = documents.iter().map(|document| document.metrics.len()).collect();
+        let seen = Seen { request_id, documents, ..Seen::default() };
+        let answer = self.0.serve(seen, &metadata).await?;
+        let rejected =
+            answer.rejections.iter().map(|rejection| metrics[usize::try_from(rejection.index).unwrap()]);
+        let accepted = metrics.iter().sum::<usize>() - rejected.sum::<usize>();
+        Ok(Response::new(BatchEmitAssetMetricsResponse {
+            request_id: answer.request_id,
+            accepted_count: i32::try_from(accepted).unwrap(),
+            rejections: answer.rejections,
+            timestamp: Some(RECEIVED),
+        }))
     }
 
     type StreamUsageStream = tokio_stream::Empty<Result<StreamUsageResponse, Status>>;

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod assets;
 mod batcher;
 mod calls;
+mod executions;
 mod fake;
 mod layers;
 mod once;

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use flowmeter_client::{Batcher, BatcherSettings, Incident, IncidentItems};
+use flowmeter_client::{
+    Batcher, BatcherSettings, ExecutionReport, Incident, IncidentItems, RecordError, Tally,
+};
 use proptest::prelude::*;
 use tonic::Code;
 
@@ -17,8 +19,29 @@ struct Case {
     max_age_ms: u64,
     producers: usize,
     plans: Vec<Plan>,
-    /// Whether each event waits for room or is dropped without it, and whether a flush follows it.
-    events: Vec<(bool, bool)>,
+    items: Vec<Item>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    /// Whether it is a report of an execution, or a usage event.
+    is_execution: bool,
+    /// Whether it waits for room, or is dropped without it.
+    waits: bool,
+    /// Whether a flush follows it.
+    flushes: bool,
+}
+
+impl Item {
+    async fn give(self, batcher: &Batcher, name: &str) -> Result<(), RecordError> {
+        let report = || ExecutionReport { command: name.into(), ..ExecutionReport::default() };
+        match (self.is_execution, self.waits) {
+            (false, true) => batcher.record(event(name)).await,
+            (false, false) => batcher.try_record(event(name)),
+            (true, true) => batcher.report_execution(report()).await,
+            (true, false) => batcher.try_report_execution(report()),
+        }
+    }
 }
 
 fn any_plan() -> impl Strategy<Value = Plan> {
@@ -35,29 +58,30 @@ fn any_plan() -> impl Strategy<Value = Plan> {
 
 fn any_case() -> impl Strategy<Value = Case> {
     let plans = prop::collection::vec(any_plan(), 0..6);
-    let events = prop::collection::vec((any::<bool>(), prop::bool::weighted(0.1)), 0..60);
-    (1..8_usize, 1..12_usize, 1..4_usize, 0..4_u64, 1..4_usize, plans, events).prop_map(
-        |(batch_items, buffer_items, in_flight, max_age_ms, producers, plans, events)| Case {
+    let item = (prop::bool::weighted(0.3), any::<bool>(), prop::bool::weighted(0.1));
+    let item = item.prop_map(|(is_execution, waits, flushes)| Item { is_execution, waits, flushes });
+    let items = prop::collection::vec(item, 0..60);
+    (1..8_usize, 1..12_usize, 1..4_usize, 0..4_u64, 1..4_usize, plans, items).prop_map(
+        |(batch_items, buffer_items, in_flight, max_age_ms, producers, plans, items)| Case {
             batch_items,
             buffer_items,
             in_flight,
             max_age_ms,
             producers,
             plans,
-            events,
+            items,
         },
     )
 }
 
-/// Gives events to a batcher. Returns those that it took.
-async fn produce(batcher: Batcher, producer: usize, events: Vec<(bool, bool)>) -> Vec<String> {
+/// Gives items to a batcher. Returns the names of those that it took.
+async fn produce(batcher: Batcher, producer: usize, items: Vec<Item>) -> Vec<String> {
     let mut taken = Vec::new();
-    for (number, (waits, flushes)) in events.into_iter().enumerate() {
+    for (number, item) in items.into_iter().enumerate() {
         let name = format!("{producer}/{number}");
-        let result =
-            if waits { batcher.record(event(&name)).await } else { batcher.try_record(event(&name)) };
+        let result = item.give(&batcher, &name).await;
         taken.extend(result.is_ok().then_some(name));
-        if flushes {
+        if item.flushes {
             batcher.flush().await;
         }
     }
@@ -76,7 +100,7 @@ async fn check(case: Case) {
         .on_incident(move |incident| sender.send(incident).unwrap());
     let batcher = fake.client().batcher(settings);
     let producers: Vec<_> = (0..case.producers)
-        .map(|producer| tokio::spawn(produce(batcher.clone(), producer, case.events.clone())))
+        .map(|producer| tokio::spawn(produce(batcher.clone(), producer, case.items.clone())))
         .collect();
     let mut taken = BTreeSet::new();
     for producer in producers {
@@ -86,25 +110,32 @@ async fn check(case: Case) {
 
     let mut given_up = BTreeSet::new();
     for incident in incidents.try_iter() {
-        let Incident::GivenUp { items: IncidentItems::Usage(events), error, .. } = incident else {
-            panic!("{incident:?}");
-        };
+        let Incident::GivenUp { items, error, .. } = incident else { panic!("{incident:?}") };
         assert_eq!(error.unwrap().code(), Code::Internal);
-        given_up.extend(events.into_iter().map(|event| event.detail));
+        match items {
+            IncidentItems::Usage(events) => given_up.extend(events.into_iter().map(|event| event.detail)),
+            IncidentItems::Executions(reports) => {
+                given_up.extend(reports.into_iter().map(|report| report.command));
+            }
+            IncidentItems::FlowRequests(requests) => panic!("{requests:?}"),
+        }
     }
-    let events = fake.events();
-    let arrived: BTreeSet<_> = events.iter().map(|event| event.detail.clone()).collect();
-    assert_eq!(arrived.len(), events.len(), "an event arrived twice");
-    assert!(arrived.is_subset(&taken), "an event arrived that was reported as dropped");
+    let mut names: Vec<_> = fake.events().into_iter().map(|event| event.detail).collect();
+    names.extend(fake.executions().into_iter().map(|report| report.command));
+    let arrived: BTreeSet<_> = names.iter().cloned().collect();
+    assert_eq!(arrived.len(), names.len(), "an item arrived twice");
+    assert!(arrived.is_subset(&taken), "an item arrived that was reported as dropped");
     // What was given up may have been recorded all the same; all else must have been.
     let missing: BTreeSet<_> = taken.difference(&arrived).cloned().collect();
-    assert!(missing.is_subset(&given_up), "an event is missing");
+    assert!(missing.is_subset(&given_up), "an item is missing");
 
-    let tally = batcher.stats().usage;
-    let given = (case.events.len() * case.producers) as u64;
-    assert_eq!((tally.recorded, tally.recorded + tally.dropped), (taken.len() as u64, given));
-    assert_eq!((tally.unsettled(), tally.given_up), (0, given_up.len() as u64));
-    assert!(lost.usage <= tally.given_up);
+    let stats = batcher.stats();
+    let sum = |of: fn(&Tally) -> u64| of(&stats.usage) + of(&stats.executions);
+    let given = (case.items.len() * case.producers) as u64;
+    let recorded = sum(|tally| tally.recorded);
+    assert_eq!((recorded, recorded + sum(|tally| tally.dropped)), (taken.len() as u64, given));
+    assert_eq!((sum(Tally::unsettled), sum(|tally| tally.given_up)), (0, given_up.len() as u64));
+    assert!(lost.usage <= stats.usage.given_up && lost.executions <= stats.executions.given_up);
     assert!(fake.most_active() <= case.in_flight);
 }
 
@@ -113,7 +144,7 @@ proptest! {
 
     /// Several cases at a time, because most of each is waiting between attempts.
     #[test]
-    fn every_event_that_was_taken_arrives_once(cases in prop::collection::vec(any_case(), 8)) {
+    fn every_item_that_was_taken_arrives_once(cases in prop::collection::vec(any_case(), 8)) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let mut checks: tokio::task::JoinSet<_> = cases.into_iter().map(check).collect();

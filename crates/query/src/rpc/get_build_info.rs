@@ -3,7 +3,7 @@
 use flowmeter_proto::v1::GetBuildInfoResponse;
 
 /// What this server can do, for clients that adapt to it.
-const FEATURES: [&str; 4] = ["usage", "catalog", "flows", "executions"];
+const FEATURES: [&str; 5] = ["usage", "catalog", "flows", "executions", "assets"];
 
 pub(super) fn answer() -> GetBuildInfoResponse {
     GetBuildInfoResponse {

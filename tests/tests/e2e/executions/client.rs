@@ -1,9 +1,11 @@
 //! The examples of the reference, by the client library and the real services: a run that reports, and one
-//! that schedules what was rate-limited and polls until the deadline.
+//! that schedules what was rate-limited and polls until the deadline. And many runs, while the ingest service dies.
 
 use std::time::{Duration, SystemTime};
 
-use flowmeter_client::{Client, ClientSettings, ExecutionMetrics, ExecutionSchedule, MetricType};
+use flowmeter_client::{
+    BatcherSettings, Client, ClientSettings, ExecutionMetrics, ExecutionSchedule, MetricType,
+};
 use flowmeter_proto::v1::QueryExecutionsRequest;
 use flowmeter_tests::{Installation, Tenant, eventually};
 
@@ -76,5 +78,43 @@ async fn what_is_scheduled_counts_once_however_often_it_is_polled() {
     client.report_executions(&[report]).await.unwrap().unwrap();
 
     let expected = own(&[("GeneralError", 1), ("RetryTimeout", 3), ("Successful", 5)]);
+    eventually(expected, async || by_type(&tenant, "").await).await;
+}
+
+#[tokio::test]
+async fn a_batcher_counts_every_execution_once_while_the_service_dies() {
+    const EXECUTIONS: i64 = 3_000;
+    let mut installation = Installation::start("client-execution-batcher").await;
+    let tenant = installation.tenant("acme").await;
+    let settings = ClientSettings::new(installation.ingest.url()).token(&tenant.token);
+    let settings = settings.call_timeout(Duration::from_secs(5));
+    let batching = BatcherSettings::default().batch_items(50).max_age(Duration::from_millis(20));
+    let batcher = Client::new(settings).unwrap().batcher(batching);
+    for number in 0..EXECUTIONS {
+        if number % 2 == 0 {
+            let mut metrics = ExecutionMetrics::new();
+            metrics.add_many(MetricType::Success, 3);
+            metrics.add(MetricType::AuthError);
+            let report = metrics.report("Sample", "Sample_instance_1", "url").unwrap();
+            batcher.report_execution(report).await.unwrap();
+        } else {
+            // Reported when the guard is dropped.
+            let mut execution = batcher.start_execution("Sample", "Sample_instance_2", "url");
+            execution.metrics_mut().add(MetricType::QuotaError);
+        }
+        if number % 1_000 == 500 {
+            installation.ingest.kill9().unwrap();
+        }
+        if number % 1_000 == 700 {
+            installation.ingest.start_again().unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+    let lost = batcher.shutdown(Duration::from_mins(1)).await;
+    assert!(lost.is_none(), "{lost:?}");
+    let tally = batcher.stats().executions;
+    assert_eq!(i64::try_from(tally.accepted).unwrap(), EXECUTIONS, "{tally:?}");
+    let half = EXECUTIONS / 2;
+    let expected = own(&[("AuthError", half), ("OutOfQuota", half), ("Successful", 3 * half)]);
     eventually(expected, async || by_type(&tenant, "").await).await;
 }

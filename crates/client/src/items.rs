@@ -1,0 +1,33 @@
+//! The items of a batch as they go over the wire.
+
+use bytes::Bytes;
+use prost::Message;
+
+/// What kind of items there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Usage,
+    FlowRequests,
+    Executions,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Usage, Self::FlowRequests, Self::Executions];
+}
+
+/// Items of one kind, encoded once, however often the call is repeated.
+#[derive(Debug, Clone)]
+pub(crate) struct Items {
+    pub(crate) kind: Kind,
+    pub(crate) encoded: Vec<Bytes>,
+}
+
+impl Items {
+    pub(crate) fn encode<M: Message>(kind: Kind, items: &[M]) -> Self {
+        Self { kind, encoded: encode(items) }
+    }
+}
+
+pub(crate) fn encode<M: Message>(items: &[M]) -> Vec<Bytes> {
+    items.iter().map(|item| item.encode_to_vec().into()).collect()
+}

@@ -1,0 +1,178 @@
+//! Reports of executions in the background.
+
+use std::collections::HashSet;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use flowmeter_client::{
+    Batcher, BatcherSettings, ExecutionMetric, ExecutionReport, ExecutionSchedule, Incident, IncidentItems,
+    MetricType, RecordError, Rejection,
+};
+use tonic::{Code, Status};
+
+use crate::fake::{Fake, Plan, failure};
+
+/// Batches that are sent only when they are full or wanted.
+fn settings() -> BatcherSettings {
+    BatcherSettings::new().max_age(Duration::from_hours(1)).in_flight(1)
+}
+
+/// A report that is told from others by its command.
+fn report(command: usize, metrics: usize) -> ExecutionReport {
+    ExecutionReport {
+        integration: "VirusTotal".into(),
+        command: command.to_string(),
+        metrics: vec![ExecutionMetric { r#type: "Successful".into(), count: 1 }; metrics],
+        ..ExecutionReport::default()
+    }
+}
+
+fn reports(fake: &Fake) -> Vec<ExecutionReport> {
+    fake.seen_now().into_iter().flat_map(|seen| seen.executions).collect()
+}
+
+fn batch_sizes(fake: &Fake) -> Vec<usize> {
+    fake.seen_now().iter().map(|seen| seen.executions.len()).collect()
+}
+
+async fn report_all(batcher: &Batcher, count: usize) {
+    for number in 0..count {
+        batcher.report_execution(report(number, 1)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_guard_reports_what_was_counted_when_it_is_dropped_also_in_a_panic() {
+    let fake = Fake::start().await;
+    let batcher = fake.client().batcher(settings());
+    let mut execution = batcher.start_execution("VirusTotal", "one", "url");
+    execution.metrics_mut().add_many(MetricType::Success, 3);
+    execution.metrics_mut().add(MetricType::QuotaError);
+    drop(execution);
+    drop(batcher.start_execution("VirusTotal", "one", "nothing"));
+    let mut discarded = batcher.start_execution("VirusTotal", "one", "discarded");
+    discarded.metrics_mut().add(MetricType::Success);
+    discarded.discard();
+    let mut panics = batcher.start_execution("VirusTotal", "one", "panicked");
+    let result = tokio::spawn(async move {
+        panics.metrics_mut().add(MetricType::ServiceError);
+        panic!("as planned");
+    });
+    assert!(result.await.unwrap_err().is_panic());
+    let mut polling = batcher.start_execution("VirusTotal", "one", "polled").polling();
+    polling.metrics_mut().add(MetricType::QuotaError);
+    polling.set_schedule(ExecutionSchedule { id: "run-1".into(), ..ExecutionSchedule::default() });
+    drop(polling);
+    batcher.flush().await;
+
+    let reports = reports(&fake);
+    let told: Vec<_> = reports
+        .iter()
+        .map(|report| (report.command.as_str(), report.metrics.len(), report.schedule.is_some()))
+        .collect();
+    assert_eq!(told, [("url", 2, false), ("panicked", 1, false), ("polled", 0, true)]);
+    assert!(reports.iter().all(|report| report.timestamp.is_some()), "it happened before it was sent");
+    assert_eq!((reports[0].integration.as_str(), reports[0].instance.as_str()), ("VirusTotal", "one"));
+    let tally = batcher.stats().executions;
+    assert_eq!((tally.recorded, tally.accepted, tally.unsettled()), (3, 3, 0));
+}
+
+#[tokio::test]
+async fn a_batch_that_failed_is_sent_again_under_the_same_id() {
+    let fake = Fake::start().await;
+    let again = || failure(Code::Unavailable, "QUEUE_UNAVAILABLE", Some(Duration::from_millis(1)));
+    fake.plan([Plan::AcceptAndFail(again()), Plan::Refuse(again())]);
+    let batcher = fake.client().batcher(settings());
+    report_all(&batcher, 3).await;
+    assert!(batcher.shutdown(Duration::from_hours(1)).await.is_none());
+    let seen = fake.seen_now();
+    assert_eq!(seen.len(), 3);
+    assert!(seen.iter().all(|attempt| attempt.executions == seen[0].executions));
+    assert_eq!(seen.iter().map(|seen| &seen.request_id).collect::<HashSet<_>>().len(), 1);
+    assert_eq!(batcher.try_report_execution(report(4, 1)), Err(RecordError::Closed));
+    let tally = batcher.stats().executions;
+    assert_eq!((tally.recorded, tally.accepted, tally.dropped), (3, 3, 1));
+}
+
+#[tokio::test]
+async fn a_batch_has_no_more_metrics_than_the_service_takes() {
+    let fake = Fake::start().await;
+    let batcher = fake.client().batcher(settings().batch_bytes(4 << 20));
+    for number in 0..101 {
+        batcher.report_execution(report(number, 100)).await.unwrap();
+    }
+    batcher.flush().await;
+    assert_eq!(batch_sizes(&fake), [100, 1]);
+}
+
+#[tokio::test]
+async fn a_report_takes_the_room_of_its_events() {
+    let fake = Fake::start().await;
+    let batcher = fake.client().batcher(settings().batch_bytes(100_000));
+    let mut large = report(0, 50);
+    large.integration = "x".repeat(1_000);
+    for _ in 0..2 {
+        batcher.report_execution(large.clone()).await.unwrap();
+    }
+    batcher.flush().await;
+    assert_eq!(batch_sizes(&fake), [1, 1]);
+    large.metrics.extend(large.metrics.clone());
+    let error = batcher.report_execution(large).await.unwrap_err();
+    assert!(matches!(error, RecordError::TooLarge { max_bytes: 100_000, .. }), "{error}");
+    assert_eq!(batcher.stats().executions.dropped, 1);
+}
+
+#[tokio::test]
+async fn without_room_a_report_waits_or_is_dropped() {
+    let fake = Fake::start().await;
+    let batcher = fake.client().batcher(settings().buffer_items(2));
+    fake.hold();
+    report_all(&batcher, 2).await;
+    assert_eq!(batcher.try_report_execution(report(2, 1)), Err(RecordError::Full));
+    let waiting = tokio::spawn({
+        let batcher = batcher.clone();
+        async move { batcher.report_execution(report(3, 1)).await }
+    });
+    fake.seen(1).await;
+    fake.release();
+    waiting.await.unwrap().unwrap();
+    batcher.flush().await;
+    let tally = batcher.stats().executions;
+    assert_eq!((tally.recorded, tally.accepted, tally.dropped), (3, 3, 1));
+}
+
+#[tokio::test]
+async fn what_does_not_get_in_is_told() {
+    let fake = Fake::start().await;
+    let rejection = Rejection { index: 1, reason: "INVALID_FIELD".into(), ..Rejection::default() };
+    let too_large = || Plan::Refuse(failure(Code::ResourceExhausted, "BATCH_TOO_LARGE", None));
+    let (sender, incidents) = mpsc::channel();
+    let batcher =
+        fake.client().batcher(settings().on_incident(move |incident| sender.send(incident).unwrap()));
+
+    // In halves, of which the second has a wrong report, which is the last.
+    fake.plan([too_large(), Plan::Accept, Plan::Reject(vec![rejection.clone()])]);
+    report_all(&batcher, 4).await;
+    batcher.flush().await;
+    assert_eq!(batch_sizes(&fake), [4, 2, 2]);
+    match incidents.recv().unwrap() {
+        Incident::Rejected { items: IncidentItems::Executions(reports), rejections, .. } => {
+            assert_eq!((reports[0].command.as_str(), rejections), ("3", vec![rejection]));
+        }
+        other => panic!("{other:?}"),
+    }
+
+    // A service of an earlier version.
+    fake.plan([Plan::Refuse(Status::unimplemented(""))]);
+    report_all(&batcher, 1).await;
+    let lost = batcher.shutdown(Duration::from_hours(1)).await;
+    assert_eq!((lost.executions, lost.usage), (1, 0));
+    match incidents.recv().unwrap() {
+        Incident::GivenUp { items: IncidentItems::Executions(reports), error: Some(error), .. } => {
+            assert_eq!((reports.len(), error.code()), (1, Code::Unimplemented));
+        }
+        other => panic!("{other:?}"),
+    }
+    let tally = batcher.stats().executions;
+    assert_eq!((tally.accepted, tally.rejected, tally.given_up), (3, 1, 1));
+}
