@@ -34,10 +34,12 @@ pub fn check_name(field: &str, name: &str) -> Result<(), Violation> {
 }
 
 fn check_key(field: &str, text: &str, max_bytes: usize) -> Result<(), Violation> {
-    if (1..=max_bytes).contains(&text.len()) && !text.contains(char::is_control) {
-        return Ok(());
-    }
-    let found = if text.is_empty() { "none".to_owned() } else { format!("{} bytes", text.len()) };
+    let found = match text.len() {
+        0 => "none".to_owned(),
+        bytes if bytes > max_bytes => format!("{bytes} bytes"),
+        _ if text.contains(char::is_control) => "a control character".to_owned(),
+        _ => return Ok(()),
+    };
     let text = format!("expected 1 to {max_bytes} bytes without control characters, found {found}");
     Err(Violation::new(field, text))
 }
@@ -50,7 +52,12 @@ mod tests {
     fn keys_are_short_and_printable() {
         assert_eq!(check_urn("asset_urn", "urn:xdg:database:crm"), Ok(()));
         assert_eq!(check_name("name", &"ä".repeat(256)), Ok(()));
-        for (urn, found) in [("", "none"), ("a\nb", "3 bytes"), (&"x".repeat(513), "513 bytes")] {
+        for (urn, found) in [
+            ("", "none"),
+            ("a\nb", "a control character"),
+            ("tab\tx", "a control character"),
+            (&"x".repeat(513), "513 bytes"),
+        ] {
             let expected =
                 format!("asset_urn: expected 1 to 512 bytes without control characters, found {found}");
             assert_eq!(check_urn("asset_urn", urn).unwrap_err().to_string(), expected);

@@ -13,7 +13,7 @@ pub fn to_proto(value: Value<'_>) -> prost_types::Value {
         Value::Boolean(boolean) => Kind::BoolValue(boolean),
         Value::Number(number) => match number.to_double() {
             Some(double) => Kind::NumberValue(double),
-            None => Kind::StringValue(number.to_string()),
+            None => Kind::StringValue(number.to_json()),
         },
     };
     prost_types::Value { kind: Some(kind) }
@@ -41,6 +41,7 @@ mod tests {
             (Value::Boolean(false), Kind::BoolValue(false)),
             (number("1.10"), Kind::NumberValue(1.1)),
             (number("12345678901234567.89"), Kind::StringValue("12345678901234567.89".into())),
+            (number("-1234567890123456789e280"), Kind::StringValue("-1.234567890123456789e298".into())),
         ] {
             assert_eq!(to_proto(value).kind, Some(expected));
         }

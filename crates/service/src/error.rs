@@ -2,6 +2,7 @@
 //! which field, how long to wait, or what is missing. The internal cause stays inside
 //! and is logged once, here.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -91,6 +92,11 @@ reasons! {
 /// Characters of a caller's own text that an error repeats.
 const MAX_SHOWN_CHARS: usize = 200;
 
+/// Bytes of headers that violations may take. Clients take 8 KiB, and there are other headers.
+const MAX_HEADER_BYTES: usize = 6 * 1024;
+/// Bytes of headers that one text of a violation may take, so that there is room for one violation at least.
+const MAX_TEXT_HEADER_BYTES: usize = 2_500;
+
 /// How long to wait before trying again, where the reason does not say more.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
@@ -113,15 +119,24 @@ impl ApiError {
         Self { reason, message: message.into(), details }
     }
 
-    /// Wrong fields: the request is wrong as a whole.
+    /// Wrong fields: the request is wrong as a whole. An error travels in headers, so it lists no more of them
+    /// than these take, and says how many others there are.
     #[must_use]
     pub fn violations(reason: Reason, violations: &[Violation]) -> Self {
-        let message = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let mut error = Self::new(reason, message);
-        let fields: Vec<_> = violations
-            .iter()
-            .map(|violation| FieldViolation::new(&violation.field, &violation.description))
-            .collect();
+        let mut room = MAX_HEADER_BYTES;
+        let listed = violations.iter().map_while(|violation| {
+            let field = shortened(&violation.field);
+            let description = shortened(&violation.description);
+            room = room.checked_sub(header_bytes(&field) + header_bytes(&description))?;
+            Some(FieldViolation::new(field, description))
+        });
+        let fields: Vec<_> = listed.collect();
+        let mut texts: Vec<_> =
+            fields.iter().map(|listed| format!("{}: {}", listed.field, listed.description)).collect();
+        if let more @ 1.. = violations.len() - fields.len() {
+            texts.push(format!("{more} more violations are not listed"));
+        }
+        let mut error = Self::new(reason, texts.join("; "));
         error.details.set_bad_request(fields);
         error
     }
@@ -216,6 +231,35 @@ impl ApiError {
     pub fn deadline(message: impl Into<String>) -> Self {
         Self::new(Reason::DeadlineExceeded, message)
     }
+}
+
+/// What a text of a violation takes in headers: once in the message, and twice in the details, with the
+/// message again and with the field.
+fn header_bytes(text: &str) -> usize {
+    /// Of separators, tags and lengths.
+    const FRAME: usize = 16;
+    FRAME + text.chars().map(char_header_bytes).sum::<usize>()
+}
+
+/// The same for a character. In the message, a byte that is not safe there becomes three; details are in base64,
+/// of which four bytes are three.
+fn char_header_bytes(char: char) -> usize {
+    let is_safe = char.is_ascii_alphanumeric() || "!$&'()*+,-./:;=@[\\]^_|~".contains(char);
+    let bytes = char.len_utf8();
+    bytes * if is_safe { 1 } else { 3 } + (2 * bytes * 4).div_ceil(3)
+}
+
+/// A text of a violation, which may repeat what its caller wrote, without what is too much of it.
+fn shortened(text: &str) -> Cow<'_, str> {
+    let mut room = MAX_TEXT_HEADER_BYTES;
+    let end = text.char_indices().find_map(|(at, char)| match room.checked_sub(char_header_bytes(char)) {
+        Some(rest) => {
+            room = rest;
+            None
+        }
+        None => Some(at),
+    });
+    end.map_or(Cow::Borrowed(text), |end| Cow::Owned(format!("{}...", &text[..end])))
 }
 
 impl From<Violation> for ApiError {
@@ -316,5 +360,44 @@ mod tests {
         assert_eq!((info.metadata["have"].as_str(), info.metadata["need"].as_str()), ("12", "250"));
         let status = Status::from(ApiError::from(PublishError::Unavailable));
         assert!(status.get_error_details().retry_info().is_some());
+    }
+
+    /// What a failed call takes as a list of headers, by the count of HTTP/2.
+    fn header_list_bytes(error: ApiError) -> usize {
+        let mut headers = http::HeaderMap::new();
+        Status::from(error).add_header(&mut headers).unwrap();
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+    }
+
+    #[test]
+    fn however_much_is_wrong_headers_take_it() {
+        for text in ["x", " ", "漢", "\u{1f600}", "\u{7f}", "\"", "\\u{7f}", "ü x"] {
+            for (repeated, count) in [(1, 10_000), (40, 12), (400, 12), (1_000_000, 2)] {
+                let violation = |index| {
+                    let text = format!("expected a number, found {:?}", text.repeat(repeated));
+                    Violation::new(format!("metrics[{index}].value"), text)
+                };
+                let violations: Vec<_> = (0..count).map(violation).collect();
+                let error = ApiError::violations(Reason::InvalidField, &violations).within("time_series");
+                let listed = error.details.bad_request().unwrap().field_violations.len();
+                assert!(listed > 0);
+                let more = format!("; {} more violations are not listed", count - listed);
+                assert_eq!(error.message.ends_with(&more), listed < count, "{}", error.message);
+                let bytes = header_list_bytes(error);
+                assert!(bytes < 7 * 1024 + 512, "{bytes} of {count} times {repeated} times {text:?}");
+            }
+        }
+        let long = Violation::new("漢".repeat(10_000), "漢".repeat(10_000));
+        assert!(header_list_bytes(long.into()) < 7 * 1024);
+    }
+
+    #[test]
+    fn what_headers_take_is_whole() {
+        let violations: Vec<_> =
+            (0..12).map(|at| Violation::new(format!("metrics[{at}].name"), "x".repeat(100))).collect();
+        let status = Status::from(ApiError::violations(Reason::InvalidField, &violations));
+        let texts: Vec<_> = violations.iter().map(ToString::to_string).collect();
+        assert_eq!(status.message(), texts.join("; "));
+        assert_eq!(status.get_error_details().bad_request().unwrap().field_violations.len(), 12);
     }
 }

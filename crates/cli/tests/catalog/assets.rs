@@ -127,7 +127,7 @@ async fn what_cannot_be_emitted_is_told() {
         (&["a=1", "--file", "-"], 2, "cannot be used with"),
         (&["a=1", "--type", "b=string"], 1, "error: --type b: there is no b=VALUE\n"),
         (&["a=yes", "--type", "a=boolean"], 1, "error: a: expected true or false, found \"yes\"\n"),
-        (&["a=1e30"], 1, "point together; --type a=string sends it as a text\n"),
+        (&["a=1e400"], 1, "of that size; --type a=string sends it as a text\n"),
     ] {
         let ended = flowmeter(&fake, &[&["asset", "emit", CRM], arguments].concat()).await;
         assert_eq!(ended.code, code, "{arguments:?}: {}", ended.err);

@@ -1,16 +1,17 @@
 //! Numbers of assets: decimals that stay what they were sent as.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// An exact decimal with at most 28 digits, before and after the point together. Two that are written
-/// differently, such as 1.10 and 1.1, are one.
+/// An exact decimal with at most 28 significant digits, of any magnitude that a double has. Two that are
+/// written differently, such as 1.10 and 1.1, are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Number {
-    /// The digits as a whole number, without zeros at the end of the fraction.
+    /// The significant digits as a whole number, which ends in a zero only if it is zero.
     digits: i128,
-    /// How many of them stand after the point.
-    decimals: u8,
+    /// The power of ten that the last of them stands for; 0 for zero.
+    power: i16,
 }
 
 /// Why a text is not such a number.
@@ -20,16 +21,22 @@ pub enum NotANumber {
     #[error("expected a number in JSON's notation, such as -12.5 or 1e6")]
     Malformed,
     /// It is one, but has more digits than are kept.
-    #[error("expected a number of at most 28 digits, before and after the point together")]
+    #[error("expected a number of at most 28 significant digits")]
     TooLong,
+    /// It is one, but so large or so small that no double comes near it.
+    #[error("expected zero, or a number from 1e-324 to less than 1e309, or a negative one of that size")]
+    OutOfReach,
 }
 
 impl Number {
-    /// Digits at most.
+    /// Significant digits at most.
     const MAX_DIGITS: usize = 28;
+    /// The powers of ten that the first digit may stand for: those of doubles.
+    const REACH: RangeInclusive<i64> = -324..=308;
+    /// Bytes of [`to_json`](Self::to_json) at most.
+    pub const MAX_JSON_BYTES: usize = 40;
 
-    /// The shortest decimal that this double is read back from: 0.1 is one tenth. None if it has more digits
-    /// than are kept, or is not finite.
+    /// The shortest decimal that this double is read back from: 0.1 is one tenth. None if it is not finite.
     #[must_use]
     pub fn from_double(double: f64) -> Option<Self> {
         format!("{double:e}").parse().ok()
@@ -41,6 +48,18 @@ impl Number {
     pub fn to_double(self) -> Option<f64> {
         let double = self.to_string().parse().ok()?;
         (Self::from_double(double) == Some(self)).then_some(double)
+    }
+
+    /// The number in JSON's notation, in few bytes: in plain digits, or with an exponent where these would
+    /// be too many.
+    #[must_use]
+    pub fn to_json(self) -> String {
+        let plain = self.to_string();
+        if plain.len() <= Self::MAX_JSON_BYTES { plain } else { format!("{self:e}") }
+    }
+
+    const fn sign(self) -> &'static str {
+        if self.digits < 0 { "-" } else { "" }
     }
 }
 
@@ -59,41 +78,42 @@ impl FromStr for Number {
         if last - first >= Self::MAX_DIGITS {
             return Err(NotANumber::TooLong);
         }
-        // The power of ten of the last one.
-        let place = |at: usize| i64::try_from(at).map_err(|_| NotANumber::TooLong);
-        let power =
-            exponent.checked_add(place(whole.len())? - place(last)? - 1).ok_or(NotANumber::TooLong)?;
+        let power = |at: usize| {
+            let place = i64::try_from(whole.len()).ok()? - i64::try_from(at).ok()? - 1;
+            exponent.checked_add(place)
+        };
+        if !power(first).is_some_and(|power| Self::REACH.contains(&power)) {
+            return Err(NotANumber::OutOfReach);
+        }
+        let power = power(last).and_then(|power| i16::try_from(power).ok()).ok_or(NotANumber::OutOfReach)?;
         let kept = digits().take(last + 1).skip(first);
         let value = kept.fold(0_i128, |value, digit| value * 10 + i128::from(digit - b'0'));
-        let signed = if negative { -value } else { value };
-        let zeros = u32::try_from(power.unsigned_abs()).map_err(|_| NotANumber::TooLong)?;
-        let limit = Self::MAX_DIGITS as u64;
-        let significant = (last - first + 1) as u64;
-        if power >= 0 {
-            if significant + u64::from(zeros) > limit {
-                return Err(NotANumber::TooLong);
-            }
-            return Ok(Self { digits: signed * 10_i128.pow(zeros), decimals: 0 });
-        }
-        let decimals = u8::try_from(zeros).map_err(|_| NotANumber::TooLong)?;
-        if u64::from(decimals) > limit {
-            return Err(NotANumber::TooLong);
-        }
-        Ok(Self { digits: signed, decimals })
+        Ok(Self { digits: if negative { -value } else { value }, power })
     }
 }
 
 impl fmt::Display for Number {
     /// Plain digits, without an exponent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.digits < 0 { "-" } else { "" };
-        let magnitude = self.digits.unsigned_abs();
-        let decimals = usize::from(self.decimals);
-        if decimals == 0 {
-            return write!(f, "{sign}{magnitude}");
+        let (sign, magnitude) = (self.sign(), self.digits.unsigned_abs());
+        let places = usize::from(self.power.unsigned_abs());
+        if self.power >= 0 {
+            return write!(f, "{sign}{magnitude}{:0<places$}", "");
         }
-        let one = 10_u128.pow(u32::from(self.decimals));
-        write!(f, "{sign}{}.{:0decimals$}", magnitude / one, magnitude % one)
+        let digits = format!("{magnitude:0width$}", width = places + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        write!(f, "{sign}{whole}.{fraction}")
+    }
+}
+
+impl fmt::LowerExp for Number {
+    /// One digit, the others behind a point, and an exponent.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.digits.unsigned_abs().to_string();
+        let (first, others) = digits.split_at(1);
+        let point = if others.is_empty() { "" } else { "." };
+        let exponent = others.len().cast_signed() + isize::from(self.power);
+        write!(f, "{}{first}{point}{others}e{exponent}", self.sign())
     }
 }
 
@@ -165,6 +185,9 @@ mod tests {
             ("0.0000000000000000000000000001", "0.0000000000000000000000000001"),
             ("1e27", "1000000000000000000000000000"),
             ("10000000000000000000000000000.0e-1", "1000000000000000000000000000"),
+            ("5.551115123125783e-17", "0.00000000000000005551115123125783"),
+            ("-12.34567890123456789012345678e30", "-12345678901234567890123456780000"),
+            ("0.00000000000000000000000000000001", "0.00000000000000000000000000000001"),
         ] {
             assert_eq!(
                 text.parse::<Number>().map(|number| number.to_string()),
@@ -183,15 +206,24 @@ mod tests {
             assert_eq!(text.parse::<Number>(), Err(NotANumber::Malformed), "{text:?}");
         }
         for text in [
-            "10000000000000000000000000000",
-            "1e28",
-            "1e-29",
-            "1e99999999999999999999",
-            "1e-99999999999999999999",
             "12345678901234567890123456789",
             "1234567890123456789.0123456789",
+            "1.0000000000000000000000000001e-9",
         ] {
             assert_eq!(text.parse::<Number>(), Err(NotANumber::TooLong), "{text}");
+        }
+        for text in [
+            "1e309",
+            "-1e309",
+            "10e308",
+            "9.9e-325",
+            "0.1e-324",
+            "1e99999999999999999999",
+            "1e-99999999999999999999",
+            "1e9223372036854775807",
+            "10e-9223372036854775807",
+        ] {
+            assert_eq!(text.parse::<Number>(), Err(NotANumber::OutOfReach), "{text}");
         }
     }
 
@@ -209,11 +241,40 @@ mod tests {
                 Some(expected.to_owned())
             );
         }
-        for double in [f64::NAN, f64::INFINITY, 1e300, 1e-300] {
+        for double in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(Number::from_double(double), None);
         }
         assert_eq!("12345678901234567.89".parse::<Number>().unwrap().to_double(), None);
         assert_eq!("1.1".parse::<Number>().unwrap().to_double(), Some(1.1));
+    }
+
+    #[test]
+    fn every_magnitude_of_a_double_is_kept() {
+        let most = "9.999999999999999999999999999e308";
+        let least = "-1.000000000000000000000000001e-324";
+        let texts = [f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1), 0.1 + 0.2 - 0.3].map(|double| {
+            assert_eq!(Number::from_double(double).and_then(Number::to_double), Some(double));
+            format!("{double:e}")
+        });
+        for text in texts.iter().map(String::as_str).chain([most, least, "1e300", "1e-300"]) {
+            let number: Number = text.parse().unwrap();
+            assert_eq!(format!("{number:e}"), text);
+            assert_eq!(number.to_string().parse(), Ok(number), "{number}");
+        }
+        let digits = |text: &str| text.parse::<Number>().unwrap().to_string().len();
+        assert_eq!((digits(most), digits(least)), (309, "-0.".len() + 324 + 27));
+    }
+
+    #[test]
+    fn json_is_short() {
+        let json = |text: &str| text.parse::<Number>().unwrap().to_json();
+        let plain = "1234567890123456789000000000000000000000";
+        assert_eq!((json(plain), plain.len()), (plain.to_owned(), 40));
+        assert_eq!(json(&format!("{plain}0")), "1.234567890123456789e40");
+        assert_eq!(json("-12345678901234567.890"), "-12345678901234567.89");
+        assert_eq!(json("-1234567890123456789e-60"), "-1.234567890123456789e-42");
+        assert_eq!(json("5e-324"), "5e-324");
+        assert_eq!(json("0e9"), "0");
     }
 
     proptest! {
@@ -232,9 +293,13 @@ mod tests {
         }
 
         #[test]
-        fn any_double_comes_back(double: f64) {
-            if let Some(number) = Number::from_double(double) {
+        fn any_double_comes_back(double in prop::num::f64::ANY) {
+            let number = Number::from_double(double);
+            prop_assert_eq!(number.is_some(), double.is_finite());
+            if let Some(number) = number {
                 prop_assert_eq!(number.to_double(), Some(double));
+                prop_assert_eq!(number.to_json().parse(), Ok(number));
+                prop_assert!(number.to_json().len() <= Number::MAX_JSON_BYTES);
             }
         }
 

@@ -5,8 +5,7 @@ mod document;
 use std::collections::HashMap;
 use std::slice;
 
-use bytes::Bytes;
-use flowmeter_core::asset::Value;
+use flowmeter_core::asset::{Number, Value};
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
@@ -21,10 +20,7 @@ pub use self::document::Document;
 use self::document::Settler;
 use super::rejections::Rejections;
 use super::usage::UsageLimits;
-use super::{Decision, empty_request, request_id, total_bytes};
-
-/// Violations that an error lists: it travels in headers, of which clients take 8 KiB.
-const LISTED_VIOLATIONS: usize = 10;
+use super::{Decision, empty_request, request_id};
 
 /// Decides about one document of `tenant` at the time `now`. With the decision comes what the document was
 /// taken for. If anything is wrong with it, nothing of it is accepted.
@@ -36,7 +32,6 @@ pub fn decide_document<'a>(
 ) -> Result<(Decision, Document<'a>), ApiError> {
     if !request.metrics.is_empty() {
         limits.batch.check("metrics", &request.metrics)?;
-        check_answer(&request.metrics)?;
     } else if let Some(value) = &request.value {
         limits.batch.check("value", slice::from_ref(value))?;
     }
@@ -44,26 +39,31 @@ pub fn decide_document<'a>(
     let mut violations = Vec::new();
     let document = Settler::new(request_id, &limits.event, now).settle_request(request, &mut violations);
     if !violations.is_empty() {
-        if let more @ 1.. = violations.len().saturating_sub(LISTED_VIOLATIONS) {
-            violations.truncate(LISTED_VIOLATIONS);
-            violations.push(Violation::new("metrics", format!("{more} more violations are not listed")));
-        }
         return Err(ApiError::violations(Reason::InvalidField, &violations));
     }
+    check_answer(&document)?;
     let mut kept = Kept::default();
     kept.add(0, &document);
     Ok((kept.decision(tenant, request_id, Vec::new()), document))
 }
 
-/// Checks that metrics can be answered, each with its type, to a client that takes no more than usual.
-fn check_answer(metrics: &[Bytes]) -> Result<(), ApiError> {
+/// Checks that a document can be answered, each value with its type, to a client that takes no more than usual.
+fn check_answer(document: &Document<'_>) -> Result<(), ApiError> {
     /// What gRPC clients take by default.
     const MAX_BYTES: usize = 4 * 1024 * 1024;
-    /// Of a metric: its tag and length, and its type.
-    const FRAME_BYTES: usize = 8;
+    /// Of a metric: tags and lengths of its parts, and its type.
+    const FRAME_BYTES: usize = 20;
     /// Request id and time.
     const REST_BYTES: usize = 128;
-    let bytes = total_bytes(metrics) + FRAME_BYTES * metrics.len() + REST_BYTES;
+    let metric = |(name, value): &(&str, Value<'_>)| {
+        let bytes = match value {
+            Value::Text(text) => text.len(),
+            Value::Number(_) => Number::MAX_JSON_BYTES,
+            Value::Boolean(_) => 1,
+        };
+        name.len() + bytes + FRAME_BYTES
+    };
+    let bytes = document.values.iter().map(metric).sum::<usize>() + REST_BYTES;
     if bytes > MAX_BYTES {
         let text =
             format!("expected metrics that take at most {MAX_BYTES} bytes in the answer, found {bytes}");
@@ -162,7 +162,7 @@ impl<'a> Kept<'a> {
 fn to_queue(name: &str, value: Value<'_>) -> queue::AssetValue {
     let value = match value {
         Value::Text(text) => asset_value::Value::Text(text.to_owned()),
-        Value::Number(number) => asset_value::Value::Number(number.to_string()),
+        Value::Number(number) => asset_value::Value::Number(number.to_json()),
         Value::Boolean(boolean) => asset_value::Value::Boolean(boolean),
     };
     queue::AssetValue { name: name.to_owned(), value: Some(value) }

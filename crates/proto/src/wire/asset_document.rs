@@ -3,7 +3,7 @@
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 
-use super::reader::{Reader, read_timestamp};
+use super::reader::{Reader, read_fields, read_timestamp};
 
 /// A document whose metrics are not read yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,16 +19,7 @@ pub struct AssetDocument<'a> {
 /// Reads a document. What cannot be read is added to `violations`, and is absent from the document.
 pub fn read_asset_document<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> AssetDocument<'a> {
     let mut document = AssetDocument::default();
-    let mut reader = Reader::new(bytes);
-    while !reader.is_empty() {
-        if let Err(violation) = read_field(&mut reader, &mut document) {
-            let broken = violation.field.is_empty();
-            violations.push(violation);
-            if broken {
-                break;
-            }
-        }
-    }
+    read_fields(bytes, violations, |reader| read_field(reader, &mut document));
     document
 }
 

@@ -4,21 +4,12 @@ use flowmeter_core::asset::{AssetMetric, Sent, ValueType};
 use flowmeter_core::violation::Violation;
 use prost::encoding::WireType;
 
-use super::reader::Reader;
+use super::reader::{Reader, read_fields};
 
 /// Reads a metric. What cannot be read is added to `violations`, and is absent from the metric.
 pub fn read_asset_metric<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> AssetMetric<'a> {
     let mut metric = AssetMetric::default();
-    let mut reader = Reader::new(bytes);
-    while !reader.is_empty() {
-        if let Err(violation) = read_field(&mut reader, &mut metric) {
-            let broken = violation.field.is_empty();
-            violations.push(violation);
-            if broken {
-                break;
-            }
-        }
-    }
+    read_fields(bytes, violations, |reader| read_field(reader, &mut metric));
     metric
 }
 

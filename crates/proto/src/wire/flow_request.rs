@@ -3,24 +3,16 @@
 use flowmeter_core::flow::{FlowRequest, Latency, Outcome};
 use flowmeter_core::violation::Violation;
 
-use super::reader::{Reader, read_seconds_nanos, read_timestamp};
+use super::reader::{Reader, read_fields, read_seconds_nanos, read_timestamp};
 
 /// Reads a request, or several that are alike. What cannot be read is added to `violations`, and is
 /// absent from the request.
 pub fn read_flow_request<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> FlowRequest<'a> {
     let mut request = FlowRequest::default();
     let mut has_outcome = false;
-    let mut reader = Reader::new(bytes);
-    while !reader.is_empty() {
-        if let Err(violation) = read_field(&mut reader, &mut request, &mut has_outcome) {
-            let broken = violation.field.is_empty();
-            violations.push(violation);
-            if broken {
-                return request;
-            }
-        }
-    }
-    if !has_outcome {
+    let is_whole =
+        read_fields(bytes, violations, |reader| read_field(reader, &mut request, &mut has_outcome));
+    if is_whole && !has_outcome {
         violations.push(Violation::new("outcome", "expected an outcome such as FLOW_OUTCOME_SUCCEEDED"));
     }
     request

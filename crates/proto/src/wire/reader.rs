@@ -9,6 +9,39 @@ pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
+/// Wrong fields of a message after which the rest of it is not read: a message has no end of fields, because
+/// each may be there again and again.
+const MAX_WRONG_FIELDS: usize = 10;
+
+/// Reads the fields of a message, one after the other, with `read_field`. Each that cannot be read is added to
+/// `violations`, once. Returns whether all of the message was read.
+pub(super) fn read_fields<'a>(
+    bytes: &'a [u8],
+    violations: &mut Vec<Violation>,
+    mut read_field: impl FnMut(&mut Reader<'a>) -> Result<(), Violation>,
+) -> bool {
+    let mut reader = Reader::new(bytes);
+    let mut wrong_fields = 0;
+    while !reader.is_empty() {
+        let Err(violation) = read_field(&mut reader) else { continue };
+        let is_broken = violation.field.is_empty();
+        if violations.iter().all(|known| known.field != violation.field) {
+            violations.push(violation);
+        }
+        if is_broken {
+            return false;
+        }
+        wrong_fields += 1;
+        if wrong_fields == MAX_WRONG_FIELDS {
+            let text =
+                format!("expected fewer than {MAX_WRONG_FIELDS} wrong fields: the others are not read");
+            violations.push(Violation::new("", text));
+            return false;
+        }
+    }
+    true
+}
+
 fn broken() -> Violation {
     Violation::new("", "expected an encoded message of this kind")
 }
@@ -106,4 +139,50 @@ pub(super) fn read_seconds_nanos(bytes: &[u8]) -> Result<(i64, i32), Violation> 
         }
     }
     Ok((seconds, nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{read_asset_document, read_asset_metric, read_flow_request, read_usage_event};
+
+    /// The fields that are wrong with a message, for each kind of message of which batches consist.
+    fn wrong(bytes: &[u8]) -> [Vec<String>; 4] {
+        let fields = |read: &dyn Fn(&mut Vec<Violation>)| {
+            let mut violations = Vec::new();
+            read(&mut violations);
+            violations.into_iter().map(|violation| violation.field).collect()
+        };
+        [
+            fields(&|violations| _ = read_usage_event(bytes, violations)),
+            fields(&|violations| _ = read_flow_request(bytes, violations)),
+            fields(&|violations| _ = read_asset_metric(bytes, violations)),
+            fields(&|violations| _ = read_asset_document(bytes, violations)),
+        ]
+    }
+
+    /// Field 1, which is a text in every one of them, of a byte that is no text.
+    const NOT_UTF_8: &[u8] = b"\x0a\x01\xff";
+
+    #[test]
+    fn a_field_that_is_wrong_again_and_again_is_named_once() {
+        let few = [vec!["event_id"], vec!["flow_id", "outcome"], vec!["name"], vec!["asset_urn"]];
+        assert_eq!(wrong(&NOT_UTF_8.repeat(MAX_WRONG_FIELDS - 1)), few);
+        // Of what is not read nothing is said: the outcome may be there.
+        let many = [vec!["event_id", ""], vec!["flow_id", ""], vec!["name", ""], vec!["asset_urn", ""]];
+        for times in [MAX_WRONG_FIELDS, 1_390_000] {
+            assert_eq!(wrong(&NOT_UTF_8.repeat(times)), many);
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_message_with_much_wrong_is_not_read() {
+        let name = b"\x0a\x01a";
+        let read = |times: usize| {
+            let bytes = [&NOT_UTF_8.repeat(times), &name[..]].concat();
+            read_asset_metric(&bytes, &mut Vec::new()).name == "a"
+        };
+        assert!(read(MAX_WRONG_FIELDS - 1));
+        assert!(!read(MAX_WRONG_FIELDS));
+    }
 }

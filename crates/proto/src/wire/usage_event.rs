@@ -4,23 +4,14 @@ use flowmeter_core::quantity::Quantity;
 use flowmeter_core::usage::{TextField, UsageEvent};
 use flowmeter_core::violation::Violation;
 
-use super::reader::{Reader, read_timestamp};
+use super::reader::{Reader, read_fields, read_timestamp};
 
 /// Reads an event. What cannot be read is added to `violations`, and is absent from
 /// the event.
 pub fn read_usage_event<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> UsageEvent<'a> {
     let mut event = UsageEvent::default();
     let mut value = EventValue::default();
-    let mut reader = Reader::new(bytes);
-    while !reader.is_empty() {
-        if let Err(violation) = read_field(&mut reader, &mut event, &mut value) {
-            let broken = violation.field.is_empty();
-            violations.push(violation);
-            if broken {
-                break;
-            }
-        }
-    }
+    read_fields(bytes, violations, |reader| read_field(reader, &mut event, &mut value));
     event.value = value.settle(violations);
     // The last of several entries of one name counts, as in every protobuf map.
     if event.attributes.len() > 1 {

@@ -199,6 +199,16 @@ async fn the_examples_of_the_reference() {
     assert!(assets[0].create_time.is_some());
 }
 
+/// The reference answers the array form with nulls where the single form has its parts.
+#[tokio::test]
+async fn an_answer_of_the_reference_can_be_sent() {
+    let installation = of_any_age("asset-answer").await;
+    let tenant = installation.tenant("acme").await;
+    let sent = EXAMPLE_5.replacen('{', r#"{ "name": null, "value": null, "valueType": null,"#, 1);
+    let answer = emit_json(&tenant, &sent).await;
+    assert_eq!(answer, answer_json(&answer.request_id, EXAMPLE_5));
+}
+
 /// `[A, B, C]` and then `[B, C, D]` at one time.
 #[tokio::test]
 async fn metrics_of_one_time_are_concatenated() {

@@ -156,8 +156,8 @@ mod tests {
             assert_eq!(metric.value, Some(value(Kind::StringValue("12345678901234567.89".into()))));
             assert_eq!(metric.value_type(), ValueType::Number);
         }
-        let long = refused(r#"{"metrics": [{"name": "a", "value": 1e300}]}"#);
-        let expected = "expected a number of at most 28 digits, before and after the point together";
+        let long = refused(r#"{"metrics": [{"name": "a", "value": 1.0000000000000000000000000001}]}"#);
+        let expected = "expected a number of at most 28 significant digits";
         assert_eq!(long, format!("document 1: metrics[0]: value: {expected}"));
     }
 

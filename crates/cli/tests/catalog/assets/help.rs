@@ -31,7 +31,7 @@ async fn emitting_is_explained() {
 
     A value that is a number in JSON's notation is a number, true or false is a boolean, and anything
     else is a text: 0.93 is a number, 007 a text. --type says otherwise. Numbers are kept exactly, up
-    to 28 digits.
+    to 28 significant digits.
 
     Metrics of one asset and time merge by name, and the newest request wins. An asset needs no
     registration: it is there with its first metric.

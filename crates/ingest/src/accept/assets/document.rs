@@ -54,13 +54,20 @@ impl<'a> Settler<'a> {
             None
         });
         let timestamp = self.check(&request.asset_urn, timestamp, violations);
-        let is_single = !request.name.is_empty() || request.value.is_some();
+        let has_value = match &request.value {
+            // An answer to the array form has a null there, and may be sent again.
+            Some(bytes) if !request.metrics.is_empty() => {
+                !matches!(read_asset_value(bytes), Ok(None | Some(Sent::Other("null"))))
+            }
+            value => value.is_some(),
+        };
+        let is_single = !request.name.is_empty() || has_value;
         let values = match (request.metrics.is_empty(), is_single) {
             (false, false) => self.settle_metrics(request.metrics.iter().map(|bytes| &**bytes), violations),
             (true, true) => settle_single(request, violations).into_iter().collect(),
             (is_empty, _) => {
                 let found = if is_empty { "neither" } else { "both" };
-                let text = format!("expected one of them at least, or name and value, found {found}");
+                let text = format!("expected either metrics, or name and value, found {found}");
                 violations.push(Violation::new("metrics", text));
                 Vec::new()
             }

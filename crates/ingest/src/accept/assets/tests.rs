@@ -1,6 +1,7 @@
 use super::*;
 use crate::accept::BatchLimits;
 use crate::accept::tests::request_at;
+use crate::accept::total_bytes;
 use bytes::Bytes;
 use flowmeter_core::usage::Limits;
 use flowmeter_proto::v1::{AssetDocument, AssetMetric, asset_metric::ValueType};
@@ -9,6 +10,7 @@ use prost_types::value::Kind;
 const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 const LIMITS: BatchLimits = BatchLimits { max_items: 20, max_bytes: 1_000 };
+const WIDE: BatchLimits = BatchLimits { max_items: 10_000, max_bytes: 4 * 1024 * 1024 };
 
 fn limits() -> UsageLimits {
     UsageLimits { batch: LIMITS, event: Limits::default() }
@@ -153,7 +155,7 @@ fn the_single_form_reads_its_text() {
 #[test]
 fn a_request_has_one_of_two_forms() {
     let one = [metric("a", Kind::BoolValue(true))];
-    let form = "metrics: expected one of them at least, or name and value, found";
+    let form = "metrics: expected either metrics, or name and value, found";
     assert_eq!(refused(&array(&[])), format!("{form} neither"));
     for both in [
         EmitAssetMetricsRequest { name: "a".into(), ..array(&one) },
@@ -161,6 +163,15 @@ fn a_request_has_one_of_two_forms() {
     ] {
         assert_eq!(refused(&both), format!("{form} both"));
     }
+    // A null is no value beside metrics: the answers of the reference have one.
+    for value in [value(Kind::NullValue(0)), Bytes::new()] {
+        let (decision, _) = decided(&EmitAssetMetricsRequest { value: Some(value), ..array(&one) }).unwrap();
+        assert_eq!(decision.accepted, 1);
+    }
+    assert_eq!(
+        refused(&single(Kind::NullValue(0))),
+        "value: expected a text, a number or a boolean, found null"
+    );
     let name = "name: expected 1 to 512 bytes without control characters, found none";
     assert_eq!(refused(&EmitAssetMetricsRequest { name: String::new(), ..single(text("a")) }), name);
     let no_value = "value: expected a text, a number or a boolean, found none";
@@ -186,7 +197,7 @@ fn all_that_is_wrong_with_a_request_is_named() {
         ])
     };
     let expected = [
-        "asset_urn: expected 1 to 512 bytes without control characters, found 3 bytes",
+        "asset_urn: expected 1 to 512 bytes without control characters, found a control character",
         "timestamp: too old: expected 2025-12-11T08:00:00Z or later, found 1970-01-01T00:00:00.000001Z",
         "metrics[1].name: expected 1 to 512 bytes without control characters, found none",
         "metrics[1].value: expected a text, a number or a boolean, found null",
@@ -225,10 +236,63 @@ fn what_cannot_be_read_is_named_once() {
 
 #[test]
 fn an_error_lists_no_more_than_headers_take() {
-    let wrong: Vec<_> = (0..15).map(|n| metric(&format!("{n}"), Kind::NullValue(0))).collect();
-    let error = refused(&array(&wrong));
-    assert_eq!(error.matches("found null").count(), LISTED_VIOLATIONS);
-    assert!(error.ends_with("; metrics: 5 more violations are not listed"), "{error}");
+    let limits = UsageLimits { batch: WIDE, event: Limits::default() };
+    let wrong: Vec<_> = (0..100).map(|n| metric(&format!("{n}"), Kind::NullValue(0))).collect();
+    let request = array(&wrong);
+    let status = tonic::Status::from(decide_document(TENANT, &request, &limits, NOW).unwrap_err());
+    let listed = status.message().matches("found null").count();
+    assert!((10..20).contains(&listed), "{listed}");
+    let more = format!("; {} more violations are not listed", 100 - listed);
+    assert!(status.message().ends_with(&more), "{}", status.message());
+}
+
+#[test]
+fn texts_that_are_no_numbers_fit_into_an_error() {
+    for character in ["漢", "\u{1f600}", "\u{7f}"] {
+        let wrong = |at: usize| typed(&at.to_string(), text(&character.repeat(40)), ValueType::Number);
+        let limits = UsageLimits { batch: WIDE, event: Limits::default() };
+        let request = array(&(0..12).map(wrong).collect::<Vec<_>>());
+        let status = tonic::Status::from(decide_document(TENANT, &request, &limits, NOW).unwrap_err());
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        // Percent-encoded, and in base64.
+        let bytes = 3 * status.message().len() + status.details().len().div_ceil(3) * 4;
+        assert!(bytes < 8 * 1024, "{bytes}");
+        assert!(status.message().starts_with("metrics[0].value: expected a number"), "{}", status.message());
+    }
+}
+
+#[test]
+fn what_is_wrong_again_and_again_is_named_once() {
+    let limits = UsageLimits { batch: WIDE, event: Limits::default() };
+    let not_utf_8 = b"\x0a\x01\xff".repeat(1_390_000);
+    let documents = BatchEmitAssetMetricsRequest { documents: vec![not_utf_8.clone().into()], ..batch(&[]) };
+    let decision = decide_batch(TENANT, &documents, &limits, NOW).unwrap();
+    let wrong = [
+        "documents[0].asset_urn: expected UTF-8, found another byte at 0",
+        "documents[0]: expected fewer than 10 wrong fields: the others are not read",
+    ];
+    assert_eq!(rejected(&decision), [(0, wrong.map(str::to_owned).to_vec())]);
+    let request = EmitAssetMetricsRequest { metrics: vec![not_utf_8.into()], ..array(&[]) };
+    let status = tonic::Status::from(decide_document(TENANT, &request, &limits, NOW).unwrap_err());
+    let wrong = "metrics[0].name: expected UTF-8, found another byte at 0; \
+        metrics[0]: expected fewer than 10 wrong fields: the others are not read";
+    assert_eq!(status.message(), wrong);
+}
+
+#[test]
+fn an_answer_is_no_larger_than_clients_take() {
+    let limits = UsageLimits { batch: WIDE, event: Limits::default() };
+    let decided = |value: &str, count: usize| {
+        let metric = |at| typed(&format!("{at:0375}"), text(value), ValueType::Number);
+        let request = array(&(0..count).map(metric).collect::<Vec<_>>());
+        assert!(total_bytes(&request.metrics) < WIDE.max_bytes);
+        let decided = decide_document(TENANT, &request, &limits, NOW);
+        decided.map(|_| ()).map_err(|error| tonic::Status::from(error).message().to_owned())
+    };
+    // It is answered in 40 digits.
+    let error = decided("9007199254740993e24", 10_000).unwrap_err();
+    assert!(error.starts_with("expected metrics that take at most 4194304 bytes in the answer"), "{error}");
+    assert_eq!(decided("9007199254740993e24", 9_000), Ok(()));
 }
 
 #[test]
