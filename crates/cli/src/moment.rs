@@ -23,6 +23,14 @@ pub(crate) fn rfc3339(timestamp: Option<&prost_types::Timestamp>) -> String {
     timestamp.and_then(from_wire).map(|timestamp| timestamp.to_string()).unwrap_or_default()
 }
 
+/// The earliest of several times of the wire, none where one of them is: how far an answer of several pages
+/// is fresh.
+pub(crate) fn earliest(
+    times: impl IntoIterator<Item = Option<prost_types::Timestamp>>,
+) -> Option<prost_types::Timestamp> {
+    times.into_iter().min_by_key(|time| time.map(|time| (time.seconds, time.nanos))).flatten()
+}
+
 /// Reads a duration such as `10s`, `1m 30s` or `500ms` from the command line.
 pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     let duration: SignedDuration =
@@ -58,6 +66,14 @@ mod tests {
         let wire = to_wire(before);
         assert_eq!((wire.seconds, wire.nanos), (-1, 250_000_000));
         assert_eq!(from_wire(&wire), Some(before));
+    }
+
+    #[test]
+    fn the_earliest_is_unknown_where_one_is() {
+        let at = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
+        assert_eq!(earliest([at(2, 5), at(2, 4), at(3, 0)]), at(2, 4));
+        assert_eq!(earliest([at(2, 5), None, at(3, 0)]), None);
+        assert_eq!(earliest([]), None);
     }
 
     #[test]

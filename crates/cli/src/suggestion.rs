@@ -152,9 +152,10 @@ fn difference(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
+/// The metrics of a provider, as far as one page holds them.
 async fn metrics(provider: &str, remote: &Remote) -> Result<Vec<String>, Error> {
     let mut client = connection::catalog(remote)?;
-    let request = ListMetricsRequest { provider: provider.to_owned() };
+    let request = ListMetricsRequest { provider: provider.to_owned(), ..ListMetricsRequest::default() };
     let call = connection::within(remote.timeout, request, |request| client.list_metrics(request));
     Ok(call.await?.metrics.into_iter().map(|metric| metric.name).collect())
 }

@@ -17,7 +17,7 @@ mod urns;
 
 pub(crate) use known::{AddedAssets, KnownAssets};
 pub use latest::{Latest, LatestMetric, latest_asset_metrics};
-pub use list::{Arrival, FoundMetric, Metrics, list_asset_metrics};
+pub use list::{Arrival, FoundMetric, FoundMetrics, Metrics, list_asset_metrics};
 pub use readable::{ReadableMetric, count_readable, get_readable, list_readable};
 pub use series::{AssetSeriesQuestion, read_asset_series};
 pub use stored::StoredValue;

@@ -72,7 +72,8 @@ async fn what_is_built_in_is_listed() {
     );
     assert_eq!(providers[3].filter_fields, ["service", "key", "action", "application", "httpstatus", "user"]);
 
-    let of = |provider: &str| ListMetricsRequest { provider: provider.into() };
+    let of =
+        |provider: &str| ListMetricsRequest { provider: provider.into(), ..ListMetricsRequest::default() };
     let metrics = catalog.list_metrics(of("ODSLProcess")).await.unwrap().into_inner().metrics;
     let shown: Vec<_> = metrics
         .iter()
@@ -86,6 +87,17 @@ async fn what_is_built_in_is_listed() {
         ]
     );
     assert_eq!(catalog.list_metrics(of("")).await.unwrap().into_inner().metrics.len(), 29);
+    let mut paged = Vec::new();
+    let mut request = ListMetricsRequest { page_size: 10, ..ListMetricsRequest::default() };
+    loop {
+        let page = catalog.list_metrics(request.clone()).await.unwrap().into_inner();
+        paged.push(page.metrics.len());
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(paged, [10, 10, 9]);
     let failure = catalog.list_metrics(of("Nobody")).await.unwrap_err();
     assert_eq!(failure.code(), Code::NotFound);
 

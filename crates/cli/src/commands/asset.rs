@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use flowmeter_proto::v1::{
-    GetLatestAssetMetricsRequest, GetLatestAssetMetricsResponse, ListAssetMetricsRequest,
+    AssetDocument, GetLatestAssetMetricsRequest, GetLatestAssetMetricsResponse, ListAssetMetricsRequest,
     ListAssetMetricsResponse, ListAssetsRequest, ListAssetsResponse,
 };
 use jiff::Timestamp;
@@ -90,7 +90,8 @@ pub(crate) struct Show {
     #[arg(long, value_name = "TIME")]
     from: Option<Timestamp>,
 
-    /// The last time, in RFC 3339, which belongs to the range as well. Default: now.
+    /// The last time, in RFC 3339, which belongs to the range as well. Default: now; a value of a time that
+    /// is still to come is shown where this lies beyond it.
     #[arg(long, value_name = "TIME")]
     to: Option<Timestamp>,
 
@@ -140,16 +141,18 @@ async fn show(show: Show, remote: &Remote) -> Result<()> {
     };
     let mut client = connection::query(remote)?;
     let mut found = ListAssetMetricsResponse::default();
+    let mut fresh_through = Vec::new();
     let mut next = show.extent.start();
     while let Some((page_size, page_token)) = next {
         let request = ListAssetMetricsRequest { page_size, page_token, ..request.clone() };
         let call = connection::within(remote.timeout, request, |request| client.list_asset_metrics(request));
         let page = call.await?;
-        found.documents.extend(page.documents);
+        append(&mut found.documents, page.documents);
         found.next_page_token = page.next_page_token;
-        found.fresh_through = page.fresh_through;
+        fresh_through.push(page.fresh_through);
         next = show.extent.next(found.documents.len(), &found.next_page_token);
     }
+    found.fresh_through = moment::earliest(fresh_through);
     answer(remote, "ListAssetMetricsResponse", &found, || {
         asset::history(&request, &found, form(remote), width())
     })?;
@@ -157,10 +160,22 @@ async fn show(show: Show, remote: &Remote) -> Result<()> {
     Ok(())
 }
 
+/// Adds the documents of the next page, the first of which may go on with the last one there is.
+fn append(documents: &mut Vec<AssetDocument>, page: Vec<AssetDocument>) {
+    let mut page = page.into_iter().peekable();
+    if let Some(last) = documents.last_mut()
+        && let Some(rest) = page.next_if(|first| first.timestamp == last.timestamp)
+    {
+        last.metrics.extend(rest.metrics);
+    }
+    documents.extend(page);
+}
+
 /// All pages: there are not so many metrics of one asset that one would stop in between.
 async fn latest(request: &GetLatestAssetMetricsRequest, remote: &Remote) -> Result<()> {
     let mut client = connection::query(remote)?;
     let mut found = GetLatestAssetMetricsResponse::default();
+    let mut fresh_through = Vec::new();
     let mut next = Extent::ALL.start();
     while let Some((page_size, page_token)) = next {
         let request = GetLatestAssetMetricsRequest { page_size, page_token, ..request.clone() };
@@ -168,15 +183,17 @@ async fn latest(request: &GetLatestAssetMetricsRequest, remote: &Remote) -> Resu
             connection::within(remote.timeout, request, |request| client.get_latest_asset_metrics(request));
         let page = call.await?;
         found.metrics.extend(page.metrics);
-        found.fresh_through = page.fresh_through;
+        fresh_through.push(page.fresh_through);
         next = Extent::ALL.next(found.metrics.len(), &page.next_page_token);
     }
+    found.fresh_through = moment::earliest(fresh_through);
     answer(remote, "GetLatestAssetMetricsResponse", &found, || asset::latest(request, &found))
 }
 
 async fn list(request: &ListAssetsRequest, extent: &Extent, remote: &Remote) -> Result<()> {
     let mut client = connection::query(remote)?;
     let mut found = ListAssetsResponse::default();
+    let mut fresh_through = Vec::new();
     let mut next = extent.start();
     while let Some((page_size, page_token)) = next {
         let request = ListAssetsRequest { page_size, page_token, ..request.clone() };
@@ -184,9 +201,10 @@ async fn list(request: &ListAssetsRequest, extent: &Extent, remote: &Remote) -> 
         let page = call.await?;
         found.assets.extend(page.assets);
         found.next_page_token = page.next_page_token;
-        found.fresh_through = page.fresh_through;
+        fresh_through.push(page.fresh_through);
         next = extent.next(found.assets.len(), &found.next_page_token);
     }
+    found.fresh_through = moment::earliest(fresh_through);
     answer(remote, "ListAssetsResponse", &found, || asset::list(request, &found))?;
     extent.note_rest(&found.next_page_token, remote);
     Ok(())

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{ArgGroup, Args, Subcommand};
 use flowmeter_proto::v1::{
     Backfill, CreateMetricRequest, DeleteMetricRequest, GetMetricRequest, ListMetricsRequest,
-    Metric as Found, UpdateMetricRequest, backfill::State,
+    ListMetricsResponse, Metric as Found, UpdateMetricRequest, backfill::State,
 };
 use jiff::Timestamp;
 
@@ -143,9 +143,18 @@ pub(crate) async fn run(metric: Metric, remote: &Remote) -> Result<ExitCode> {
 
 async fn list(provider: String, remote: &Remote) -> Result<()> {
     let mut client = connection::catalog(remote)?;
-    let request = ListMetricsRequest { provider };
-    let call = connection::within(remote.timeout, request, |request| client.list_metrics(request));
-    let found = call.await?;
+    let mut request = ListMetricsRequest { provider, ..ListMetricsRequest::default() };
+    let mut found = ListMetricsResponse::default();
+    loop {
+        let call =
+            connection::within(remote.timeout, request.clone(), |request| client.list_metrics(request));
+        let page = call.await?;
+        found.metrics.extend(page.metrics);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
     answer(remote, "ListMetricsResponse", &found, || definition::rows(&found.metrics))
 }
 

@@ -9,7 +9,7 @@ use flowmeter_proto::v1::{FieldValue, ListFieldValuesRequest, ListFieldValuesRes
 use super::{answer, note_next_page, show};
 use crate::{
     arguments::Remote,
-    connection, json,
+    connection, json, moment,
     render::{
         chart,
         table::{Align, table},
@@ -89,6 +89,7 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
     let is_whole = request.page_token.is_empty();
     // A table needs all values for its shares; JSON goes out as it comes.
     let mut found = ListFieldValuesResponse::default();
+    let mut fresh_through = Vec::new();
     loop {
         let call =
             connection::within(remote.timeout, request.clone(), |request| client.list_field_values(request));
@@ -96,7 +97,7 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
         request.page_token.clone_from(&page.next_page_token);
         found.values.extend(page.values);
         found.next_page_token = page.next_page_token;
-        found.fresh_through = page.fresh_through;
+        fresh_through.push(page.fresh_through);
         if all && remote.json() {
             for value in found.values.drain(..) {
                 show(&json::line("FieldValue", &value)?)?;
@@ -106,6 +107,7 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
             break;
         }
     }
+    found.fresh_through = moment::earliest(fresh_through);
     if !(all && remote.json()) {
         answer(remote, "ListFieldValuesResponse", &found, || match found.values.as_slice() {
             [] => format!("No event here has {}.", printable(&request.field)),

@@ -153,13 +153,18 @@ struct Figures {
 
 impl Figures {
     fn of(points: &[Point]) -> Self {
-        let values = || points.iter().filter_map(|point| Decimal::parse(point.value.as_deref()?));
+        let count = points.iter().map(|point| point.count).sum();
+        let values = points.iter().filter_map(|point| point.value.as_deref()).map(Decimal::parse);
+        let Some(values) = values.collect::<Option<Vec<_>>>() else {
+            // One is too large to count with: no figures are better than those of the others.
+            return Self { count, ..Self::default() };
+        };
         Self {
-            total: values().try_fold(Decimal::default(), Decimal::checked_add),
-            last: values().next_back(),
-            min: values().min(),
-            max: values().max(),
-            count: points.iter().map(|point| point.count).sum(),
+            total: values.iter().copied().try_fold(Decimal::default(), Decimal::checked_add),
+            last: values.last().copied(),
+            min: values.iter().copied().min(),
+            max: values.iter().copied().max(),
+            count,
         }
     }
 
@@ -415,5 +420,14 @@ mod tests {
                 prop_assert!(width(line) <= 80, "{shown}");
             }
         }
+    }
+
+    #[test]
+    fn a_value_too_large_to_count_with_leaves_no_figures() {
+        let mut points = series(&[], &[Some(1), Some(2)]).points;
+        points[0].value = Some("9".repeat(40));
+        let figures = Figures::of(&points);
+        let shown = ["TOTAL", "LAST", "MIN", "MAX", "COUNT"].map(|title| figures.text(title));
+        assert_eq!(shown, ["", "", "", "", "3"]);
     }
 }

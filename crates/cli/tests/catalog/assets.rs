@@ -1,6 +1,7 @@
 //! Metrics of assets: emitted as arguments and from files, and read back.
 
 mod help;
+mod pages;
 
 use flowmeter_proto::v1::{self as api, asset_metric::ValueType};
 use prost_types::{Value, value::Kind};

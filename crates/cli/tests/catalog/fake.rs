@@ -275,9 +275,16 @@ impl CatalogService for Fake {
         absent()
     }
 
-    async fn list_metrics(&self, _: Request<api::ListMetricsRequest>) -> Answer<api::ListMetricsResponse> {
+    async fn list_metrics(
+        &self,
+        request: Request<api::ListMetricsRequest>,
+    ) -> Answer<api::ListMetricsResponse> {
+        let request = request.into_inner();
+        if request.provider == "asset" {
+            return Ok(Response::new(self.list_metrics_of_assets(&request)));
+        }
         let metrics = vec![self.memory.lock().unwrap().metric.clone()];
-        Ok(Response::new(api::ListMetricsResponse { metrics }))
+        Ok(Response::new(api::ListMetricsResponse { metrics, ..api::ListMetricsResponse::default() }))
     }
 
     async fn list_calendars(

@@ -94,15 +94,6 @@ impl Readable {
         }
     }
 
-    /// The reading where a query names none.
-    #[must_use]
-    pub const fn default_reading(self) -> Reading {
-        match self {
-            Self::Numbers | Self::NumbersAndBooleans => Reading::Numbers(Observed::Averaged),
-            Self::Booleans => Reading::Booleans(Truth::FractionTrue),
-        }
-    }
-
     /// Whether there is something for a reading to read.
     #[must_use]
     pub const fn suits(self, reading: Reading) -> bool {
@@ -132,17 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_come_before_booleans() {
-        let (averaged, fraction) =
-            (Reading::Numbers(Observed::Averaged), Reading::Booleans(Truth::FractionTrue));
-        for (numbers, booleans, default, suiting) in [
-            (true, false, Some(averaged), 6),
-            (false, true, Some(fraction), 3),
-            (true, true, Some(averaged), 9),
-            (false, false, None, 0),
-        ] {
+    fn a_reading_suits_what_there_is() {
+        for (numbers, booleans, suiting) in
+            [(true, false, 6), (false, true, 3), (true, true, 9), (false, false, 0)]
+        {
             let readable = Readable::of(numbers, booleans);
-            assert_eq!(readable.map(Readable::default_reading), default);
             let suits = |reading: &Reading| readable.is_some_and(|readable| readable.suits(*reading));
             assert_eq!(all().filter(suits).count(), suiting);
         }

@@ -21,6 +21,7 @@ use flowmeter_store::catalog::metrics::{
 use super::mask::Mask;
 use super::{Shelf, asset_metrics, check_text, given, settled, version};
 use crate::lookup;
+use crate::page_token::{self, page_size};
 use crate::question::{enums, label};
 
 /// Label sets of a metric at most, and labels of each: what an event costs grows with them.
@@ -30,9 +31,15 @@ const MAX_LABELS: usize = 4;
 const MAX_UNIT_BYTES: usize = 63;
 
 pub async fn list(shelf: &Shelf<'_>, request: ListMetricsRequest) -> Result<ListMetricsResponse, ApiError> {
+    let size = match request.page_size {
+        0 => None,
+        asked => Some(page_size(asked)?),
+    };
+    let tokens = page_token::List::new("ListMetrics", &[&request.provider]);
     if request.provider == asset::PROVIDER {
-        return Ok(ListMetricsResponse { metrics: asset_metrics::list(shelf).await? });
+        return asset_metrics::list(shelf, size, (tokens, &request.page_token)).await;
     }
+    let after = tokens.place(&request.page_token)?.unwrap_or_default();
     let mut metrics: Vec<v1::Metric> = Catalog::built_in().definitions().map(built_in_to_contract).collect();
     metrics.extend(list_metrics(shelf.store, shelf.tenant).await?.iter().map(to_contract));
     let wanted = request.provider;
@@ -46,7 +53,13 @@ pub async fn list(shelf: &Shelf<'_>, request: ListMetricsRequest) -> Result<List
         }
     }
     metrics.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(ListMetricsResponse { metrics })
+    metrics.retain(|metric| metric.name.as_bytes() > after.as_slice());
+    let size = size.map_or(metrics.len(), |size| usize::try_from(size).expect("at most 1000"));
+    let has_more = metrics.len() > size;
+    metrics.truncate(size);
+    let last = metrics.last().filter(|_| has_more);
+    let next_page_token = last.map(|last| tokens.token(last.name.as_bytes())).unwrap_or_default();
+    Ok(ListMetricsResponse { metrics, next_page_token })
 }
 
 pub async fn get(shelf: &Shelf<'_>, request: GetMetricRequest) -> Result<GetMetricResponse, ApiError> {

@@ -136,7 +136,7 @@ async fn read(
         question::filter(&series.filter).map_err(within)?;
         enums::observed(series.observed).map(|observed| observed.map(Reading::Numbers))
     };
-    let observed = observed.map_err(|text| within(question::wrong_observed(text)))?;
+    let mut observed = observed.map_err(|text| within(question::wrong_observed(text)))?;
     question::time_zone(&series.time_zone).map_err(within)?;
     let calendar = if series.calendar.is_empty() { DEFAULT_CALENDAR.to_owned() } else { series.calendar };
     let names_another =
@@ -144,7 +144,8 @@ async fn read(
     if metric.is_of_assets() {
         // It stays for good.
         let found = lookup::metric_of_assets(shelf.store, shelf.tenant, &metric).await?;
-        question::asset::reading(observed, found.readable).map_err(within)?;
+        // A default is kept as it is now: it goes once there are values of another type.
+        observed = Some(question::asset::reading(observed, found.readable).map_err(within)?);
     } else if current.is_none_or(names_another) {
         lookup::metric(shelf.store, shelf.tenant, &metric).await?;
     }

@@ -1,7 +1,8 @@
 //! Reads a question for time series of values of assets. Pure.
 
-use flowmeter_core::asset::{Readable, Reading, urn_field};
-use flowmeter_core::filter::Filter;
+use flowmeter_core::asset::{NotANumber, Number, Readable, Reading, Truth, urn_field};
+use flowmeter_core::filter::{Condition, Filter, Operator, Value};
+use flowmeter_core::metric::Observed;
 use flowmeter_core::usage::Field;
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
@@ -35,7 +36,29 @@ pub fn filter(text: &str) -> Result<Filter, ApiError> {
     if let Some(other) = filter.fields().into_iter().find(|field| **field != urn) {
         return Err(ApiError::field(Reason::InvalidFilter, "filter", not_the_urn(other.name())));
     }
+    if let Some(number) = compared_number(filter.condition()) {
+        let found = shortened(number);
+        let text = format!("expected a text to order asset_urn by, which is a text, found {found}");
+        return Err(ApiError::field(Reason::InvalidFilter, "filter", text));
+    }
     Ok(filter)
+}
+
+/// A number by which URNs would be ordered. They are texts, nearly all of which come after one that begins
+/// with a digit, so this is not what was meant. That a URN is equal to one can be.
+fn compared_number(condition: &Condition) -> Option<&str> {
+    match condition {
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(compared_number),
+        Condition::Not(inner) => compared_number(inner),
+        Condition::Compare { operator, value: Value::Text(text), .. } if *operator != Operator::Equal => {
+            let is_number = text.parse::<Number>() != Err(NotANumber::Malformed);
+            is_number.then_some(text)
+        }
+        Condition::Compare { .. }
+        | Condition::In { .. }
+        | Condition::Matches { .. }
+        | Condition::Present(_) => None,
+    }
 }
 
 fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
@@ -48,13 +71,32 @@ fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
 }
 
 fn not_the_urn(found: &str) -> String {
-    let found: String = found.chars().take(MAX_SHOWN_CHARS).collect();
+    let found = shortened(found);
     format!("expected asset_urn, by which alone values of assets are chosen and told apart, found {found:?}")
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MAX_SHOWN_CHARS).collect()
+}
+
+/// The reading where a query names none. Where there are numbers and booleans there is none: whichever it
+/// was, a single value of the other type, sent by mistake, would silently change what all questions mean.
+pub fn default_reading(readable: Readable) -> Option<Reading> {
+    match readable {
+        Readable::Numbers => Some(Reading::Numbers(Observed::Averaged)),
+        Readable::Booleans => Some(Reading::Booleans(Truth::FractionTrue)),
+        Readable::NumbersAndBooleans => None,
+    }
 }
 
 /// How a metric of assets is read: as it was asked for, where that suits what there is to read.
 pub fn reading(asked: Option<Reading>, readable: Readable) -> Result<Reading, ApiError> {
-    let reading = asked.unwrap_or(readable.default_reading());
+    let Some(reading) = asked.or_else(|| default_reading(readable)) else {
+        let (numbers, booleans) = (enums::OF_NUMBERS, enums::OF_BOOLEANS);
+        return Err(wrong_observed(format!(
+            "expected {numbers}; or {booleans}, because the metric has had numbers and booleans, found none"
+        )));
+    };
     if readable.suits(reading) {
         return Ok(reading);
     }
@@ -69,8 +111,6 @@ pub fn reading(asked: Option<Reading>, readable: Readable) -> Result<Reading, Ap
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flowmeter_core::asset::Truth;
-    use flowmeter_core::metric::Observed;
 
     fn asked(change: impl FnOnce(&mut v1::QueryTimeSeriesRequest)) -> Result<Wording<Reading>, String> {
         let mut request =
@@ -95,6 +135,9 @@ mod tests {
             }),
             r#"asset_urn IN ("urn:a", "urn:b") AND asset_urn = "urn:b""#
         );
+        for text in ["asset_urn = 5", "asset_urn IN (5, 6)", "asset_urn > \"urn:5\"", "asset_urn < 5a"] {
+            assert!(asked(|request| request.filter = text.into()).is_ok(), "{text}");
+        }
         let grouped = asked(|request| request.group_by = vec!["attributes.asset_urn".into()]).unwrap();
         assert_eq!(grouped.group_by, [urn_field()]);
         let observed =
@@ -122,6 +165,14 @@ mod tests {
                 format!("filter: {NOT_THE_URN} \"application\""),
             ),
             (|request| request.filter = "value > 5".into(), format!("filter: {NOT_THE_URN} \"value\"")),
+            (
+                |request| request.filter = "asset_urn = a OR NOT asset_urn > 5".into(),
+                "filter: expected a text to order asset_urn by, which is a text, found 5".to_owned(),
+            ),
+            (
+                |request| request.filter = r#"{"asset_urn":{"$lte":-1.5e3}}"#.into(),
+                "filter: expected a text to order asset_urn by, which is a text, found -1.5e3".to_owned(),
+            ),
             (
                 |request| request.group_by = vec!["asset_urn".into(), "duration".into()],
                 format!("group_by[1]: {NOT_THE_URN} \"duration\""),
@@ -163,7 +214,14 @@ mod tests {
     fn a_reading_suits_what_there_is_to_read() {
         let (high, count) = (Reading::Numbers(Observed::High), Reading::Booleans(Truth::CountTrue));
         let read = |asked, readable| reading(asked, readable).map_err(message);
-        assert_eq!(read(None, Readable::NumbersAndBooleans), Ok(Reading::Numbers(Observed::Averaged)));
+        assert_eq!(
+            read(None, Readable::NumbersAndBooleans).unwrap_err(),
+            "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END; \
+             or OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE, \
+             because the metric has had numbers and booleans, found none"
+        );
+        assert_eq!(read(Some(high), Readable::NumbersAndBooleans), Ok(high));
+        assert_eq!(read(None, Readable::Numbers), Ok(Reading::Numbers(Observed::Averaged)));
         assert_eq!(read(Some(count), Readable::NumbersAndBooleans), Ok(count));
         assert_eq!(read(None, Readable::Booleans), Ok(Reading::Booleans(Truth::FractionTrue)));
         assert_eq!(

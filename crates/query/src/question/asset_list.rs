@@ -1,14 +1,12 @@
 //! Reads what a question about an asset asks for: its names and its range. Pure.
 
-use flowmeter_core::asset::check_name;
+use flowmeter_core::asset::{MAX_URN_BYTES, check_name};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_service::time::from_proto;
 
 /// Names of a question at most.
 const MAX_NAMES: usize = 100;
-/// Bytes of a prefix at most: as many as a URN may have.
-const MAX_PREFIX_BYTES: usize = 512;
 
 /// Reads names, each once and in order.
 pub fn names(names: &[String]) -> Result<Vec<String>, ApiError> {
@@ -27,8 +25,8 @@ pub fn names(names: &[String]) -> Result<Vec<String>, ApiError> {
 
 /// Reads what URNs begin with.
 pub fn prefix(prefix: &str) -> Result<(), ApiError> {
-    if prefix.len() > MAX_PREFIX_BYTES || prefix.contains('\0') {
-        let text = format!("expected at most {MAX_PREFIX_BYTES} bytes without NUL characters");
+    if prefix.len() > MAX_URN_BYTES || prefix.contains('\0') {
+        let text = format!("expected at most {MAX_URN_BYTES} bytes without NUL characters");
         return Err(ApiError::field(Reason::InvalidField, "prefix", text));
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! `ListAssetMetrics`: the metrics of an asset in a range of time, a document for each time.
 //!
-//! A page goes on after the last document of the one before, or within it, so it stays correct while
-//! values arrive.
+//! A page goes on after the last document of the one before, so it stays correct while values arrive.
+//! Only one that goes on within a document, after the last of its metrics, does not have those that meanwhile
+//! come to stand before these, because an older request was the first to give their names.
 
 use flowmeter_core::asset::check_urn;
 use flowmeter_core::ids::AssetId;
@@ -51,11 +52,11 @@ pub(super) async fn handle(
         max_bytes: i64::try_from(asset_page::MAX_BYTES).expect("it is less than 4 MiB"),
     };
     let found = list_asset_metrics(&query.store, tenant, &question).await?;
-    if found.is_empty() && !asset_exists(&query.store, tenant, urn).await? {
+    if found.metrics.is_empty() && !asset_exists(&query.store, tenant, urn).await? {
         return Err(ApiError::not_found("asset", urn));
     }
-    let size = usize::try_from(size).expect("at most 1000");
-    let (documents, next) = asset_page::documents(found, place.to, size);
+    let size = usize::try_from(found.times - 1).expect("from 1 to 1000");
+    let (documents, next) = asset_page::documents(found.metrics, place.to, size);
     let next_page_token = next.map(|next| tokens.token(&asset_place::write(&next))).unwrap_or_default();
     Ok(ListAssetMetricsResponse { documents, next_page_token, fresh_through })
 }

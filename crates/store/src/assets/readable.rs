@@ -3,7 +3,7 @@
 use flowmeter_core::asset::Readable;
 use flowmeter_core::ids::TenantId;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::{Store, StoreError};
 
@@ -24,18 +24,21 @@ fn read(row: &Row) -> Result<ReadableMetric, StoreError> {
     Ok(ReadableMetric { name: row.get(0), readable })
 }
 
-/// A tenant's metrics of assets, by name.
+/// A tenant's metrics of assets after this name, by name in the order of its bytes.
 pub async fn list_readable(
     store: &Store,
     tenant: TenantId,
+    after: &str,
     limit: i64,
 ) -> Result<Vec<ReadableMetric>, StoreError> {
     let client = store.client().await?;
     let sql = format!(
-        "-- list_readable\nSELECT {COLUMNS} FROM asset_metric WHERE tenant_id = $1
-         GROUP BY name ORDER BY name LIMIT $2"
+        "-- list_readable\nSELECT {COLUMNS} FROM asset_metric WHERE tenant_id = $1 AND name > $2
+         GROUP BY name ORDER BY name LIMIT $3"
     );
-    let rows = client.query_typed(&sql, &[(&tenant.0, Type::UUID), (&limit, Type::INT8)]).await?;
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&tenant.0, Type::UUID), (&after, Type::TEXT), (&limit, Type::INT8)];
+    let rows = client.query_typed(&sql, &parameters).await?;
     rows.iter().map(read).collect()
 }
 

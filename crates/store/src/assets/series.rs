@@ -81,13 +81,15 @@ fn statement(question: &AssetSeriesQuestion<'_>) -> Result<Sql, StoreError> {
     Ok(sql)
 }
 
-/// How the values of a bucket become one. A quotient has as many decimals as its dividend: the 28 of a
-/// number and 20 more, so that no count can make the rounding to 9 decimals depend on an earlier one.
+/// How the values of a bucket become one.
+///
+/// An average has 9 decimals more than the finest of its values. A quotient has as many decimals as its
+/// dividend: 20 more than are kept of it, so that no count can make their rounding depend on an earlier one.
 fn value(reading: Reading) -> &'static str {
     match reading {
         Reading::Numbers(Observed::Summed) => "trim_scale(sum(value))",
         Reading::Numbers(Observed::Averaged) => {
-            "trim_scale(round((sum(value) + 0.000000000000000000000000000000000000000000000000) / count(*), 9))"
+            "trim_scale(round(round(sum(value), max(min_scale(value)) + 29) / count(*), max(min_scale(value)) + 9))"
         }
         Reading::Numbers(Observed::High) => "trim_scale(max(value))",
         Reading::Numbers(Observed::Low) => "trim_scale(min(value))",

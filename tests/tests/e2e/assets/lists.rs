@@ -108,6 +108,36 @@ async fn pages_of_large_documents_are_short() {
     assert_eq!(found, names);
 }
 
+/// An asset whose names are many and seldom come together has short pages, and these have everything.
+#[tokio::test]
+async fn pages_of_many_names_are_short() {
+    let installation = Installation::start("asset-many-names").await;
+    let tenant = installation.tenant("acme").await;
+    let names: Vec<_> = (0..1_000).map(|number| format!("m{number:03}")).collect();
+    let documents = names.iter().zip(-2_000..);
+    let documents =
+        documents.map(|(name, seconds)| document("urn:a", Some(from_now(seconds)), vec![metric(name, 1)]));
+    let answer = batch(&tenant, "", documents.collect()).await.unwrap();
+    tenant.settled(&answer.request_id).await;
+    let mut request = ListAssetMetricsRequest { page_size: 1_000, ..everything("urn:a") };
+    let mut found = Vec::new();
+    loop {
+        let page = tenant.query.clone().list_asset_metrics(request.clone()).await.unwrap().into_inner();
+        assert!((1..=20).contains(&page.documents.len()), "{} documents", page.documents.len());
+        found.extend(page.documents.into_iter().flat_map(|document| document.metrics));
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(found.into_iter().map(|metric| metric.name).collect::<Vec<_>>(), names);
+    // What counts is how many are asked for.
+    let named =
+        ListAssetMetricsRequest { page_size: 1_000, names: names[..50].to_vec(), ..everything("urn:a") };
+    let page = tenant.query.clone().list_asset_metrics(named).await.unwrap().into_inner();
+    assert_eq!((page.documents.len(), page.next_page_token.as_str()), (50, ""));
+}
+
 type Change<T> = fn(&mut T);
 
 #[tokio::test]

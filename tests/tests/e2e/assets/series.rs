@@ -87,7 +87,9 @@ async fn numbers_are_added_exactly_and_averages_rounded_once() {
     use flowmeter_proto::v1::asset_metric::ValueType::Number;
     let installation = of_any_age("asset-exact").await;
     let tenant = installation.tenant("acme").await;
-    let cases: [(&str, &[&str], Observed, &str); 10] = [
+    let of_1024 =
+        |value| std::iter::once(value).chain(std::iter::repeat("0")).take(1_024).collect::<Vec<_>>();
+    let cases: [(&str, &[&str], Observed, &str); 14] = [
         (
             "wide",
             &["9999999999999999999999999999", "0.1"],
@@ -119,10 +121,20 @@ async fn numbers_are_added_exactly_and_averages_rounded_once() {
             "0.0000000000000000000000000001",
         ),
         ("thirds", &["1", "1", "0"], Observed::Averaged, "0.666666667"),
-        ("up", &["0.000000001", "0"], Observed::Averaged, "0.000000001"),
-        ("down", &["-0.000000001", "0"], Observed::Averaged, "-0.000000001"),
-        ("just-below", &["0.0000000009999999999999999999", "0"], Observed::Averaged, "0"),
-        ("nothing", &["0.0000000000000000000000000001"], Observed::Averaged, "0"),
+        // 1/1024 has one decimal more than are kept.
+        ("up", &of_1024("1"), Observed::Averaged, "0.000976563"),
+        ("down", &of_1024("-1"), Observed::Averaged, "-0.000976563"),
+        ("just-below", &of_1024("0.9999"), Observed::Averaged, "0.0009764648438"),
+        ("half", &["0.000000001", "0"], Observed::Averaged, "0.0000000005"),
+        ("finest", &["0.0000000000000000000000000001"], Observed::Averaged, "0.0000000000000000000000000001"),
+        (
+            "fine-thirds",
+            &["1000000000000000000000000000", "0.0000000000000000000000000001", "0"],
+            Observed::Averaged,
+            "333333333333333333333333333.3333333333333333333333333333666666667",
+        ),
+        ("tiny", &["0.0000000001234"], Observed::Averaged, "0.0000000001234"),
+        ("tiny-sum", &["0.0000000001234"], Observed::Summed, "0.0000000001234"),
     ];
     let documents = cases.iter().flat_map(|(name, values, ..)| {
         values.iter().zip(0..).map(|(value, seconds)| {
@@ -205,11 +217,13 @@ async fn wrong_questions_are_refused() {
     put(&tenant, &[("urn:a", 0, "quality", 1.into()), ("urn:a", 0, "isActive", true.into())]).await;
     let active = |it: &mut QueryTimeSeriesRequest| it.metric = "asset/isActive".into();
     assert!(ask(&tenant, active).await.is_ok());
-    let cases: [(Change, &str, &str); 17] = [
+    let cases: [(Change, &str, &str); 19] = [
         (|it| it.filter = "user = x".into(), "INVALID_FILTER", "filter"),
         (|it| it.filter = "asset_urn = x OR value > 5".into(), "INVALID_FILTER", "filter"),
         (|it| it.filter = "{\"name\":\"quality\"}".into(), "INVALID_FILTER", "filter"),
         (|it| it.filter = "asset_urn".into(), "INVALID_FILTER", "filter"),
+        (|it| it.filter = "asset_urn > 5".into(), "INVALID_FILTER", "filter"),
+        (|it| it.filter = "{\"asset_urn\":{\"$gt\":5}}".into(), "INVALID_FILTER", "filter"),
         (|it| it.group_by = vec!["user".into()], "INVALID_FIELD", "group_by[0]"),
         (|it| it.group_by = vec!["asset_urn".into(), "name".into()], "INVALID_FIELD", "group_by[1]"),
         (|it| it.group_by = vec!["asset_urn".into(); 2], "INVALID_FIELD", "group_by[1]"),

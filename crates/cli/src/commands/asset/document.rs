@@ -26,6 +26,9 @@ struct Written<'a> {
     /// The single form, deprecated, which an answer has as null.
     name: Option<String>,
     value: Option<&'a RawValue>,
+    /// Refused, as the service does, where it is more than null.
+    #[serde(alias = "value_type")]
+    value_type: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -39,9 +42,10 @@ struct WrittenMetric<'a> {
 }
 
 /// Reads documents: one after the other, as JSON lines are, or in an array. Those that name no asset
-/// are of this one.
+/// are of this one. A byte order mark before them is no part of JSON.
 pub(super) fn read(text: &str, urn: Option<&str>) -> Result<Vec<AssetDocument>> {
     let mut documents = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for item in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
         let item = item?.get();
         let written: Vec<&RawValue> = if item.starts_with('[') {
@@ -66,6 +70,9 @@ fn document(text: &str, urn: Option<&str>) -> Result<AssetDocument> {
             .map(moment::to_wire)
             .map_err(|_| anyhow!("timestamp: expected one such as 2026-11-21T09:30:00Z, found {text:?}"))
     });
+    if written.value_type.is_some() {
+        bail!("valueType: expected it with each of the metrics; the single form knows none");
+    }
     let metrics = match (written.metrics, written.name, written.value) {
         (Some(metrics), None, None) => {
             let read = |(at, metric)| self::metric(metric).with_context(|| format!("metrics[{at}]"));
@@ -81,6 +88,7 @@ fn metric(written: WrittenMetric<'_>) -> Result<AssetMetric> {
     let declared = match written.value_type.as_deref() {
         None => ValueType::Unspecified,
         Some(name) => ValueType::from_str_name(name)
+            .filter(|value_type| *value_type != ValueType::Unspecified)
             .with_context(|| format!("valueType: expected STRING, NUMBER or BOOLEAN, found {name:?}"))?,
     };
     let (value, needed) = read_value(written.value)?;
@@ -121,6 +129,8 @@ fn read_value(written: Option<&RawValue>) -> Result<(Value, Option<ValueType>)> 
 
 #[cfg(test)]
 mod tests {
+    use flowmeter_core::asset::NotANumber;
+
     use super::*;
 
     fn refused(text: &str) -> String {
@@ -135,13 +145,14 @@ mod tests {
         assert_eq!(found, read(array, Some("urn:a")).unwrap());
         let urns: Vec<_> = found.iter().map(|document| document.asset_urn.as_str()).collect();
         assert_eq!(urns, ["urn:b", "urn:a"]);
+        assert_eq!(found, read(&format!("\u{feff}{lines}"), Some("urn:a")).unwrap());
         assert!(read(" \n", None).unwrap().is_empty());
     }
 
     #[test]
     fn an_answer_can_be_sent_again() {
         let text = r#"{"metrics": [{"name": "n", "value": 1.10, "valueType": "NUMBER"}], "name": null,
-            "timestamp": "2024-03-04T17:44:00.000Z", "value": null}"#;
+            "timestamp": "2024-03-04T17:44:00.000Z", "value": null, "valueType": null}"#;
         let [document] = read(text, Some("urn:a")).unwrap().try_into().unwrap();
         assert_eq!(moment::rfc3339(document.timestamp.as_ref()), "2024-03-04T17:44:00Z");
         assert_eq!(document.metrics[0].value, Some(value(Kind::NumberValue(1.1))));
@@ -156,9 +167,8 @@ mod tests {
             assert_eq!(metric.value, Some(value(Kind::StringValue("12345678901234567.89".into()))));
             assert_eq!(metric.value_type(), ValueType::Number);
         }
-        let long = refused(r#"{"metrics": [{"name": "a", "value": 1.0000000000000000000000000001}]}"#);
-        let expected = "expected a number of at most 28 significant digits";
-        assert_eq!(long, format!("document 1: metrics[0]: value: {expected}"));
+        let long = refused(r#"{"metrics": [{"name": "a", "value": 12345678901234567890123456789}]}"#);
+        assert_eq!(long, format!("document 1: metrics[0]: value: {}", NotANumber::TooLong));
     }
 
     #[test]
@@ -169,6 +179,18 @@ mod tests {
             (
                 r#"{"metrics": [{"name": "a", "value": 12345678901234567.89, "valueType": "STRING"}]}"#,
                 "valueType: expected the type of the value, which is NUMBER, found STRING",
+            ),
+            (
+                r#"{"metrics": [{"name": "a", "value": 1, "valueType": "VALUE_TYPE_UNSPECIFIED"}]}"#,
+                "valueType: expected STRING, NUMBER or BOOLEAN, found \"VALUE_TYPE_UNSPECIFIED\"",
+            ),
+            (
+                r#"{"metrics": [{"name": "a", "value": 1}], "valueType": "NUMBER"}"#,
+                "document 1: valueType: expected it with each of the metrics; the single form knows none",
+            ),
+            (
+                r#"{"name": "a", "value": 1, "value_type": "NUMBER"}"#,
+                "document 1: valueType: expected it with each of the metrics",
             ),
             (r#"{"metrics": [], "name": "a"}"#, "expected metrics, or a name and a value"),
             (

@@ -1,6 +1,6 @@
 //! Metrics as arguments: NAME=VALUE, and what the value is.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use flowmeter_core::asset::NotANumber;
 use flowmeter_proto::v1::{AssetMetric, asset_metric};
@@ -33,8 +33,9 @@ pub(super) fn parse_type(text: &str) -> Result<(String, ValueType), String> {
 
 /// The metrics to send, with the types that were given for some of them.
 pub(super) fn metrics(given: Vec<Given>, types: &[(String, ValueType)]) -> Result<Vec<AssetMetric>> {
-    if let Some((name, _)) = types.iter().find(|(name, _)| given.iter().all(|given| given.name != *name)) {
-        bail!("--type {name}: there is no {name}=VALUE");
+    for (at, (name, _)) in types.iter().enumerate() {
+        ensure!(given.iter().any(|given| given.name == *name), "--type {name}: there is no {name}=VALUE");
+        ensure!(types[..at].iter().all(|(before, _)| before != name), "--type {name}: expected it once");
     }
     let declared = |given: &Given| types.iter().find(|(name, _)| *name == given.name).map(|(_, of)| *of);
     given.into_iter().map(|given| metric(declared(&given), given)).collect()
@@ -118,6 +119,9 @@ mod tests {
         let types = [("b".to_owned(), ValueType::String)];
         let error = metrics(vec![parse("a=1").unwrap()], &types).unwrap_err();
         assert_eq!(error.to_string(), "--type b: there is no b=VALUE");
+        let types = [("a".to_owned(), ValueType::String), ("a".to_owned(), ValueType::Number)];
+        let error = metrics(vec![parse("a=1").unwrap()], &types).unwrap_err();
+        assert_eq!(error.to_string(), "--type a: expected it once");
     }
 
     #[test]

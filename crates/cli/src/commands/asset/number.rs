@@ -33,6 +33,7 @@ mod tests {
         assert_eq!(sent("12345678901234567.89"), Ok(digits("12345678901234567.89")));
         assert_eq!(sent("9007199254740993"), Ok(digits("9007199254740993")));
         assert_eq!(sent("1e400"), Err(NotANumber::OutOfReach));
+        assert_eq!(sent("12345678901234567890123456789"), Err(NotANumber::TooLong));
         assert_eq!(sent("007"), Err(NotANumber::Malformed));
     }
 }

@@ -110,7 +110,8 @@ async fn reading_is_explained() {
               The first time, in RFC 3339. Default: from the first one on
 
           --to <TIME>
-              The last time, in RFC 3339, which belongs to the range as well. Default: now
+              The last time, in RFC 3339, which belongs to the range as well. Default: now; a value of a
+              time that is still to come is shown where this lies beyond it
 
           --name <NAME>
               Only the metric of this name. May be repeated. Default: all

@@ -14,6 +14,8 @@ pub struct Assets {
     pub documents: Vec<api::AssetDocument>,
     /// The current values of each asset, by name.
     pub latest: Vec<api::LatestAssetMetric>,
+    /// Their metrics in the catalog, by name.
+    pub metrics: Vec<api::Metric>,
     /// The assets, by URN.
     pub known: Vec<api::Asset>,
     /// The requests of one document, in order.
@@ -71,7 +73,23 @@ fn page<T: Clone>(all: &[T], size: i32, token: &str) -> (Vec<T>, String) {
     (all[start..end].to_vec(), next)
 }
 
+/// How far a page is fresh: later pages are so further than the first.
+fn fresh_through(token: &str) -> prost_types::Timestamp {
+    let seconds: i64 = if token.is_empty() { 0 } else { token.parse().unwrap() };
+    prost_types::Timestamp { seconds: NOW.seconds + seconds, ..NOW }
+}
+
 impl Fake {
+    /// Those of the provider `asset`.
+    pub(super) fn list_metrics_of_assets(
+        &self,
+        request: &api::ListMetricsRequest,
+    ) -> api::ListMetricsResponse {
+        let (metrics, next_page_token) =
+            page(&self.memory.lock().unwrap().assets.metrics, 2, &request.page_token);
+        api::ListMetricsResponse { metrics, next_page_token }
+    }
+
     pub(super) fn emit_asset_metrics(
         &self,
         request: api::EmitAssetMetricsRequest,
@@ -142,13 +160,10 @@ impl Fake {
         let assets = &mut self.memory.lock().unwrap().assets;
         check(assets, &request.asset_urn)?;
         let (documents, next_page_token) = page(&assets.documents, request.page_size, &request.page_token);
+        let fresh_through = Some(fresh_through(&request.page_token));
         assets.page_sizes.push(request.page_size);
         assets.asked.push(request);
-        Ok(Response::new(api::ListAssetMetricsResponse {
-            documents,
-            next_page_token,
-            fresh_through: Some(NOW),
-        }))
+        Ok(Response::new(api::ListAssetMetricsResponse { documents, next_page_token, fresh_through }))
     }
 
     pub(super) fn latest_asset_metrics(
@@ -165,7 +180,7 @@ impl Fake {
         Ok(Response::new(api::GetLatestAssetMetricsResponse {
             metrics,
             next_page_token,
-            fresh_through: Some(NOW),
+            fresh_through: Some(fresh_through(&request.page_token)),
         }))
     }
 
@@ -175,7 +190,11 @@ impl Fake {
         let begins = |asset: &&api::Asset| asset.urn.starts_with(&request.prefix);
         let asked: Vec<_> = assets.known.iter().filter(begins).cloned().collect();
         let (assets, next_page_token) = page(&asked, request.page_size, &request.page_token);
-        api::ListAssetsResponse { assets, next_page_token, fresh_through: Some(NOW) }
+        api::ListAssetsResponse {
+            assets,
+            next_page_token,
+            fresh_through: Some(fresh_through(&request.page_token)),
+        }
     }
 }
 

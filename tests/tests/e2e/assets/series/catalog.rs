@@ -7,7 +7,7 @@ use flowmeter_proto::v1::{
 use prost_types::Value;
 use tonic::{Code, Status};
 
-use super::super::{not_found, of_any_age, shown};
+use super::super::{invalid, not_found, of_any_age, shown};
 use super::{ask, only_point, put};
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn metrics_of_assets_are_in_the_catalog_and_on_objects() {
     let tenant = installation.tenant("acme").await;
     let mut catalog = tenant.catalog.clone();
     let names = async |provider: &str| -> Result<Vec<String>, Status> {
-        let request = ListMetricsRequest { provider: provider.into() };
+        let request = ListMetricsRequest { provider: provider.into(), ..ListMetricsRequest::default() };
         let metrics = tenant.catalog.clone().list_metrics(request).await?.into_inner().metrics;
         Ok(metrics.into_iter().map(|metric| metric.name).collect())
     };
@@ -64,7 +64,6 @@ async fn metrics_of_assets_are_in_the_catalog_and_on_objects() {
     for (name, default, value, of) in [
         ("asset/quality", Observed::Averaged, "0.75", 2),
         ("asset/isActive", Observed::FractionTrue, "0.666666667", 3),
-        ("asset/both", Observed::Averaged, "4", 1),
         ("asset/Nombre d'objets / ü", Observed::Averaged, "7", 1),
         (&all[3], Observed::Averaged, "8", 1),
     ] {
@@ -75,6 +74,21 @@ async fn metrics_of_assets_are_in_the_catalog_and_on_objects() {
         assert_eq!((answer.metric.as_str(), answer.observed()), (name, default));
         assert_eq!(only_point(&answer), (Some(value), of), "{name}");
     }
+    let get = GetMetricRequest { name: "asset/both".into(), version: 0 };
+    let found = catalog.get_metric(get).await.unwrap().into_inner().metric.unwrap();
+    assert_eq!((found.default_observed(), found.unit.as_str()), (Observed::Unspecified, ""));
+    let mut pages = Vec::new();
+    let mut request =
+        ListMetricsRequest { provider: "asset".into(), page_size: 2, ..ListMetricsRequest::default() };
+    loop {
+        let page = catalog.list_metrics(request.clone()).await.unwrap().into_inner();
+        pages.push(page.metrics.into_iter().map(|metric| metric.name).collect::<Vec<_>>());
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(pages, [&all[..2], &all[2..4], &all[4..]]);
     for name in ["asset/badge", "asset/none", "asset/Quality"] {
         let get = GetMetricRequest { name: name.into(), version: 0 };
         assert_eq!(shown(&catalog.get_metric(get).await.unwrap_err()), not_found(), "{name}");
@@ -85,6 +99,47 @@ async fn metrics_of_assets_are_in_the_catalog_and_on_objects() {
     let own = Metric { name: "asset/own".into(), ..Metric::default() };
     let status = catalog.create_metric(CreateMetricRequest { metric: Some(own) }).await.unwrap_err();
     assert!(matches!(status.code(), Code::InvalidArgument | Code::FailedPrecondition), "{status:?}");
+}
+
+/// A value of the other type that was sent by mistake changes no answer in silence.
+#[tokio::test]
+async fn what_has_had_numbers_and_booleans_has_no_default() {
+    let installation = of_any_age("asset-no-default").await;
+    let tenant = installation.tenant("acme").await;
+    let mut catalog = tenant.catalog.clone();
+    let urns = ["urn:a", "urn:b", "urn:c", "urn:d", "urn:e"];
+    let values = urns.map(|urn| (urn, 0, "isOn", Value::from(urn <= "urn:c")));
+    put(&tenant, &values).await;
+    let series = TimeSeries { provider: "asset".into(), metric: "isOn".into(), ..TimeSeries::default() };
+    let create = |id: &str| CreateTimeSeriesRequest {
+        parent: "objects/CRM".into(),
+        time_series_id: id.into(),
+        time_series: Some(series.clone()),
+    };
+    let stored = catalog.create_time_series(create("ON")).await.unwrap().into_inner().time_series.unwrap();
+    assert_eq!(stored.observed(), Observed::FractionTrue, "the default of now is kept");
+    let is_on = |it: &mut QueryTimeSeriesRequest| it.metric = "asset/isOn".into();
+    assert_eq!(only_point(&ask(&tenant, is_on).await.unwrap()), (Some("0.6"), 5));
+
+    put(&tenant, &[("urn:a", 0, "isOn", 1.into())]).await;
+    put(&tenant, &[("urn:a", 0, "isOn", true.into())]).await;
+    let status = ask(&tenant, is_on).await.unwrap_err();
+    assert_eq!(shown(&status), invalid("INVALID_FIELD", "observed"));
+    for reading in ["OBSERVED_SUMMED, _AVERAGED", "OBSERVED_COUNT_TRUE"] {
+        assert!(status.message().contains(reading), "{}", status.message());
+    }
+    let fraction = ask(&tenant, |it| {
+        is_on(it);
+        it.observed = Observed::FractionTrue.into();
+    });
+    assert_eq!(only_point(&fraction.await.unwrap()), (Some("0.6"), 5));
+    let answer = ask(&tenant, |it| {
+        it.metric = String::new();
+        it.time_series = "objects/CRM/timeSeries/ON".into();
+    });
+    assert_eq!(only_point(&answer.await.unwrap()), (Some("0.6"), 5));
+    let status = catalog.create_time_series(create("LATER")).await.unwrap_err();
+    assert_eq!(shown(&status), invalid("INVALID_FIELD", "time_series.observed"));
 }
 
 /// A series on an object has a filter of its own, which a question narrows.

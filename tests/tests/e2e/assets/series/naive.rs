@@ -137,8 +137,9 @@ impl Question {
     pub fn random(dice: &mut Dice) -> Self {
         let name = dice.of(&["quality", "isActive", "mixed"]);
         let observed = match (name, dice.below(4)) {
-            (_, 0) => Observed::Unspecified,
-            ("quality", _) | ("mixed", 1) => dice.of(&NUMBERS),
+            // What has had numbers and booleans has no default.
+            ("quality" | "isActive", 0) => Observed::Unspecified,
+            ("quality", _) | ("mixed", 0 | 1) => dice.of(&NUMBERS),
             _ => dice.of(&BOOLEANS),
         };
         let zone = dice.of(&ZONES);
@@ -278,21 +279,33 @@ fn observe(observed: Observed, values: &[Valued]) -> String {
     match observed {
         Observed::Unspecified => panic!("the default was filled in"),
         Observed::Summed => whole(numbers.iter().sum()),
-        Observed::Averaged => rounded(numbers.iter().sum(), count, DECIMALS),
+        Observed::Averaged => rounded(numbers.iter().sum(), count, DECIMALS, finest(&numbers) + 9),
         Observed::High => whole(*numbers.iter().max().unwrap()),
         Observed::Low => whole(*numbers.iter().min().unwrap()),
         Observed::Beginning => whole(numbers[0]),
         Observed::End => whole(numbers[numbers.len() - 1]),
         Observed::CountTrue => of(true).to_string(),
         Observed::CountFalse => of(false).to_string(),
-        Observed::FractionTrue => rounded(of(true) * 10_i128.pow(9), count, 9),
+        Observed::FractionTrue => rounded(of(true), count, 0, 9),
     }
 }
 
-/// A sum with so many decimals by a count, rounded to 9 decimals: half a billionth away from zero.
-fn rounded(sum: i128, count: i128, decimals: usize) -> String {
-    let by = count * 10_i128.pow(u32::try_from(decimals - 9).unwrap());
-    decimal((2 * sum.abs() + by) / (2 * by) * sum.signum(), 9)
+/// The decimals of the number that has most of them.
+fn finest(numbers: &[i128]) -> usize {
+    let is_whole = |digits: i128, cut: usize| digits % ten_to(cut) == 0;
+    let decimals = |number: &i128| (0..=DECIMALS).find(|kept| is_whole(*number, DECIMALS - kept)).unwrap();
+    numbers.iter().map(decimals).max().unwrap()
+}
+
+/// A sum with so many decimals by a count, rounded to as many as are kept: half of the last away from zero.
+fn rounded(sum: i128, count: i128, decimals: usize, kept: usize) -> String {
+    let sum = sum * ten_to(kept.saturating_sub(decimals));
+    let by = count * ten_to(decimals.saturating_sub(kept));
+    decimal((2 * sum.abs() + by) / (2 * by) * sum.signum(), kept)
+}
+
+fn ten_to(power: usize) -> i128 {
+    10_i128.pow(u32::try_from(power).unwrap())
 }
 
 /// The shortest decimal of digits of which the last so many stand after the point.
