@@ -158,6 +158,23 @@ impl Filter {
         fields
     }
 
+    /// What it demands of these fields alone: whatever satisfies the filter satisfies this too. None if
+    /// it demands nothing of them that does not hang on other fields.
+    #[must_use]
+    pub fn part_about(&self, fields: &[Field]) -> Option<Self> {
+        let is_about = |condition: &&Condition| {
+            let mut covered = true;
+            condition.visit(&mut |leaf| covered &= leaf.field().is_some_and(|field| fields.contains(field)));
+            covered
+        };
+        let parts = match &self.condition {
+            Condition::All(parts) => parts.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        let parts: Vec<_> = parts.iter().filter(is_about).cloned().collect();
+        (!parts.is_empty()).then(|| Self { condition: Condition::all(parts) })
+    }
+
     /// The fields and their values, if the filter demands nothing but that fields have
     /// certain values. A number is in its shortest decimal form. A field stands twice
     /// where the filter names it twice, maybe with values that contradict each other.

@@ -40,6 +40,8 @@ CREATE TABLE ingest_request (
 CREATE TABLE usage_event (
     tenant_id     uuid NOT NULL,
     id            uuid NOT NULL,
+    -- Stands for what event_label_set says of it. 0: it is not in there.
+    label_set     integer NOT NULL,
     provider      text,
     action        text,
     application   text,
@@ -58,8 +60,25 @@ CREATE TABLE usage_event (
     -- The tenant's generation of metrics by which the event was rolled up; NULL where the tenant
     -- had none of its own. A metric of a later generation owes the event to its backfill.
     generation    integer,
-    PRIMARY KEY (tenant_id, id)
+    -- With the label set, so that events of rare ones are found by the index alone.
+    PRIMARY KEY (tenant_id, id) INCLUDE (label_set)
 ) PARTITION BY RANGE (id);
+
+-- The dictionary of label sets: what an event's number stands for. Rows are never removed. Two label
+-- sets may share a number, which is 32 bits of their key.
+CREATE TABLE event_label_set (
+    tenant_id   uuid NOT NULL,
+    key         uuid NOT NULL,
+    label_set   integer NOT NULL,
+    provider    text,
+    action      text,
+    application text,
+    environment text,
+    method      text,
+    service     text,
+    type        text,
+    PRIMARY KEY (tenant_id, key)
+);
 
 -- The timestamp that an event's id carries.
 CREATE FUNCTION event_timestamp(id uuid) RETURNS timestamptz

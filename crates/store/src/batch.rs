@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::assets::{AssetValue, KnownAssets, upsert_asset_values};
 use crate::catalog::{Catalogs, generations};
 use crate::copy::Copy;
+use crate::events::label_sets::{LabelSets, Numbering};
 use crate::flows::{FlowCounts, append_flow_counts};
 use crate::partitions::{EVENTS, Partitions, REQUESTS};
 use crate::progress::Worker;
@@ -68,10 +69,15 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Whose an event is, and in which generation of metrics it is rolled up.
-    fn owner(&self, event: &NewEvent<'_>, generations: &Generations) -> (TenantId, Option<i32>) {
+    /// Whose an event is, in which generation of metrics it is rolled up, and its label set.
+    fn owner<'a>(
+        &'a self,
+        event: &'a NewEvent<'_>,
+        generations: &Generations,
+        label_sets: &mut Numbering<'_, 'a>,
+    ) -> (TenantId, Option<i32>, i32) {
         let tenant = self.requests[event.request].tenant;
-        (tenant, generations.get(&tenant).copied())
+        (tenant, generations.get(&tenant).copied(), label_sets.number(tenant, &event.event))
     }
 }
 
@@ -117,6 +123,7 @@ pub struct Writer {
     partitions: Partitions,
     known_series: HashSet<(TenantId, SeriesId)>,
     known_assets: KnownAssets,
+    label_sets: LabelSets,
     cautious: u32,
 }
 
@@ -132,8 +139,15 @@ impl Writer {
             partitions,
             known_series: HashSet::new(),
             known_assets: KnownAssets::default(),
+            label_sets: LabelSets::default(),
             cautious: 0,
         }
+    }
+
+    /// Enters only so many label sets of a tenant into the dictionary.
+    #[cfg(test)]
+    pub(crate) fn with_label_sets(self, limit: usize) -> Self {
+        Self { label_sets: LabelSets::new(limit), ..self }
     }
 
     /// Applies a batch. Through which time the worker has applied everything then is asked for as late as
@@ -177,6 +191,8 @@ impl Writer {
             insert_requests(&transaction, &batch.requests)
         )?;
         self.catalogs.refresh(&transaction, &generations).await?;
+        self.label_sets.load(&transaction, batch.requests.iter().map(|request| request.tenant)).await?;
+        let mut label_sets = self.label_sets.numbering();
 
         // In order of ids: neighbours in the index are written together, and two workers
         // with the same events meet them in the same order and cannot deadlock.
@@ -186,13 +202,14 @@ impl Writer {
 
         let mut outcomes = vec![Outcome::Repeated; batch.events.len()];
         let folded = if cautious {
-            copy_cautiously(&transaction, batch, (&order, &generations), &mut outcomes).await?;
+            copy_cautiously(&transaction, batch, (&order, &generations), &mut label_sets, &mut outcomes)
+                .await?;
             if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Duplicate | Outcome::Conflict)) {
                 correct_receipts(&transaction, batch, &outcomes).await?;
             }
             self.fold(batch, &outcomes)
         } else {
-            let copy = copy_new(&transaction, batch, &order, &generations).await?;
+            let copy = copy_new(&transaction, batch, (&order, &generations), &mut label_sets).await?;
             for index in &order {
                 outcomes[*index] = Outcome::New;
             }
@@ -210,6 +227,7 @@ impl Writer {
         let values = values.map(|(_, value)| value);
         let added_assets = upsert_asset_values(&transaction, values, &self.known_assets).await?;
         let added = insert_series(&transaction, &folded, &self.known_series).await?;
+        let new_label_sets = label_sets.insert(&transaction).await?;
         progress::record(&transaction, self.worker, applied_through()).await?;
         transaction.batch_execute("-- apply\nNOTIFY flowmeter_applied").await?;
         transaction.commit().await?;
@@ -219,6 +237,7 @@ impl Writer {
         }
         self.known_series.extend(added);
         self.known_assets.remember(added_assets);
+        self.label_sets.remember(new_label_sets);
         Ok(summary(&fresh, &outcomes))
     }
 
@@ -283,11 +302,11 @@ async fn insert_requests(
 }
 
 /// Writes events that are all expected to be new.
-async fn copy_new(
+async fn copy_new<'a>(
     transaction: &Transaction<'_>,
-    batch: &Batch<'_>,
-    order: &[usize],
-    generations: &Generations,
+    batch: &'a Batch<'_>,
+    (order, generations): (&[usize], &Generations),
+    label_sets: &mut Numbering<'_, 'a>,
 ) -> Result<Copy, StoreError> {
     let same = |pair: &[usize]| {
         let [a, b] = [&batch.events[pair[0]], &batch.events[pair[1]]];
@@ -302,7 +321,8 @@ async fn copy_new(
     for index in order {
         let event = &batch.events[*index];
         let mut row = copy.row(events::COLUMNS);
-        events::write(&mut row, batch.owner(event, generations), event.id, &event.event, &mut scratch);
+        let owner = batch.owner(event, generations, label_sets);
+        events::write(&mut row, owner, event.id, &event.event, &mut scratch);
         copy.flush_full().await?;
     }
     copy.flush().await?;
@@ -310,10 +330,11 @@ async fn copy_new(
 }
 
 /// Writes events of which some may be there already, and finds out which.
-async fn copy_cautiously(
+async fn copy_cautiously<'a>(
     transaction: &Transaction<'_>,
-    batch: &Batch<'_>,
+    batch: &'a Batch<'_>,
     (order, generations): (&[usize], &Generations),
+    label_sets: &mut Numbering<'_, 'a>,
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
     transaction
@@ -334,7 +355,8 @@ async fn copy_cautiously(
     for index in order {
         let event = &batch.events[*index];
         let mut row = copy.row(events::COLUMNS + 1);
-        events::write(&mut row, batch.owner(event, generations), event.id, &event.event, &mut scratch);
+        let owner = batch.owner(event, generations, label_sets);
+        events::write(&mut row, owner, event.id, &event.event, &mut scratch);
         row.integer(i32::try_from(*index).expect("a batch is far smaller"));
         copy.flush_full().await?;
     }

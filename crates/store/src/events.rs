@@ -1,5 +1,6 @@
 //! Stored usage events: how they are written, found and listed.
 
+pub(crate) mod label_sets;
 mod list;
 mod values;
 
@@ -20,7 +21,7 @@ pub use list::{List, OrderBy, OrderKey, Page, Place, count_events, list_events};
 pub use values::{FieldValue, FieldValues, list_field_values};
 
 /// The columns in the order in which [`write`] writes them.
-const COLUMN_NAMES: [&str; 18] = [
+const COLUMN_NAMES: [&str; 19] = [
     "tenant_id",
     "id",
     "provider",
@@ -39,9 +40,10 @@ const COLUMN_NAMES: [&str; 18] = [
     "value",
     "attributes",
     "generation",
+    "label_set",
 ];
 /// The number of columns that [`write`] writes.
-pub(crate) const COLUMNS: i16 = 18;
+pub(crate) const COLUMNS: i16 = 19;
 /// The columns of what was reported, between the key and the generation.
 const CONTENT: std::ops::Range<usize> = 2..17;
 
@@ -121,7 +123,7 @@ pub(crate) fn compare_incoming_statement() -> String {
 /// Writes an event as a row of [`COLUMNS`] columns.
 pub(crate) fn write(
     row: &mut copy::Row<'_>,
-    (tenant, generation): (TenantId, Option<i32>),
+    (tenant, generation, label_set): (TenantId, Option<i32>, i32),
     id: EventId,
     event: &UsageEvent<'_>,
     scratch: &mut Vec<u8>,
@@ -143,6 +145,7 @@ pub(crate) fn write(
         Some(generation) => row.integer(generation),
         None => row.null(),
     }
+    row.integer(label_set);
 }
 
 /// What [`read`] reads, as a list of columns.

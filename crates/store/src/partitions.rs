@@ -14,12 +14,18 @@ use crate::{Store, StoreError};
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Table {
     name: &'static str,
+    /// Storage parameters of its partitions: a partitioned table can have none itself.
+    storage: &'static str,
 }
 
-/// The usage events.
-pub const EVENTS: Table = Table { name: "usage_event" };
+/// The usage events. They are vacuumed soon after they came, whatever the size of the week so far:
+/// until then a scan of the index alone must look up each of them in the table.
+pub const EVENTS: Table = Table {
+    name: "usage_event",
+    storage: " WITH (autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000)",
+};
 /// The ledger of requests.
-pub const REQUESTS: Table = Table { name: "ingest_request" };
+pub const REQUESTS: Table = Table { name: "ingest_request", storage: "" };
 
 /// A week: few enough tables for 400 days, small enough to let go of one by one.
 const WIDTH: Duration = Duration::from_hours(7 * 24);
@@ -68,7 +74,7 @@ impl Partitions {
     }
 
     async fn make(&self, table: &Table, start: Timestamp) -> Result<(), StoreError> {
-        let parent = table.name;
+        let &Table { name: parent, storage } = table;
         let date = start.to_jiff().strftime("%Y%m%d").to_string();
         let name = format!("{parent}_{date}");
         let (from, to) = (EventId::first_at(start), EventId::first_at(start.plus(WIDTH)));
@@ -85,7 +91,7 @@ impl Partitions {
             transaction
                 .batch_execute(&format!(
                     "-- make_partition
-                     CREATE TABLE {name} (LIKE {parent} INCLUDING ALL);
+                     CREATE TABLE {name} (LIKE {parent} INCLUDING ALL){storage};
                      ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{}') TO ('{}')",
                     lower_bound(from.0),
                     lower_bound(to.0)

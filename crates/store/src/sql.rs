@@ -3,6 +3,7 @@
 
 mod filter;
 mod pattern;
+mod snapshot;
 
 use std::fmt::Write;
 
@@ -10,10 +11,13 @@ use deadpool_postgres::Object;
 use flowmeter_core::ids::EventId;
 use flowmeter_core::range::TimeRange;
 use flowmeter_core::usage::Field;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, Row};
 
 use crate::{Store, StoreError};
+
+pub(crate) use snapshot::Snapshot;
 
 /// A statement in the making.
 pub(crate) struct Sql {
@@ -64,22 +68,14 @@ impl Sql {
     /// Runs it, in one round trip. It is planned for these very values, so that only
     /// the partitions they need are looked at. Dropping the future stops the statement.
     pub(crate) async fn query(&self, store: &Store) -> Result<Vec<Row>, StoreError> {
-        let _turn = store.turn().await?;
-        let running = Running(Some(store.client().await?));
-        let client = running.0.as_ref().expect("it is running");
-        let values: Vec<(&(dyn ToSql + Sync), Type)> =
-            self.values.iter().map(|(value, of)| (&**value as &(dyn ToSql + Sync), of.clone())).collect();
-        let rows = client.query_typed(&self.text, &values).await;
-        running.finished();
-        Ok(rows?)
+        self.query_last(Snapshot::new(store)).await
     }
 
     /// Runs it as a statement that each connection prepares once: for one of few texts, whose plan does
     /// not depend on its values.
     pub(crate) async fn query_prepared(&self, store: &Store) -> Result<Vec<Row>, StoreError> {
-        let _turn = store.turn().await?;
-        let running = Running(Some(store.client().await?));
-        let client = running.0.as_ref().expect("it is running");
+        let running = Running::new(store).await?;
+        let client = running.client();
         let types: Vec<_> = self.values.iter().map(|(_, of)| of.clone()).collect();
         let values: Vec<_> = self.values.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync)).collect();
         let rows = async {
@@ -92,20 +88,32 @@ impl Sql {
     }
 }
 
-/// A connection with a statement under way. When the caller goes away before it ends, the
-/// connection must not go back to the pool, where the next caller would wait behind it.
-struct Running(Option<Object>);
+/// A connection with a statement under way, and the turn for it. When the caller goes away before it
+/// ends, the connection must not go back to the pool, where the next caller would wait behind it.
+struct Running {
+    connection: Option<Object>,
+    _turn: OwnedSemaphorePermit,
+}
 
 impl Running {
+    async fn new(store: &Store) -> Result<Self, StoreError> {
+        let turn = store.turn().await?;
+        Ok(Self { connection: Some(store.client().await?), _turn: turn })
+    }
+
+    fn client(&self) -> &Object {
+        self.connection.as_ref().expect("only what ends it takes it")
+    }
+
     /// Gives the connection back.
     fn finished(mut self) {
-        self.0.take();
+        self.connection.take();
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(connection) = self.0.take() else { return };
+        let Some(connection) = self.connection.take() else { return };
         let cancel = connection.cancel_token();
         drop(Object::take(connection));
         tokio::spawn(async move {

@@ -246,6 +246,26 @@ fn filters_are_built_and_joined() {
 }
 
 #[test]
+fn the_part_about_some_fields_hangs_on_no_other() {
+    let fields = [Field::Text(TextField::Application), Field::Text(TextField::Method)];
+    for (text, part) in [
+        ("", None),
+        ("application = a", Some("application = a")),
+        ("application = a AND duration > 5", Some("application = a")),
+        ("duration > 5", None),
+        ("duration > 5 AND queue = x", None),
+        ("application = a AND user = b AND method != get", Some("application = a AND method != get")),
+        ("application = a OR method = get", Some("application = a OR method = get")),
+        ("application = a OR user = b", None),
+        ("application = a OR user = b AND method = get", Some("method = get")),
+        ("NOT application =~ 'a' AND NOT (method = get AND user = b)", Some("application !~ 'a'")),
+    ] {
+        let found = Filter::parse(text).unwrap().part_about(&fields);
+        assert_eq!(found, part.map(|part| Filter::parse(part).unwrap()), "{text}");
+    }
+}
+
+#[test]
 fn a_filter_is_shown_so_that_nobody_misreads_it() {
     for (text, shown) in [
         ("a=1 AND b=2 OR c=3", r#"a = "1" AND (b = "2" OR c = "3")"#),
@@ -358,6 +378,18 @@ fn to_json(condition: &Condition) -> serde_json::Value {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn what_satisfies_a_filter_satisfies_its_part(
+        conditions in proptest::collection::vec(conditions(), 1..4),
+        about in proptest::collection::vec(fields(), 0..4),
+    ) {
+        let filter = Filter { condition: Condition::all(conditions) };
+        if let Some(part) = filter.part_about(&about) {
+            prop_assert!(part.fields().into_iter().all(|field| about.contains(field)), "{}", part);
+            prop_assert!(!filter.matches(&event()) || part.matches(&event()), "{}", part);
+        }
+    }
 
     #[test]
     fn prints_what_it_reads(condition in conditions()) {

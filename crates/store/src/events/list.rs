@@ -11,8 +11,9 @@ use flowmeter_core::usage::{Field, TextField};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::label_sets::{PageStart, RareLabels, Reads, push_events, rare_labels};
 use super::{SELECT, StoredEvent, read};
-use crate::sql::Sql;
+use crate::sql::{Snapshot, Sql};
 use crate::{Store, StoreError};
 
 /// Which events.
@@ -75,6 +76,15 @@ pub async fn list_events(
 ) -> Result<Vec<(StoredEvent, Place)>, StoreError> {
     let fields: Vec<_> = page.order.iter().filter_map(|key| Some((field(key)?, key.descending))).collect();
     let ids_descending = page.order.last().is_some_and(|key| field(key).is_none() && key.descending);
+    // Only a page in the order of ids is read in order.
+    let reads = if fields.is_empty() {
+        let after = page.after.as_ref().map(|place| place.id);
+        Reads::Page(PageStart { after, descending: ids_descending })
+    } else {
+        Reads::All
+    };
+    let mut snapshot = Snapshot::new(store);
+    let rare = page.list.rare_labels(&mut snapshot, tenant, reads).await?;
     let mut sql = Sql::new("-- list_events\nSELECT ");
     sql.push(&SELECT);
     for (field, _) in &fields {
@@ -82,8 +92,8 @@ pub async fn list_events(
         push_key(&mut sql, field);
         sql.push(")::text");
     }
-    push_list(&mut sql, tenant, &page.list);
-    if let Some(place) = &page.after {
+    let id = push_list(&mut sql, tenant, &page.list, reads, rare.as_ref());
+    if let Some(place) = page.after.as_ref().filter(|_| reads == Reads::All) {
         push_after(&mut sql, &fields, ids_descending, place);
     }
     sql.push(" ORDER BY ");
@@ -91,9 +101,9 @@ pub async fn list_events(
         push_key(&mut sql, field);
         sql.push(if *descending { " DESC, " } else { ", " });
     }
-    sql.push(if ids_descending { "id DESC" } else { "id" });
+    sql.push(id).push(if ids_descending { " DESC" } else { "" });
     sql.push(" LIMIT ").value(page.limit, Type::INT8);
-    let rows = sql.query(store).await?;
+    let rows = sql.query_last(snapshot).await?;
     let with_place = |row: &tokio_postgres::Row| {
         let event = read(row);
         let first = row.len() - fields.len();
@@ -105,9 +115,11 @@ pub async fn list_events(
 
 /// Counts the events of a list.
 pub async fn count_events(store: &Store, tenant: TenantId, list: &List) -> Result<i64, StoreError> {
+    let mut snapshot = Snapshot::new(store);
+    let rare = list.rare_labels(&mut snapshot, tenant, Reads::All).await?;
     let mut sql = Sql::new("-- count_events\nSELECT count(*)");
-    push_list(&mut sql, tenant, list);
-    let rows = sql.query(store).await?;
+    push_list(&mut sql, tenant, list, Reads::All, rare.as_ref());
+    let rows = sql.query_last(snapshot).await?;
     Ok(rows.first().map_or(0, |row| row.get(0)))
 }
 
@@ -118,13 +130,30 @@ fn field(key: &OrderKey) -> Option<&Field> {
     }
 }
 
-/// `FROM … WHERE …` of the events of a list.
-pub(super) fn push_list(sql: &mut Sql, tenant: TenantId, list: &List) {
-    sql.push(" FROM usage_event WHERE tenant_id = ").value(tenant.0, Type::UUID);
-    sql.ids_within(list.range);
+impl List {
+    /// What it demands of label sets, where that saves reading most events.
+    pub(super) async fn rare_labels(
+        &self,
+        snapshot: &mut Snapshot<'_>,
+        tenant: TenantId,
+        reads: Reads,
+    ) -> Result<Option<RareLabels>, StoreError> {
+        rare_labels(snapshot, tenant, self.range, &self.filter, reads).await
+    }
+}
+
+/// `FROM … WHERE …` of the events of a list. Returns the column that orders them by id.
+pub(super) fn push_list(
+    sql: &mut Sql,
+    tenant: TenantId,
+    list: &List,
+    reads: Reads,
+    rare: Option<&RareLabels>,
+) -> &'static str {
+    let id = push_events(sql, tenant, list.range, reads, rare);
     sql.matching(&list.filter);
     if list.words.is_empty() {
-        return;
+        return id;
     }
     // One text of everything, in which each word must be; words cannot hold the separator.
     sql.push(" AND (SELECT bool_and(strpos(everything, word) > 0) FROM (SELECT lower(concat_ws(E'\\n'");
@@ -134,6 +163,7 @@ pub(super) fn push_list(sql: &mut Sql, tenant: TenantId, list: &List) {
     sql.push(", (SELECT string_agg(value, E'\\n') FROM jsonb_each_text(attributes))) COLLATE \"C\")");
     sql.push(" AS everything OFFSET 0) AS text, unnest(").value(list.words.clone(), Type::TEXT_ARRAY);
     sql.push(") AS word)");
+    id
 }
 
 /// What a field is ordered by, never NULL: what is absent is less than all values.

@@ -4,8 +4,9 @@ use flowmeter_core::ids::TenantId;
 use flowmeter_core::usage::Field;
 use tokio_postgres::types::Type;
 
+use super::label_sets::Reads;
 use super::list::{List, push_list};
-use crate::sql::Sql;
+use crate::sql::{Snapshot, Sql};
 use crate::{Store, StoreError};
 
 /// A question for values.
@@ -39,13 +40,15 @@ pub async fn list_field_values(
     question: &FieldValues,
 ) -> Result<Vec<FieldValue>, StoreError> {
     let is_text = matches!(question.field, Field::Text(_) | Field::Attribute(_));
+    let mut snapshot = Snapshot::new(store);
+    let rare = question.list.rare_labels(&mut snapshot, tenant, Reads::All).await?;
     // Grouped as it is stored, and cast only afterwards.
     let mut sql = Sql::new("-- list_field_values\nSELECT ");
     sql.push(if is_text { "stored" } else { "trim_scale(stored::numeric)::text" });
     sql.push(", sum(count)::bigint FROM (SELECT ");
     sql.field(&question.field);
     sql.push(if is_text { " COLLATE \"C\" AS stored" } else { " AS stored" }).push(", count(*) AS count");
-    push_list(&mut sql, tenant, &question.list);
+    push_list(&mut sql, tenant, &question.list, Reads::All, rare.as_ref());
     sql.push(" AND ");
     sql.field(&question.field);
     sql.push(if is_text { " <> ''" } else { " IS NOT NULL" });
@@ -63,6 +66,6 @@ pub async fn list_field_values(
     sql.push(" GROUP BY 1) AS found GROUP BY ");
     sql.push(if is_text { "stored ORDER BY stored" } else { "stored::numeric ORDER BY stored::numeric" });
     sql.push(" LIMIT ").value(question.limit, Type::INT8);
-    let rows = sql.query(store).await?;
+    let rows = sql.query_last(snapshot).await?;
     Ok(rows.iter().map(|row| FieldValue { value: row.get(0), count: row.get(1) }).collect())
 }

@@ -1,5 +1,5 @@
 //! Reads series: from roll-ups where a kept label set covers the question, and else from the
-//! events, in one statement.
+//! events, all as of one moment.
 
 use std::time::SystemTime;
 
@@ -12,8 +12,9 @@ use flowmeter_core::usage::Field;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use crate::events::label_sets::{RareLabels, Reads, push_events, rare_labels};
 use crate::points::{LabelledPoints, ReadError, labelled_points, select_points};
-use crate::sql::Sql;
+use crate::sql::{Snapshot, Sql};
 use crate::{Store, StoreError};
 
 /// A question about one metric.
@@ -55,8 +56,10 @@ pub async fn read_series(
         }
         _ => None,
     };
-    let Some(sql) = statement(question, kept.as_ref()) else { return Ok(Vec::new()) };
-    let rows = sql.query(store).await?;
+    let mut snapshot = Snapshot::new(store);
+    let rare = rare_in_events(&mut snapshot, question, kept.is_some()).await?;
+    let Some(sql) = statement(question, kept.as_ref(), rare.as_ref()) else { return Ok(Vec::new()) };
+    let rows = sql.query_last(snapshot).await?;
     labelled_points(&rows, question.group_by.len(), question.max_points)
 }
 
@@ -69,14 +72,18 @@ struct KeptSeries {
 }
 
 /// The one statement that answers, or none if there is nowhere to read.
-fn statement(question: &SeriesQuestion<'_>, kept: Option<&KeptSeries>) -> Option<Sql> {
+fn statement(
+    question: &SeriesQuestion<'_>,
+    kept: Option<&KeptSeries>,
+    rare: Option<&RareLabels>,
+) -> Option<Sql> {
     let mut sql = Sql::new("-- read_series\nWITH part AS (");
     let mut between = "";
     for piece in question.pieces {
         match (piece.source, kept) {
             (Source::Events, _) | (_, None) => {
                 sql.push(between);
-                from_events(&mut sql, question, piece);
+                from_events(&mut sql, question, piece, rare);
             }
             (_, Some(kept)) if kept.ids.is_empty() => continue,
             (Source::Rollup(resolution), Some(kept)) => {
@@ -179,7 +186,23 @@ fn from_rollups(
     }
 }
 
-fn from_events(sql: &mut Sql, question: &SeriesQuestion<'_>, piece: &Piece) {
+/// What a question demands of label sets, where that saves reading most of the events in the longest
+/// piece that is read from them.
+async fn rare_in_events(
+    snapshot: &mut Snapshot<'_>,
+    question: &SeriesQuestion<'_>,
+    is_kept: bool,
+) -> Result<Option<RareLabels>, StoreError> {
+    let from_events = |piece: &&Piece| piece.source == Source::Events || !is_kept;
+    let width = |piece: &&Piece| piece.range.end.micros() - piece.range.start.micros();
+    let Some(longest) = question.pieces.iter().filter(from_events).max_by_key(width) else {
+        return Ok(None);
+    };
+    let filter = question.definition.selector.filter.clone().and(question.filter.clone());
+    rare_labels(snapshot, question.tenant, longest.range, &filter, Reads::All).await
+}
+
+fn from_events(sql: &mut Sql, question: &SeriesQuestion<'_>, piece: &Piece, rare: Option<&RareLabels>) {
     sql.push("SELECT ");
     for (index, label) in question.group_by.iter().enumerate() {
         // Empty where the event has none.
@@ -200,8 +223,7 @@ fn from_events(sql: &mut Sql, question: &SeriesQuestion<'_>, piece: &Piece) {
             sql.push(" AS ").push(column);
         }
     }
-    sql.push(" FROM usage_event WHERE tenant_id = ").value(question.tenant.0, Type::UUID);
-    sql.ids_within(piece.range);
+    push_events(sql, question.tenant, piece.range, Reads::All, rare);
     sql.push(" AND provider = ").value(selector.provider.clone(), Type::TEXT);
     if let Some(class) = selector.method_class {
         let methods: Vec<String> = class.methods().iter().map(ToString::to_string).collect();

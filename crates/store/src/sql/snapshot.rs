@@ -1,0 +1,116 @@
+//! Several statements that see the same.
+
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::{Running, Sql};
+use crate::{Store, StoreError};
+
+/// What the statements of one question see: the same, whatever others commit between them. The first
+/// one takes a turn and a connection, and the last one gives them back. A snapshot that is dropped without
+/// a last one takes its connection with it, since a transaction is open there.
+pub(crate) struct Snapshot<'a> {
+    store: &'a Store,
+    begun: Option<Running>,
+}
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+impl<'a> Snapshot<'a> {
+    pub(crate) fn new(store: &'a Store) -> Self {
+        Self { store, begun: None }
+    }
+}
+
+impl Sql {
+    /// Runs it as one that others follow.
+    pub(crate) async fn query_in(&self, snapshot: &mut Snapshot<'_>) -> Result<Vec<Row>, StoreError> {
+        if let Some(running) = &snapshot.begun {
+            return Ok(self.run(running.client()).await?);
+        }
+        let running = Running::new(snapshot.store).await?;
+        let client = running.client();
+        // Both are sent before either is answered, in this order: one round trip.
+        let (begun, rows) = tokio::join!(biased; client.batch_execute(BEGIN), self.run(client));
+        begun?;
+        let rows = rows?;
+        snapshot.begun = Some(running);
+        Ok(rows)
+    }
+
+    /// Runs it as the last one. Where it is the first one too, it needs no transaction.
+    pub(crate) async fn query_last(&self, snapshot: Snapshot<'_>) -> Result<Vec<Row>, StoreError> {
+        let Some(running) = snapshot.begun else {
+            let running = Running::new(snapshot.store).await?;
+            let rows = self.run(running.client()).await;
+            running.finished();
+            return Ok(rows?);
+        };
+        let client = running.client();
+        // In one round trip, as above. Nothing was written, so it does not matter to the rows whether it
+        // ended well; and a transaction whose statement failed ends too.
+        let (rows, ended) = tokio::join!(biased; self.run(client), client.batch_execute("COMMIT"));
+        if ended.is_ok() {
+            running.finished();
+        }
+        Ok(rows?)
+    }
+
+    async fn run(&self, client: &Client) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let values: Vec<(&(dyn ToSql + Sync), Type)> =
+            self.values.iter().map(|(value, of)| (&**value as &(dyn ToSql + Sync), of.clone())).collect();
+        client.query_typed(&self.text, &values).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Settings;
+
+    /// One connection, which all questions take in turns.
+    fn store() -> Store {
+        let url = std::env::var("FLOWMETER_TEST_DATABASE_URL")
+            .expect("FLOWMETER_TEST_DATABASE_URL is not set: run `cargo xtask test [FILTER]`");
+        let statement_timeout = Duration::from_secs(10);
+        Store::new(&Settings { url, max_connections: 1, statement_timeout }).unwrap()
+    }
+
+    /// Who serves the connection, and which transactions a statement sees.
+    fn state(rows: &[Row]) -> (i32, String) {
+        (rows[0].get(0), rows[0].get(1))
+    }
+
+    const STATE: &str = "SELECT pg_backend_pid(), pg_current_snapshot()::text";
+
+    #[tokio::test]
+    async fn statements_see_the_same_whatever_others_do() {
+        let (store, other) = (store(), store());
+        let mut snapshot = Snapshot::new(&store);
+        let sql = Sql::new(STATE);
+        let first = state(&sql.query_in(&mut snapshot).await.unwrap());
+        Sql::new("SELECT pg_current_xact_id()::text").query(&other).await.unwrap();
+        assert_eq!(state(&sql.query_in(&mut snapshot).await.unwrap()), first);
+        assert_eq!(state(&sql.query_last(snapshot).await.unwrap()), first);
+        let (process, seen) = state(&sql.query(&store).await.unwrap());
+        assert_eq!(process, first.0, "the connection was not given back");
+        assert_ne!(seen, first.1, "the transaction was not ended");
+    }
+
+    #[tokio::test]
+    async fn a_transaction_ends_even_where_a_statement_fails() {
+        let store = store();
+        let sql = Sql::new(STATE);
+        let mut snapshot = Snapshot::new(&store);
+        let (process, _) = state(&sql.query_in(&mut snapshot).await.unwrap());
+        Sql::new("SELECT 1 / 0").query_last(snapshot).await.unwrap_err();
+        assert_eq!(state(&sql.query(&store).await.unwrap()).0, process);
+
+        let mut snapshot = Snapshot::new(&store);
+        sql.query_in(&mut snapshot).await.unwrap();
+        drop(snapshot);
+        assert_ne!(state(&sql.query(&store).await.unwrap()).0, process);
+    }
+}
