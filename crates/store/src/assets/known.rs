@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::merge::Row;
 use crate::StoreError;
 
-/// Assets remembered as being there. Beyond that all are forgotten, which costs one look for each.
-const KNOWN_ASSETS: usize = 200_000;
+/// Assets remembered as being there, of 35 bytes each. Beyond that all are forgotten, which costs one look for
+/// each.
+const KNOWN_ASSETS: usize = 1_000_000;
 /// Metrics remembered as being there, likewise. Their names may be long.
 const KNOWN_METRICS: usize = 50_000;
 
