@@ -2,12 +2,14 @@
 //! that are made of those. Meaning and names are those of the `WhatsApp` Flows Metrics API.
 
 mod counters;
+mod day;
 mod metric;
 mod period;
 mod request;
 mod version;
 
 pub use counters::{Counter, Counters};
+pub use day::{Day, quarters};
 pub use metric::{FlowMetric, Granularity};
 pub use period::{Days, Period};
 pub use request::{FlowLimits, FlowRequest, Latency, MAX_COUNT, MAX_FLOW_ID_BYTES, Outcome, check_flow_id};

@@ -82,31 +82,6 @@ pub fn pieces(
     pieces
 }
 
-/// Covers the time from the first edge to the last with buckets of roll-ups, by ascending time: the
-/// coarsest that do not cross an edge. Edges are ascending, and multiples of the finest of the
-/// `resolutions`, which are fine before coarse.
-///
-/// [`pieces`] reads a range at one resolution wherever it can; this one changes within every bucket,
-/// where a calendar is at odds with the coarser ones. A day of 96 quarters of an hour in a zone of half
-/// hours is then 23 hours and 4 quarters.
-#[must_use]
-pub fn cover(edges: &[Timestamp], resolutions: &[Resolution]) -> Vec<Piece> {
-    let mut all = Vec::new();
-    for pair in edges.windows(2) {
-        cut(TimeRange { start: pair[0], end: pair[1] }, &[], resolutions, &mut all);
-    }
-    let mut merged: Vec<Piece> = Vec::new();
-    for piece in all {
-        match merged.last_mut() {
-            Some(last) if last.source == piece.source && last.range.end == piece.range.start => {
-                last.range.end = piece.range.end;
-            }
-            _ => merged.push(piece),
-        }
-    }
-    merged
-}
-
 fn cut(range: TimeRange, edges: &[Timestamp], resolutions: &[Resolution], pieces: &mut Vec<Piece>) {
     if range.start >= range.end {
         return;
@@ -202,52 +177,7 @@ mod tests {
         );
     }
 
-    #[test]
-    fn days_at_odds_with_utc_are_covered_by_hours_and_quarters() {
-        let shown = |zone: &str| {
-            let days = range("2024-11-01T00:00:00Z", "2024-11-11T00:00:00Z");
-            let calendar = "#P1D".parse::<Calendar>().unwrap().in_zone(crate::zone::zone(zone).unwrap());
-            let pieces = cover(&calendar.bucket_starts(days, 100).unwrap(), &ALL[1..]);
-            let buckets = |resolution: Resolution| {
-                let those = pieces.iter().filter(|piece| piece.source == Source::Rollup(resolution));
-                let length = |piece: &Piece| piece.range.end.since(piece.range.start).as_secs();
-                those.map(length).sum::<u64>() / resolution.width().as_secs()
-            };
-            (pieces.len(), [Resolution::Quarter, Resolution::Hour, Resolution::Day].map(buckets))
-        };
-        assert_eq!(shown("UTC"), (1, [0, 0, 9]));
-        assert_eq!(shown("Asia/Tokyo"), (1, [0, 240, 0]));
-        assert_eq!(shown("Asia/Kolkata"), (21, [40, 230, 0]));
-    }
-
     proptest! {
-        #[test]
-        fn a_cover_tiles_the_time_and_crosses_no_edge(
-            steps in prop::collection::vec(1_i64..200, 1..20),
-            finest in 0_usize..4,
-        ) {
-            let resolutions = &ALL[finest..];
-            let width = resolutions[0].width();
-            let mut edges = vec![Timestamp::from_micros(1_700_000_000_000_000).floor_to(width)];
-            for step in steps {
-                let last = edges[edges.len() - 1];
-                edges.push(last.plus(width * u32::try_from(step).unwrap()));
-            }
-            let pieces = cover(&edges, resolutions);
-            prop_assert_eq!(pieces[0].range.start, edges[0]);
-            prop_assert_eq!(pieces[pieces.len() - 1].range.end, edges[edges.len() - 1]);
-            for pair in pieces.windows(2) {
-                prop_assert_eq!(pair[0].range.end, pair[1].range.start);
-            }
-            for piece in pieces {
-                let Source::Rollup(resolution) = piece.source else { panic!("there are no events") };
-                let width = resolution.width();
-                prop_assert!(told_apart(piece.range, &edges, width));
-                prop_assert_eq!(piece.range.start.floor_to(width), piece.range.start);
-                prop_assert_eq!(piece.range.end.floor_to(width), piece.range.end);
-            }
-        }
-
         #[test]
         fn pieces_tile_the_range_and_keep_edges_apart(
             start in 1_700_000_000_000_000_i64..1_700_500_000_000_000,

@@ -281,18 +281,22 @@ CREATE TRIGGER flow_updated AFTER UPDATE ON flow
 CREATE TRIGGER flow_removed AFTER DELETE ON flow
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_flow_change();
 
--- The counters of flows by resolution in minutes. They are one row where roll-ups by label would be
--- eighteen: their labels are few and always the same.
-CREATE TABLE flow_rollup (
-    tenant_id  uuid NOT NULL,
-    flow_id    text COLLATE "C" NOT NULL,
-    resolution smallint NOT NULL,
-    bucket     timestamptz NOT NULL,
-    -- All of them in few bytes, because an answer has thousands of rows: see flow_counters().
-    counters   bytea NOT NULL,
-    -- With the counters, so that a flow's history lies together in the index, where in the table it is
-    -- spread over a page for each row, as time goes by.
-    PRIMARY KEY (tenant_id, flow_id, resolution, bucket) INCLUDE (counters)
+-- The counters of flows by days (UTC). They are one row where roll-ups by label would be eighteen for each
+-- quarter of an hour: their labels are few and always the same. An answer has hundreds of points, and the fewer rows and
+-- pages they are in, the sooner it is read.
+CREATE TABLE flow_day (
+    tenant_id uuid NOT NULL,
+    flow_id   text COLLATE "C" NOT NULL,
+    day       timestamptz NOT NULL,
+    -- Of the whole day: see flow_counters().
+    counters  bytea NOT NULL,
+    -- By quarters of an hour: see flow_quarters().
+    quarters  bytea NOT NULL,
+    -- With the counters, so that questions about whole days need no more than the index.
+    PRIMARY KEY (tenant_id, flow_id, day) INCLUDE (counters)
+) WITH (
+    -- About 3 kB of quarters stay in the row, and are not packed.
+    toast_tuple_target = 8160
 );
 
 -- The counters of a row, for people: requests that succeeded and those that failed by timeout_error,
@@ -319,15 +323,37 @@ BEGIN
 END
 $$;
 
+-- The quarters of an hour of a day, for people: how many lie before each, and its counters.
+CREATE FUNCTION flow_quarters(quarters bytea) RETURNS TABLE (quarter integer, counters bigint[])
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    at integer := 0;
+    used integer;
+BEGIN
+    WHILE at < length(quarters) LOOP
+        used := get_byte(quarters, at + 1);
+        quarter := get_byte(quarters, at);
+        counters := flow_counters(substring(quarters FROM at + 3 FOR used));
+        RETURN NEXT;
+        at := at + 2 + used;
+    END LOOP;
+END
+$$;
+
 -- What batches have added since counters were last folded, by quarter of an hour: as
 -- rollup_partial.
-CREATE TABLE flow_rollup_partial (LIKE flow_rollup INCLUDING DEFAULTS) WITH (
+CREATE TABLE flow_partial (
+    tenant_id uuid NOT NULL,
+    flow_id   text COLLATE "C" NOT NULL,
+    bucket    timestamptz NOT NULL,
+    counters  bytea NOT NULL
+) WITH (
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 20000,
     autovacuum_vacuum_insert_threshold = -1,
     autovacuum_vacuum_cost_delay = 0
 );
-CREATE INDEX flow_rollup_partial_by_flow ON flow_rollup_partial (tenant_id, flow_id, bucket);
+CREATE INDEX flow_partial_by_flow ON flow_partial (tenant_id, flow_id, bucket);
 
 -- Work that one worker at a time does, and until when it is its own.
 CREATE TABLE lease (

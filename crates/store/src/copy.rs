@@ -15,7 +15,7 @@ use crate::StoreError;
 const CHUNK_BYTES: usize = 128 * 1024;
 
 /// PostgreSQL counts time from 2000-01-01.
-pub(crate) const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// A running COPY.
 pub(crate) struct Copy {

@@ -1,10 +1,10 @@
 //! The counters of flows: appending what batches add, folding it, and reading it.
 //!
 //! They go the way of roll-ups: a batch appends partial rows in its transaction, folding takes these away
-//! and adds them to the counters of every resolution in one transaction, and a reader's one statement sees
-//! both, each request once. A row holds all counters of a flow and a bucket, where roll-ups have one for each
-//! combination of labels, because the labels of flows are few and fixed; and it holds them as one value of some
-//! bytes, because an answer has thousands of rows, and PostgreSQL takes longer to send numbers than to find them.
+//! and adds them to the counters of days in one transaction, and a reader's one statement sees both, each
+//! request once. A row holds all counters of a flow and a day (UTC) by quarters of an hour, where roll-ups
+//! have one for each bucket, resolution and combination of labels, because the labels of flows are few and
+//! fixed, and an answer has hundreds of points.
 
 mod append;
 mod checked;
@@ -20,13 +20,9 @@ pub use registered::{Registration, find_registrations, list_registrations};
 
 use flowmeter_core::flow::Counters;
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::plan::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 
 use crate::StoreError;
-
-/// The resolutions in which counters are kept, fine before coarse.
-const RESOLUTIONS: &[Resolution] = Resolution::ALL.split_at(1).1;
 
 /// What is added to the counters of a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +37,6 @@ pub struct FlowCounts<'a> {
     pub counters: Counters,
 }
 
-/// Reads the counters of a row.
-fn read_kept(bytes: &[u8]) -> Result<Counters, StoreError> {
-    Counters::from_bytes(bytes)
-        .ok_or_else(|| StoreError::Refused("the counters of a flow are not in their form".to_owned()))
+fn malformed() -> StoreError {
+    StoreError::Refused("the counters of a flow are not in their form".to_owned())
 }

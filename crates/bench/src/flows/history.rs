@@ -85,14 +85,14 @@ pub async fn settle(stack: &Stack) -> Result<()> {
     let connection = tokio::spawn(connection);
     let begin = Instant::now();
     loop {
-        let row = client.query_one("SELECT EXISTS (SELECT FROM flow_rollup_partial)", &[]).await?;
+        let row = client.query_one("SELECT EXISTS (SELECT FROM flow_partial)", &[]).await?;
         if !row.get::<_, bool>(0) {
             break;
         }
         ensure!(begin.elapsed() < DRAIN_LIMIT, "the counters are not folded after {DRAIN_LIMIT:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    for table in ["flow_rollup", "flow_rollup_partial"] {
+    for table in ["flow_day", "flow_partial"] {
         client.batch_execute(&format!("VACUUM (ANALYZE) {table}")).await?;
     }
     client.batch_execute("CHECKPOINT").await?;
@@ -105,13 +105,10 @@ pub async fn print_sizes(stack: &Stack) -> Result<()> {
     let (client, connection) = tokio_postgres::connect(stack.servers.postgres.url(), NoTls).await?;
     let connection = tokio::spawn(connection);
     let row = client
-        .query_one(
-            "SELECT pg_total_relation_size('flow_rollup')::float8, count(*)::float8 FROM flow_rollup",
-            &[],
-        )
+        .query_one("SELECT pg_total_relation_size('flow_day')::float8, count(*)::float8 FROM flow_day", &[])
         .await?;
     let (bytes, rows): (f64, f64) = (row.get(0), row.get(1));
-    println!("  on disk  {:.0} MB, {:.0} bytes for each of {rows} rows", bytes / 1e6, bytes / rows);
+    println!("  on disk  {:.0} MB, {:.0} bytes for each of {rows} days of flows", bytes / 1e6, bytes / rows);
     drop(client);
     connection.await?.context("the connection for sizes")
 }

@@ -60,6 +60,12 @@ impl Counters {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(2 * Counter::COUNT);
+        self.write_bytes(&mut bytes);
+        bytes
+    }
+
+    /// Appends what [`to_bytes`](Self::to_bytes) returns.
+    pub(super) fn write_bytes(&self, bytes: &mut Vec<u8>) {
         let used = self.0.iter().rposition(|value| *value != 0).map_or(0, |last| last + 1);
         for value in &self.0[..used] {
             let mut rest = value.unsigned_abs();
@@ -69,14 +75,19 @@ impl Counters {
             }
             bytes.push(low_byte(rest));
         }
-        bytes
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) has written. None if it is something else.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut counters = Self::default();
-        let mut slots = counters.0.iter_mut();
+        counters.add_bytes(bytes).map(|()| counters)
+    }
+
+    /// Adds what [`to_bytes`](Self::to_bytes) has written. None if it is something else.
+    #[must_use]
+    pub fn add_bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        let mut slots = self.0.iter_mut();
         let (mut value, mut shift) = (0_i64, 0);
         for byte in bytes {
             let digit = i64::from(byte & 0x7f);
@@ -87,11 +98,12 @@ impl Counters {
             value |= digit << shift;
             shift += 7;
             if byte & 0x80 == 0 {
-                *slots.next()? = value;
+                let slot = slots.next()?;
+                *slot = slot.saturating_add(value);
                 (value, shift) = (0, 0);
             }
         }
-        (shift == 0).then_some(counters)
+        (shift == 0).then_some(())
     }
 
     /// The value of a counter.

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use deadpool_postgres::Transaction;
 use flowmeter_core::flow::Counters;
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::plan::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use foldhash::fast::RandomState;
 
@@ -26,14 +25,13 @@ pub(crate) async fn append_flow_counts<'a>(
         return Ok(());
     }
     let statement = transaction
-        .prepare_cached("-- append_flow_counts\nCOPY flow_rollup_partial FROM STDIN (FORMAT binary)")
+        .prepare_cached("-- append_flow_counts\nCOPY flow_partial FROM STDIN (FORMAT binary)")
         .await?;
     let mut copy = Copy::new(transaction.copy_in(&statement).await?);
     for ((tenant, flow_id, bucket), counters) in cells {
         let mut row = copy.row(COLUMNS);
         row.uuid(tenant.0);
         row.text(flow_id);
-        row.smallint(Some(Resolution::Quarter.minutes()));
         row.timestamp(bucket);
         row.bytes(&counters.to_bytes());
         copy.flush_full().await?;
@@ -42,5 +40,5 @@ pub(crate) async fn append_flow_counts<'a>(
     copy.finish().await
 }
 
-/// tenant, flow, resolution and bucket, and the counters.
-const COLUMNS: i16 = 5;
+/// tenant, flow, bucket, and the counters.
+const COLUMNS: i16 = 4;

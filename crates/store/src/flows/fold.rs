@@ -1,15 +1,16 @@
-//! Folds partial rows into the counters of every resolution.
+//! Folds partial rows into days.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use deadpool_postgres::Transaction;
-use flowmeter_core::flow::Counters;
+use flowmeter_core::flow::{Counters, Day};
+use flowmeter_core::plan::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{RESOLUTIONS, read_kept};
+use super::malformed;
 use crate::rollups::FoldOutcome;
 use crate::{Store, StoreError};
 
@@ -18,8 +19,11 @@ const FOLD_LOCK: i64 = 0x666c_6f77_666c_6f77;
 /// Partial rows that one fold takes: enough to catch up, little enough to be quick and to hold in memory.
 const FOLD_ROWS: usize = 20_000;
 
-/// The counters of each tenant, flow, resolution in minutes and bucket: in the order of the primary key.
-type Sums<'a> = BTreeMap<(Uuid, &'a str, i16, Timestamp), Counters>;
+/// Days that are read, added to and written at a time: few enough to hold, as a day takes some kilobytes.
+const DAYS: usize = 1_000;
+
+/// What is added to the days (UTC) of flows: in the order of the primary key.
+type Added<'a> = BTreeMap<(Uuid, &'a str, Timestamp), Day>;
 
 /// Folds some partial rows. Ask again while it takes as many as it can.
 ///
@@ -35,9 +39,10 @@ pub async fn fold_flow_partials(store: &Store) -> Result<FoldOutcome, StoreError
     }
     let taken = take(&transaction).await?;
     if !taken.is_empty() {
-        let mut sums = sums(&taken)?;
-        add_kept(&transaction, &mut sums).await?;
-        write(&transaction, &sums).await?;
+        let added: Vec<_> = added(&taken)?.into_iter().collect();
+        for days in added.chunks(DAYS) {
+            add(&transaction, days).await?;
+        }
         transaction.commit().await?;
     }
     Ok(FoldOutcome::Folded { rows: taken.len() as u64, is_full: taken.len() == FOLD_ROWS })
@@ -48,8 +53,8 @@ async fn take(transaction: &Transaction<'_>) -> Result<Vec<Row>, StoreError> {
     let statement = transaction
         .prepare_cached(
             "-- take_flow_partials
-             DELETE FROM flow_rollup_partial
-             WHERE ctid = ANY (ARRAY(SELECT ctid FROM flow_rollup_partial LIMIT $1))
+             DELETE FROM flow_partial
+             WHERE ctid = ANY (ARRAY(SELECT ctid FROM flow_partial LIMIT $1))
              RETURNING tenant_id, flow_id, bucket, counters",
         )
         .await?;
@@ -57,78 +62,63 @@ async fn take(transaction: &Transaction<'_>) -> Result<Vec<Row>, StoreError> {
     Ok(transaction.query(&statement, &[&limit]).await?)
 }
 
-/// What partial rows add to the buckets of every resolution.
-fn sums(taken: &[Row]) -> Result<Sums<'_>, StoreError> {
-    let mut sums = Sums::new();
+/// What partial rows add to days.
+fn added(taken: &[Row]) -> Result<Added<'_>, StoreError> {
+    let mut added = Added::new();
     for row in taken {
-        let counters = read_kept(row.get(3))?;
+        let counters = Counters::from_bytes(row.get(3)).ok_or_else(malformed)?;
         let bucket = Timestamp::from(row.get::<_, SystemTime>(2));
-        for resolution in RESOLUTIONS {
-            let key = (row.get(0), row.get(1), resolution.minutes(), bucket.floor_to(resolution.width()));
-            sums.entry(key).or_default().merge(&counters);
-        }
+        let day = bucket.floor_to(Resolution::Day.width());
+        let minutes = bucket.minutes() - day.minutes();
+        let quarter = minutes / i64::from(Resolution::Quarter.minutes());
+        let quarter = u8::try_from(quarter).expect("a day has 96 quarters");
+        added.entry((row.get(0), row.get(1), day)).or_default().add(quarter, &counters);
     }
-    Ok(sums)
+    Ok(added)
 }
 
-/// Adds what the buckets have already.
-async fn add_kept(transaction: &Transaction<'_>, sums: &mut Sums<'_>) -> Result<(), StoreError> {
-    let statement = transaction
+/// Adds to some days: writes them in place of what they were.
+async fn add(
+    transaction: &Transaction<'_>,
+    days: &[((Uuid, &str, Timestamp), Day)],
+) -> Result<(), StoreError> {
+    let read = transaction
         .prepare_cached(
             // Row by row through the index: OFFSET 0 keeps the planner from reading the whole table.
-            "-- read_folded_flows
-             SELECT place, found.counters
-             FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::timestamptz[])
-                  WITH ORDINALITY AS sum (tenant_id, flow_id, resolution, bucket, place),
-             LATERAL (SELECT counters FROM flow_rollup AS kept
-                      WHERE kept.tenant_id = sum.tenant_id AND kept.flow_id = sum.flow_id
-                        AND kept.resolution = sum.resolution AND kept.bucket = sum.bucket
+            "-- read_flow_days
+             SELECT place, found.quarters
+             FROM unnest($1::uuid[], $2::text[], $3::timestamptz[])
+                  WITH ORDINALITY AS added (tenant_id, flow_id, day, place),
+             LATERAL (SELECT quarters FROM flow_day AS kept
+                      WHERE kept.tenant_id = added.tenant_id AND kept.flow_id = added.flow_id
+                        AND kept.day = added.day
                       OFFSET 0) AS found
              ORDER BY place",
         )
         .await?;
-    let Keys { tenants, flows, resolutions, buckets } = Keys::of(sums);
-    let rows = transaction.query(&statement, &[&tenants, &flows, &resolutions, &buckets]).await?;
-    let mut kept = rows.iter().peekable();
-    for (place, counters) in (1_i64..).zip(sums.values_mut()) {
-        if let Some(row) = kept.next_if(|row| row.get::<_, i64>(0) == place) {
-            counters.merge(&read_kept(row.get(1))?);
-        }
-    }
-    Ok(())
-}
-
-/// Writes buckets in place of what they were.
-async fn write(transaction: &Transaction<'_>, sums: &Sums<'_>) -> Result<(), StoreError> {
-    let statement = transaction
+    let write = transaction
         .prepare_cached(
-            "-- write_folded_flows
-             INSERT INTO flow_rollup (tenant_id, flow_id, resolution, bucket, counters)
-             SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::timestamptz[], $5::bytea[])
-             ON CONFLICT (tenant_id, flow_id, resolution, bucket) DO UPDATE SET counters = excluded.counters",
+            "-- write_flow_days
+             INSERT INTO flow_day (tenant_id, flow_id, day, counters, quarters)
+             SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bytea[], $5::bytea[])
+             ON CONFLICT (tenant_id, flow_id, day)
+             DO UPDATE SET counters = excluded.counters, quarters = excluded.quarters",
         )
         .await?;
-    let Keys { tenants, flows, resolutions, buckets } = Keys::of(sums);
-    let counters: Vec<_> = sums.values().map(Counters::to_bytes).collect();
-    transaction.execute(&statement, &[&tenants, &flows, &resolutions, &buckets, &counters]).await?;
-    Ok(())
-}
-
-/// The columns of the keys, in their order.
-struct Keys<'a> {
-    tenants: Vec<Uuid>,
-    flows: Vec<&'a str>,
-    resolutions: Vec<i16>,
-    buckets: Vec<SystemTime>,
-}
-
-impl<'a> Keys<'a> {
-    fn of(sums: &Sums<'a>) -> Self {
-        Self {
-            tenants: sums.keys().map(|(tenant, ..)| *tenant).collect(),
-            flows: sums.keys().map(|(_, flow, ..)| *flow).collect(),
-            resolutions: sums.keys().map(|(_, _, resolution, _)| *resolution).collect(),
-            buckets: sums.keys().map(|(.., bucket)| SystemTime::from(*bucket)).collect(),
+    let tenants: Vec<_> = days.iter().map(|((tenant, ..), _)| *tenant).collect();
+    let flows: Vec<_> = days.iter().map(|((_, flow, _), _)| *flow).collect();
+    let begins: Vec<_> = days.iter().map(|((.., day), _)| SystemTime::from(*day)).collect();
+    let rows = transaction.query(&read, &[&tenants, &flows, &begins]).await?;
+    let mut kept = rows.iter().peekable();
+    let (mut counters, mut quarters) = (Vec::with_capacity(days.len()), Vec::with_capacity(days.len()));
+    for (place, (_, added)) in (1_i64..).zip(days) {
+        let mut day = added.clone();
+        if let Some(row) = kept.next_if(|row| row.get::<_, i64>(0) == place) {
+            day.add_bytes(row.get(1)).ok_or_else(malformed)?;
         }
+        counters.push(day.total().to_bytes());
+        quarters.push(day.to_bytes());
     }
+    transaction.execute(&write, &[&tenants, &flows, &begins, &counters, &quarters]).await?;
+    Ok(())
 }

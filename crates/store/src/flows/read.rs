@@ -1,22 +1,21 @@
-//! Reads the counters of a flow. Folding moves them from partial rows to roll-ups in one transaction,
-//! so one statement reads both, and counts everything once.
+//! Reads the counters of a flow. Folding moves them from partial rows to days in one transaction, so one
+//! statement reads both, and counts everything once.
 
-use std::error::Error;
 use std::time::SystemTime;
 
-use bytes::Buf;
 use deadpool_postgres::GenericClient;
-use flowmeter_core::flow::Counters;
+use flowmeter_core::flow::{Counters, quarters};
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::plan::{Piece, Resolution, Source, cover};
-use flowmeter_core::range::TimeRange;
+use flowmeter_core::plan::Resolution;
 use flowmeter_core::timestamp::Timestamp;
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::Type;
 
-use super::{RESOLUTIONS, read_kept};
-use crate::copy::POSTGRES_EPOCH_MICROS;
+use super::malformed;
 use crate::sql::Sql;
 use crate::{Store, StoreError};
+
+const DAY: Resolution = Resolution::Day;
+const QUARTER: Resolution = Resolution::Quarter;
 
 /// The sums of the counters in the buckets from one edge to the next, by the index of the bucket's
 /// first edge. Buckets without anything are left out. Edges are ascending, and multiples of a quarter
@@ -27,143 +26,93 @@ pub async fn read_counters(
     flow_id: &str,
     edges: &[Timestamp],
 ) -> Result<Vec<(usize, Counters)>, StoreError> {
-    let edges: Vec<_> = edges.iter().map(|edge| edge.floor_to(Resolution::Quarter.width())).collect();
-    let scans = scans(&cover(&edges, RESOLUTIONS));
-    let Some(sql) = counters_statement(tenant, flow_id, &edges, &scans) else { return Ok(Vec::new()) };
-    let mut sums = vec![Counters::default(); edges.len()];
+    let edges: Vec<_> = edges.iter().map(|edge| edge.floor_to(QUARTER.width())).collect();
+    let Some(sql) = counters_statement(tenant, flow_id, &edges) else { return Ok(Vec::new()) };
+    let mut sums = Sums::new(&edges);
     for row in &sql.query_prepared(store).await? {
-        // Partial rows come last, of no scan, and are all meant.
-        let scan = usize::try_from(row.get::<_, i32>(0)).ok().and_then(|index| scans.get(index));
-        let buckets = row.get::<_, Option<Times>>(1).unwrap_or_default();
-        let kept = row.get::<_, Option<Vec<&[u8]>>>(2).unwrap_or_default();
-        for (bucket, bytes) in buckets.0.into_iter().zip(kept) {
-            if scan.is_none_or(|scan| scan.is_meant(bucket)) {
-                let place = edges.partition_point(|edge| *edge <= bucket) - 1;
-                sums[place].merge(&read_kept(bytes)?);
-            }
+        let begin = Timestamp::from(row.get::<_, SystemTime>(0));
+        if let Some(counters) = row.get::<_, Option<&[u8]>>(1) {
+            sums.add(begin, counters)?;
+        }
+        for found in quarters(row.get::<_, Option<&[u8]>>(2).unwrap_or_default()) {
+            let (quarter, counters) = found.ok_or_else(malformed)?;
+            sums.add(begin.plus(QUARTER.width() * quarter.into()), counters)?;
         }
     }
-    let found = sums.into_iter().enumerate();
-    Ok(found.filter(|(_, counters)| *counters != Counters::default()).collect())
+    Ok(sums.found())
 }
 
-/// The buckets of one resolution that are to be read.
-#[derive(Debug, PartialEq, Eq)]
-struct Scan {
-    resolution: Resolution,
-    /// Ascending.
-    ranges: Vec<TimeRange>,
+/// What is found between the edges.
+struct Sums<'a> {
+    edges: &'a [Timestamp],
+    sums: Vec<Counters>,
+    /// Where the last was added, because the next is nearly always there or right after it.
+    place: usize,
 }
 
-impl Scan {
-    /// Whether a bucket is to be read.
-    fn is_meant(&self, bucket: Timestamp) -> bool {
-        let after = self.ranges.partition_point(|range| range.start <= bucket);
-        self.ranges[..after].last().is_some_and(|range| bucket < range.end)
+impl<'a> Sums<'a> {
+    fn new(edges: &'a [Timestamp]) -> Self {
+        Self { edges, sums: vec![Counters::default(); edges.len().saturating_sub(1)], place: 0 }
     }
 
-    /// From the first bucket to the last.
-    fn span(&self) -> Option<TimeRange> {
-        Some(TimeRange { start: self.ranges.first()?.start, end: self.ranges.last()?.end })
+    /// Adds the counters that the store keeps of a time, unless it lies outside of the edges.
+    fn add(&mut self, time: Timestamp, counters: &[u8]) -> Result<(), StoreError> {
+        if let Some(place) = self.place(time) {
+            self.place = place;
+            self.sums[place].add_bytes(counters).ok_or_else(malformed)?;
+        }
+        Ok(())
     }
 
-    fn buckets(&self) -> impl Iterator<Item = Timestamp> {
-        let width = self.resolution.width();
-        let of = move |range: &TimeRange| {
-            let end = range.end;
-            std::iter::successors(Some(range.start), move |bucket| Some(bucket.plus(width)))
-                .take_while(move |bucket| *bucket < end)
+    fn place(&self, time: Timestamp) -> Option<usize> {
+        let is_in = |place: &usize| match self.edges.get(*place..place + 2) {
+            Some([start, end]) => (*start..*end).contains(&time),
+            _ => false,
         };
-        self.ranges.iter().flat_map(of)
+        let near = [self.place, self.place + 1].into_iter().find(is_in);
+        let searched = || self.edges.partition_point(|edge| *edge <= time).checked_sub(1).filter(is_in);
+        near.or_else(searched)
     }
 
-    /// The buckets one by one, where those that lie between them would be more than they are.
-    fn listed(&self) -> Option<Vec<SystemTime>> {
-        let span = self.span()?;
-        let spanned = span.end.since(span.start).as_secs() / self.resolution.width().as_secs();
-        let is_sparse = spanned > 2 * self.buckets().count() as u64;
-        is_sparse.then(|| self.buckets().map(SystemTime::from).collect())
+    fn found(self) -> Vec<(usize, Counters)> {
+        let found = self.sums.into_iter().enumerate();
+        found.filter(|(_, counters)| *counters != Counters::default()).collect()
     }
 }
 
-/// Pieces by their resolutions.
-fn scans(pieces: &[Piece]) -> Vec<Scan> {
-    let of = |resolution: &Resolution| {
-        let those = pieces.iter().filter(|piece| piece.source == Source::Rollup(*resolution));
-        Scan { resolution: *resolution, ranges: those.map(|piece| piece.range).collect() }
-    };
-    RESOLUTIONS.iter().map(of).filter(|scan| !scan.ranges.is_empty()).collect()
+/// The days in which an edge lies: they are not as a whole in one bucket.
+fn cut_days(edges: &[Timestamp]) -> Vec<Timestamp> {
+    let inner = edges.iter().filter(|edge| edge.floor_to(DAY.width()) != **edge);
+    let mut days: Vec<_> = inner.map(|edge| edge.floor_to(DAY.width())).collect();
+    days.dedup();
+    days
 }
 
-/// The one statement that reads counters: for each scan a row with its number and two arrays, because sending
-/// rows one by one takes longer than reading them, and one for the partial rows. None if no time lies between
-/// the edges.
-///
-/// A scan reads through the primary key, from its first bucket to its last or one by one: by the pieces of
-/// each day it took as long to begin them as to read them.
-fn counters_statement(tenant: TenantId, flow_id: &str, edges: &[Timestamp], scans: &[Scan]) -> Option<Sql> {
-    let range = TimeRange { start: *edges.first()?, end: *edges.last()? };
-    if scans.is_empty() {
+/// The one statement that reads counters. A row has a time and the counters of a day that is as a whole in one bucket,
+/// the quarters of a day that is not, or the counters of a partial row. None if no time lies between the edges.
+fn counters_statement(tenant: TenantId, flow_id: &str, edges: &[Timestamp]) -> Option<Sql> {
+    let (first, last) = (*edges.first()?, *edges.last()?);
+    if first >= last {
         return None;
     }
-    let mut sql = Sql::new("-- read_counters\n");
-    for (index, scan) in scans.iter().enumerate() {
-        sql.push("SELECT ").index(index);
-        from_flow(&mut sql, "flow_rollup", tenant, flow_id);
-        sql.push(" AND resolution = ").value(scan.resolution.minutes(), Type::INT2);
-        match scan.listed() {
-            Some(buckets) => {
-                sql.push(" AND bucket = ANY (").value(buckets, Type::TIMESTAMPTZ_ARRAY).push(")");
-            }
-            None => within(&mut sql, scan.span()?),
-        }
-        sql.push("\nUNION ALL ");
-    }
-    sql.push("SELECT -1");
-    from_flow(&mut sql, "flow_rollup_partial", tenant, flow_id);
-    within(&mut sql, range);
+    let cut: Vec<_> = cut_days(edges).into_iter().map(SystemTime::from).collect();
+    let mut sql = Sql::new("-- read_counters\nSELECT day, CASE WHEN day = ANY (");
+    sql.value(cut.clone(), Type::TIMESTAMPTZ_ARRAY).push(") THEN NULL ELSE counters END");
+    sql.push(", CASE WHEN day = ANY (").value(cut, Type::TIMESTAMPTZ_ARRAY).push(") THEN quarters END");
+    sql.push(" FROM flow_day WHERE ");
+    of_flow(&mut sql, tenant, flow_id);
+    sql.push(" AND day >= ").value(SystemTime::from(first.floor_to(DAY.width())), Type::TIMESTAMPTZ);
+    sql.push(" AND day < ").value(SystemTime::from(last), Type::TIMESTAMPTZ);
+    sql.push("\nUNION ALL SELECT bucket, counters, NULL FROM flow_partial WHERE ");
+    of_flow(&mut sql, tenant, flow_id);
+    sql.push(" AND bucket >= ").value(SystemTime::from(first), Type::TIMESTAMPTZ);
+    sql.push(" AND bucket < ").value(SystemTime::from(last), Type::TIMESTAMPTZ);
     Some(sql)
 }
 
-/// The buckets and the counters of the rows of a flow.
-fn from_flow(sql: &mut Sql, table: &'static str, tenant: TenantId, flow_id: &str) {
-    sql.push(", array_agg(bucket), array_agg(counters) FROM ").push(table);
-    sql.push(" WHERE tenant_id = ").value(tenant.0, Type::UUID);
+fn of_flow(sql: &mut Sql, tenant: TenantId, flow_id: &str) {
+    sql.push("tenant_id = ").value(tenant.0, Type::UUID);
     sql.push(" AND flow_id = ").value(flow_id.to_owned(), Type::TEXT);
-}
-
-/// ` AND` the bucket lies in a range.
-fn within(sql: &mut Sql, range: TimeRange) {
-    sql.push(" AND bucket >= ").value(SystemTime::from(range.start), Type::TIMESTAMPTZ);
-    sql.push(" AND bucket < ").value(SystemTime::from(range.end), Type::TIMESTAMPTZ);
-}
-
-/// An array of times without NULLs. Read as `Vec<SystemTime>` they take as long as all the rest.
-#[derive(Debug, Default)]
-struct Times(Vec<Timestamp>);
-
-impl<'a> FromSql<'a> for Times {
-    fn from_sql(_: &Type, mut raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        // Dimensions, whether there are NULLs, and the type of the elements; of the one dimension the
-        // length and where it begins.
-        let dimensions = raw.try_get_i32()?;
-        raw.try_get_i64()?;
-        if dimensions == 0 {
-            return Ok(Self::default());
-        }
-        let length = usize::try_from(raw.try_get_i32()?)?;
-        raw.try_get_i32()?;
-        let mut all = Vec::with_capacity(length.min(raw.len() / 12));
-        for _ in 0..length {
-            raw.try_get_i32()?;
-            all.push(Timestamp::from_micros(raw.try_get_i64()? + POSTGRES_EPOCH_MICROS));
-        }
-        Ok(Self(all))
-    }
-
-    fn accepts(of: &Type) -> bool {
-        *of == Type::TIMESTAMPTZ_ARRAY
-    }
 }
 
 /// What a flow has had so far.
@@ -184,62 +133,78 @@ pub async fn history(
     let statement = client
         .prepare_cached(
             "-- history
-             SELECT array_agg(counters), min(first) FROM (
-                 SELECT counters, NULL FROM flow_rollup
-                 WHERE tenant_id = $1 AND flow_id = $2 AND resolution = $3
-                 UNION ALL SELECT NULL, min(bucket) FROM flow_rollup
-                 WHERE tenant_id = $1 AND flow_id = $2 AND resolution = $4
-                 UNION ALL SELECT counters, bucket FROM flow_rollup_partial
-                 WHERE tenant_id = $1 AND flow_id = $2
-             ) AS part (counters, first)",
+             SELECT ARRAY(SELECT counters FROM flow_day WHERE tenant_id = $1 AND flow_id = $2
+                          UNION ALL SELECT counters FROM flow_partial WHERE tenant_id = $1 AND flow_id = $2),
+                    (SELECT min(bucket) FROM flow_partial WHERE tenant_id = $1 AND flow_id = $2),
+                    day, quarters
+             FROM (SELECT) AS one
+             LEFT JOIN (SELECT day, quarters FROM flow_day WHERE tenant_id = $1 AND flow_id = $2
+                        ORDER BY day LIMIT 1) AS first ON true",
         )
         .await?;
-    let (coarsest, finest) = (Resolution::Day.minutes(), Resolution::Quarter.minutes());
-    let row = client.query_one(&statement, &[&tenant.0, &flow_id, &coarsest, &finest]).await?;
+    let row = client.query_one(&statement, &[&tenant.0, &flow_id]).await?;
     let mut all = Counters::default();
-    for bytes in row.get::<_, Vec<Option<&[u8]>>>(0).into_iter().flatten() {
-        all.merge(&read_kept(bytes)?);
+    for counters in row.get::<_, Vec<&[u8]>>(0) {
+        all.add_bytes(counters).ok_or_else(malformed)?;
     }
-    let first = row.get::<_, Option<SystemTime>>(1).map(Timestamp::from);
-    Ok(History { requests: all.requests(), first })
+    let time = |column| row.get::<_, Option<SystemTime>>(column).map(Timestamp::from);
+    let first_quarter = match quarters(row.get::<_, Option<&[u8]>>(3).unwrap_or_default()).next() {
+        Some(found) => Some(found.ok_or_else(malformed)?.0),
+        None => None,
+    };
+    let folded = time(2).zip(first_quarter).map(|(day, quarter)| day.plus(QUARTER.width() * quarter.into()));
+    Ok(History { requests: all.requests(), first: folded.into_iter().chain(time(1)).min() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use flowmeter_core::calendar::Calendar;
+    use flowmeter_core::flow::{Counter, Outcome};
+    use flowmeter_core::range::TimeRange;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
-    /// The scans for days of November in a zone.
-    fn days(zone: &str) -> Vec<Scan> {
+    /// The beginnings of the buckets of November in a zone.
+    fn november(calendar: &str, zone: &str) -> Vec<Timestamp> {
         let zone = flowmeter_core::zone::zone(zone).unwrap();
-        let days = "#P1D".parse::<Calendar>().unwrap().in_zone(zone);
+        let calendar = calendar.parse::<Calendar>().unwrap().in_zone(zone);
         let month = TimeRange { start: at("2024-11-01T00:00:00Z"), end: at("2024-12-01T00:00:00Z") };
-        scans(&cover(&days.bucket_starts(month, 100).unwrap(), RESOLUTIONS))
+        calendar.bucket_starts(month, 1_000).unwrap()
     }
 
     #[test]
-    fn hours_are_read_through_and_odd_quarters_one_by_one() {
-        let shown = |zone: &str| {
-            let shown = |scan: &Scan| (scan.resolution, scan.listed().map(|buckets| buckets.len()));
-            days(zone).iter().map(shown).collect::<Vec<_>>()
-        };
-        assert_eq!(shown("UTC"), [(Resolution::Day, None)]);
-        assert_eq!(shown("America/Los_Angeles"), [(Resolution::Hour, None)]);
-        assert_eq!(shown("Asia/Kolkata"), [(Resolution::Quarter, Some(120)), (Resolution::Hour, None)]);
+    fn quarters_are_read_of_days_in_which_a_bucket_ends() {
+        assert_eq!(cut_days(&november("#P1D", "UTC")), []);
+        assert_eq!(cut_days(&november("#P1M", "UTC")), []);
+        assert_eq!(cut_days(&november("#PT1H", "UTC")).len(), 30);
+        // A day there begins at half past six in the evening of the day before.
+        assert_eq!(cut_days(&november("#P1D", "Asia/Kolkata")).len(), 31);
+        let lifetime = [at("2024-10-31T18:30:00Z"), at("2024-11-30T18:30:00Z")];
+        assert_eq!(cut_days(&lifetime), [at("2024-10-31T00:00:00Z"), at("2024-11-30T00:00:00Z")]);
     }
 
     #[test]
-    fn what_lies_between_is_not_meant() {
-        let [quarters, hours] = &days("Asia/Kolkata")[..] else { panic!("there are two") };
-        // A day in Kolkata begins at half past six in the evening.
-        for (time, is_hour) in [("17:00", true), ("18:00", false), ("19:00", true), ("20:00", true)] {
-            let bucket = at(&format!("2024-11-07T{time}:00Z"));
-            assert_eq!((hours.is_meant(bucket), quarters.is_meant(bucket)), (is_hour, !is_hour), "{time}");
+    fn what_lies_outside_of_the_edges_is_left_out() {
+        let edges = ["2024-11-01T18:30:00Z", "2024-11-02T18:30:00Z", "2024-11-03T18:30:00Z"].map(at);
+        let mut sums = Sums::new(&edges);
+        // In no order: partial rows have none.
+        for (time, count) in [
+            ("2024-11-03T18:15:00Z", 1),
+            ("2024-11-01T18:15:00Z", 10),
+            ("2024-11-01T18:30:00Z", 100),
+            ("2024-11-03T18:30:00Z", 1_000),
+            ("2024-11-02T18:15:00Z", 200),
+            ("2024-11-02T18:30:00Z", 3),
+        ] {
+            let mut counters = Counters::default();
+            counters.add(Counter::Requests(Outcome::Succeeded), count);
+            sums.add(at(time), &counters.to_bytes()).unwrap();
         }
-        assert!(!hours.is_meant(at("2024-10-01T00:00:00Z")) && !hours.is_meant(at("2025-01-01T00:00:00Z")));
+        let found: Vec<_> =
+            sums.found().into_iter().map(|(place, counters)| (place, counters.requests())).collect();
+        assert_eq!(found, [(0, 300), (1, 4)]);
     }
 }

@@ -235,9 +235,8 @@ async fn a_thousand_flows_are_checked_by_one_worker() {
             .query_one(
                 "SELECT coalesce(min(checks), 0)::bigint FROM flow LEFT JOIN (
                      SELECT flow_id, sum(check_succeeded) AS checks FROM (
-                         SELECT flow_id, (flow_counters(counters))[17] AS check_succeeded FROM flow_rollup
-                         WHERE resolution = 1440
-                         UNION ALL SELECT flow_id, (flow_counters(counters))[17] FROM flow_rollup_partial) AS part
+                         SELECT flow_id, (flow_counters(counters))[17] AS check_succeeded FROM flow_day
+                         UNION ALL SELECT flow_id, (flow_counters(counters))[17] FROM flow_partial) AS part
                      GROUP BY 1) AS counted USING (flow_id)
                  HAVING count(*) = count(checks)",
                 &[],
@@ -249,8 +248,8 @@ async fn a_thousand_flows_are_checked_by_one_worker() {
     let failed = client
         .query_one(
             "SELECT coalesce(sum(check_failed), 0)::bigint FROM (
-                 SELECT (flow_counters(counters))[18] AS check_failed FROM flow_rollup WHERE resolution = 1440
-                 UNION ALL SELECT (flow_counters(counters))[18] FROM flow_rollup_partial) AS part",
+                 SELECT (flow_counters(counters))[18] AS check_failed FROM flow_day
+                 UNION ALL SELECT (flow_counters(counters))[18] FROM flow_partial) AS part",
             &[],
         )
         .await

@@ -110,14 +110,27 @@ async fn every_metric_is_that_of_a_naive_model_over_the_requests() {
         }
     }
     assert_eq!(asked, CHAPTERS * QUESTIONS);
+    assert_eq!(days_at_odds(&installation).await, 0);
+}
+
+/// Days whose counters are not those of their quarters.
+async fn days_at_odds(installation: &Installation) -> i64 {
+    let client = installation.store.client().await.unwrap();
+    let sql = "SELECT count(*) FROM flow_day AS day WHERE flow_counters(day.counters) IS DISTINCT FROM (
+             SELECT array_agg(total ORDER BY place) FROM (
+                 SELECT place, sum(value)::bigint AS total
+                 FROM flow_quarters(day.quarters) AS quarter,
+                      unnest(quarter.counters) WITH ORDINALITY AS counter (value, place)
+                 GROUP BY place) AS totals)";
+    client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
 /// All requests that are counted, by the roll-ups of days and what is not folded yet.
 async fn total(installation: &Installation) -> i64 {
     let client = installation.store.client().await.unwrap();
     let sql = "SELECT coalesce(sum(part), 0)::bigint FROM (
-             SELECT (flow_counters(counters))[1:5] AS outcomes FROM flow_rollup WHERE resolution = 1440
-             UNION ALL SELECT (flow_counters(counters))[1:5] FROM flow_rollup_partial) AS parts, unnest(outcomes) AS part";
+             SELECT (flow_counters(counters))[1:5] AS outcomes FROM flow_day
+             UNION ALL SELECT (flow_counters(counters))[1:5] FROM flow_partial) AS parts, unnest(outcomes) AS part";
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
