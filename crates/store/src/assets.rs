@@ -51,13 +51,21 @@ pub struct AssetValue<'a> {
 
 /// Stores values, and returns what of their assets and metrics was not `known` to be there. What comes of
 /// values does not depend on the order in which they come, nor on the batches that they come in.
-pub(crate) async fn upsert_asset_values<'a>(
+///
+/// Unless it is `cautious`, [`StoreError::Duplicate`] says that a value of one of their assets, names and times is
+/// there already.
+pub(crate) async fn insert_asset_values<'a>(
     transaction: &Transaction<'_>,
     values: impl Iterator<Item = &'a AssetValue<'a>>,
     known: &KnownAssets,
+    cautious: bool,
 ) -> Result<AddedAssets<'a>, StoreError> {
     let rows = merge::merge(values);
-    upsert::upsert_rows(transaction, &rows).await?;
+    if cautious {
+        upsert::upsert_rows(transaction, &rows).await?;
+    } else {
+        upsert::copy_rows(transaction, &rows).await?;
+    }
     known::insert_assets(transaction, &rows, known).await
 }
 

@@ -2,10 +2,10 @@
 //! add to the roll-ups and to the counters of flows, the values of assets, and the worker's
 //! progress. Either all of it happens or none.
 //!
-//! The usual batch holds only new events and goes by plain COPY. When a key turns out
+//! The usual batch holds only new events and values and goes by plain COPY. When a key turns out
 //! to be taken, the transaction is done again in a way that tells new events from
-//! duplicates and conflicts; that way is tried first for some batches then, because
-//! duplicates come in flocks.
+//! duplicates and conflicts, or that merges values; that way is tried first for some batches
+//! then, because duplicates come in flocks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +17,7 @@ use flowmeter_core::usage::UsageEvent;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use crate::assets::{AssetValue, KnownAssets, upsert_asset_values};
+use crate::assets::{AssetValue, KnownAssets, insert_asset_values};
 use crate::catalog::{Catalogs, generations};
 use crate::copy::Copy;
 use crate::events::label_sets::{LabelSets, Numbering};
@@ -109,6 +109,28 @@ enum Outcome {
     Conflict,
 }
 
+/// What of a batch is written in the way that expects keys to be taken.
+#[derive(Debug, Clone, Copy)]
+struct Cautious {
+    events: bool,
+    values: bool,
+}
+
+/// Why a batch was not applied.
+enum Failed {
+    /// The key of an event is taken.
+    EventTaken,
+    /// The key of a value of an asset is taken.
+    ValueTaken,
+    Store(StoreError),
+}
+
+impl<E: Into<StoreError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 /// Batches that expect duplicates after one was found.
 const CAUTIOUS_BATCHES: u32 = 16;
 /// Series remembered as being in the dictionary. Beyond that all are forgotten, which
@@ -124,7 +146,9 @@ pub struct Writer {
     known_series: HashSet<(TenantId, SeriesId)>,
     known_assets: KnownAssets,
     label_sets: LabelSets,
-    cautious: u32,
+    /// Batches of which the events, and the values of assets, are yet to be written cautiously.
+    cautious_events: u32,
+    cautious_values: u32,
 }
 
 impl Writer {
@@ -140,7 +164,8 @@ impl Writer {
             known_series: HashSet::new(),
             known_assets: KnownAssets::default(),
             label_sets: LabelSets::default(),
-            cautious: 0,
+            cautious_events: 0,
+            cautious_values: 0,
         }
     }
 
@@ -160,19 +185,30 @@ impl Writer {
         self.partitions.ensure(&EVENTS, batch.events.iter().map(|event| event.id.0)).await?;
         self.partitions.ensure(&REQUESTS, batch.requests.iter().map(|request| request.id.0)).await?;
         let keyed = batch.events.iter().any(|event| event.keyed);
-        let mut cautious = keyed && self.cautious > 0;
-        self.cautious = self.cautious.saturating_sub(u32::from(cautious));
+        let mut cautious = Cautious {
+            events: keyed && self.cautious_events > 0,
+            values: !batch.asset_values.is_empty() && self.cautious_values > 0,
+        };
+        self.cautious_events -= u32::from(cautious.events);
+        self.cautious_values -= u32::from(cautious.values);
         loop {
             match self.attempt(batch, &applied_through, cautious).await {
-                Err(StoreError::Duplicate) if !cautious => {
-                    self.cautious = CAUTIOUS_BATCHES;
-                    cautious = true;
+                Ok(applied) => return Ok(applied),
+                Err(Failed::EventTaken) if !cautious.events => {
+                    self.cautious_events = CAUTIOUS_BATCHES;
+                    cautious.events = true;
                 }
-                Err(StoreError::PartitionMissing) => {
-                    self.partitions.forget();
-                    return Err(StoreError::PartitionMissing);
+                Err(Failed::ValueTaken) if !cautious.values => {
+                    self.cautious_values = CAUTIOUS_BATCHES;
+                    cautious.values = true;
                 }
-                outcome => return outcome,
+                Err(Failed::EventTaken | Failed::ValueTaken) => return Err(StoreError::Duplicate),
+                Err(Failed::Store(error)) => {
+                    if matches!(error, StoreError::PartitionMissing) {
+                        self.partitions.forget();
+                    }
+                    return Err(error);
+                }
             }
         }
     }
@@ -181,8 +217,8 @@ impl Writer {
         &mut self,
         batch: &Batch<'_>,
         applied_through: &impl Fn() -> Timestamp,
-        cautious: bool,
-    ) -> Result<Applied, StoreError> {
+        cautious: Cautious,
+    ) -> Result<Applied, Failed> {
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
         // One round trip: the lock first, and what is read under it after it.
@@ -201,7 +237,7 @@ impl Writer {
         order.sort_by_key(|index| (batch.events[*index].id, *index));
 
         let mut outcomes = vec![Outcome::Repeated; batch.events.len()];
-        let folded = if cautious {
+        let folded = if cautious.events {
             copy_cautiously(&transaction, batch, (&order, &generations), &mut label_sets, &mut outcomes)
                 .await?;
             if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Duplicate | Outcome::Conflict)) {
@@ -209,13 +245,15 @@ impl Writer {
             }
             self.fold(batch, &outcomes)
         } else {
-            let copy = copy_new(&transaction, batch, (&order, &generations), &mut label_sets).await?;
+            let taken = |error| if_taken(error, Failed::EventTaken);
+            let copy = copy_new(&transaction, batch, (&order, &generations), &mut label_sets);
+            let copy = copy.await.map_err(taken)?;
             for index in &order {
                 outcomes[*index] = Outcome::New;
             }
             // The server takes the rows meanwhile.
             let folded = self.fold(batch, &outcomes);
-            copy.finish().await?;
+            copy.finish().await.map_err(taken)?;
             folded
         };
         append_partials(&transaction, &folded).await?;
@@ -225,7 +263,9 @@ impl Writer {
         upsert_schedules(&transaction, schedules.map(|(_, schedule)| schedule)).await?;
         let values = batch.asset_values.iter().filter(|(request, _)| fresh[*request]);
         let values = values.map(|(_, value)| value);
-        let added_assets = upsert_asset_values(&transaction, values, &self.known_assets).await?;
+        let added_assets =
+            insert_asset_values(&transaction, values, &self.known_assets, cautious.values).await;
+        let added_assets = added_assets.map_err(|error| if_taken(error, Failed::ValueTaken))?;
         let added = insert_series(&transaction, &folded, &self.known_series).await?;
         let new_label_sets = label_sets.insert(&transaction).await?;
         progress::record(&transaction, self.worker, applied_through()).await?;
@@ -248,6 +288,11 @@ impl Writer {
             (tenant, self.catalogs.of(tenant), event.id, &event.event)
         }))
     }
+}
+
+/// `taken` if the error is that a key is.
+fn if_taken(error: StoreError, taken: Failed) -> Failed {
+    if matches!(error, StoreError::Duplicate) { taken } else { Failed::Store(error) }
 }
 
 fn summary(fresh: &[bool], outcomes: &[Outcome]) -> Applied {

@@ -2,6 +2,7 @@
 //! the server.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use flowmeter_core::asset::Number;
 use flowmeter_core::quantity::Quantity;
 use flowmeter_core::timestamp::Timestamp;
 use futures::SinkExt;
@@ -122,8 +123,18 @@ impl Row<'_> {
         self.bigint(Some(timestamp.micros() - POSTGRES_EPOCH_MICROS));
     }
 
-    /// `numeric`: a sign, base-10000 digits and the power of the first of them.
-    pub(crate) fn numeric(&mut self, quantity: Quantity) {
+    pub(crate) fn boolean(&mut self, boolean: Option<bool>) {
+        match boolean {
+            Some(boolean) => {
+                self.buffer.put_i32(1);
+                self.buffer.put_u8(boolean.into());
+            }
+            None => self.null(),
+        }
+    }
+
+    /// `numeric`.
+    pub(crate) fn quantity(&mut self, quantity: Quantity) {
         const ONE: u128 = 1_000_000_000;
         // Ten groups hold any i128 of billionths: 39 digits, and 3 to fill up the fraction.
         let mut groups = [0_u16; 12];
@@ -137,16 +148,36 @@ impl Row<'_> {
             *group = (whole % 10_000) as u16;
             whole /= 10_000;
         }
-        let first = groups.iter().position(|group| *group != 0).unwrap_or(9);
-        let last = groups.iter().rposition(|group| *group != 0).map_or(first, |last| last + 1);
-        let digits = &groups[first..last.max(first)];
         let scale = if groups[9..] == [0, 0, 0] { 0 } else { 9 };
+        self.numeric(&groups, 8, quantity.billionths() < 0, scale);
+    }
 
-        self.buffer.put_i32(8 + 2 * i32::try_from(digits.len()).expect("at most 12"));
-        self.buffer.put_i16(i16::try_from(digits.len()).expect("at most 12"));
-        self.buffer.put_i16(8 - i16::try_from(first).expect("at most 12"));
-        self.buffer.put_u16(if quantity.billionths() < 0 { 0x4000 } else { 0 });
-        self.buffer.put_i16(scale);
+    /// `numeric`.
+    pub(crate) fn number(&mut self, number: Number) {
+        let (digits, power) = number.digits_and_power();
+        // The power of a group is a multiple of 4: 28 digits and 3 to fill up the last group are 8 groups.
+        let mut rest = digits.unsigned_abs() * 10_u128.pow(u32::from(power.rem_euclid(4).unsigned_abs()));
+        let mut groups = [0_u16; 8];
+        for group in groups.iter_mut().rev() {
+            *group = (rest % 10_000) as u16;
+            rest /= 10_000;
+        }
+        let scale = u16::try_from(-power).unwrap_or(0);
+        self.numeric(&groups, power.div_euclid(4) + 7, digits < 0, scale);
+    }
+
+    /// `numeric`: digits of base 10,000, of which the first stands for the power `weight` of that, and how many
+    /// decimal digits behind the point are shown.
+    fn numeric(&mut self, groups: &[u16], weight: i16, negative: bool, scale: u16) {
+        let first = groups.iter().position(|group| *group != 0).unwrap_or(groups.len());
+        let last = groups.iter().rposition(|group| *group != 0).map_or(first, |last| last + 1);
+        let digits = &groups[first..last];
+        let count = i16::try_from(digits.len()).expect("a handful");
+        self.buffer.put_i32(8 + 2 * i32::from(count));
+        self.buffer.put_i16(count);
+        self.buffer.put_i16(weight - i16::try_from(first).expect("a handful"));
+        self.buffer.put_u16(if negative { 0x4000 } else { 0 });
+        self.buffer.put_u16(scale);
         for digit in digits {
             self.buffer.put_u16(*digit);
         }

@@ -137,7 +137,7 @@ pub(crate) fn write(
     row.bigint(event.duration_ms);
     row.bigint(event.response_bytes);
     match event.value {
-        Some(value) => row.numeric(value),
+        Some(value) => row.quantity(value),
         None => row.null(),
     }
     row.json_object(&event.attributes, scratch);

@@ -58,6 +58,12 @@ impl Number {
         if plain.len() <= Self::MAX_JSON_BYTES { plain } else { format!("{self:e}") }
     }
 
+    /// The significant digits as a whole number, and the power of ten that the last of them stands for.
+    #[must_use]
+    pub const fn digits_and_power(self) -> (i128, i16) {
+        (self.digits, self.power)
+    }
+
     const fn sign(self) -> &'static str {
         if self.digits < 0 { "-" } else { "" }
     }

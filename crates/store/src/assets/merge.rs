@@ -30,6 +30,11 @@ impl<'a> Row<'a> {
         (self.tenant, self.asset, self.name, self.timestamp)
     }
 
+    /// The oldest request, where it is not the newest.
+    pub fn older(&self) -> Option<RequestId> {
+        Some(self.first.0).filter(|first| *first != self.newest)
+    }
+
     /// Adds what another row of the same key says. The order does not matter.
     fn merge(&mut self, other: &Self) {
         if other.newest > self.newest {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use flowmeter_core::asset::ValueType;
+use flowmeter_core::asset::{Number, ValueType};
 use flowmeter_core::ids::AssetId;
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
@@ -127,10 +127,17 @@ async fn agree(store: &Store, batches: &[Vec<AssetValue<'_>>]) -> Result<(), Tes
     let mut known = KnownAssets::default();
     for batch in batches {
         let mut client = store.client().await.unwrap();
-        let transaction = client.transaction().await.unwrap();
-        let added = upsert_asset_values(&transaction, batch.iter(), &known).await.unwrap();
-        transaction.commit().await.unwrap();
-        known.remember(added);
+        for cautious in [false, true] {
+            let transaction = client.transaction().await.unwrap();
+            match insert_asset_values(&transaction, batch.iter(), &known, cautious).await {
+                Err(StoreError::Duplicate) if !cautious => transaction.rollback().await.unwrap(),
+                added => {
+                    transaction.commit().await.unwrap();
+                    known.remember(added.unwrap());
+                    break;
+                }
+            }
+        }
     }
     let all = merge(batches.iter().flatten());
     prop_assert_eq!(stored(store).await, all.iter().map(expected).collect::<Vec<_>>());
@@ -170,4 +177,42 @@ fn postgresql_and_memory_agree_whatever_the_order() {
         })
     });
     TestRunner::new(config).run(&batches, |batches| runtime.block_on(agree(&store, &batches))).unwrap();
+}
+
+/// Stores values in the way for new ones, and reads them back as they are shown.
+async fn copied(store: &Store, values: &[Value<'static>]) -> Vec<(Option<String>, Option<String>)> {
+    let mut client = store.client().await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    let of =
+        |(second, new): (i64, &Value<'static>)| AssetValue { value: *new, ..value(1, 0, (1, 0, 0, second)) };
+    let values: Vec<_> = (0..).zip(values).map(of).collect();
+    let known = KnownAssets::default();
+    drop(insert_asset_values(&transaction, values.iter(), &known, false).await.unwrap());
+    let query = "SELECT trim_scale(number)::text, text FROM asset_value ORDER BY timestamp";
+    let rows = transaction.query(query, &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+#[test]
+fn numbers_and_texts_are_copied_as_they_are() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(store());
+    let config = ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() };
+    // Digits and the power of the last one: all that doubles reach.
+    let number = (-(10_i128.pow(28) - 1)..10_i128.pow(28), 0_u32..28, -324_i64..=281).prop_map(
+        |(digits, cut, power)| format!("{}e{power}", digits / 10_i128.pow(cut)).parse::<Number>().unwrap(),
+    );
+    let numbers = vec(number, 1..40);
+    let shown = |number: &Number| (Some(number.to_string()), None);
+    TestRunner::new(config)
+        .run(&numbers, |numbers| {
+            let values: Vec<_> = numbers.iter().copied().map(Value::Number).collect();
+            let expected: Vec<_> = numbers.iter().map(shown).collect();
+            prop_assert_eq!(runtime.block_on(copied(&store, &values)), expected);
+            Ok(())
+        })
+        .unwrap();
+    let texts = ["", "18", "ä\t\n\\N"].map(Value::Text);
+    let expected = ["", "18", "ä\t\n\\N"].map(|text| (None, Some(text.to_owned())));
+    assert_eq!(runtime.block_on(copied(&store, &texts)), expected);
 }

@@ -45,21 +45,21 @@ pub async fn read_counters(
 /// What is found between the edges.
 struct Sums<'a> {
     edges: &'a [Timestamp],
-    sums: Vec<Counters>,
+    counters: Vec<Counters>,
     /// Where the last was added, because the next is nearly always there or right after it.
     place: usize,
 }
 
 impl<'a> Sums<'a> {
     fn new(edges: &'a [Timestamp]) -> Self {
-        Self { edges, sums: vec![Counters::default(); edges.len().saturating_sub(1)], place: 0 }
+        Self { edges, counters: vec![Counters::default(); edges.len().saturating_sub(1)], place: 0 }
     }
 
     /// Adds the counters that the store keeps of a time, unless it lies outside of the edges.
     fn add(&mut self, time: Timestamp, counters: &[u8]) -> Result<(), StoreError> {
         if let Some(place) = self.place(time) {
             self.place = place;
-            self.sums[place].add_bytes(counters).ok_or_else(malformed)?;
+            self.counters[place].add_bytes(counters).ok_or_else(malformed)?;
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl<'a> Sums<'a> {
     }
 
     fn found(self) -> Vec<(usize, Counters)> {
-        let found = self.sums.into_iter().enumerate();
+        let found = self.counters.into_iter().enumerate();
         found.filter(|(_, counters)| *counters != Counters::default()).collect()
     }
 }

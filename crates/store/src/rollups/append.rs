@@ -35,13 +35,13 @@ pub(crate) async fn append_partials(
         if series.definition.measure == Measure::Count {
             (0..7).for_each(|_| row.null());
         } else {
-            row.numeric(aggregate.sum);
-            row.numeric(aggregate.min);
-            row.numeric(aggregate.max);
+            row.quantity(aggregate.sum);
+            row.quantity(aggregate.min);
+            row.quantity(aggregate.max);
             row.uuid(aggregate.first.0.0);
-            row.numeric(aggregate.first.1);
+            row.quantity(aggregate.first.1);
             row.uuid(aggregate.last.0.0);
-            row.numeric(aggregate.last.1);
+            row.quantity(aggregate.last.1);
         }
         copy.flush_full().await?;
     }
