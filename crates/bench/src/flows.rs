@@ -142,7 +142,7 @@ impl Bench {
                             .data_points
                             .iter()
                             .flat_map(|point| &point.data)
-                            .map(|datum| datum.value)
+                            .map(flowmeter_proto::v1::FlowDatum::value)
                             .sum::<f64>();
                     }
                     // It has too few requests so far.

@@ -32,34 +32,18 @@ fn dynamic<M: Message>(name: &str, message: &M) -> Result<DynamicMessage> {
 /// The message as indented proto JSON: names in camelCase, timestamps in
 /// RFC 3339, 64-bit numbers as strings, fields at their default left out.
 pub(crate) fn pretty<M: Message>(name: &str, message: &M) -> Result<String> {
-    written(name, message, PrettyFormatter::new(), &SerializeOptions::new())
+    written(name, message, PrettyFormatter::new())
 }
 
 /// The message as proto JSON on one line.
 pub(crate) fn line<M: Message>(name: &str, message: &M) -> Result<String> {
-    written(name, message, CompactFormatter, &SerializeOptions::new())
+    written(name, message, CompactFormatter)
 }
 
-/// The message as indented proto JSON with the fields at their default, for numbers of which
-/// zero is one like the others: such a number, and an empty list, is in it.
-pub(crate) fn pretty_whole<M: Message>(name: &str, message: &M) -> Result<String> {
-    written(name, message, PrettyFormatter::new(), &SerializeOptions::new().skip_default_fields(false))
-}
-
-/// [`pretty_whole`] on one line.
-pub(crate) fn line_whole<M: Message>(name: &str, message: &M) -> Result<String> {
-    written(name, message, CompactFormatter, &SerializeOptions::new().skip_default_fields(false))
-}
-
-fn written<M: Message>(
-    name: &str,
-    message: &M,
-    form: impl Formatter,
-    options: &SerializeOptions,
-) -> Result<String> {
+fn written<M: Message>(name: &str, message: &M, form: impl Formatter) -> Result<String> {
     let mut out = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, PlainNumbers(form));
-    dynamic(name, message)?.serialize_with_options(&mut serializer, options)?;
+    dynamic(name, message)?.serialize_with_options(&mut serializer, &SerializeOptions::new())?;
     Ok(String::from_utf8(out)?)
 }
 
@@ -145,14 +129,14 @@ mod tests {
 
     #[test]
     fn zero_is_a_number_and_a_count_is_whole() {
-        let datum = |value| FlowDatum { key: "value".into(), value };
+        let datum = |value| FlowDatum { key: "value".into(), value: Some(value) };
         let shown = [0.0, 5.0, 0.24, 9_007_199_254_740_991.0, 1e300]
-            .map(|value| line_whole("FlowDatum", &datum(value)).unwrap());
+            .map(|value| line("FlowDatum", &datum(value)).unwrap());
         let expected = ["0", "5", "0.24", "9007199254740991", "1e+300"]
             .map(|value| format!(r#"{{"key":"value","value":{value}}}"#));
         assert_eq!(shown, expected);
         let point = FlowDataPoint { timestamp: None, data: vec![datum(0.0)] };
-        insta::assert_snapshot!(pretty_whole("FlowDataPoint", &point).unwrap(), @r#"
+        insta::assert_snapshot!(pretty("FlowDataPoint", &point).unwrap(), @r#"
         {
           "data": [
             {
@@ -162,7 +146,6 @@ mod tests {
           ]
         }
         "#);
-        assert_eq!(line_whole("FlowDataPoint", &FlowDataPoint::default()).unwrap(), r#"{"data":[]}"#);
     }
 
     #[test]

@@ -58,7 +58,7 @@ async fn a_batcher_counts_everything_once_while_the_service_dies() {
     let counted = async || {
         // With too few requests so far there is no metric yet.
         match tenant.query.clone().get_flow_metric(question.clone()).await {
-            Ok(answer) => answer.into_inner().metric.unwrap().data_points[0].data[0].value.to_string(),
+            Ok(answer) => answer.into_inner().metric.unwrap().data_points[0].data[0].value().to_string(),
             Err(status) => status.message().to_owned(),
         }
     };

@@ -52,7 +52,14 @@ type Point = (i64, Vec<(String, f64)>);
 fn points(answer: GetFlowMetricResponse) -> Vec<Point> {
     let metric = answer.metric.expect("an answer has a metric");
     let data = |point: flowmeter_proto::v1::FlowDataPoint| {
-        let data = point.data.into_iter().map(|datum| (datum.key, datum.value)).collect();
+        let data = point
+            .data
+            .into_iter()
+            .map(|datum| {
+                let value = datum.value();
+                (datum.key, value)
+            })
+            .collect();
         (point.timestamp.expect("a point has a time").seconds, data)
     };
     metric.data_points.into_iter().map(data).collect()

@@ -161,7 +161,7 @@ async fn ingest_goes_on_while_the_database_is_away() {
     };
     let counted = async || {
         let answer = tenant.query.clone().get_flow_metric(question.clone()).await.unwrap().into_inner();
-        answer.metric.unwrap().data_points[0].data[0].value.to_string()
+        answer.metric.unwrap().data_points[0].data[0].value().to_string()
     };
     eventually((100 * sent).to_string(), counted).await;
 }

@@ -48,7 +48,8 @@ pub(crate) enum Flow {
     },
     Create(Create),
     Update(Update),
-    /// Delete a flow: it is no longer checked, and its requests are rejected. Does not ask
+    /// Delete a flow: it is no longer checked, and its requests are rejected,
+    /// everywhere within 30 s. Does not ask
     ///
     /// What was recorded stays and can be read by its id.
     ///

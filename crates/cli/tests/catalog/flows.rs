@@ -25,7 +25,7 @@ async fn with_signup(memory: Memory) -> Fake {
 
 /// A point of the metric at this second, with these numbers.
 fn point(seconds: i64, data: &[(&str, f64)]) -> api::FlowDataPoint {
-    let datum = |(key, value): &(&str, f64)| api::FlowDatum { key: (*key).into(), value: *value };
+    let datum = |(key, value): &(&str, f64)| api::FlowDatum { key: (*key).into(), value: Some(*value) };
     api::FlowDataPoint {
         timestamp: Some(prost_types::Timestamp { seconds, nanos: 0 }),
         data: data.iter().map(datum).collect(),

@@ -89,7 +89,7 @@ fn out_of_range(violation: Violation) -> ApiError {
 
 /// The points that have data.
 fn data_points(metric: FlowMetric, starts: &[Timestamp], found: &[(usize, Counters)]) -> Vec<FlowDataPoint> {
-    let datum = |(key, value): (&'static str, f64)| FlowDatum { key: key.to_owned(), value };
+    let datum = |(key, value): (&'static str, f64)| FlowDatum { key: key.to_owned(), value: Some(value) };
     let point = |(index, counters): &(usize, Counters)| FlowDataPoint {
         timestamp: Some(to_proto(starts[*index])),
         data: metric.data(counters).into_iter().map(datum).collect(),
@@ -161,7 +161,7 @@ mod tests {
         let shown = |metric| {
             let points = data_points(metric, &starts, &found).into_iter();
             let data = |point: FlowDataPoint| {
-                let data = point.data.into_iter().map(|datum| format!("{} {}", datum.key, datum.value));
+                let data = point.data.into_iter().map(|datum| format!("{} {}", datum.key, datum.value()));
                 (point.timestamp.unwrap().seconds / 86_400, data.collect::<Vec<_>>())
             };
             points.map(data).collect::<Vec<_>>()

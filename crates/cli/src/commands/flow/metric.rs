@@ -80,8 +80,8 @@ pub(super) async fn run(metric: Metric, remote: &Remote) -> Result<()> {
     if remote.json() {
         let found = answers(&metric, remote).await?;
         return match found.as_slice() {
-            [(_, answer)] => show(&json::pretty_whole(MESSAGE, answer)?),
-            found => found.iter().try_for_each(|(_, answer)| show(&json::line_whole(MESSAGE, answer)?)),
+            [(_, answer)] => show(&json::pretty(MESSAGE, answer)?),
+            found => found.iter().try_for_each(|(_, answer)| show(&json::line(MESSAGE, answer)?)),
         };
     }
     let (found, flow) = tokio::join!(answers(&metric, remote), super::get(metric.id.clone(), remote));

@@ -61,12 +61,12 @@ pub(super) fn time(point: &FlowDataPoint) -> Option<Timestamp> {
 
 /// The number of this key, if it counted anything.
 pub(super) fn number(point: &FlowDataPoint, key: &str) -> Option<f64> {
-    point.data.iter().find(|datum| datum.key == key).map(|datum| datum.value)
+    point.data.iter().find(|datum| datum.key == key).and_then(|datum| datum.value)
 }
 
 /// The sum of all numbers of a point.
 pub(super) fn sum(point: &FlowDataPoint) -> f64 {
-    point.data.iter().map(|datum| datum.value).sum()
+    point.data.iter().filter_map(|datum| datum.value).sum()
 }
 
 /// A count with thousands set apart.

@@ -70,7 +70,7 @@ impl Days {
             timestamp: Some(moment::to_wire(Self::start(day))),
             data: Self::data(metric, day, all)
                 .into_iter()
-                .map(|(key, value)| FlowDatum { key: key.into(), value })
+                .map(|(key, value)| FlowDatum { key: key.into(), value: Some(value) })
                 .collect(),
         };
         let fresh = Self::start(self.counts.len()) - jiff::SignedDuration::from_hours(9);
@@ -294,7 +294,7 @@ fn what_did_not_happen_is_none() {
     for (metric, answer) in &mut answers {
         match (&*metric, answer.metric.as_mut()) {
             (FlowMetric::Requests, _) | (_, None) => {}
-            (FlowMetric::ErrorRate, Some(found)) => found.data_points[0].data[0].value = 0.0,
+            (FlowMetric::ErrorRate, Some(found)) => found.data_points[0].data[0].value = Some(0.0),
             (_, Some(found)) => found.data_points.clear(),
         }
     }
