@@ -117,7 +117,9 @@ mod tests {
         ) {
             let day = |parts: &[(u8, Vec<i64>)]| {
                 let mut day = Day::default();
-                parts.iter().for_each(|(quarter, values)| day.add(*quarter, &counters(values)));
+                for (quarter, values) in parts {
+                    day.add(*quarter, &counters(values));
+                }
                 day
             };
             let (kept, more) = parts.split_at(split.min(parts.len()));

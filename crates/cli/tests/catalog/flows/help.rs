@@ -20,7 +20,8 @@ async fn defining_flows_is_explained() {
       get     Show a flow and, where the token may read its metrics, how it does [alias: show]
       create  Register a flow
       update  Change a flow. What is not given stays as it is
-      delete  Delete a flow: it is no longer checked, and its requests are rejected. Does not ask
+      delete  Delete a flow: it is no longer checked, and its requests are rejected,
+              everywhere within 30 s. Does not ask
       record  Record requests to the endpoint of a flow: one, or several that are alike
       metric  Show how the requests to the endpoint of a flow went, and whether it was there
       help    Print this message or the help of the given subcommand(s)
