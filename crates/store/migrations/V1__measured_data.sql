@@ -362,20 +362,22 @@ CREATE TABLE lease (
     expires_at timestamptz NOT NULL
 );
 
--- Scheduled commands of executions, as they were last reported.
+-- Scheduled commands of executions: each state that was reported. What counts at a deadline is decided by the states
+-- that were reported up to it, whenever somebody looks.
 CREATE TABLE execution_schedule (
     tenant_id       uuid NOT NULL,
     schedule_id     text COLLATE "C" NOT NULL,
+    -- Orders the states of one schedule, and carries the time of its report: see event_timestamp().
+    update_id       uuid NOT NULL,
     integration     text NOT NULL,
     instance        text NOT NULL,
     command         text NOT NULL,
     items_remaining bigint NOT NULL,
     deadline        timestamptz NOT NULL,
-    -- Orders the reports of one schedule.
-    update_id       uuid NOT NULL,
-    -- Whether what remained at this deadline has been reported.
+    -- Whether nothing is left to be done at the deadline: what remained has been reported, or the state was replaced in
+    -- time.
     is_settled      boolean NOT NULL,
-    PRIMARY KEY (tenant_id, schedule_id)
+    PRIMARY KEY (tenant_id, schedule_id, update_id)
 );
 CREATE INDEX execution_schedule_open ON execution_schedule (deadline)
     WHERE items_remaining > 0 AND NOT is_settled;

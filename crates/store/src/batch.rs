@@ -25,7 +25,7 @@ use crate::flows::{FlowCounts, append_flow_counts};
 use crate::partitions::{EVENTS, Partitions, REQUESTS};
 use crate::progress::Worker;
 use crate::rollups::{append_partials, insert_series};
-use crate::schedules::{Schedule, upsert_schedules};
+use crate::schedules::{Schedule, insert_schedules};
 use crate::{Store, StoreError, events, progress};
 
 /// A request of a batch.
@@ -260,7 +260,7 @@ impl Writer {
         let counts = batch.flow_counts.iter().filter(|(request, _)| fresh[*request]);
         append_flow_counts(&transaction, counts.map(|(_, counts)| counts)).await?;
         let schedules = batch.schedules.iter().filter(|(request, _)| fresh[*request]);
-        upsert_schedules(&transaction, schedules.map(|(_, schedule)| schedule)).await?;
+        insert_schedules(&transaction, schedules.map(|(_, schedule)| schedule)).await?;
         let values = batch.asset_values.iter().filter(|(request, _)| fresh[*request]);
         let values = values.map(|(_, value)| value);
         let added_assets =

@@ -1,6 +1,5 @@
 //! Scheduled commands of executions, and those whose deadline has passed.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use deadpool_postgres::Transaction;
@@ -27,40 +26,27 @@ pub struct Schedule<'a> {
     pub update: EventId,
 }
 
-/// Keeps the last state of each schedule. A state that is older than the one that is kept changes nothing,
-/// and one deadline stays settled once it is.
-pub(crate) async fn upsert_schedules<'a>(
+/// Keeps states of schedules.
+pub(crate) async fn insert_schedules<'a>(
     transaction: &Transaction<'_>,
     schedules: impl Iterator<Item = &'a Schedule<'a>>,
 ) -> Result<(), StoreError> {
-    // The last of each, and in the same order everywhere, so that two workers cannot deadlock.
-    let mut last: BTreeMap<(TenantId, &str), &Schedule<'_>> = BTreeMap::new();
-    for schedule in schedules {
-        let slot = last.entry((schedule.tenant, schedule.id)).or_insert(schedule);
-        if slot.update < schedule.update {
-            *slot = schedule;
-        }
-    }
-    if last.is_empty() {
+    let states: Vec<_> = schedules.collect();
+    if states.is_empty() {
         return Ok(());
     }
-    let of = |field: fn(&Schedule<'a>) -> &'a str| last.values().map(|one| field(one)).collect::<Vec<_>>();
-    let tenants: Vec<_> = last.values().map(|one| one.tenant.0).collect();
-    let items: Vec<_> = last.values().map(|one| one.items_remaining).collect();
-    let deadlines: Vec<_> = last.values().map(|one| SystemTime::from(one.deadline)).collect();
-    let updates: Vec<_> = last.values().map(|one| one.update.0).collect();
+    let of = |field: fn(&Schedule<'a>) -> &'a str| states.iter().map(|one| field(one)).collect::<Vec<_>>();
+    let tenants: Vec<_> = states.iter().map(|one| one.tenant.0).collect();
+    let updates: Vec<_> = states.iter().map(|one| one.update.0).collect();
+    let items: Vec<_> = states.iter().map(|one| one.items_remaining).collect();
+    let deadlines: Vec<_> = states.iter().map(|one| SystemTime::from(one.deadline)).collect();
     let statement = transaction
         .prepare_cached(
-            "-- upsert_schedules
-             INSERT INTO execution_schedule AS kept
-             SELECT *, false FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                                         $7::timestamptz[], $8::uuid[])
-             ON CONFLICT (tenant_id, schedule_id) DO UPDATE SET
-                 integration = excluded.integration, instance = excluded.instance, command = excluded.command,
-                 items_remaining = excluded.items_remaining, deadline = excluded.deadline,
-                 update_id = excluded.update_id,
-                 is_settled = kept.is_settled AND kept.deadline = excluded.deadline
-             WHERE kept.update_id < excluded.update_id",
+            "-- insert_schedules
+             INSERT INTO execution_schedule
+             SELECT *, false FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                                         $7::bigint[], $8::timestamptz[])
+             ON CONFLICT DO NOTHING",
         )
         .await?;
     transaction
@@ -69,12 +55,12 @@ pub(crate) async fn upsert_schedules<'a>(
             &[
                 &tenants,
                 &of(|one| one.id),
+                &updates,
                 &of(|one| one.labels[0]),
                 &of(|one| one.labels[1]),
                 &of(|one| one.labels[2]),
                 &items,
                 &deadlines,
-                &updates,
             ],
         )
         .await?;
@@ -100,27 +86,52 @@ pub struct Overdue {
 /// ingest services, which may differ by so much.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Some schedules whose deadline has passed, and before which everything that was acknowledged is applied,
-/// so that no report on its way can still close them. That is only known while every shard is served.
-pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Vec<Overdue>, StoreError> {
+/// What was found at deadlines that have passed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The schedules with items remaining.
+    pub overdue: Vec<Overdue>,
+    /// Whether there may be more.
+    pub is_full: bool,
+}
+
+/// Looks at some deadlines that have passed, and before which everything that was acknowledged is applied,
+/// so that no report on its way can still close a schedule. That is only known while every shard is served.
+///
+/// A state counts unless a later one was reported up to its deadline. What is reported after it neither closes
+/// nor moves the schedule, whether or not anybody has looked meanwhile; so the outcome does not depend on when
+/// that happens. Of several states that count at the same deadline it is the earliest that does.
+pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Due, StoreError> {
     let client = store.client().await?;
     let statement =
         client.prepare_cached("-- list_overdue\nSELECT count(DISTINCT shard) FROM worker_progress").await?;
     let served: i64 = client.query_one(&statement, &[]).await?.get(0);
     if served < i64::from(shards) {
-        return Ok(Vec::new());
+        return Ok(Due::default());
     }
-    let Some(through) = crate::progress::fresh_through(&client).await? else { return Ok(Vec::new()) };
+    let Some(through) = crate::progress::fresh_through(&client).await? else { return Ok(Due::default()) };
     let through = SystemTime::from(through.minus(GRACE));
     let statement = client
         .prepare_cached(
             "-- list_overdue
-             SELECT tenant_id, schedule_id, integration, instance, command, items_remaining, deadline
-             FROM execution_schedule
-             WHERE items_remaining > 0 AND NOT is_settled
-               -- Not by the clocks of the ingest services alone, of which one may be fast.
-               AND deadline <= least($1, clock_timestamp() - make_interval(secs => $2))
-             ORDER BY deadline LIMIT $3",
+             WITH due AS MATERIALIZED (
+                 SELECT *, EXISTS (
+                     SELECT FROM execution_schedule AS later
+                     WHERE later.tenant_id = state.tenant_id AND later.schedule_id = state.schedule_id
+                       AND later.update_id > state.update_id
+                       AND event_timestamp(later.update_id) <= state.deadline) AS is_replaced
+                 FROM execution_schedule AS state
+                 WHERE items_remaining > 0 AND NOT is_settled
+                   -- Not by the clocks of the ingest services alone, of which one may be fast.
+                   AND deadline <= least($1, clock_timestamp() - make_interval(secs => $2))
+                 ORDER BY deadline, tenant_id, schedule_id, update_id LIMIT $3
+             ), replaced AS (
+                 UPDATE execution_schedule AS state SET is_settled = true FROM due
+                 WHERE is_replaced AND state.tenant_id = due.tenant_id
+                   AND state.schedule_id = due.schedule_id AND state.update_id = due.update_id
+             )
+             SELECT tenant_id, schedule_id, integration, instance, command, items_remaining, deadline, is_replaced
+             FROM due ORDER BY deadline, tenant_id, schedule_id, update_id",
         )
         .await?;
     let rows = client.query(&statement, &[&through, &GRACE.as_secs_f64(), &limit]).await?;
@@ -131,7 +142,10 @@ pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Vec<
         items_remaining: row.get(5),
         deadline: Timestamp::from(row.get::<_, SystemTime>(6)),
     };
-    Ok(rows.iter().map(overdue).collect())
+    let is_full = i64::try_from(rows.len()).is_ok_and(|found| found == limit);
+    let mut overdue: Vec<_> = rows.iter().filter(|row| !row.get::<_, bool>(7)).map(overdue).collect();
+    overdue.dedup_by_key(|one| (one.tenant, one.id.clone(), one.deadline));
+    Ok(Due { overdue, is_full })
 }
 
 /// Notes that what remained at a deadline has been reported.
@@ -152,19 +166,24 @@ pub async fn settle_schedule(store: &Store, overdue: &Overdue) -> Result<(), Sto
     Ok(())
 }
 
-/// How long a schedule that is closed or settled is remembered: longer than a report of it can be on its
-/// way, so that none opens it again.
+/// How long the states of a schedule are remembered after they have ended: longer than a report of it can be on
+/// its way.
 const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 
-/// Forgets schedules that ended long ago.
+/// Forgets states that ended long ago, and that no earlier one needs to know that it was replaced.
 pub async fn forget_schedules(store: &Store) -> Result<u64, StoreError> {
     let client = store.client().await?;
     let forgotten = client
         .execute(
             "-- forget_schedules
-             DELETE FROM execution_schedule
+             DELETE FROM execution_schedule AS state
              WHERE (items_remaining = 0 OR is_settled)
-               AND greatest(deadline, event_timestamp(update_id)) < now() - make_interval(secs => $1)",
+               AND greatest(deadline, event_timestamp(update_id)) < now() - make_interval(secs => $1)
+               AND NOT EXISTS (
+                   SELECT FROM execution_schedule AS earlier
+                   WHERE earlier.tenant_id = state.tenant_id AND earlier.schedule_id = state.schedule_id
+                     AND earlier.update_id < state.update_id
+                     AND earlier.items_remaining > 0 AND NOT earlier.is_settled)",
             &[&REMEMBERED.as_secs_f64()],
         )
         .await?;

@@ -14,7 +14,7 @@ use flowmeter_core::ids::{RequestEventIds, RequestId};
 use flowmeter_proto::queue::{Request, Usage};
 use flowmeter_proto::v1::UsageEvent;
 use flowmeter_queue::{Backoff, Settings};
-use flowmeter_store::schedules::{Overdue, forget_schedules, list_overdue, settle_schedule};
+use flowmeter_store::schedules::{Due, Overdue, forget_schedules, list_overdue, settle_schedule};
 use flowmeter_store::{Store, StoreError};
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
@@ -24,7 +24,7 @@ use crate::checks::report::Reporter;
 
 /// How often deadlines are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Schedules that are reported between two looks at most.
+/// States of schedules that one look is about at most.
 const AT_ONCE: i64 = 500;
 /// Reports that wait for the broker at the same time.
 const UNDER_WAY: usize = 64;
@@ -40,9 +40,9 @@ pub async fn run(store: Store, queue: Settings, stop: CancellationToken) {
     let mut looks = 0_u32;
     while !stop.is_cancelled() {
         let wait = match step(&store, &queue, &mut reporter, &stop).await {
-            Ok(reported) => {
+            Ok(is_full) => {
                 backoff.reset();
-                if reported == AT_ONCE.unsigned_abs() { Duration::ZERO } else { INTERVAL }
+                if is_full { Duration::ZERO } else { INTERVAL }
             }
             Err(error) => {
                 tracing::warn!(%error, "deadlines of schedules could not be looked at; trying again");
@@ -65,23 +65,22 @@ pub async fn run(store: Store, queue: Settings, stop: CancellationToken) {
     }
 }
 
-/// Reports some of what is overdue. Returns how many.
+/// Reports some of what is overdue. Returns whether there may be more.
 async fn step(
     store: &Store,
     queue: &Settings,
     reporter: &mut Option<Arc<Reporter>>,
     stop: &CancellationToken,
-) -> Result<u64, StoreError> {
-    let overdue = list_overdue(store, queue.topology.shards, AT_ONCE).await?;
+) -> Result<bool, StoreError> {
+    let Due { overdue, is_full } = list_overdue(store, queue.topology.shards, AT_ONCE).await?;
     if overdue.is_empty() {
-        return Ok(0);
+        return Ok(is_full);
     }
     // It connects when there is something to report.
     let reporter = reporter.get_or_insert_with(|| Arc::new(Reporter::start(queue, UNDER_WAY))).clone();
-    let found = overdue.len() as u64;
     let reports = stream::iter(overdue).map(|one| report(store, &reporter, one, stop));
     reports.buffer_unordered(UNDER_WAY).try_collect::<()>().await?;
-    Ok(found)
+    Ok(is_full)
 }
 
 /// Reports one schedule, and notes it when the broker has confirmed. What is not confirmed is reported again

@@ -3,7 +3,7 @@
 use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport, ExecutionSchedule, QueryExecutionsRequest};
 use flowmeter_stack::{Signal, signal_process};
 use flowmeter_store::Store;
-use flowmeter_store::schedules::list_overdue;
+use flowmeter_store::schedules::{Due, forget_schedules, list_overdue};
 use flowmeter_tests::{Installation, Options, Tenant, eventually, request_id};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
@@ -30,11 +30,14 @@ fn scheduled(id: &str, at: Timestamp, items: i64, deadline: Timestamp) -> Execut
 }
 
 async fn send(tenant: &Tenant, reports: Vec<ExecutionReport>) {
+    send_as(tenant, &request_id(), reports).await;
+}
+
+async fn send_as(tenant: &Tenant, id: &str, reports: Vec<ExecutionReport>) {
     let count = i32::try_from(reports.len()).unwrap();
-    let id = request_id();
     // A request that is repeated changes nothing.
     for _ in 0..2 {
-        let answer = report(tenant, &id, reports.clone()).await.unwrap();
+        let answer = report(tenant, id, reports.clone()).await.unwrap();
         assert_eq!(answer.accepted_count, count, "{:?}", answer.rejections);
     }
 }
@@ -131,14 +134,70 @@ async fn deadlines_count_once_while_workers_die_and_come_back() {
     eventually(with_probe, async || timed_out(&tenant).await).await;
 }
 
-/// A transaction that keeps everybody else from changing a schedule, once there is one.
-async fn hold(installation: &Installation, schedule: &str) -> tokio_postgres::Client {
+#[tokio::test]
+async fn what_is_reported_after_a_deadline_does_not_undo_it() {
+    let mut installation = Installation::start("schedule-late").await;
+    let tenant = installation.tenant("acme").await;
+    let now = Timestamp::now();
+    let deadline = now + 2.seconds();
+    let names = ["closed", "moved", "replaced"];
+    send(&tenant, names.map(|name| scheduled(name, now - 9.seconds(), 5, deadline)).into()).await;
+    let kept = "SELECT count(*) FROM execution_schedule";
+    eventually(3, async || count(&installation.store, kept).await).await;
+    installation.worker.kill9().unwrap();
+    // Nobody sees that the deadline passes before these are there.
+    let after = deadline + 1.second();
+    send(
+        &tenant,
+        vec![
+            scheduled("closed", after, 0, after),
+            scheduled("moved", after, 2, after),
+            scheduled("replaced", deadline, 3, after),
+            scheduled("replaced", deadline, 4, after + 1.second()),
+        ],
+    )
+    .await;
+    installation.worker.start_again().unwrap();
+    let expected = own(&[("closed", 5), ("moved", 7), ("replaced", 4)]);
+    eventually(expected, async || timed_out(&tenant).await).await;
+    let open = "SELECT count(*) FROM execution_schedule WHERE items_remaining > 0 AND NOT is_settled";
+    eventually(0, async || count(&installation.store, open).await).await;
+}
+
+#[tokio::test]
+async fn states_are_forgotten_when_none_needs_them() {
+    let installation = Installation::start("schedule-forget").await;
+    let tenant = installation.tenant("acme").await;
+    let now = Timestamp::now();
+    let long_ago = |days: i64| now - SignedDuration::from_hours(24 * days);
+    send(
+        &tenant,
+        vec![
+            scheduled("over", long_ago(40), 5, long_ago(31)),
+            scheduled("over", long_ago(39), 0, long_ago(39)),
+            scheduled("recent", long_ago(40), 5, long_ago(29)),
+            // Until its deadline the first one is told by the second that it is closed.
+            scheduled("long", long_ago(40), 5, now + 1.hour()),
+            scheduled("long", long_ago(39), 0, long_ago(39)),
+        ],
+    )
+    .await;
+    let settled = "SELECT count(*) FROM execution_schedule WHERE is_settled";
+    eventually(2, async || count(&installation.store, settled).await).await;
+    assert_eq!(forget_schedules(&installation.store).await.unwrap(), 2);
+    assert_eq!(count(&installation.store, "SELECT count(*) FROM execution_schedule").await, 3);
+}
+
+/// A transaction that keeps workers from applying a request of the only tenant until it is rolled back.
+async fn hold(installation: &Installation, request_id: &str) -> tokio_postgres::Client {
     let connecting = tokio_postgres::connect(&installation.database_url, tokio_postgres::NoTls);
     let (client, connection) = connecting.await.unwrap();
     tokio::spawn(connection);
     client.batch_execute("BEGIN").await.unwrap();
-    let lock = "SELECT FROM execution_schedule WHERE schedule_id = $1 FOR UPDATE";
-    eventually(1, async || client.execute(lock, &[&schedule]).await.unwrap()).await;
+    let request =
+        "INSERT INTO ingest_request (tenant_id, request_id, accepted, duplicates, conflicts, settled_at)
+                   SELECT tenant_id, $1::text::uuid, 1, 0, 0, now() FROM tenant WHERE name = 'acme'";
+    assert_eq!(client.execute(request, &[&request_id]).await.unwrap(), 1);
     client
 }
 
@@ -164,11 +223,14 @@ async fn what_a_worker_gives_back_when_it_stops_still_closes_a_schedule() {
     let open = [("closed", deadline), ("other", now + 1.hour())];
     let open = open.map(|(name, deadline)| scheduled(name, now - 9.seconds(), 3, deadline));
     send(&tenant, open.into()).await;
-    let (other, closed) = (hold(&installation, "other").await, hold(&installation, "closed").await);
+    // The ledger has its partition then.
+    eventually(2, async || count(&store, "SELECT count(*) FROM execution_schedule").await).await;
+    let [updating, closing] = [request_id(), request_id()];
+    let (other, closed) = (hold(&installation, &updating).await, hold(&installation, &closing).await);
     // One that the worker cannot apply, its repetition that waits, and behind it, in time, the one that closes.
-    send(&tenant, vec![scheduled("other", now, 2, now + 1.hour())]).await;
+    send_as(&tenant, &updating, vec![scheduled("other", now, 2, now + 1.hour())]).await;
     eventually(1, async || count(&store, WAITING).await).await;
-    send(&tenant, vec![scheduled("closed", now, 0, now)]).await;
+    send_as(&tenant, &closing, vec![scheduled("closed", now, 0, now)]).await;
     assert!(Timestamp::now() < deadline, "the machine is too slow for this test");
     let mut another = installation.start_another_worker();
     let passed = format!(
@@ -181,12 +243,12 @@ async fn what_a_worker_gives_back_when_it_stops_still_closes_a_schedule() {
     signal_process(installation.worker.pid(), Signal::TERM).unwrap();
     let log = installation.worker.log();
     eventually(true, async || std::fs::read_to_string(&log).unwrap().contains("stopping")).await;
-    other.batch_execute("COMMIT").await.unwrap();
+    other.batch_execute("ROLLBACK").await.unwrap();
     assert!(installation.worker.terminate(std::time::Duration::from_secs(20)).unwrap().is_clean());
     // The other worker has it now, and cannot apply it yet.
     eventually(1, async || count(&store, WAITING).await).await;
-    assert_eq!(list_overdue(&store, 1, 10).await.unwrap(), []);
-    closed.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(list_overdue(&store, 1, 10).await.unwrap(), Due::default());
+    closed.batch_execute("ROLLBACK").await.unwrap();
 
     // Whatever is reported after this was looked at after it was closed.
     send(&tenant, vec![scheduled("probe", now, 1, now)]).await;
