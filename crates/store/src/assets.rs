@@ -56,17 +56,17 @@ pub struct AssetValue<'a> {
 /// there already.
 pub(crate) async fn insert_asset_values<'a>(
     transaction: &Transaction<'_>,
-    values: impl Iterator<Item = &'a AssetValue<'a>>,
+    values: impl Iterator<Item = &'a AssetValue<'a>> + Clone,
     known: &KnownAssets,
     cautious: bool,
 ) -> Result<AddedAssets<'a>, StoreError> {
-    let rows = merge::merge(values);
+    let rows = merge::merge(values.clone());
     if cautious {
         upsert::upsert_rows(transaction, &rows).await?;
     } else {
         upsert::copy_rows(transaction, &rows).await?;
     }
-    known::insert_assets(transaction, &rows, known).await
+    known::insert_assets(transaction, &rows, values, known).await
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use flowmeter_core::ids::{AssetId, TenantId};
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
+use super::AssetValue;
 use super::merge::Row;
 use crate::StoreError;
 
@@ -57,10 +58,13 @@ impl KnownAssets {
     }
 }
 
-/// Puts the assets of rows that are not `known` yet where they belong, and the names of their metrics.
+/// Puts the assets of rows that are not `known` yet where they belong, and the names of the metrics of `values`, of which
+/// the rows were made. A value that another one replaces in the same batch has been, too: what types a metric has had must
+/// not depend on batches.
 pub(super) async fn insert_assets<'a>(
     transaction: &Transaction<'_>,
     rows: &[Row<'a>],
+    values: impl Iterator<Item = &'a AssetValue<'a>>,
     known: &KnownAssets,
 ) -> Result<AddedAssets<'a>, StoreError> {
     // Sorted: in the same order everywhere, so that two workers cannot deadlock.
@@ -84,9 +88,8 @@ pub(super) async fn insert_assets<'a>(
             .await?;
         transaction.execute(&statement, &[&tenants, &urns, &ids]).await?;
     }
-    let metrics: BTreeSet<_> = rows
-        .iter()
-        .map(|row| (row.tenant, row.name, row.value.value_type()))
+    let metrics: BTreeSet<_> = values
+        .map(|value| (value.tenant, value.name, value.value.value_type()))
         .filter(|(_, _, value_type)| matches!(value_type, ValueType::Number | ValueType::Boolean))
         .filter(|(tenant, name, value_type)| !known.has_metric(*tenant, name, *value_type))
         .collect();
