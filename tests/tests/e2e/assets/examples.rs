@@ -131,7 +131,63 @@ const EXAMPLE_9: &str = r#"{
     "timestamp": "2024-03-04T17:44:00.000Z"
 }"#;
 
-/// Examples 4 to 9. Examples 1 to 3 are templates of the same calls.
+/// The template of example 1, filled in with the full data structure of the text.
+const EXAMPLE_1: &str = r#"{
+    "metrics": [
+        {
+            "name": "isActiveInLast24Hours",
+            "value": true,
+            "valueType": "BOOLEAN"
+        },
+        {
+            "name": "data",
+            "value": 18
+        }
+    ],
+    "timestamp": "2024-03-02T17:44:00.000Z"
+}"#;
+
+/// The template of example 2, filled in with a name and a badge code as its notes have them.
+const EXAMPLE_2: &str = r#"{
+    "timestamp" : "2024-03-02T17:44:00.000Z",
+    "name": "QualityScore",
+    "value" : "gold"
+}"#;
+
+/// The template of example 3, filled in with the time of these two.
+const EXAMPLE_3: &str = r#"{
+    "from": "2024-03-02T17:44:00.000Z",
+    "to": "2024-03-02T17:44:00.000Z"
+}"#;
+
+/// Examples 1 to 3.
+#[tokio::test]
+async fn the_templates_of_the_reference() {
+    let installation = of_any_age("asset-templates").await;
+    let tenant = installation.tenant("acme").await;
+    let array = emit_json(&tenant, EXAMPLE_1).await;
+    let guessed = EXAMPLE_1.replacen(r#""value": 18"#, r#""value": 18, "valueType": "NUMBER""#, 1);
+    assert_eq!(array, answer_json(&array.request_id, &guessed));
+    let single = emit_json(&tenant, EXAMPLE_2).await;
+    let guessed = EXAMPLE_2.replacen(r#""gold""#, r#""gold", "valueType": "STRING""#, 1);
+    assert_eq!(single, answer_json(&single.request_id, &guessed));
+    for answer in [&array, &single] {
+        tenant.settled(&answer.request_id).await;
+    }
+    let expected = r#"{
+        "metrics": [
+            { "name": "isActiveInLast24Hours", "value": true, "valueType": "BOOLEAN" },
+            { "name": "data", "value": 18, "valueType": "NUMBER" },
+            { "name": "QualityScore", "value": "gold", "valueType": "STRING" }
+        ],
+        "timestamp": "2024-03-02T17:44:00.000Z"
+    }"#;
+    let question: ListAssetMetricsRequest = from_json("ListAssetMetricsRequest", EXAMPLE_3);
+    let question = ListAssetMetricsRequest { asset_urn: "urn:crm".into(), ..question };
+    assert_eq!(list_metrics(&tenant, question).await.unwrap(), documents_json(&[expected]));
+}
+
+/// Examples 4 to 9.
 #[tokio::test]
 async fn the_examples_of_the_reference() {
     let installation = of_any_age("asset-examples").await;
