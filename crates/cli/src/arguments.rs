@@ -33,9 +33,19 @@ pub(crate) struct Arguments {
 /// The usage in an error names only what a command needs, as its help does; otherwise it
 /// would name every flag that the environment sets as well.
 pub(crate) fn command() -> clap::Command {
-    let mut command = Arguments::command();
+    let mut command = with_negative_numbers(Arguments::command());
     command.build();
     with_plain_usage(command)
+}
+
+/// A negative number after an option is its value, and refused as such. Otherwise it would be taken
+/// for an option that is not known, with the advice to put `--` before it.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let with = |arg: clap::Arg| {
+        let is_option = !arg.is_positional() && arg.get_action().takes_values();
+        arg.allow_negative_numbers(is_option)
+    };
+    command.mut_args(with).mut_subcommands(with_negative_numbers)
 }
 
 fn with_plain_usage(mut command: clap::Command) -> clap::Command {
@@ -256,26 +266,63 @@ mod tests {
         words
     }
 
-    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
-        let path = format!("{path} {}", command.get_name());
-        if command.has_subcommands() {
-            command.get_subcommands().for_each(|below| leaves(below, &path, found));
-        } else {
-            let help = command.get_long_about().map(ToString::to_string).unwrap_or_default();
-            found.push((path, help));
+    /// The commands that have none below them, each with its words.
+    fn leaves(command: &clap::Command, above: &[String]) -> Vec<(Vec<String>, clap::Command)> {
+        let path = [above, &[command.get_name().to_owned()]].concat();
+        if !command.has_subcommands() {
+            return vec![(path, command.clone())];
+        }
+        command.get_subcommands().flat_map(|below| leaves(below, &path)).collect()
+    }
+
+    fn help(command: &clap::Command) -> String {
+        command.get_long_about().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// What is said of this value of each chosen option; nothing where it is taken.
+    fn said_of(value: &str, is_chosen: impl Fn(&clap::Arg) -> bool) -> Vec<String> {
+        let mut command = command();
+        let mut said = Vec::new();
+        for (path, leaf) in leaves(&command.clone(), &[]) {
+            for option in leaf.get_opts().filter(|option| !option.is_global_set() && is_chosen(option)) {
+                let flag = format!("--{}", option.get_long().unwrap());
+                let given = path.iter().map(String::as_str).chain([flag.as_str(), value]);
+                let error = command.try_get_matches_from_mut(given).err().map(|error| error.to_string());
+                said.push(format!("{} {flag}: {}", path.join(" "), error.unwrap_or_default()));
+            }
+        }
+        said
+    }
+
+    #[test]
+    fn a_wrong_time_is_refused_with_an_example() {
+        let is_time =
+            |option: &clap::Arg| option.get_value_names().is_some_and(|names| names.contains(&"TIME".into()));
+        let said = said_of("yesterday", is_time);
+        assert!(said.len() >= 9, "{said:?}");
+        for said in said {
+            assert!(said.contains(": expected a time such as 2026-11-21T09:30:00Z"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_negative_number_is_a_value() {
+        let said = said_of("-3", |_| true);
+        let range = "invalid value '-3' for '--items-remaining <COUNT>': -3 is not in 0..";
+        assert!(said.iter().any(|said| said.contains(range)), "{said:?}");
+        for said in said {
+            assert!(!said.contains("unexpected argument"), "{said}");
         }
     }
 
     #[test]
     fn the_examples_of_the_help_are_commands() {
-        let mut found = Vec::new();
-        leaves(&Arguments::command(), "", &mut found);
         let mut seen = 0;
-        for (path, help) in found {
-            for example in examples(&help) {
+        for (path, leaf) in leaves(&Arguments::command(), &[]) {
+            for example in examples(&help(&leaf)) {
                 seen += 1;
                 Arguments::try_parse_from(&example)
-                    .unwrap_or_else(|error| panic!("{path}: {example:?}: {error}"));
+                    .unwrap_or_else(|error| panic!("{path:?}: {example:?}: {error}"));
             }
         }
         assert!(seen > 30, "{seen}");
@@ -283,8 +330,6 @@ mod tests {
 
     #[test]
     fn reading_and_defining_have_examples() {
-        let mut found = Vec::new();
-        leaves(&Arguments::command(), "", &mut found);
         let groups = [
             "series",
             "events",
@@ -297,9 +342,9 @@ mod tests {
             "executions",
             "asset",
         ];
-        for (path, help) in found {
-            if groups.iter().any(|group| path.split_whitespace().nth(1) == Some(group)) {
-                assert!(!examples(&help).is_empty(), "{path}");
+        for (path, leaf) in leaves(&Arguments::command(), &[]) {
+            if groups.contains(&path[1].as_str()) {
+                assert!(!examples(&help(&leaf)).is_empty(), "{path:?}");
             }
         }
     }

@@ -16,6 +16,9 @@ pub(crate) type Given<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// A text longer than this is not shown again to point into it.
 const MAX_POINTED: usize = 160;
 
+/// Why a range needs a calendar, as the service has it.
+const OF_BUCKETS: &str = "because range is the last of its buckets";
+
 /// The gRPC status among the causes of an error.
 pub(crate) fn status(error: &anyhow::Error) -> Option<&Status> {
     error.chain().find_map(|cause| cause.downcast_ref::<Status>())
@@ -65,12 +68,10 @@ fn details(status: &Status, given: Given<'_>, better_hint: Option<&str>) -> Stri
     }
     if let Some(failure) = details.quota_failure() {
         for violation in &failure.violations {
-            let _ = writeln!(
-                out,
-                "  limit {}: {}",
-                printable(&violation.subject),
-                printable(&violation.description)
-            );
+            let (subject, limit) = (printable(&violation.subject), printable(&violation.description));
+            if !said.ends_with(&*limit) {
+                let _ = writeln!(out, "  limit {subject}: {limit}");
+            }
         }
     }
     if let Some(resource) = details.resource_info()
@@ -99,7 +100,7 @@ fn point(field: &str, description: &str, given: Given<'_>) -> Option<String> {
     let name = field.rsplit('.').next()?;
     let text = given(name)?;
     // Escapes would move what stands behind them.
-    if text.is_empty() || width(&text) > MAX_POINTED || text.chars().any(char::is_control) {
+    if text.is_empty() || width(&text) > MAX_POINTED || printable(&text) != text {
         return None;
     }
     let before: String = text.chars().take(position.checked_sub(1)?).collect();
@@ -144,6 +145,12 @@ fn hint(status: &Status) -> Option<&'static str> {
         }
         (Code::InvalidArgument, _) if is_about(status, "read_mask") => {
             Some("an attribute is named attributes.NAME, as in attributes.key")
+        }
+        // Only calls of executions can be asked for without a calendar.
+        (Code::InvalidArgument, _)
+            if is_about(status, "calendar") && status.message().ends_with(OF_BUCKETS) =>
+        {
+            Some("last(N) is for `flowmeter executions timeline`; from(T-3h) begins three hours ago")
         }
         _ => None,
     }
@@ -206,6 +213,14 @@ mod tests {
         NOT_FOUND: there is no calendar "PT1H"
           hint: ask for more
         "#);
+        let message = "request: expected at most 10000 events, found 10001";
+        let mut details = ErrorDetails::with_error_info("BATCH_TOO_LARGE", "flowmeter", HashMap::new());
+        details.add_quota_failure_violation("request", message);
+        let status = Status::with_error_details(Code::ResourceExhausted, message, details);
+        insta::assert_snapshot!(describe_status(&status), @r"
+        RESOURCE_EXHAUSTED: request: expected at most 10000 events, found 10001
+          reason: BATCH_TOO_LARGE
+        ");
         let nothing = Status::new(Code::Unimplemented, "");
         assert!(describe_status(&nothing).starts_with("UNIMPLEMENTED\n"));
     }
@@ -217,6 +232,18 @@ mod tests {
         error: cannot send line 7
         UNAUTHENTICATED: no token
           hint: give a token in FLOWMETER_TOKEN or with --token
+        ");
+    }
+
+    #[test]
+    fn the_last_buckets_are_those_of_a_timeline() {
+        let description = "expected a calendar, because range is the last of its buckets";
+        let details = ErrorDetails::with_bad_request_violation("calendar", description);
+        let message = format!("calendar: {description}");
+        let status = Status::with_error_details(Code::InvalidArgument, message, details);
+        insta::assert_snapshot!(describe_status(&status), @r"
+        INVALID_ARGUMENT: calendar: expected a calendar, because range is the last of its buckets
+          hint: last(N) is for `flowmeter executions timeline`; from(T-3h) begins three hours ago
         ");
     }
 

@@ -1,7 +1,7 @@
 //! Points in time: between the wire's timestamps, jiff's and text. Timestamps
 //! on the wire that jiff cannot hold (beyond the year 9999) become none.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Zoned, civil::Date, tz::TimeZone};
 
 /// Reads a timestamp of the wire.
 pub(crate) fn from_wire(timestamp: &prost_types::Timestamp) -> Option<Timestamp> {
@@ -31,6 +31,29 @@ pub(crate) fn earliest(
     times.into_iter().min_by_key(|time| time.map(|time| (time.seconds, time.nanos))).flatten()
 }
 
+/// Reads a time of the command line or of a file.
+pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "expected a time such as 2026-11-21T09:30:00Z".to_owned())
+}
+
+/// Reads the first time of a range: a time, or a day in UTC from its beginning on.
+pub(crate) fn parse_first(text: &str) -> Result<Timestamp, String> {
+    parse_or_day(text, Zoned::start_of_day)
+}
+
+/// Reads the last time of a range: a time, or a day in UTC up to its end.
+pub(crate) fn parse_last(text: &str) -> Result<Timestamp, String> {
+    parse_or_day(text, Zoned::end_of_day)
+}
+
+fn parse_or_day(text: &str, end: fn(&Zoned) -> Result<Zoned, jiff::Error>) -> Result<Timestamp, String> {
+    let day = Date::strptime("%Y-%m-%d", text).and_then(|day| day.to_zoned(TimeZone::UTC));
+    match day.and_then(|day| end(&day)) {
+        Ok(end) => Ok(end.timestamp()),
+        Err(_) => parse(text).map_err(|expected| expected + " or a day such as 2026-11-21"),
+    }
+}
+
 /// Reads a duration such as `10s`, `1m 30s` or `500ms` from the command line.
 pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     let duration: SignedDuration =
@@ -50,7 +73,7 @@ pub(crate) fn duration_to_wire(duration: std::time::Duration) -> prost_types::Du
 /// 24 hours. Returns the moment.
 pub(crate) fn parse_from_now(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let span: jiff::Span = text.parse().map_err(|_| "expected a duration such as 30d or 12h".to_owned())?;
-    now.to_zoned(jiff::tz::TimeZone::UTC)
+    now.to_zoned(TimeZone::UTC)
         .checked_add(span)
         .map(|moment| moment.timestamp())
         .map_err(|_| "that is too far away".to_owned())
@@ -74,6 +97,21 @@ mod tests {
         assert_eq!(earliest([at(2, 5), at(2, 4), at(3, 0)]), at(2, 4));
         assert_eq!(earliest([at(2, 5), None, at(3, 0)]), None);
         assert_eq!(earliest([]), None);
+    }
+
+    #[test]
+    fn a_day_is_its_beginning_or_its_end() {
+        let shown = |time: Result<Timestamp, String>| time.map(|time| time.to_string());
+        assert_eq!(shown(parse_first("2026-11-21")), Ok("2026-11-21T00:00:00Z".into()));
+        assert_eq!(shown(parse_last("2026-11-21")), Ok("2026-11-21T23:59:59.999999999Z".into()));
+        for parse in [parse_first, parse_last] {
+            assert_eq!(shown(parse("2026-11-21T09:30:00+01:00")), Ok("2026-11-21T08:30:00Z".into()));
+            for wrong in ["2026-11-31", "2026-11-21T09:30", "2026-11", "yesterday", ""] {
+                let error = parse(wrong).unwrap_err();
+                assert_eq!(error, "expected a time such as 2026-11-21T09:30:00Z or a day such as 2026-11-21");
+            }
+        }
+        assert!(super::parse("2026-11-21").is_err());
     }
 
     #[test]

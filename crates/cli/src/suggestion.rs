@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use anyhow::Error;
+use clap::ValueEnum;
 use flowmeter_proto::v1::{
     GetTimeSeriesRequest, ListAssetsRequest, ListCalendarsRequest, ListFlowsRequest, ListMetricsRequest,
-    ListProvidersRequest, ListTimeSeriesRequest,
+    ListProvidersRequest, ListTimeSeriesRequest, Observed,
 };
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -17,6 +18,7 @@ use crate::{
     connection, failure,
     render::text::{grouped, printable},
     resource::{ASSET, is_of_assets},
+    words,
 };
 
 /// Nobody waits longer than this for a hint.
@@ -26,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) async fn hint(error: &Error, remote: &Remote) -> Option<String> {
     let status = failure::status(error)?;
     if status.code() != Code::NotFound {
-        return time_zone(status).or_else(|| not_enough(status));
+        return time_zone(status).or_else(|| observed(status)).or_else(|| not_enough(status));
     }
     let resource = status.get_details_resource_info()?;
     let name = resource.resource_name.as_str();
@@ -69,6 +71,22 @@ fn time_zone(status: &Status) -> Option<String> {
         known.iter().find(|zone| zone.rsplit('/').next().map(str::to_lowercase) == Some(city.clone()));
     let found = found.map(String::as_str).or_else(|| closest(&wrong, &known))?;
     Some(format!("did you mean {found}?"))
+}
+
+/// What --observed takes, where it is told in the words of the contract.
+fn observed(status: &Status) -> Option<String> {
+    let request = status.get_details_bad_request()?;
+    let violation =
+        request.field_violations.iter().find(|violation| violation.field.ends_with("observed"))?;
+    let (expected, _) = violation.description.rsplit_once(", found ")?;
+    // The first one has its whole name there, the others end alike.
+    let is_expected = |observed: &Observed| {
+        observed.as_str_name().strip_prefix("OBSERVED").is_some_and(|end| expected.contains(end))
+    };
+    let known = words::Observed::value_variants().iter().map(|word| Observed::from(*word));
+    let words: Vec<_> = known.filter(is_expected).map(words::observed).collect();
+    let (last, others) = words.split_last().filter(|(_, others)| !others.is_empty())?;
+    Some(format!("give --observed {} or {last}", others.join(", ")))
 }
 
 /// How many requests a flow still needs, where it has had too few for its metrics.
@@ -254,6 +272,32 @@ mod tests {
         assert_eq!(hint("Europe/Berln").as_deref(), Some("did you mean Europe/Berlin?"));
         assert_eq!(hint("Mars/Olympus"), None);
         assert_eq!(time_zone(&Status::invalid_argument("no")), None);
+    }
+
+    #[test]
+    fn an_aggregation_is_in_the_words_of_its_flag() {
+        let hint = |field: &str, description: &str| {
+            let details = tonic_types::ErrorDetails::with_bad_request_violation(field, description);
+            observed(&Status::with_error_details(Code::InvalidArgument, "", details))
+        };
+        let numbers = "OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END";
+        let booleans = "OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE";
+        let why = "because the metric has no numbers, found OBSERVED_SUMMED";
+        assert_eq!(
+            hint("observed", &format!("expected {booleans}, {why}")).unwrap(),
+            "give --observed count-true, count-false or fraction-true"
+        );
+        let why = "because the metric has had numbers and booleans, found none";
+        assert_eq!(
+            hint("time_series.observed", &format!("expected {numbers}; or {booleans}, {why}")).unwrap(),
+            "give --observed summed, averaged, high, low, beginning, end, count-true, count-false or fraction-true"
+        );
+        assert_eq!(
+            hint("metric.default_observed", &format!("expected {numbers}, found 99")).unwrap(),
+            "give --observed summed, averaged, high, low, beginning or end"
+        );
+        assert_eq!(hint("fill", &format!("expected {numbers}, found 99")), None);
+        assert_eq!(hint("observed", "expected something, found nothing"), None);
     }
 
     proptest! {

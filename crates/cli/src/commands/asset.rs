@@ -55,7 +55,10 @@ pub(crate) enum Asset {
     /// Examples:
     ///   flowmeter asset list
     ///   flowmeter asset list urn:xdg:database: --all
-    #[command(verbatim_doc_comment)]
+    #[command(
+        verbatim_doc_comment,
+        mut_arg("limit", |limit| limit.help("How many assets to show at most"))
+    )]
     List {
         /// Only assets whose URN begins with this text. Default: all.
         #[arg(default_value = "", hide_default_value = true)]
@@ -78,21 +81,21 @@ pub(crate) enum Asset {
 ///
 /// Examples:
 ///   flowmeter asset show urn:xdg:database:crm
-///   flowmeter asset show urn:xdg:database:crm --from 2026-11-01T00:00:00Z --to 2026-11-21T09:30:00Z
+///   flowmeter asset show urn:xdg:database:crm --from 2026-11-01 --to 2026-11-21T09:30:00Z
 ///   flowmeter asset show urn:xdg:database:crm --name qualityScore --all --output chart
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, mut_arg("limit", |limit| limit.help("How many times to show at most")))]
 pub(crate) struct Show {
     /// The URN of the asset.
     urn: String,
 
-    /// The first time, in RFC 3339. Default: from the first one on.
-    #[arg(long, value_name = "TIME")]
+    /// The first time, in RFC 3339, or a day in UTC. Default: from the first one on.
+    #[arg(long, value_name = "TIME", value_parser = moment::parse_first)]
     from: Option<Timestamp>,
 
-    /// The last time, in RFC 3339, which belongs to the range as well. Default: now; a value of a time that
-    /// is still to come is shown where this lies beyond it.
-    #[arg(long, value_name = "TIME")]
+    /// The last time, in RFC 3339, or a day in UTC; it belongs to the range as well. Default: now; a value of
+    /// a time that is still to come is shown where this lies beyond it.
+    #[arg(long, value_name = "TIME", value_parser = moment::parse_last)]
     to: Option<Timestamp>,
 
     /// Only the metric of this name. May be repeated. Default: all.
@@ -156,7 +159,7 @@ async fn show(show: Show, remote: &Remote) -> Result<()> {
     answer(remote, "ListAssetMetricsResponse", &found, || {
         asset::history(&request, &found, form(remote), width())
     })?;
-    show.extent.note_rest(&found.next_page_token, remote);
+    show.extent.note_rest(&found.next_page_token, "a later --from", remote);
     Ok(())
 }
 
@@ -206,6 +209,6 @@ async fn list(request: &ListAssetsRequest, extent: &Extent, remote: &Remote) -> 
     }
     found.fresh_through = moment::earliest(fresh_through);
     answer(remote, "ListAssetsResponse", &found, || asset::list(request, &found))?;
-    extent.note_rest(&found.next_page_token, remote);
+    extent.note_rest(&found.next_page_token, "a longer prefix", remote);
     Ok(())
 }

@@ -33,8 +33,9 @@ pub(crate) enum Executions {
     Report(report::Report),
     /// Show the calls of each integration by how they ended
     ///
-    /// Drawn, each integration is a bar, cut by type. On a terminal it draws, elsewhere it prints a
-    /// table; --output table, chart or json decides otherwise.
+    /// Drawn, each integration is a bar, cut by type; types of less than half a column of it are drawn
+    /// together. On a terminal it draws, elsewhere it prints a table; --output table, chart or json
+    /// decides otherwise.
     ///
     /// Examples:
     ///   flowmeter executions types

@@ -24,7 +24,7 @@ pub(crate) struct Record {
     event_id: Option<String>,
 
     /// When the use happened, in RFC 3339. Default: now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     timestamp: Option<Timestamp>,
 
     /// The provider of the metrics that the event counts in. Default: ODSLRequest.

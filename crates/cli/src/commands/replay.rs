@@ -66,7 +66,7 @@ pub(crate) struct Replay {
     shift_to_now: bool,
 
     /// Like --shift-to-now, but to a fixed time in RFC 3339: can be replayed twice.
-    #[arg(long, value_name = "TIME", conflicts_with = "shift_to_now")]
+    #[arg(long, value_name = "TIME", conflicts_with = "shift_to_now", value_parser = moment::parse)]
     shift_to: Option<Timestamp>,
 
     /// The application of all events. Default: the project's id for nova, apache for

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{json, sample::Traffic};
+use crate::{json, moment, sample::Traffic};
 
 /// Write made-up API traffic as JSON lines to standard output, for `replay`.
 ///
@@ -26,7 +26,7 @@ pub(crate) struct Sample {
     days: u16,
 
     /// When the traffic ends, in RFC 3339. Default: now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     end: Option<Timestamp>,
 
     /// Another number makes other traffic.

@@ -15,7 +15,7 @@ use super::{
     chart::{self, Peak, Size},
     series::{Form, MAX_ROWS},
     table::{Align, properties, table},
-    text::{self, grouped, printable, shorten},
+    text::{self, counted, grouped, printable, short_decimal, shorten},
     timeline::Timeline,
 };
 use crate::{moment, words};
@@ -49,17 +49,21 @@ pub(crate) fn history(
     form: Form,
     width: usize,
 ) -> String {
-    let times = match answer.documents.len() {
-        0 => "no metrics in this range of time".to_owned(),
-        1 => "1 time".to_owned(),
-        count => format!("{} times", grouped(count as u64)),
+    let has_more = !answer.next_page_token.is_empty();
+    let times = match (answer.documents.len() as u64, has_more) {
+        (0, _) => "no metrics in this range of time".to_owned(),
+        (count, false) => counted(count, "time"),
+        (count, true) => format!("the first {}", counted(count, "time")),
     };
     let head = head(&asked.asset_urn, &times, answer.fresh_through.as_ref());
     if answer.documents.is_empty() {
         return head;
     }
     let points = numbers(asked, answer).filter(|_| form == Form::Chart);
-    let body = points.map_or_else(|| rows(answer), |points| drawing(&asked.names[0], &points, width));
+    let body = match points {
+        Some(points) => drawing(&asked.names[0], &points, has_more, width),
+        None => rows(answer),
+    };
     format!("{head}\n{body}")
 }
 
@@ -67,8 +71,7 @@ pub(crate) fn history(
 pub(crate) fn latest(asked: &GetLatestAssetMetricsRequest, answer: &GetLatestAssetMetricsResponse) -> String {
     let metrics = match answer.metrics.len() {
         0 => "no such metrics".to_owned(),
-        1 => "1 metric".to_owned(),
-        count => format!("{} metrics", grouped(count as u64)),
+        count => counted(count as u64, "metric"),
     };
     let head = head(&asked.asset_urn, &metrics, answer.fresh_through.as_ref());
     if answer.metrics.is_empty() {
@@ -108,10 +111,10 @@ fn head(urn: &str, what: &str, fresh_through: Option<&prost_types::Timestamp>) -
     head
 }
 
-/// A value in words. A number has plain digits, whether it came as a double or as a text.
+/// A value in words. A number that came as a double looks as one that came as a text.
 fn show(value: Option<&Value>) -> String {
     match value.and_then(|value| value.kind.as_ref()) {
-        Some(Kind::NumberValue(double)) => double.to_string(),
+        Some(Kind::NumberValue(double)) => short_decimal(&double.to_string()).into_owned(),
         Some(Kind::BoolValue(boolean)) => boolean.to_string(),
         Some(Kind::StringValue(text)) => shorten(text, TEXT),
         _ => String::new(),
@@ -162,10 +165,10 @@ fn numbers(asked: &ListAssetMetricsRequest, answer: &ListAssetMetricsResponse) -
     points.collect()
 }
 
-/// A bar beside each value, or columns over time where there are many.
-fn drawing(name: &str, points: &[Point], width: usize) -> String {
+/// A bar beside each value, or columns over time where there are many; these may be the first of more.
+fn drawing(name: &str, points: &[Point], has_more: bool, width: usize) -> String {
     if points.len() > MAX_ROWS {
-        return columns(name, points, width);
+        return columns(name, points, has_more, width);
     }
     let values: Vec<_> = points.iter().map(|point| Some(point.double)).collect();
     let times: Vec<_> = points.iter().map(|point| point.time.to_string()).collect();
@@ -203,7 +206,7 @@ const YEARS: (&str, &str) = ("#P1Y", "year");
 
 /// A column for the highest value in each step of time, the finest one for which there is room; none
 /// where nothing was emitted.
-fn columns(name: &str, points: &[Point], width: usize) -> String {
+fn columns(name: &str, points: &[Point], has_more: bool, width: usize) -> String {
     let times: Vec<_> = points.iter().map(|point| point.time).collect();
     // The labels on the left take about as much.
     let room = width.saturating_sub(10);
@@ -219,10 +222,11 @@ fn columns(name: &str, points: &[Point], width: usize) -> String {
         }
     }
     let (columns, _) = chart::columns(&timeline, &values, Peak::Highest, Size::alone(width));
+    let first = if has_more { "The first " } else { "" };
     format!(
-        "{}, the highest by {step}\n{columns}{} values; --output table lists them.\n",
+        "{}, the highest by {step}\n{columns}{first}{} values; --output table lists them.\n",
         printable(name),
-        grouped(points.len() as u64)
+        grouped(points.len())
     )
 }
 
@@ -237,7 +241,7 @@ mod tests {
         let start: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
         let times = start.series(hours.hours()).take(count);
         let points: Vec<_> = times.map(|time| Point { time, text: "1".into(), double: 1.0 }).collect();
-        let drawing = columns("n", &points, width);
+        let drawing = columns("n", &points, false, width);
         let widest = drawing.lines().filter(|line| line.contains('█')).map(text::width).max();
         (drawing.lines().next().unwrap().to_owned(), widest.unwrap())
     }

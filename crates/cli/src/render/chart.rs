@@ -8,6 +8,8 @@
     reason = "positions in a drawing: small, not negative, and rounded anyway"
 )]
 
+pub(crate) mod stacked;
+
 use std::fmt::Write;
 
 use super::{
@@ -52,54 +54,6 @@ pub(crate) fn bars(values: &[Option<f64>], columns: usize) -> Vec<String> {
         bar
     };
     values.iter().map(bar).collect()
-}
-
-/// What the parts of a stacked bar look like, in their order: neighbours differ most.
-pub(crate) const SHAPES: [char; 7] = ['█', '░', '▚', '═', '▓', '╳', '▒'];
-
-/// What the part at this place looks like. Those beyond the shapes look alike.
-pub(crate) fn shape(at: usize) -> char {
-    SHAPES.get(at).copied().unwrap_or('·')
-}
-
-/// A bar for each list of parts, the longest so many columns wide. Each part that is above zero can
-/// be seen, so a bar of many small ones may be longer than its share.
-pub(crate) fn stacked(bars: &[Vec<f64>], columns: usize) -> Vec<String> {
-    let total = |parts: &Vec<f64>| parts.iter().filter(|part| **part > 0.0).sum::<f64>();
-    let (_, top) = extent(bars.iter().map(total));
-    let bar = |parts: &Vec<f64>| {
-        let total = total(parts);
-        let long = (total / top * columns as f64).round() as usize;
-        let wide = widths(parts, total, long);
-        wide.into_iter().enumerate().map(|(at, wide)| shape(at).to_string().repeat(wide)).collect()
-    };
-    bars.iter().map(bar).collect()
-}
-
-/// How a bar of so many columns is cut: by the shares of its parts, each rounded so that they fill
-/// it, and one column at least where there is something.
-fn widths(parts: &[f64], total: f64, columns: usize) -> Vec<usize> {
-    let ideal = |part: &f64| if *part > 0.0 { part / total * columns as f64 } else { 0.0 };
-    let ideals: Vec<f64> = parts.iter().map(ideal).collect();
-    let least = |(part, ideal): (&f64, &f64)| (ideal.floor() as usize).max(usize::from(*part > 0.0));
-    let mut widths: Vec<usize> = parts.iter().zip(&ideals).map(least).collect();
-    let short = |widths: &[usize], at: usize| ideals[at] - widths[at] as f64;
-    // At most one step for each part.
-    for _ in parts {
-        let order = |a: &usize, b: &usize| short(&widths, *a).total_cmp(&short(&widths, *b));
-        match widths.iter().sum::<usize>().cmp(&columns) {
-            std::cmp::Ordering::Equal => break,
-            std::cmp::Ordering::Less => {
-                let Some(at) = (0..parts.len()).max_by(order) else { break };
-                widths[at] += 1;
-            }
-            std::cmp::Ordering::Greater => {
-                let Some(at) = (0..parts.len()).filter(|at| widths[*at] > 1).min_by(order) else { break };
-                widths[at] -= 1;
-            }
-        }
-    }
-    widths
 }
 
 /// A line of blocks, one for each value, whose height is its share of the largest. They
@@ -268,12 +222,17 @@ impl Scale {
     }
 }
 
+/// No scale goes on beyond this, and none is shorter than one by this: the steps on it would be more
+/// than a double holds, or nothing.
+const LARGEST: f64 = 1e300;
+
 /// The lowest and the highest value and zero, never the same.
 fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values
         .filter(|value| value.is_finite())
+        .map(|value| value.clamp(-LARGEST, LARGEST))
         .fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
-    (low, if low < high { high } else { low + 1.0 })
+    (low, if high - low > 1.0 / LARGEST { high } else { low + 1.0 })
 }
 
 /// The next of 1, 2, 5 times a power of ten.
@@ -354,6 +313,18 @@ mod tests {
                 2026-11-21      12:00           2026-11-22      12:00
         Each column shows the highest of 45 buckets.
         ");
+    }
+
+    #[test]
+    fn the_largest_and_the_least_are_drawn() {
+        let minutes: Vec<i64> = (0..4).map(|at| at * 60).collect();
+        let timeline = timeline("#PT1H", &minutes);
+        for values in [[1e300, 1.0, 5e-324, 0.0], [f64::MAX, f64::MIN, 0.0, 1.0], [5e-324; 4]] {
+            let values = values.map(Some);
+            let (drawn, _) = columns(&timeline, &values, Peak::Highest, Size::alone(60));
+            assert!(drawn.lines().all(|line| width(line) <= 60), "{drawn}");
+            assert!(drawn.contains(['█', '▁']), "{drawn}");
+        }
     }
 
     proptest! {

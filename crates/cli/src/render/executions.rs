@@ -87,7 +87,7 @@ fn head(page: Page<'_>, of: &str, by: &str) -> String {
         time.as_ref().and_then(moment::from_wire).map(|time| clock.time(time)).unwrap_or_default()
     };
     let mut out = String::new();
-    let _ = writeln!(out, "{} {of}{by}", count(calls));
+    let _ = writeln!(out, "{} {of}{by}", grouped(calls));
     let (start, until) = (end(&answer.start_time), end(&answer.end_time));
     let _ = writeln!(out, "{start} to {until}{}", printable(clock.label()));
     if !asked.filter.is_empty() {
@@ -121,12 +121,6 @@ fn clock(answer: &QueryExecutionsResponse) -> Clock {
 
 fn total<'a>(series: impl IntoIterator<Item = &'a ExecutionSeries>) -> i64 {
     series.into_iter().fold(0, |sum, series| sum.saturating_add(series.total))
-}
-
-/// A number of calls for people.
-fn count(calls: i64) -> String {
-    let sign = if calls < 0 { "-" } else { "" };
-    format!("{sign}{}", grouped(calls.unsigned_abs()))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{
     chart,
     series::{Drawing, time, value},
     table::{Align, table},
-    text::{shorten, width},
+    text::{self, shorten, width},
 };
 use crate::decimal::Decimal;
 
@@ -183,13 +183,14 @@ impl Figures {
     }
 
     fn text(&self, title: &str) -> String {
-        let number =
-            |number: Option<Decimal>| number.map(|number| number.rounded().to_string()).unwrap_or_default();
+        let number = |number: Option<Decimal>| {
+            number.map(|number| text::grouped(number.rounded())).unwrap_or_default()
+        };
         match title {
             "TOTAL" => number(self.total),
             "MIN" => number(self.min),
             "MAX" => number(self.max),
-            "COUNT" => self.count.to_string(),
+            "COUNT" => text::grouped(self.count),
             _ => number(self.last),
         }
     }
@@ -214,7 +215,7 @@ pub(crate) fn rows(series: &[Series], group_by: &[String], drawing: &Drawing) ->
         for point in &series.points {
             let mut row = vec![time(point).map(|time| drawing.clock.time(time)).unwrap_or_default()];
             row.extend(labels(series, &names).map(str::to_owned));
-            row.push(value(point).to_owned());
+            row.push(value(point).into_owned());
             row.extend(has_counts.then(|| point.count.to_string()));
             rows.push(row);
         }
@@ -232,10 +233,10 @@ fn wide(series: &[Series], names: &[&str], titles: &[String], drawing: &Drawing)
         let points: Vec<_> = columns.iter().map(|column| column[slot]).collect();
         let Some(known) = points.iter().flatten().next() else { continue };
         let mut row = vec![time(known).map(|time| drawing.clock.time(time)).unwrap_or_default()];
-        row.extend(points.iter().map(|point| point.map(value).unwrap_or_default().to_owned()));
+        row.extend(points.iter().map(|point| point.map(value).unwrap_or_default().into_owned()));
         rows.push(row);
     }
-    format!("by {}\n{}", super::text::printable(&names.join(" / ")), table(heading, rows))
+    format!("by {}\n{}", text::printable(&names.join(" / ")), table(heading, rows))
 }
 
 #[cfg(test)]
@@ -302,10 +303,10 @@ mod tests {
     fn each_series_is_a_line() {
         let shown = shown(&["user", "application"], three(), Form::Chart, "Europe/Berlin");
         insta::assert_snapshot!(shown, @r"
-        user                            application  TOTAL  LAST  MIN    MAX
-        ann                             (none)         119    11    0     11  ▁▂▄▄▇█▁▂▄▅▇█
-        ann                             web-shop     81000  7000    0  11000  ▁▂▄▄▇█▁▂▄▅
-        an extraordinarily long name …  言語処理         5     5    5      5  █
+        user                            application   TOTAL   LAST  MIN     MAX
+        ann                             (none)          119     11    0      11  ▁▂▄▄▇█▁▂▄▅▇█
+        ann                             web-shop     81 000  7 000    0  11 000  ▁▂▄▄▇█▁▂▄▅
+        an extraordinarily long name …  言語処理          5      5    5       5  █
         Buckets from 2026-11-20T07:00:00 to 2026-11-21T06:00:00.
         Each line has a scale of its own, up to its MAX.
         Each column shows the highest of 2 buckets.
@@ -344,8 +345,8 @@ mod tests {
         let two = vec![series(&[("s", "a")], &waves(240, 1)), series(&[("s", "b")], &waves(240, 3))];
         insta::assert_snapshot!(shown(&["s"], two, Form::Chart, "UTC"), @r"
         s  TOTAL  LAST  MIN  MAX
-        a   1205    11    0   11  ▃▇█▅█▃▇█▆█▄█▃▇█▅█▄▇▂▆█▄█▃▇█▄█▄▇█▆█▄█▃▇█▅█▄▇█▆▇▄█
-        b   3615    33    0   33  ▃▇█▅█▃▇█▆█▄█▃▇█▅█▄▇▂▆█▄█▃▇█▄█▄▇█▆█▄█▃▇█▅█▄▇█▆▇▄█
+        a  1 205    11    0   11  ▃▇█▅█▃▇█▆█▄█▃▇█▅█▄▇▂▆█▄█▃▇█▄█▄▇█▆█▄█▃▇█▅█▄▇█▆▇▄█
+        b  3 615    33    0   33  ▃▇█▅█▃▇█▆█▄█▃▇█▅█▄▇▂▆█▄█▃▇█▄█▄▇█▆█▄█▃▇█▅█▄▇█▆▇▄█
                                                2026-11-23
         Buckets from 2026-11-20T06:00:00Z to 2026-11-30T05:00:00Z.
         Each line has a scale of its own, up to its MAX.
@@ -400,9 +401,9 @@ mod tests {
         fn figures_are_exact(values in prop::collection::vec(prop::option::of(-1000_i64..1000), 1..50)) {
             let figures = Figures::of(&series(&[], &values).points);
             let known: Vec<i64> = values.iter().flatten().copied().collect();
-            let text = |number: Option<i64>| number.map(|n| n.to_string()).unwrap_or_default();
+            let text = |number: Option<i64>| number.map(text::grouped).unwrap_or_default();
             let total: i64 = known.iter().sum();
-            prop_assert_eq!(figures.text("TOTAL"), total.to_string());
+            prop_assert_eq!(figures.text("TOTAL"), text(Some(total)));
             prop_assert_eq!(figures.text("LAST"), text(known.last().copied()));
             prop_assert_eq!(figures.text("MIN"), text(known.iter().min().copied()));
             prop_assert_eq!(figures.text("MAX"), text(known.iter().max().copied()));

@@ -1,7 +1,7 @@
 //! The answer to a query of time series: what was asked and answered, then one series as
 //! rows, bars or columns. Several series are drawn by `grouped`.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use flowmeter_proto::v1::{Observed, Point, QueryTimeSeriesRequest, QueryTimeSeriesResponse, Series};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use super::{
     clock::Clock,
     grouped, notes,
     table::{Align, table},
-    text::printable,
+    text::{self, printable, short_decimal},
     timeline::Timeline,
 };
 use crate::{moment, words};
@@ -114,9 +114,9 @@ pub(crate) fn time(point: &Point) -> Option<Timestamp> {
     moment::from_wire(point.timestamp.as_ref()?)
 }
 
-/// The value as the service wrote it; empty where there is none.
-pub(crate) fn value(point: &Point) -> &str {
-    point.value.as_deref().unwrap_or_default()
+/// The value as a table shows it; empty where there is none.
+pub(crate) fn value(point: &Point) -> Cow<'_, str> {
+    short_decimal(point.value.as_deref().unwrap_or_default())
 }
 
 /// The value for drawing.
@@ -190,7 +190,7 @@ fn rows(points: &[Point], drawing: &Drawing) -> String {
     let has_counts = drawing.has_counts(points);
     let row = |point: &Point| {
         let time = time(point).map(|time| drawing.clock.time(time)).unwrap_or_default();
-        let mut row = vec![time, value(point).to_owned()];
+        let mut row = vec![time, value(point).into_owned()];
         row.extend(has_counts.then(|| point.count.to_string()));
         row
     };
@@ -217,12 +217,12 @@ fn rows_with_bars(points: &[Point], drawing: &Drawing, width: usize) -> String {
     let widest_time = (0..by_slot.len()).map(|slot| time_of(slot).len()).max().unwrap_or(0);
     // The time and the numbers come before the bar, each with a gap of two.
     let counts = if has_counts { widest(|p| p.count.to_string().len()) + 2 } else { 0 };
-    let taken = widest_time + 4 + widest(|p| value(p).len()) + counts;
+    let taken = widest_time + 4 + widest(|p| text::width(&value(p))) + counts;
     let room = width.saturating_sub(taken).clamp(8, 60);
     let bars = chart::bars(&drawing.values(points), room);
     let row = |(slot, bar): (usize, String)| {
         let point = by_slot[slot];
-        let mut row = vec![time_of(slot), point.map(value).unwrap_or_default().to_owned()];
+        let mut row = vec![time_of(slot), point.map(value).unwrap_or_default().into_owned()];
         if has_counts {
             row.push(point.map(|point| point.count.to_string()).unwrap_or_default());
         }
@@ -300,6 +300,26 @@ mod tests {
         2026-11-20T06:00:00Z      1      7
         2026-11-20T08:00:00Z      2      7
         ");
+    }
+
+    #[test]
+    fn the_largest_and_the_least_leave_a_table_readable() {
+        let large = format!("1{}", "0".repeat(300));
+        let long = format!("{}.333333333", "12345".repeat(11));
+        let small = format!("0.{}5", "0".repeat(323));
+        let values = [Some(large.as_str()), Some(&long), Some(&small), Some("0.5")];
+        let answer = answer("#PT1H", SignedDuration::from_hours(1), &values);
+        let shown = page(&asked(""), &answer, Form::Table, 80);
+        insta::assert_snapshot!(shown.split_once("\n\n").unwrap().1, @r"
+        TIME                                   VALUE  COUNT
+        2026-11-20T06:00:00Z                   1e300      7
+        2026-11-20T07:00:00Z  1.2345123451234512…e54      7
+        2026-11-20T08:00:00Z                  5e-324      7
+        2026-11-20T09:00:00Z                     0.5      7
+        ");
+        let drawn = page(&asked(""), &answer, Form::Chart, 80);
+        assert!(drawn.lines().all(|line| text::width(line) <= 80), "{drawn}");
+        assert!(drawn.contains("1e300      7  ████"), "{drawn}");
     }
 
     #[test]

@@ -1,19 +1,30 @@
 //! Text and numbers as a terminal may show them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
+use flowmeter_core::asset::Number;
 use unicode_width::UnicodeWidthStr;
 
-/// The text without control characters, each replaced by `\u{…}`: what a service
-/// recorded must not move the cursor of who reads it.
+/// The significant digits of a decimal that is not shown as it is: those that doubles have.
+const DIGITS: usize = 17;
+
+/// The text without characters that control a terminal, each replaced by `\u{…}`: what a service
+/// recorded must not move the cursor of who reads it, nor show its letters in another order.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
+    if text.chars().any(is_controlling) {
         let escape = |c: char| {
-            if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
+            if is_controlling(c) { c.escape_default().to_string() } else { c.to_string() }
         };
         return text.chars().map(escape).collect::<String>().into();
     }
     text.into()
+}
+
+/// Whether it is a control character, or one that directs the order of those around it.
+fn is_controlling(c: char) -> bool {
+    let is_bidi =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_bidi
 }
 
 /// How many columns of a terminal the text takes.
@@ -47,14 +58,16 @@ pub(crate) fn shorten(text: &str, columns: usize) -> String {
 /// A number for an axis: four digits or less and a metric prefix.
 pub(crate) fn compact(number: f64) -> String {
     const PREFIXES: [(f64, &str); 5] = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")];
+    if number != 0.0 && !(0.001..1e18).contains(&number.abs()) {
+        let text = format!("{number:.3e}");
+        let (digits, power) = text.split_once('e').expect("it is written with an exponent");
+        return format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'));
+    }
     for (limit, prefix) in PREFIXES {
         if number.abs() >= limit {
             let unit = if prefix == "k" { 1e3 } else { limit };
             return format!("{}{prefix}", three_decimals(number / unit));
         }
-    }
-    if number != 0.0 && number.abs() < 0.001 {
-        return format!("{number:.0e}");
     }
     three_decimals(number)
 }
@@ -65,18 +78,46 @@ fn three_decimals(number: f64) -> String {
     if text == "-0" { "0".into() } else { text.into() }
 }
 
-/// A count with thousands set apart, as `12 345`: a comma or a point would be
+/// A decimal in plain digits in as few columns as a table can be read with: as it is, or with an
+/// exponent where it is very large, very small or long; `…` stands for digits that are cut off.
+pub(crate) fn short_decimal(text: &str) -> Cow<'_, str> {
+    if text.len() <= Number::MAX_JSON_BYTES {
+        return text.into();
+    }
+    let (sign, magnitude) = text.split_at(usize::from(text.starts_with('-')));
+    let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+    let digits = format!("{whole}{fraction}");
+    let is_decimal = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(first) = digits.find(|digit| digit != '0').filter(|_| is_decimal) else { return text.into() };
+    let significant = digits[first..].trim_end_matches('0');
+    let kept = cut(significant, DIGITS);
+    let (leading, others) = kept.split_at(1);
+    let point = if others.is_empty() { "" } else { "." };
+    let rest = if kept == significant { "" } else { "…" };
+    let exponent = whole.len().cast_signed() - first.cast_signed() - 1;
+    format!("{sign}{leading}{point}{others}{rest}e{exponent}").into()
+}
+
+/// A number in plain digits with thousands set apart, as `12 345`: a comma or a point would be
 /// read differently in different countries.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+pub(crate) fn grouped(number: impl Display) -> String {
+    let text = number.to_string();
+    let first = usize::from(text.starts_with('-'));
+    let end = text.find('.').unwrap_or(text.len());
+    let mut out = String::with_capacity(text.len() * 4 / 3);
+    for (at, c) in text.char_indices() {
+        if at > first && at < end && (end - at).is_multiple_of(3) {
             out.push(' ');
         }
-        out.push(digit);
+        out.push(c);
     }
     out
+}
+
+/// So many of something: `1 call`, `1 200 calls`.
+pub(crate) fn counted(number: u64, of: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {of}{plural}", grouped(number))
 }
 
 /// A share of a whole in percent, with so many decimals. Only nothing is 0 % and only all of it
@@ -105,6 +146,31 @@ mod tests {
     fn shows_control_characters_harmlessly() {
         assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert!(matches!(printable("größe"), Cow::Borrowed("größe")));
+        // What follows would be shown from right to left, so that the name seems to end in exe.
+        assert_eq!(printable("\u{202e}exe.txt\u{2069}"), "\\u{202e}exe.txt\\u{2069}");
+        for c in ['\u{202a}', '\u{2066}', '\u{200e}', '\u{200f}', '\u{61c}'] {
+            assert_eq!(printable(&c.to_string()), c.escape_unicode().to_string());
+        }
+        // It joins emoji and directs nothing.
+        assert_eq!(printable("\u{200d}"), "\u{200d}");
+    }
+
+    #[test]
+    fn long_decimals_have_an_exponent() {
+        let forty = format!("0.{}", "1".repeat(38));
+        for (decimal, shown) in [
+            (forty.as_str(), forty.as_str()),
+            (&format!("1{}", "0".repeat(300)), "1e300"),
+            (&format!("-12{}.5", "0".repeat(40)), "-1.2000000000000000…e41"),
+            (&format!("0.{}5", "0".repeat(323)), "5e-324"),
+            (&format!("-0.{}4940", "0".repeat(40)), "-4.94e-41"),
+            (&"123456789".repeat(7), "1.2345678912345678…e62"),
+            (&format!("{}.50", "9".repeat(40)), "9.9999999999999999…e39"),
+            (&"0".repeat(50), &"0".repeat(50)),
+            (&"∞".repeat(50), &"∞".repeat(50)),
+        ] {
+            assert_eq!(short_decimal(decimal), shown);
+        }
     }
 
     #[test]
@@ -125,8 +191,13 @@ mod tests {
     fn writes_numbers_short() {
         let shown: Vec<_> = [0.0, 0.125, 9999.0, 12_000.0, 2.5e6, -3e9, 1e-9].map(compact).into();
         assert_eq!(shown, ["0", "0.125", "9999", "12k", "2.5M", "-3G", "1e-9"]);
+        let extreme = [5e17, 1e18, -2.5e300, 1.5e-4, 5e-324].map(compact);
+        assert_eq!(extreme, ["500P", "1e18", "-2.5e300", "1.5e-4", "4.941e-324"]);
         assert_eq!(grouped(1_234_567), "1 234 567");
         assert_eq!(grouped(999), "999");
+        assert_eq!((grouped(-123_456), grouped("-1234.5678")), ("-123 456".into(), "-1 234.5678".into()));
+        let counts = [0, 1, 1_200].map(|number| counted(number, "call"));
+        assert_eq!(counts, ["0 calls", "1 call", "1 200 calls"]);
     }
 
     #[test]

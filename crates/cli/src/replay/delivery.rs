@@ -89,7 +89,7 @@ pub(crate) fn describe(rejection: &Rejection) -> String {
     for (at, violation) in rejection.field_violations.iter().enumerate() {
         let field = violation.field.split_once(&place).map_or(violation.field.as_str(), |(_, field)| field);
         let gap = if at == 0 { ": " } else { "; " };
-        text.extend([gap, field, " ", &violation.description]);
+        text.extend([gap, field, ": ", &violation.description]);
     }
     text
 }
@@ -131,6 +131,6 @@ mod tests {
                 violation("events[3].user", "is too long"),
             ],
         };
-        assert_eq!(describe(&rejection), "INVALID_FIELD: timestamp is too old; user is too long");
+        assert_eq!(describe(&rejection), "INVALID_FIELD: timestamp: is too old; user: is too long");
     }
 }

@@ -1,5 +1,6 @@
 //! Metrics of assets: emitted as arguments and from files, and read back.
 
+mod files;
 mod help;
 mod pages;
 
@@ -8,7 +9,7 @@ use prost_types::{Value, value::Kind};
 
 use crate::{
     fake::{self, Assets, Fake, Memory},
-    flowmeter, printed, program,
+    flowmeter, printed,
 };
 
 const CRM: &str = "urn:xdg:database:crm";
@@ -138,87 +139,6 @@ async fn what_cannot_be_emitted_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_document_is_emitted_from_a_file() {
-    let fake = fake::start(Memory::default()).await;
-    let input = br#"{
-        "metrics": [
-            {"name": "isActiveInLast24Hours", "value": true, "valueType": "BOOLEAN"},
-            {"name": "data", "value": 12345678901234567.89}
-        ],
-        "timestamp": "2026-11-22T00:30:00.000Z"
-    }"#;
-    let arguments = ["asset", "emit", CRM, "--file", "-", "--request-id", ID];
-    let ended = program::flowmeter(fake.address, "good", &arguments, input).await;
-    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
-    assert_eq!(
-        ended.out,
-        format!("request             {ID}\ndocuments accepted  1\nmetrics accepted    2\n")
-    );
-    let memory = fake.memory.lock().unwrap();
-    let active = metric("isActiveInLast24Hours", Kind::BoolValue(true), ValueType::Boolean);
-    let exact = Kind::StringValue("12345678901234567.89".into());
-    let expected = api::AssetDocument {
-        asset_urn: CRM.into(),
-        ..document(30, vec![active, metric("data", exact, ValueType::Number)])
-    };
-    assert_eq!(memory.assets.batches[0].documents, [expected]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_documents_are_few_requests() {
-    let fake = fake::start(Memory { failures: 1, ..Memory::default() }).await;
-    let line = |at: usize| {
-        let value = if at == 1_200 { r#""fifty", "valueType": "NUMBER""# } else { "50" };
-        format!("{{\"assetUrn\": \"urn:{at}\", \"metrics\": [{{\"name\": \"n\", \"value\": {value}}}]}}\n")
-    };
-    let input: String = (1..=2_500).map(line).collect();
-    let arguments = ["asset", "emit", "--file", "-"];
-    let ended = program::flowmeter(fake.address, "good", &arguments, input.as_bytes()).await;
-    assert_eq!(ended.code, 3);
-    insta::assert_snapshot!(ended.err, @r#"
-    trying again: UNAVAILABLE: the broker is away
-    rejected: document 1200, urn:1200: INVALID_FIELD: metrics[0].value expected a number in JSON's notation, such as -12.5 or 1e6, because value_type is NUMBER; found "fifty"
-    "#);
-    assert!(
-        ended.out.ends_with(", the last of 3\ndocuments accepted  2 499\nmetrics accepted    2 499\n"),
-        "{}",
-        ended.out
-    );
-    {
-        let memory = fake.memory.lock().unwrap();
-        let batches = &memory.assets.batches;
-        let sizes: Vec<_> = batches.iter().map(|batch| batch.documents.len()).collect();
-        assert_eq!(sizes, [1_000, 1_000, 1_000, 500]);
-        assert_eq!(batches[0], batches[1], "a repetition is the same, under the same id");
-        assert!(batches[1].request_id < batches[2].request_id);
-    }
-    let named = [&arguments[..], &["--request-id", ID]].concat();
-    let ended = program::flowmeter(fake.address, "good", &named, input.as_bytes()).await;
-    assert_eq!(ended.err, "error: --request-id names one request, and standard input takes 3\n");
-    let none = program::flowmeter(fake.address, "good", &arguments, b"").await;
-    assert_eq!((none.code, none.err.as_str()), (1, "error: standard input: there is no document\n"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_may_be_taken_in_part() {
-    let fake = fake::start(Memory::default()).await;
-    let metric = |at: usize| format!("{{\"name\": \"m{at}\", \"value\": {at}}}");
-    let metrics: Vec<_> = (0..1_000).map(metric).collect();
-    let input = format!("[{{\"metrics\": [{}]}}, {{\"metrics\": []}}]", metrics.join(","));
-    let arguments = ["asset", "emit", CRM, "--file", "-"];
-    let whole = program::flowmeter(fake.address, "good", &arguments, input.as_bytes()).await;
-    assert_eq!(whole.code, 1);
-    insta::assert_snapshot!(whole.err, @r"
-    error: only 1 of 2 requests were taken
-    INVALID_ARGUMENT: documents[0].metrics: expected one at least
-    ");
-    let cut = program::flowmeter(fake.address, "good", &arguments, &input.as_bytes()[..300]).await;
-    assert_eq!(cut.code, 1);
-    assert!(cut.err.starts_with("error: standard input: EOF while parsing"), "{}", cut.err);
-    assert_eq!(fake.memory.lock().unwrap().assets.batches.len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_history_of_an_asset_is_listed() {
     let exact = metric("total", Kind::StringValue("12345678901234567.89".into()), ValueType::Number);
     let active = metric("isActive", Kind::BoolValue(true), ValueType::Boolean);
@@ -241,15 +161,15 @@ async fn the_history_of_an_asset_is_listed() {
     2026-11-22T01:30:00Z  total         12345678901234567.89                                          number
     ");
     let limited = flowmeter(&fake, &["asset", "show", CRM, "--limit", "2"]).await;
-    assert_eq!(limited.err, "There is more: --all, or a --limit above 2\n");
-    assert!(limited.out.starts_with("urn:xdg:database:crm, 2 times\n"), "{}", limited.out);
+    assert_eq!(limited.err, "There is more: --all, a --limit above 2, or a later --from\n");
+    assert!(limited.out.starts_with("urn:xdg:database:crm, the first 2 times\n"), "{}", limited.out);
     let json = printed(&fake, &["asset", "show", CRM, "--all", "-o", "json"]).await;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["documents"].as_array().unwrap().len(), 3);
     assert_eq!(json["documents"][1]["metrics"][0]["value"], 1);
     assert_eq!(json["documents"][2]["metrics"][0]["value"], "12345678901234567.89");
 
-    let range = ["--from", "2026-11-22T00:00:00Z", "--to", "2026-11-22T01:00:00Z", "--after", "r"];
+    let range = ["--from", "2026-11-22", "--to", "2026-11-22T01:00:00Z", "--after", "r"];
     let names = ["--name", "a", "--name", "b"];
     printed(&fake, &[&["asset", "show", CRM][..], &range, &names].concat()).await;
     let memory = fake.memory.lock().unwrap();
@@ -305,6 +225,25 @@ async fn a_number_is_drawn() {
         2026-11-22      02:00           04:00           06:00
     60 values; --output table lists them.
     ");
+    let first = flowmeter(&fake, &[&arguments[..], &["-o", "chart", "--limit", "50"]].concat()).await;
+    assert!(first.out.starts_with("urn:xdg:database:crm, the first 50 times\n"), "{}", first.out);
+    assert!(first.out.ends_with("\nThe first 50 values; --output table lists them.\n"), "{}", first.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_and_the_least_leave_a_table_readable() {
+    let extremes = [("large", 1e300), ("small", 5e-324), ("usual", 0.1)];
+    let extremes = extremes.map(|(name, value)| number(name, value));
+    let fake = with(vec![document(0, extremes.into())]).await;
+    let shown = printed(&fake, &["asset", "show", CRM]).await;
+    insta::assert_snapshot!(shown.split_once("\n\n").unwrap().1, @r"
+    TIME                  NAME   VALUE   TYPE
+    2026-11-22T00:00:00Z  large  1e300   number
+                          small  5e-324  number
+                          usual  0.1     number
+    ");
+    let json = printed(&fake, &["asset", "show", CRM, "-o", "json"]).await;
+    assert!(json.contains("1e+300") && json.contains("5e-324"), "{json}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -380,7 +319,7 @@ async fn assets_are_listed_by_urn() {
     let fake =
         fake::start(Memory { assets: Assets { known, ..Assets::default() }, ..Memory::default() }).await;
     let listed = flowmeter(&fake, &["asset", "list", "urn:", "--limit", "3"]).await;
-    assert_eq!(listed.err, "There is more: --all, or a --limit above 3\n");
+    assert_eq!(listed.err, "There is more: --all, a --limit above 3, or a longer prefix\n");
     insta::assert_snapshot!(listed.out, @r"
     URN    CREATED
     urn:a  2026-11-22T00:00:00Z

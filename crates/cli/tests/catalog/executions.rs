@@ -47,7 +47,7 @@ async fn calls_are_reported_once_through_failures() {
     let more = ["--command", "ip", "--timestamp", "2026-11-22T10:00:00Z", "--request-id", id];
     let metrics = ["Successful=1200", "QuotaError=3", "a=b=0"];
     let ended = flowmeter(&fake, &[&arguments[..], &more, &metrics].concat()).await;
-    assert_eq!((ended.code, ended.out), (0, format!("request   {id}\naccepted  1 203\n")));
+    assert_eq!((ended.code, ended.out), (0, format!("request   {id}\naccepted  1 report, 1 203 calls\n")));
     assert_eq!(ended.err, "trying again: UNAVAILABLE: the broker is away\n");
     let again = ["executions", "report", "--integration", "Slack", "AuthError=1", "-o", "json"];
     let json = printed(&fake, &again).await;
@@ -70,12 +70,35 @@ async fn calls_are_reported_once_through_failures() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_is_told_from_a_rejection() {
+    let fake = fake::start(Memory::default()).await;
+    let id = "01a2020a-88ae-72aa-8b67-c6e73fa3b004";
+    let report =
+        ["executions", "report", "--integration", "VirusTotal", "--schedule", "run-17", "--request-id", id];
+    let open = ["--items-remaining", "3", "--deadline", "2026-11-22T10:00:00Z"];
+    insta::assert_snapshot!(printed(&fake, &[&report[..], &open].concat()).await, @r"
+    request   01a2020a-88ae-72aa-8b67-c6e73fa3b004
+    accepted  1 report, 0 calls
+    schedule  run-17, 3 items until 2026-11-22T10:00:00Z
+    ");
+    let close = ["--items-remaining", "0", "Successful=1"];
+    insta::assert_snapshot!(printed(&fake, &[&report[..], &close].concat()).await, @r"
+    request   01a2020a-88ae-72aa-8b67-c6e73fa3b004
+    accepted  1 report, 1 call
+    schedule  run-17, closed
+    ");
+    let negative = flowmeter(&fake, &[&report[..], &["--items-remaining", "-3"]].concat()).await;
+    assert_eq!(negative.code, 2);
+    assert!(negative.err.contains("-3 is not in 0.."), "{}", negative.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_reported_is_told() {
     let fake = fake::start(Memory::default()).await;
     let ended = flowmeter(&fake, &["executions", "report", "--integration", "", "Successful=1"]).await;
     assert_eq!(ended.code, 3);
-    assert!(ended.out.ends_with("accepted  0\n"), "{}", ended.out);
-    assert_eq!(ended.err, "rejected: INVALID_FIELD: integration expected the name of an integration\n");
+    assert!(ended.out.ends_with("accepted  0 reports, 0 calls\n"), "{}", ended.out);
+    assert_eq!(ended.err, "rejected: INVALID_FIELD: integration: expected the name of an integration\n");
     let report = ["executions", "report", "--integration", "Slack"];
     for wrong in ["Successful", "=1", "Successful=", "Successful=-1", "Successful=1.5"] {
         let ended = flowmeter(&fake, &[&report[..], &[wrong]].concat()).await;

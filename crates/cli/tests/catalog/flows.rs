@@ -167,13 +167,13 @@ async fn what_is_not_recorded_is_told() {
     assert_eq!(ended.code, 3);
     assert!(ended.out.ends_with("accepted  0\n"), "{}", ended.out);
     insta::assert_snapshot!(ended.err, @r#"
-    rejected: UNKNOWN_FLOW: flow_id there is no flow "sign-up"
+    rejected: UNKNOWN_FLOW: flow_id: there is no flow "sign-up"
       hint: did you mean signup? `flowmeter flow list` shows what there is
     "#);
     let too_many = ["flow", "record", "signup", "--outcome", "succeeded", "--count", "100000001"];
     let ended = flowmeter(&fake, &too_many).await;
     assert_eq!(ended.code, 3);
-    assert_eq!(ended.err, "rejected: INVALID_FIELD: count expected 1 to 100000000, found 100000001\n");
+    assert_eq!(ended.err, "rejected: INVALID_FIELD: count: expected 1 to 100000000, found 100000001\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

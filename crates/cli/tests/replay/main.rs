@@ -65,7 +65,7 @@ async fn what_is_not_recorded_is_told() {
         ended.err,
         "line 2: malformed: expected a JSON object\n\
          line 4: malformed: not valid UTF-8 at byte 45\n\
-         line 3: rejected: INVALID_FIELD: user is refused\n"
+         line 3: rejected: INVALID_FIELD: user: is refused\n"
     );
     assert!(ended.out.contains("accepted              1  events"), "{}", ended.out);
     assert!(ended.out.contains("malformed             2  lines"), "{}", ended.out);

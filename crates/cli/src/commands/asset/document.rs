@@ -1,11 +1,10 @@
 //! Documents of metrics as JSON, in the form of the Semarchy xDG API. They are not read as proto
 //! JSON, which makes doubles of all numbers: here every digit is kept.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use flowmeter_proto::v1::{AssetDocument, AssetMetric, asset_metric::ValueType};
-use jiff::Timestamp;
 use prost_types::{Value, value::Kind};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
@@ -14,9 +13,9 @@ use super::{
 };
 use crate::moment;
 
-/// A document as it is written.
+/// A document as it is written, by hand or in an answer.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "a document")]
 struct Written<'a> {
     #[serde(alias = "asset_urn")]
     asset_urn: Option<String>,
@@ -26,13 +25,29 @@ struct Written<'a> {
     /// The single form, deprecated, which an answer has as null.
     name: Option<String>,
     value: Option<&'a RawValue>,
-    /// Refused, as the service does, where it is more than null.
+    /// An answer says in the single form what the value was taken for. A request cannot, and is refused
+    /// as the service does, where it is more than null.
     #[serde(alias = "value_type")]
-    value_type: Option<&'a RawValue>,
+    value_type: Option<String>,
+    /// Only an answer names its request.
+    #[serde(alias = "request_id")]
+    request_id: Option<IgnoredAny>,
+}
+
+/// The answer to a question for the metrics of an asset.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Listed<'a> {
+    #[serde(borrow)]
+    documents: Vec<&'a RawValue>,
+    #[serde(alias = "next_page_token", rename = "nextPageToken")]
+    _next_page_token: Option<IgnoredAny>,
+    #[serde(alias = "fresh_through", rename = "freshThrough")]
+    _fresh_through: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "a metric")]
 struct WrittenMetric<'a> {
     name: String,
     #[serde(borrow)]
@@ -41,45 +56,67 @@ struct WrittenMetric<'a> {
     value_type: Option<String>,
 }
 
-/// Reads documents: one after the other, as JSON lines are, or in an array. Those that name no asset
-/// are of this one. A byte order mark before them is no part of JSON.
+/// Reads documents: one after the other, as JSON lines are, in an array or as an answer lists them. Those
+/// that name no asset are of this one. A byte order mark before them is no part of JSON.
 pub(super) fn read(text: &str, urn: Option<&str>) -> Result<Vec<AssetDocument>> {
     let mut documents = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for item in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
-        let item = item?.get();
-        let written: Vec<&RawValue> = if item.starts_with('[') {
-            serde_json::from_str(item)?
-        } else {
-            vec![serde_json::from_str(item)?]
-        };
-        for one in written {
+        for part in parts(item?)? {
             let place = documents.len() + 1;
-            documents.push(document(one.get(), urn).with_context(|| format!("document {place}"))?);
+            let read = serde_json::from_str(part.get()).map_err(|error| placed(&error, part.get(), text));
+            let document = read.and_then(|written| document(written, urn));
+            documents.push(document.with_context(|| format!("document {place}"))?);
         }
     }
     Ok(documents)
 }
 
-fn document(text: &str, urn: Option<&str>) -> Result<AssetDocument> {
-    let written: Written<'_> = serde_json::from_str(text)?;
+/// The documents in a value of JSON. One that is nothing else is a document.
+fn parts(item: &RawValue) -> Result<Vec<&RawValue>> {
+    if item.get().starts_with('[') {
+        return Ok(serde_json::from_str(item.get())?);
+    }
+    let listed: Option<Listed<'_>> = serde_json::from_str(item.get()).ok();
+    Ok(listed.map_or_else(|| vec![item], |listed| listed.documents))
+}
+
+/// An error in a part of the text at its place in the whole: serde counts from where the part begins.
+fn placed(error: &serde_json::Error, part: &str, text: &str) -> Error {
+    let before = &text[..part.as_ptr().addr() - text.as_ptr().addr()];
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let first_column = if error.line() == 1 { before.len() - line_start } else { 0 };
+    let line = before.matches('\n').count() + error.line();
+    anyhow!("{} at line {line} column {}", without_place(error), first_column + error.column())
+}
+
+/// What serde says, without where.
+fn without_place(error: &serde_json::Error) -> String {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let said = error.to_string();
+    said.strip_suffix(&place).map(str::to_owned).unwrap_or(said)
+}
+
+fn document(written: Written<'_>, urn: Option<&str>) -> Result<AssetDocument> {
     let asset_urn = written.asset_urn.or_else(|| urn.map(str::to_owned));
     let asset_urn = asset_urn.context("expected an assetUrn, or the URN before --file")?;
     let timestamp = written.timestamp.map(|text| {
-        text.parse::<Timestamp>()
-            .map(moment::to_wire)
-            .map_err(|_| anyhow!("timestamp: expected one such as 2026-11-21T09:30:00Z, found {text:?}"))
+        let time = moment::parse(&text).map(moment::to_wire);
+        time.map_err(|expected| anyhow!("timestamp: {expected}, found {text:?}"))
     });
-    if written.value_type.is_some() {
-        bail!("valueType: expected it with each of the metrics; the single form knows none");
-    }
-    let metrics = match (written.metrics, written.name, written.value) {
-        (Some(metrics), None, None) => {
+    let is_answer = written.request_id.is_some();
+    let metrics = match (written.metrics, written.name, written.value, written.value_type) {
+        (_, name, _, Some(_)) if name.is_none() || !is_answer => {
+            bail!("valueType: expected it with each of the metrics; the single form knows none")
+        }
+        (Some(metrics), None, None, _) => {
             let read = |(at, metric)| self::metric(metric).with_context(|| format!("metrics[{at}]"));
             metrics.into_iter().enumerate().map(read).collect::<Result<_>>()?
         }
-        (None, Some(name), found) => vec![single(name, found)?],
-        _ => bail!("expected metrics, or a name and a value"),
+        (Some(_), ..) => bail!("expected metrics, or a name and a value, found both"),
+        (None, Some(name), value, None) => vec![single(name, value)?],
+        (None, Some(name), value, value_type) => vec![metric(WrittenMetric { name, value, value_type })?],
+        (None, None, ..) => bail!("expected metrics, or a name and a value"),
     };
     Ok(AssetDocument { asset_urn, timestamp: timestamp.transpose()?, metrics })
 }
@@ -108,7 +145,8 @@ fn metric(written: WrittenMetric<'_>) -> Result<AssetMetric> {
 fn single(name: String, written: Option<&RawValue>) -> Result<AssetMetric> {
     let (value, needed) = match read_value(written)? {
         (Value { kind: Some(Kind::StringValue(text)) }, None) => {
-            given::guessed(&text).map_err(|error| anyhow!("value: {error}"))?
+            let way_out = "in metrics, with the valueType STRING, it is a text";
+            given::guessed(&text).map_err(|error| anyhow!("value: {error}; {way_out}"))?
         }
         settled => settled,
     };
@@ -119,7 +157,10 @@ fn single(name: String, written: Option<&RawValue>) -> Result<AssetMetric> {
 fn read_value(written: Option<&RawValue>) -> Result<(Value, Option<ValueType>)> {
     let text = written.map_or("null", RawValue::get);
     let kind = match text.as_bytes().first() {
-        Some(b'"') => Kind::StringValue(serde_json::from_str(text)?),
+        Some(b'"') => {
+            let text = serde_json::from_str(text);
+            Kind::StringValue(text.map_err(|error| anyhow!("value: {}", without_place(&error)))?)
+        }
         Some(b't' | b'f') => Kind::BoolValue(text == "true"),
         Some(b'-' | b'0'..=b'9') => return number::sent(text).map_err(|error| anyhow!("value: {error}")),
         _ => bail!("value: expected a text, a number or a boolean"),
@@ -159,6 +200,49 @@ mod tests {
     }
 
     #[test]
+    fn what_is_printed_as_json_is_read() {
+        let emitted = r#"{"metrics": [{"name": "n", "value": 1, "valueType": "NUMBER"}],
+            "timestamp": "2024-03-04T17:44:00Z", "requestId": "01a2020a-88ae-72aa-8b67-c6e73fa3b004"}"#;
+        let [document] = read(emitted, Some("urn:a")).unwrap().try_into().unwrap();
+        assert_eq!(document.metrics[0].value, Some(value(Kind::NumberValue(1.0))));
+        let single = r#"{"name": "n", "value": "50", "valueType": "NUMBER", "requestId": "r"}"#;
+        let [document] = read(single, Some("urn:a")).unwrap().try_into().unwrap();
+        let fifty = Some(value(Kind::StringValue("50".into())));
+        assert_eq!(
+            (&document.metrics[0].value, document.metrics[0].value_type()),
+            (&fifty, ValueType::Number)
+        );
+        let metrics = r#""metrics": [{"name": "n", "value": "a", "valueType": "STRING"}]"#;
+        let listed = format!(
+            r#"{{"documents": [{{"timestamp": "2024-03-04T17:44:00Z", {metrics}}}, {{{metrics}}}],
+            "nextPageToken": "x", "freshThrough": "2024-03-04T17:45:00Z"}} {emitted}"#
+        );
+        let found = read(&listed, Some("urn:a")).unwrap();
+        let times: Vec<_> =
+            found.iter().map(|document| moment::rfc3339(document.timestamp.as_ref())).collect();
+        assert_eq!(times, ["2024-03-04T17:44:00Z", "", "2024-03-04T17:44:00Z"]);
+        assert!(read(r#"{"documents": []}"#, None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_error_is_where_it_stands_in_the_file() {
+        let first = r#"{"metrics": []}"#;
+        for (text, place) in [
+            (format!("{first}\n\n  {{\"metrics\": 1}}"), "line 3 column 15"),
+            (format!("{first} {{\"metrics\": 1}}"), "line 1 column 29"),
+            (format!("[{first},\n{{\n\"metrics\": 1}}]"), "line 3 column 12"),
+            (format!("{{\"documents\": [{first},\n {{\"metrics\": 1}}]}}"), "line 2 column 14"),
+        ] {
+            let said = format!("document 2: invalid type: integer `1`, expected a sequence at {place}");
+            assert_eq!(refused(&text), said);
+        }
+        assert_eq!(refused(&format!("{first}\n{{]")), "key must be a string at line 2 column 2");
+        let half = r#"{"metrics": [{"name": "a", "value": "\ud800"}]}"#;
+        let said = refused(half);
+        assert!(said.starts_with("document 1: metrics[0]: value: ") && !said.contains("column"), "{said}");
+    }
+
+    #[test]
     fn numbers_keep_their_digits() {
         let text = r#"{"metrics": [{"name": "a", "value": 12345678901234567.89},
             {"name": "b", "value": "12345678901234567.89", "valueType": "NUMBER"}]}"#;
@@ -169,6 +253,8 @@ mod tests {
         }
         let long = refused(r#"{"metrics": [{"name": "a", "value": 12345678901234567890123456789}]}"#);
         assert_eq!(long, format!("document 1: metrics[0]: value: {}", NotANumber::TooLong));
+        let single = refused(r#"{"name": "id", "value": "12345678901234567890123456789"}"#);
+        assert!(single.ends_with("digits; in metrics, with the valueType STRING, it is a text"), "{single}");
     }
 
     #[test]
@@ -192,13 +278,19 @@ mod tests {
                 r#"{"name": "a", "value": 1, "value_type": "NUMBER"}"#,
                 "document 1: valueType: expected it with each of the metrics",
             ),
-            (r#"{"metrics": [], "name": "a"}"#, "expected metrics, or a name and a value"),
+            (r#"{"metrics": [], "name": "a"}"#, "expected metrics, or a name and a value, found both"),
+            (r#"{"metrics": [], "value": 1}"#, "expected metrics, or a name and a value, found both"),
+            (r#"{"value": 1}"#, "document 1: expected metrics, or a name and a value"),
+            (
+                r#"{"metrics": [], "valueType": "NUMBER", "requestId": "r"}"#,
+                "document 1: valueType: expected it",
+            ),
             (
                 r#"{"metrics": [], "timestamp": "noon"}"#,
-                "timestamp: expected one such as 2026-11-21T09:30:00Z",
+                "timestamp: expected a time such as 2026-11-21T09:30:00Z, found \"noon\"",
             ),
             (r#"{"metric": []}"#, "document 1: unknown field `metric`"),
-            ("[1]", "document 1: invalid type: integer"),
+            ("[1]", "document 1: invalid type: integer `1`, expected a document at line 1 column 2"),
             (r#"{"metrics": []"#, "EOF while parsing"),
         ] {
             let error = refused(text);

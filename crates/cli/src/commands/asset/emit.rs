@@ -35,6 +35,7 @@ use crate::{
 ///   {"assetUrn": "urn:a", "timestamp": "2026-11-21T09:30:00Z",
 ///    "metrics": [{"name": "qualityScore", "value": 0.93, "valueType": "NUMBER"}]}
 /// Those without an assetUrn are of the URN before --file; timestamp and valueType may be left out.
+/// What `asset emit` and `asset show` print as JSON can be emitted so as well.
 /// If one cannot be read, nothing is sent. They are sent in requests of up to 1000 metrics; JSON of
 /// several requests is one answer after the other.
 ///
@@ -72,7 +73,7 @@ pub(crate) struct Emit {
     types: Vec<(String, ValueType)>,
 
     /// When the values were so, in RFC 3339. Default: now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     timestamp: Option<Timestamp>,
 
     /// Send one metric in the single form, which is deprecated: its value goes out as a text, and

@@ -96,12 +96,12 @@ impl Total {
     fn describe(&self) -> String {
         let request = match self.request_ids.as_slice() {
             [one] => one.clone(),
-            [.., last] => format!("{last}, the last of {}", grouped(self.request_ids.len() as u64)),
+            [.., last] => format!("{last}, the last of {}", grouped(self.request_ids.len())),
             [] => String::new(),
         };
         properties(&[
             ("request", request),
-            ("documents accepted", grouped((self.documents - self.rejected) as u64)),
+            ("documents accepted", grouped(self.documents - self.rejected)),
             ("metrics accepted", grouped(self.accepted)),
         ])
     }

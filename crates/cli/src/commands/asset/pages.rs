@@ -42,10 +42,11 @@ impl Extent {
         (size > 0).then_some((size, token))
     }
 
-    /// Says that there is more than was shown; JSON says it itself.
-    pub(super) fn note_rest(self, token: &str, remote: &Remote) {
+    /// Says that there is more than was shown, and how to see it: all, more, or others, which this narrows
+    /// down to. JSON says it itself.
+    pub(super) fn note_rest(self, token: &str, narrower: &str, remote: &Remote) {
         if !token.is_empty() && !remote.json() {
-            eprintln!("There is more: --all, or a --limit above {}", self.limit);
+            eprintln!("There is more: --all, a --limit above {}, or {narrower}", self.limit);
         }
     }
 }

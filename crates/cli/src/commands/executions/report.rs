@@ -17,7 +17,7 @@ use crate::{
         sending::{self, Sender},
     },
     moment,
-    render::{table::properties, text::grouped},
+    render::{table::properties, text::counted},
 };
 
 /// Report the API calls of one execution by how they ended
@@ -59,7 +59,7 @@ pub(crate) struct Report {
     command: String,
 
     /// When it was executed, in RFC 3339. Default: now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     timestamp: Option<Timestamp>,
 
     /// The id of a schedule by which the command tries again what is left. A later report with the same id
@@ -72,7 +72,7 @@ pub(crate) struct Report {
     items_remaining: Option<i64>,
 
     /// Until when they are tried, in RFC 3339. Needed where items are left.
-    #[arg(long, value_name = "TIME", requires = "schedule")]
+    #[arg(long, value_name = "TIME", requires = "schedule", value_parser = moment::parse)]
     deadline: Option<Timestamp>,
 
     /// The id of this report, a UUID of version 7: the same id counts once. Default: a new one.
@@ -119,10 +119,23 @@ impl From<Report> for ReportExecutionsRequest {
     }
 }
 
-/// The request and the calls that were accepted.
+/// The request, and the report with its calls and its schedule if it was accepted.
 fn describe(asked: &ReportExecutionsRequest, found: &ReportExecutionsResponse) -> String {
     let accepted = if found.accepted_count > 0 { &asked.reports[..] } else { &[] };
     let counts = accepted.iter().flat_map(|report| &report.metrics).map(|metric| metric.count.unsigned_abs());
     let calls = counts.fold(0, u64::saturating_add);
-    properties(&[("request", found.request_id.clone()), ("accepted", grouped(calls))])
+    let schedule = accepted.iter().find_map(|report| report.schedule.as_ref());
+    properties(&[
+        ("request", found.request_id.clone()),
+        ("accepted", format!("{}, {}", counted(accepted.len() as u64, "report"), counted(calls, "call"))),
+        ("schedule", schedule.map(describe_schedule).unwrap_or_default()),
+    ])
+}
+
+fn describe_schedule(schedule: &ExecutionSchedule) -> String {
+    if schedule.items_remaining == 0 {
+        return format!("{}, closed", schedule.id);
+    }
+    let items = counted(schedule.items_remaining.unsigned_abs(), "item");
+    format!("{}, {items} until {}", schedule.id, moment::rfc3339(schedule.deadline.as_ref()))
 }

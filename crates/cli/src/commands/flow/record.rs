@@ -49,7 +49,7 @@ pub(crate) struct Record {
     count: i32,
 
     /// When they were made, in RFC 3339. Default: now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     timestamp: Option<Timestamp>,
 
     /// The id of this report, a UUID of version 7: the same id counts once. Default: a new one.
@@ -88,6 +88,7 @@ impl From<Record> for RecordFlowRequestsRequest {
 
 fn describe(asked: &RecordFlowRequestsRequest, found: &RecordFlowRequestsResponse) -> String {
     let accepted = if found.accepted_count > 0 { &asked.requests[..] } else { &[] };
-    let count = accepted.iter().map(|request| u64::from(request.count.unwrap_or(1).unsigned_abs())).sum();
+    let count: u64 =
+        accepted.iter().map(|request| u64::from(request.count.unwrap_or(1).unsigned_abs())).sum();
     properties(&[("request", found.request_id.clone()), ("accepted", grouped(count))])
 }

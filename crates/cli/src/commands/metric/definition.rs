@@ -1,7 +1,7 @@
 //! What a metric is: from the flags of a command, and as its answer shows it.
 
 use clap::Args;
-use flowmeter_proto::v1::{LabelSet, Metric, Selector};
+use flowmeter_proto::v1::{self as wire, LabelSet, Metric, Selector};
 use jiff::Timestamp;
 
 use super::backfill;
@@ -79,17 +79,17 @@ impl Definition {
     /// Puts what was given into a metric, and says what that was.
     pub(super) fn apply(self, metric: &mut Metric, changes: &mut Changes) {
         let mut selector = metric.selector.take().unwrap_or_default();
-        let class = self.method_class.map(|class| flowmeter_proto::v1::MethodClass::from(class).into());
+        let class = self.method_class.map(|class| wire::MethodClass::from(class).into());
         changes.set("selector", &mut selector.method_class, class);
         changes.set("selector", &mut selector.action, self.action);
         changes.set("selector", &mut selector.filter, self.filter);
         metric.selector = (selector != Selector::default()).then_some(selector);
 
         changes.set("description", &mut metric.description, self.description);
-        let measure = self.measure.map(|measure| flowmeter_proto::v1::Measure::from(measure).into());
+        let measure = self.measure.map(|measure| wire::Measure::from(measure).into());
         changes.set("measure", &mut metric.measure, measure);
         changes.set("unit", &mut metric.unit, self.unit);
-        let observed = self.observed.map(|observed| flowmeter_proto::v1::Observed::from(observed).into());
+        let observed = self.observed.map(|observed| wire::Observed::from(observed).into());
         changes.set("default_observed", &mut metric.default_observed, observed);
         let kept = (!self.keep.is_empty())
             .then(|| self.keep.into_iter().filter(|set| !set.labels.is_empty()).collect());
@@ -104,8 +104,8 @@ pub(super) fn rows(metrics: &[Metric]) -> String {
         [
             metric.name.clone(),
             words::measure(metric.measure()),
-            words::unit(&metric.unit).to_owned(),
-            words::observed(metric.default_observed()),
+            unit(metric),
+            observed(metric),
             selected(metric),
             kept(metric),
             words::origin(metric.built_in, metric.version),
@@ -121,8 +121,8 @@ pub(super) fn describe(metric: &Metric, now: Timestamp) -> String {
         ("description", metric.description.clone()),
         ("events", selected(metric)),
         ("measure", words::measure(metric.measure())),
-        ("unit", words::unit(&metric.unit).to_owned()),
-        ("observed", words::observed(metric.default_observed())),
+        ("unit", unit(metric)),
+        ("observed", observed(metric)),
         ("kept by", kept(metric)),
         ("origin", words::origin(metric.built_in, metric.version)),
         ("created", moment::rfc3339(metric.create_time.as_ref())),
@@ -132,6 +132,20 @@ pub(super) fn describe(metric: &Metric, now: Timestamp) -> String {
             metric.backfill.as_ref().map(|state| backfill::describe(state, now)).unwrap_or_default(),
         ),
     ])
+}
+
+/// The unit of its values. Those of assets are whatever was emitted; where they are counted or a
+/// fraction, the aggregation says so.
+fn unit(metric: &Metric) -> String {
+    if is_of_assets(&metric.name) { String::new() } else { words::unit(&metric.unit).to_owned() }
+}
+
+/// The aggregation where a query names none, or why there is none.
+fn observed(metric: &Metric) -> String {
+    match metric.default_observed() {
+        wire::Observed::Unspecified if is_of_assets(&metric.name) => "none: numbers and booleans".into(),
+        observed => words::observed(observed),
+    }
 }
 
 /// Which events a metric takes.
@@ -162,7 +176,7 @@ fn kept(metric: &Metric) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use flowmeter_proto::v1::{self as wire, Backfill, backfill::State};
+    use flowmeter_proto::v1::{Backfill, backfill::State};
 
     use super::*;
     use crate::arguments::{Arguments, Command};
@@ -254,6 +268,26 @@ mod tests {
         let mut metric = Metric::default();
         assert_eq!(paths(&["--keep", "application, user", "--keep", "key"], &mut metric), ["label_sets"]);
         assert_eq!(kept(&metric), "application,user; key");
+    }
+
+    #[test]
+    fn metrics_of_assets_say_why_there_is_no_default() {
+        let of_assets = |name: &str, unit: &str, observed: wire::Observed| Metric {
+            name: name.into(),
+            unit: unit.into(),
+            default_observed: observed.into(),
+            version: 1,
+            ..Metric::default()
+        };
+        let fresh = of_assets("asset/isFresh", "1", wire::Observed::FractionTrue);
+        let mixed = of_assets("asset/mixed", "", wire::Observed::Unspecified);
+        insta::assert_snapshot!(rows(&[fresh.clone(), mixed]), @r"
+        NAME           MEASURE  UNIT  OBSERVED                    EVENTS                  KEPT BY  ORIGIN
+        asset/isFresh  count          fraction-true               none: values of assets           version 1
+        asset/mixed    count          none: numbers and booleans  none: values of assets           version 1
+        ");
+        let shown = describe(&fresh, Timestamp::UNIX_EPOCH);
+        assert!(!shown.contains("unit"), "{shown}");
     }
 
     #[test]

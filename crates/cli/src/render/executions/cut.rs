@@ -5,12 +5,15 @@ use std::{cmp::Reverse, collections::BTreeMap, fmt::Write};
 
 use flowmeter_proto::v1::ExecutionSeries;
 
-use super::{count, total};
+use super::total;
 use crate::render::{
-    chart::{self, SHAPES},
+    chart::{
+        self,
+        stacked::{self, OTHERS, SHAPES},
+    },
     grouped::label,
     table::{Align, table},
-    text::{percent, shorten, width},
+    text::{grouped, percent, shorten, width},
 };
 
 /// More lines than this are not drawn: only those of the most calls are.
@@ -103,17 +106,23 @@ impl<'a> Cut<'a> {
         let shown = &self.rows[..self.rows.len().min(MAX_LINES)];
         let title = self.field.to_uppercase();
         let mut heading = vec![(title.as_str(), Align::Left), ("CALLS", Align::Right)];
-        let row = |row: &Row<'_>| vec![shorten(label(row.name), NAME), count(row.total)];
+        let row = |row: &Row<'_>| vec![shorten(label(row.name), NAME), grouped(row.total)];
         let mut rows: Vec<_> = shown.iter().map(row).collect();
         let room = room(&heading, &rows, columns);
         let values =
             |row: &Row<'_>| row.by_type.iter().map(|calls| calls.map_or(0.0, |calls| calls as f64)).collect();
         let values: Vec<Vec<f64>> = shown.iter().map(values).collect();
-        for (row, bar) in rows.iter_mut().zip(chart::stacked(&values, room)) {
+        let bars = stacked::bars(&values, room);
+        let has_others = bars.iter().any(|bar| bar.contains(OTHERS));
+        for (row, bar) in rows.iter_mut().zip(bars) {
             row.push(bar);
         }
         heading.push(("", Align::Left));
-        format!("{}{}\n{}", table(heading, rows), self.note_left_out(shown.len()), self.legend())
+        let mut out = table(heading, rows) + &self.note_left_out(shown.len()) + "\n" + &self.legend();
+        if has_others {
+            let _ = writeln!(out, "Types of less than half a column in a bar are drawn as {OTHERS}.");
+        }
+        out
     }
 
     /// How each type looks, and what it comes to. Those for which there is no shape share one.
@@ -122,7 +131,7 @@ impl<'a> Cut<'a> {
         let heading =
             [("", Align::Left), ("TYPE", Align::Left), ("CALLS", Align::Right), ("SHARE", Align::Right)];
         let row = |at: usize, name: String, calls: i64| {
-            vec![chart::shape(at).to_string(), name, count(calls), percent(calls as f64, all, 1)]
+            vec![stacked::shape(at).to_string(), name, grouped(calls), percent(calls as f64, all, 1)]
         };
         let (own, shared) = self.types.split_at(if self.types.len() > SHAPES.len() + 1 {
             SHAPES.len()
@@ -155,7 +164,7 @@ impl<'a> Cut<'a> {
             for (at, (kind, calls)) in parts.into_iter().enumerate() {
                 // The name stands once, before the first of its bars.
                 let name = if at == 0 { shorten(label(row.name), NAME) } else { String::new() };
-                rows.push(vec![name, shorten(kind, NAME), count(calls)]);
+                rows.push(vec![name, shorten(kind, NAME), grouped(calls)]);
                 values.push(Some(calls as f64));
             }
         }

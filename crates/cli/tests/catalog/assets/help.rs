@@ -40,6 +40,7 @@ async fn emitting_is_explained() {
       {"assetUrn": "urn:a", "timestamp": "2026-11-21T09:30:00Z",
        "metrics": [{"name": "qualityScore", "value": 0.93, "valueType": "NUMBER"}]}
     Those without an assetUrn are of the URN before --file; timestamp and valueType may be left out.
+    What `asset emit` and `asset show` print as JSON can be emitted so as well.
     If one cannot be read, nothing is sent. They are sent in requests of up to 1000 metrics; JSON of
     several requests is one answer after the other.
 
@@ -96,7 +97,7 @@ async fn reading_is_explained() {
 
     Examples:
       flowmeter asset show urn:xdg:database:crm
-      flowmeter asset show urn:xdg:database:crm --from 2026-11-01T00:00:00Z --to 2026-11-21T09:30:00Z
+      flowmeter asset show urn:xdg:database:crm --from 2026-11-01 --to 2026-11-21T09:30:00Z
       flowmeter asset show urn:xdg:database:crm --name qualityScore --all --output chart
 
     Usage: flowmeter asset show [OPTIONS] <URN>
@@ -107,17 +108,17 @@ async fn reading_is_explained() {
 
     Options:
           --from <TIME>
-              The first time, in RFC 3339. Default: from the first one on
+              The first time, in RFC 3339, or a day in UTC. Default: from the first one on
 
           --to <TIME>
-              The last time, in RFC 3339, which belongs to the range as well. Default: now; a value of a
-              time that is still to come is shown where this lies beyond it
+              The last time, in RFC 3339, or a day in UTC; it belongs to the range as well. Default:
+              now; a value of a time that is still to come is shown where this lies beyond it
 
           --name <NAME>
               Only the metric of this name. May be repeated. Default: all
 
           --limit <NUMBER>
-              How many to show at most
+              How many times to show at most
 
               [default: 100]
 
@@ -168,7 +169,7 @@ async fn reading_is_explained() {
 
     Options:
           --limit <NUMBER>
-              How many to show at most
+              How many assets to show at most
 
               [default: 100]
 
