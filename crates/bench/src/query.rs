@@ -179,6 +179,13 @@ async fn fill(database: &Database, postgres: &Postgres, days: Days, progress: &P
         begin.elapsed().saturating_sub(written).as_secs_f64(),
         cpu().saturating_sub(cpu_after).as_secs_f64() / millions,
     ));
+    let begin = Instant::now();
+    let (weeks, bytes) = database.index_weeks().await?;
+    progress.note(format_args!(
+        "indexed {weeks} weeks by label sets in {:.0} s: {:.0} MB",
+        begin.elapsed().as_secs_f64(),
+        bytes as f64 / 1e6
+    ));
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::copy;
 use crate::{Store, StoreError};
 
+pub use label_sets::LabelSetIndexes;
 pub use list::{List, OrderBy, OrderKey, Page, Place, count_events, list_events};
 pub use values::{FieldValue, FieldValues, list_field_values};
 

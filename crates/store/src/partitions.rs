@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use flowmeter_core::ids::EventId;
+use flowmeter_core::range::TimeRange;
 use flowmeter_core::timestamp::Timestamp;
 use uuid::Uuid;
 
@@ -26,6 +27,25 @@ pub const EVENTS: Table = Table {
 };
 /// The ledger of requests.
 pub const REQUESTS: Table = Table { name: "ingest_request", storage: "" };
+
+impl Table {
+    /// The name of the partition that has what is of that time.
+    pub(crate) fn partition(&self, at: Timestamp) -> String {
+        self.partition_from(week_start(at))
+    }
+
+    fn partition_from(&self, start: Timestamp) -> String {
+        format!("{}_{}", self.name, start.to_jiff().strftime("%Y%m%d"))
+    }
+
+    /// The time of which the partition of that name is. None if there is none of that name.
+    pub(crate) fn week(&self, partition: &str) -> Option<TimeRange> {
+        let date = partition.strip_prefix(self.name)?.strip_prefix('_')?;
+        let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
+        let start: Timestamp = format!("{year}-{month}-{day}T00:00:00Z").parse().ok()?;
+        (self.partition_from(start) == partition).then(|| TimeRange { start, end: start.plus(WIDTH) })
+    }
+}
 
 /// A week: few enough tables for 400 days, small enough to let go of one by one.
 const WIDTH: Duration = Duration::from_hours(7 * 24);
@@ -75,8 +95,7 @@ impl Partitions {
 
     async fn make(&self, table: &Table, start: Timestamp) -> Result<(), StoreError> {
         let &Table { name: parent, storage } = table;
-        let date = start.to_jiff().strftime("%Y%m%d").to_string();
-        let name = format!("{parent}_{date}");
+        let name = table.partition_from(start);
         let (from, to) = (EventId::first_at(start), EventId::first_at(start.plus(WIDTH)));
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
@@ -108,7 +127,11 @@ impl Partitions {
 fn partition_start(id: Uuid) -> Timestamp {
     let (high, _) = id.as_u64_pair();
     let millis = i64::try_from(high >> 16).expect("48 bits");
-    let at = Timestamp::from_micros(millis.saturating_mul(1_000)).min(Timestamp::END);
+    week_start(Timestamp::from_micros(millis.saturating_mul(1_000)).min(Timestamp::END))
+}
+
+/// The start of the week of a time.
+fn week_start(at: Timestamp) -> Timestamp {
     let shifted = at.plus(MONDAY_OFFSET).floor_to(WIDTH);
     Timestamp::from_micros(shifted.micros() - i64::try_from(MONDAY_OFFSET.as_micros()).expect("three days"))
 }
@@ -134,6 +157,26 @@ mod tests {
         assert_eq!(start_at("2024-11-20T10:00:00Z"), "2024-11-18T00:00:00Z");
         assert_eq!(start_at("2024-11-18T00:00:00Z"), "2024-11-18T00:00:00Z");
         assert_eq!(start_at("2024-11-17T23:59:59.999999Z"), "2024-11-11T00:00:00Z");
+    }
+
+    #[test]
+    fn partitions_are_named_by_their_start() {
+        for (time, name) in [
+            ("2024-11-24T23:59:59.999999Z", "usage_event_20241118"),
+            ("1970-01-01T00:00:00Z", "usage_event_19691229"),
+        ] {
+            let at: Timestamp = time.parse().unwrap();
+            assert_eq!(EVENTS.partition(at), name);
+            let week = EVENTS.week(name).unwrap();
+            assert_eq!((week.start, week.end), (week_start(at), week_start(at).plus(WIDTH)));
+        }
+        for other in
+            ["usage_event", "usage_event_20241318", "usage_event_+0241118", "ingest_request_20241118"]
+        {
+            assert_eq!(EVENTS.week(other), None, "{other}");
+        }
+        // The last one ends where time does.
+        assert!(EVENTS.week(&EVENTS.partition(Timestamp::END)).is_some());
     }
 
     #[test]

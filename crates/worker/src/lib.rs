@@ -41,6 +41,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     tasks.spawn(periodic::forget(store.clone(), stop.clone()));
     tasks.spawn(periodic::backfill(store.clone(), stop.clone()));
     tasks.spawn(periodic::purge(store.clone(), stop.clone()));
+    tasks.spawn(periodic::index_weeks(store.clone(), stop.clone()));
     tasks.spawn(checks.run(stop.clone()));
     tasks.spawn(deadlines::run(store.clone(), config.queue.settings(), stop.clone()));
     tasks.close();

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use flowmeter_core::timestamp::Timestamp;
 use flowmeter_queue::Backoff;
+use flowmeter_store::events::LabelSetIndexes;
 use flowmeter_store::flows::fold_flow_partials;
 use flowmeter_store::progress::forget_workers;
 use flowmeter_store::rollups::{BackfillStep, FoldOutcome, backfill_step, fold_partials, purge_abandoned};
@@ -16,6 +18,9 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(1);
 const BACKFILL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often roll-ups that nobody needs any more are looked for.
 const PURGE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often weeks that have ended are looked for. What is written to a week within this time tells an import
+/// of history, which goes on, from events that come late.
+const INDEX_INTERVAL: Duration = Duration::from_mins(1);
 /// Between two removals, so that folding gets its turn.
 const PURGE_PAUSE: Duration = Duration::from_millis(200);
 
@@ -100,6 +105,22 @@ pub async fn purge(store: Store, stop: CancellationToken) {
             }
         };
         pause(wait, &stop).await;
+    }
+}
+
+/// Indexes the events of weeks that have ended by their label sets, one worker at a time. A stop does not wait
+/// for an index: whoever looks next begins it anew.
+pub async fn index_weeks(store: Store, stop: CancellationToken) {
+    let mut indexes = LabelSetIndexes::new();
+    while !stop.is_cancelled() {
+        let looked = tokio::select! {
+            looked = indexes.look(&store, Timestamp::now()) => looked,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = looked {
+            tracing::warn!(%error, "the events of a week could not be indexed; trying again");
+        }
+        pause(INDEX_INTERVAL, &stop).await;
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use flowmeter_core::ids::TenantId;
+use flowmeter_core::timestamp::Timestamp;
 use flowmeter_stack::Postgres;
+use flowmeter_store::events::LabelSetIndexes;
 use flowmeter_store::tenants::{get_tenant, insert_tenant};
 use flowmeter_store::tokens::insert_token;
 use flowmeter_store::{Settings, Store, migrate};
@@ -66,6 +68,21 @@ impl Database {
         }
         client.batch_execute("CHECKPOINT").await?;
         Ok(())
+    }
+
+    /// Indexes the weeks that have ended as a worker would have done. Returns how many they are, and the bytes of
+    /// the indexes.
+    pub async fn index_weeks(&self) -> Result<(usize, i64)> {
+        let mut indexes = LabelSetIndexes::new();
+        // The first look finds out how large they are, the second that they grow no more.
+        indexes.look(&self.store, Timestamp::now()).await?;
+        let built = indexes.look(&self.store, Timestamp::now()).await?;
+        let sizes = "SELECT coalesce(sum(pg_relation_size(oid)), 0)::bigint FROM pg_class
+                     WHERE relkind = 'i' AND relname ~ '^usage_event_[0-9]{8}_label_set$'";
+        let client = connect(&self.url).await?;
+        let bytes = client.query_one(sizes, &[]).await?.get(0);
+        client.batch_execute("CHECKPOINT").await?;
+        Ok((built, bytes))
     }
 
     /// The size of each kind of table, and how many rows there are for so many events.

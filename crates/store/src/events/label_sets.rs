@@ -1,18 +1,21 @@
 //! Label sets: what events say in the fields that tell kinds of calls apart, and that have few
 //! combinations of values. Every event carries the number of its label set, also in the index of the
 //! primary key, and a dictionary says what the numbers stand for. So a question for rare ones looks up
-//! their numbers and reads the index alone, until it has found the events themselves.
+//! their numbers and reads the index alone, until it has found the events themselves. Weeks that have
+//! ended have an index in which it meets no others.
 //!
 //! A number is a hash and may stand for two label sets, and 0 stands for all that are not in the
 //! dictionary: it tells which events cannot be meant. What is found is always held against the
 //! question itself.
 
+mod index;
 mod read;
 mod write;
 
 use flowmeter_core::usage::TextField;
 
-pub(crate) use read::{PageStart, RareLabels, Reads, push_events, rare_labels};
+pub use index::LabelSetIndexes;
+pub(crate) use read::{PageStart, RareLabels, Reads, push_events, push_indexed_events, rare_labels};
 pub(crate) use write::{LabelSets, Numbering};
 
 /// The fields, of which the numbers are hashes in this order. The status is none of them: it says

@@ -3,6 +3,8 @@
 //! A page goes on after the last event of the one before, by the values of its keys and its id, so
 //! that it stays correct while events arrive.
 
+mod rare_page;
+
 use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::{EventId, TenantId};
 use flowmeter_core::quantity::Quantity;
@@ -15,6 +17,7 @@ use super::label_sets::{PageStart, RareLabels, Reads, push_events, rare_labels};
 use super::{SELECT, StoredEvent, read};
 use crate::sql::{Snapshot, Sql};
 use crate::{Store, StoreError};
+use rare_page::read_rare_page;
 
 /// Which events.
 #[derive(Debug, Clone)]
@@ -74,17 +77,33 @@ pub async fn list_events(
     tenant: TenantId,
     page: &Page,
 ) -> Result<Vec<(StoredEvent, Place)>, StoreError> {
-    let fields: Vec<_> = page.order.iter().filter_map(|key| Some((field(key)?, key.descending))).collect();
-    let ids_descending = page.order.last().is_some_and(|key| field(key).is_none() && key.descending);
+    let (fields, descending) = (page.fields(), page.ids_descend());
     // Only a page in the order of ids is read in order.
     let reads = if fields.is_empty() {
-        let after = page.after.as_ref().map(|place| place.id);
-        Reads::Page(PageStart { after, descending: ids_descending })
+        Reads::Page(PageStart { after: page.after.as_ref().map(|place| place.id), descending })
     } else {
         Reads::All
     };
     let mut snapshot = Snapshot::new(store);
     let rare = page.list.rare_labels(&mut snapshot, tenant, reads).await?;
+    let rows = match (reads, &rare) {
+        (Reads::Page(start), Some(labels)) if labels.has_indexed_weeks() => {
+            read_rare_page(snapshot, tenant, page, start, labels).await?
+        }
+        _ => statement(tenant, page, reads, rare.as_ref()).query_last(snapshot).await?,
+    };
+    let with_place = |row: &tokio_postgres::Row| {
+        let event = read(row);
+        let first = row.len() - fields.len();
+        let place = Place { keys: (first..row.len()).map(|index| row.get(index)).collect(), id: event.id };
+        (event, place)
+    };
+    Ok(rows.iter().map(with_place).collect())
+}
+
+/// The statement that reads the page as it is asked for.
+fn statement(tenant: TenantId, page: &Page, reads: Reads, rare: Option<&RareLabels>) -> Sql {
+    let (fields, ids_descending) = (page.fields(), page.ids_descend());
     let mut sql = Sql::new("-- list_events\nSELECT ");
     sql.push(&SELECT);
     for (field, _) in &fields {
@@ -92,7 +111,7 @@ pub async fn list_events(
         push_key(&mut sql, field);
         sql.push(")::text");
     }
-    let id = push_list(&mut sql, tenant, &page.list, reads, rare.as_ref());
+    let id = push_list(&mut sql, tenant, &page.list, reads, rare);
     if let Some(place) = page.after.as_ref().filter(|_| reads == Reads::All) {
         push_after(&mut sql, &fields, ids_descending, place);
     }
@@ -103,14 +122,7 @@ pub async fn list_events(
     }
     sql.push(id).push(if ids_descending { " DESC" } else { "" });
     sql.push(" LIMIT ").value(page.limit, Type::INT8);
-    let rows = sql.query_last(snapshot).await?;
-    let with_place = |row: &tokio_postgres::Row| {
-        let event = read(row);
-        let first = row.len() - fields.len();
-        let place = Place { keys: (first..row.len()).map(|index| row.get(index)).collect(), id: event.id };
-        (event, place)
-    };
-    Ok(rows.iter().map(with_place).collect())
+    sql
 }
 
 /// Counts the events of a list.
@@ -127,6 +139,18 @@ fn field(key: &OrderKey) -> Option<&Field> {
     match &key.by {
         OrderBy::Timestamp => None,
         OrderBy::Field(field) => Some(field),
+    }
+}
+
+impl Page {
+    /// The fields by which it is ordered, each with whether the largest come first.
+    fn fields(&self) -> Vec<(&Field, bool)> {
+        self.order.iter().filter_map(|key| Some((field(key)?, key.descending))).collect()
+    }
+
+    /// Whether events that are alike in these come in the descending order of ids.
+    fn ids_descend(&self) -> bool {
+        self.order.last().is_some_and(|key| field(key).is_none() && key.descending)
     }
 }
 
@@ -151,9 +175,15 @@ pub(super) fn push_list(
     rare: Option<&RareLabels>,
 ) -> &'static str {
     let id = push_events(sql, tenant, list.range, reads, rare);
+    push_demands(sql, list);
+    id
+}
+
+/// ` AND` an event has what the list demands, beside its range.
+fn push_demands(sql: &mut Sql, list: &List) {
     sql.matching(&list.filter);
     if list.words.is_empty() {
-        return id;
+        return;
     }
     // One text of everything, in which each word must be; words cannot hold the separator.
     sql.push(" AND (SELECT bool_and(strpos(everything, word) > 0) FROM (SELECT lower(concat_ws(E'\\n'");
@@ -163,7 +193,6 @@ pub(super) fn push_list(
     sql.push(", (SELECT string_agg(value, E'\\n') FROM jsonb_each_text(attributes))) COLLATE \"C\")");
     sql.push(" AS everything OFFSET 0) AS text, unnest(").value(list.words.clone(), Type::TEXT_ARRAY);
     sql.push(") AS word)");
-    id
 }
 
 /// What a field is ordered by, never NULL: what is absent is less than all values.

@@ -8,7 +8,7 @@ use crate::{Store, StoreError};
 
 /// What the statements of one question see: the same, whatever others commit between them. The first
 /// one takes a turn and a connection, and the last one gives them back. A snapshot that is dropped without
-/// a last one takes its connection with it, since a transaction is open there.
+/// a last one or its end takes its connection with it, since a transaction is open there.
 pub(crate) struct Snapshot<'a> {
     store: &'a Store,
     begun: Option<Running>,
@@ -19,6 +19,15 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 impl<'a> Snapshot<'a> {
     pub(crate) fn new(store: &'a Store) -> Self {
         Self { store, begun: None }
+    }
+
+    /// Gives the connection back, where no statement was known to be the last one.
+    pub(crate) async fn end(self) -> Result<(), StoreError> {
+        if let Some(running) = self.begun {
+            running.client().batch_execute("COMMIT").await?;
+            running.finished();
+        }
+        Ok(())
     }
 }
 

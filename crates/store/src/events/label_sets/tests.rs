@@ -1,4 +1,6 @@
-//! Questions for rare label sets have the answers that a look at every event gives.
+//! Questions for rare label sets have the answers that a look at every event gives, with indexes and without.
+
+mod index;
 
 use std::time::Duration;
 
@@ -33,16 +35,16 @@ const MONDAY: &str = "2024-11-18T00:00:00Z";
 const STEP: Duration = Duration::from_secs(20);
 const DAY: Duration = Duration::from_hours(24);
 
-/// A migrated database of its own, which the next run removes.
-async fn store() -> Store {
+/// A migrated database of its own, which the next run removes. `name` is unique among the tests.
+async fn store(name: &str) -> Store {
     let server = std::env::var("FLOWMETER_TEST_DATABASE_URL")
         .expect("FLOWMETER_TEST_DATABASE_URL is not set: run `cargo xtask test [FILTER]`");
     let (client, connection) = tokio_postgres::connect(&server, NoTls).await.unwrap();
     tokio::spawn(connection);
-    client.batch_execute("DROP DATABASE IF EXISTS test_label_sets WITH (FORCE)").await.unwrap();
-    client.batch_execute("CREATE DATABASE test_label_sets").await.unwrap();
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.unwrap();
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
     let (head, _) = server.rsplit_once('/').expect("the URL names a database");
-    let url = format!("{head}/test_label_sets");
+    let url = format!("{head}/{name}");
     migrate(&url).await.unwrap();
     Store::new(&Settings { url, max_connections: 4, statement_timeout: Duration::from_secs(30) }).unwrap()
 }
@@ -108,8 +110,8 @@ fn list(filter: &Filter) -> List {
 }
 
 /// The ids of a list, page by page.
-async fn ids(store: &Store, filter: &Filter, order: &[OrderKey]) -> Vec<EventId> {
-    let mut page = Page { list: list(filter), order: order.to_vec(), after: None, limit: 7 };
+async fn ids(store: &Store, list: List, order: &[OrderKey]) -> Vec<EventId> {
+    let mut page = Page { list, order: order.to_vec(), after: None, limit: 7 };
     let mut found = Vec::new();
     loop {
         let events = list_events(store, tenant(), &page).await.unwrap();
@@ -119,6 +121,14 @@ async fn ids(store: &Store, filter: &Filter, order: &[OrderKey]) -> Vec<EventId>
             return found;
         }
     }
+}
+
+/// Whether a page of that range is looked for in the index by label set.
+async fn uses_index(store: &Store, range: TimeRange, filter: &Filter) -> bool {
+    let mut snapshot = Snapshot::new(store);
+    let page = Reads::Page(PageStart { after: None, descending: false });
+    let labels = rare_labels(&mut snapshot, tenant(), range, filter, page).await.unwrap();
+    labels.is_some_and(|labels| labels.has_indexed_weeks())
 }
 
 /// How many events there are in each day.
@@ -151,8 +161,8 @@ async fn by_day(store: &Store, filter: &Filter) -> Vec<(usize, i64)> {
 }
 
 #[tokio::test]
-async fn rare_label_sets_are_found_with_and_without_the_dictionary() {
-    let store = store().await;
+async fn rare_label_sets_are_found_with_and_without_the_dictionary_and_indexes() {
+    let store = store("test_label_sets").await;
     let texts: Vec<_> = (0..APPLICATIONS).map(|number| format!("app-{number}")).collect();
     let events = events(&texts);
     write(&store, &events).await;
@@ -162,6 +172,11 @@ async fn rare_label_sets_are_found_with_and_without_the_dictionary() {
     let unnumbered = EVENTS / APPLICATIONS;
     assert_eq!(sets.get::<_, i64>(0), i64::try_from(LIMIT).unwrap());
     assert_eq!(sets.get::<_, i64>(1), i64::try_from(unnumbered).unwrap());
+    // Another label set with the number of one.
+    let sharing = "INSERT INTO event_label_set (tenant_id, key, label_set, provider, application)
+                   SELECT tenant_id, gen_random_uuid(), label_set, provider, application
+                   FROM event_label_set WHERE application = 'app-7'";
+    assert_eq!(client.execute(sharing, &[]).await.unwrap(), 2);
     drop(client);
 
     let rare = Filter::parse("application = 'app-7'").unwrap();
@@ -173,6 +188,23 @@ async fn rare_label_sets_are_found_with_and_without_the_dictionary() {
     let last = Reads::Page(PageStart { after: Some(events[EVENTS - 20].0), descending: false });
     assert!(!are_rare(&store, TimeRange::ALL, &rare, last).await);
 
+    assert_answers(&store, &events).await;
+
+    let mut indexes = LabelSetIndexes::new();
+    let monday: Timestamp = MONDAY.parse().unwrap();
+    for (now, indexed) in [(monday.plus(DAY), [true, false]), (monday.plus(DAY * 8), [true, true])] {
+        indexes.look(&store, now).await.unwrap();
+        indexes.look(&store, now).await.unwrap();
+        let weeks = [monday.minus(DAY), monday].map(|start| TimeRange { start, end: start.plus(DAY) });
+        for (week, is_indexed) in weeks.into_iter().zip(indexed) {
+            assert_eq!(uses_index(&store, week, &rare).await, is_indexed, "{week:?} {now}");
+        }
+        assert_answers(&store, &events).await;
+    }
+}
+
+/// All kinds of answers are those that a look at every event gives.
+async fn assert_answers(store: &Store, events: &[(EventId, UsageEvent<'_>)]) {
     let by_duration = OrderKey { by: OrderBy::Field(Field::Duration), descending: true };
     let by_time = |descending| OrderKey { by: OrderBy::Timestamp, descending };
     for (filter, is_rare) in [
@@ -191,15 +223,15 @@ async fn rare_label_sets_are_found_with_and_without_the_dictionary() {
         ("duration = 21", false),
     ] {
         let parsed = Filter::parse(filter).unwrap();
-        assert_eq!(are_rare(&store, days(), &parsed, Reads::All).await, is_rare, "{filter}");
+        assert_eq!(are_rare(store, days(), &parsed, Reads::All).await, is_rare, "{filter}");
         let mut expected: Vec<_> = events.iter().filter(|(_, event)| parsed.matches(event)).collect();
         let in_order = |events: &[&(EventId, UsageEvent<'_>)]| -> Vec<EventId> {
             events.iter().map(|(id, _)| *id).collect()
         };
         if is_rare {
-            assert_eq!(ids(&store, &parsed, &[]).await, in_order(&expected), "{filter}");
+            assert_eq!(ids(store, list(&parsed), &[]).await, in_order(&expected), "{filter}");
         }
-        let count = count_events(&store, tenant(), &list(&parsed)).await.unwrap();
+        let count = count_events(store, tenant(), &list(&parsed)).await.unwrap();
         assert_eq!(count, i64::try_from(expected.len()).unwrap(), "{filter}");
 
         let question = FieldValues {
@@ -209,7 +241,7 @@ async fn rare_label_sets_are_found_with_and_without_the_dictionary() {
             after: None,
             limit: 100,
         };
-        let values = list_field_values(&store, tenant(), &question).await.unwrap();
+        let values = list_field_values(store, tenant(), &question).await.unwrap();
         assert_eq!(values.iter().map(|value| value.count).sum::<i64>(), count, "{filter}");
 
         let monday = EventId::first_at(MONDAY.parse().unwrap());
@@ -217,14 +249,26 @@ async fn rare_label_sets_are_found_with_and_without_the_dictionary() {
         let days = [(0, before), (1, expected.len() - before)];
         let days = days.map(|(day, count)| (day, i64::try_from(count).unwrap()));
         let days: Vec<_> = days.into_iter().filter(|(_, count)| *count > 0).collect();
-        assert_eq!(by_day(&store, &parsed).await, days, "{filter}");
+        assert_eq!(by_day(store, &parsed).await, days, "{filter}");
 
         if is_rare {
             expected.reverse();
-            assert_eq!(ids(&store, &parsed, &[by_time(true)]).await, in_order(&expected), "{filter}");
+            assert_eq!(ids(store, list(&parsed), &[by_time(true)]).await, in_order(&expected), "{filter}");
             expected.sort_by_key(|(id, event)| (std::cmp::Reverse(event.duration_ms), *id));
             let order = [by_duration.clone(), by_time(false)];
-            assert_eq!(ids(&store, &parsed, &order).await, in_order(&expected), "{filter}");
+            assert_eq!(ids(store, list(&parsed), &order).await, in_order(&expected), "{filter}");
         }
     }
+    let rare = Filter::parse("application = 'app-7'").unwrap();
+    let searched = List { words: vec!["app-3".to_owned()], ..list(&rare) };
+    let has_word = |event: &UsageEvent<'_>| {
+        event.text(TextField::User) == "app-3" || event.attributes.iter().any(|(_, value)| *value == "app-3")
+    };
+    let expected: Vec<_> = events
+        .iter()
+        .filter(|(_, event)| rare.matches(event) && has_word(event))
+        .map(|(id, _)| *id)
+        .collect();
+    assert!(!expected.is_empty());
+    assert_eq!(ids(store, searched, &[]).await, expected);
 }
