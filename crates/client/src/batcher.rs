@@ -2,6 +2,7 @@
 
 mod buffer;
 mod deliver;
+mod drops;
 mod executions;
 mod flows;
 mod item;
@@ -89,6 +90,7 @@ impl Batcher {
     pub(crate) fn spawn(client: Client, settings: BatcherSettings) -> Self {
         let shared = Arc::new(Shared::new(settings));
         shared.tasks.spawn(deliver::run(shared.clone(), client));
+        shared.tasks.spawn(drops::run(shared.clone()));
         Self { handle: Arc::new(Handle(shared)) }
     }
 
@@ -128,8 +130,8 @@ impl Batcher {
     /// Reports an execution, and waits for room in the buffer. A report without a timestamp gets the present time.
     /// Cancel safe. [`Batcher::start_execution`] makes the report as well.
     ///
-    /// It takes the room of the events that it becomes, one for each metric. What a service of a version that takes
-    /// no executions was sent is given up with `UNIMPLEMENTED`; [`Client::is_supported`] tells before.
+    /// It takes the room of the events that it becomes, one for each metric. Where the service is of a version that
+    /// takes no executions, it is counted as [`Tally::unsupported`], which is no loss.
     ///
     /// ```no_run
     /// # use flowmeter_client::{Batcher, ExecutionMetrics, MetricType, RecordError};

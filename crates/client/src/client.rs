@@ -23,9 +23,6 @@ use crate::items::{Items, Kind, encode};
 use crate::retry::Patience;
 use crate::settings::ClientSettings;
 
-/// The feature of services that take executions.
-const EXECUTIONS: &str = "executions";
-
 /// A client of the ingest service. Cheap to clone; clones share a connection, which is made when the first call is
 /// and anew after it broke.
 ///
@@ -96,13 +93,7 @@ impl Client {
         request_id: Uuid,
         reports: &[ExecutionReport],
     ) -> Result<Option<Recorded>, Error> {
-        if !self.is_supported(EXECUTIONS).await {
-            return Ok(None);
-        }
-        match self.send(Items::encode(Kind::Executions, reports), request_id, self.patience()).await {
-            Err(error) if error.code() == Code::Unimplemented => Ok(None),
-            sent => sent.map(Some),
-        }
+        self.send_if_supported(Items::encode(Kind::Executions, reports), request_id, self.patience()).await
     }
 
     /// Emits metrics of an asset at one time: 1 to 10,000, and 4 MiB in all. Repeated like [`Client::record_usage`]. A
@@ -230,13 +221,28 @@ impl Client {
         self.settings.call_timeout
     }
 
-    /// Records a batch whose items are encoded.
-    pub(crate) async fn send(
+    /// Records a batch whose items are encoded. Ok(None) if the service is of a version that does not take items of
+    /// their kind: then nothing is recorded.
+    pub(crate) async fn send_if_supported(
         &self,
         items: Items,
         request_id: Uuid,
         patience: Patience,
-    ) -> Result<Recorded, Error> {
+    ) -> Result<Option<Recorded>, Error> {
+        let Some(feature) = items.kind.feature() else {
+            return self.send(items, request_id, patience).await.map(Some);
+        };
+        if !self.is_supported(feature).await {
+            return Ok(None);
+        }
+        match self.send(items, request_id, patience).await {
+            // Nobody said before what it takes.
+            Err(error) if error.code() == Code::Unimplemented => Ok(None),
+            sent => sent.map(Some),
+        }
+    }
+
+    async fn send(&self, items: Items, request_id: Uuid, patience: Patience) -> Result<Recorded, Error> {
         let (id, Items { kind, encoded }) = (request_id.to_string(), items);
         match kind {
             Kind::Usage => {

@@ -1,7 +1,8 @@
 //! Execution metrics: what the API calls of one execution of a command came to.
 
+mod failure;
+
 use std::error::Error;
-use std::io;
 
 use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport};
 
@@ -79,66 +80,19 @@ impl MetricType {
         }
     }
 
-    /// How a call ended that failed without an answer, by the error and its causes: a time limit of tokio or of
-    /// the operating system; else what their words speak of, a proxy, TLS, SSL or a certificate, a time limit, or
-    /// retries; else a connection that was refused, reset or not to be made. Anything else is a
-    /// [`GeneralError`](Self::GeneralError). Whoever knows better records that.
+    /// How a call ended that failed without an answer, by the error and its causes:
+    ///
+    /// 1. a time limit of tokio or of the operating system is a [`TimeoutError`](Self::TimeoutError);
+    /// 2. else what their words speak of decides, the outermost first: a proxy, TLS or certificates, a time limit, or
+    ///    retries;
+    /// 3. else what is about a connection is a [`ConnectionError`](Self::ConnectionError): a host that has no address,
+    ///    or a connection that was refused, reset, closed or not to be made.
+    ///
+    /// Anything else is a [`GeneralError`](Self::GeneralError). URLs and names of hosts are no words. Whoever knows
+    /// better records that.
     #[must_use]
     pub fn of_error(error: &(dyn Error + 'static)) -> Self {
-        let causes = || std::iter::successors(Some(error), cause);
-        let kind = |error: &(dyn Error + 'static)| error.downcast_ref::<io::Error>().map(io::Error::kind);
-        let timed_out = |error: &(dyn Error + 'static)| {
-            error.is::<tokio::time::error::Elapsed>() || kind(error) == Some(io::ErrorKind::TimedOut)
-        };
-        if causes().any(timed_out) {
-            return Self::TimeoutError;
-        }
-        if let Some(found) = causes().find_map(|error| of_words(&error.to_string())) {
-            return found;
-        }
-        let unconnected = |error: &(dyn Error + 'static)| {
-            matches!(
-                kind(error),
-                Some(
-                    io::ErrorKind::ConnectionRefused
-                        | io::ErrorKind::ConnectionReset
-                        | io::ErrorKind::ConnectionAborted
-                        | io::ErrorKind::NotConnected
-                        | io::ErrorKind::BrokenPipe
-                        | io::ErrorKind::HostUnreachable
-                        | io::ErrorKind::NetworkUnreachable
-                        | io::ErrorKind::UnexpectedEof
-                )
-            )
-        };
-        if causes().any(unconnected) { Self::ConnectionError } else { Self::GeneralError }
-    }
-}
-
-fn cause<'a>(error: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    (*error).source()
-}
-
-/// What the words of an error tell, where its type is not known here. URLs are no words.
-fn of_words(text: &str) -> Option<MetricType> {
-    let words: Vec<String> = text
-        .split_whitespace()
-        .filter(|word| !word.contains("://"))
-        .flat_map(|word| word.split(|letter: char| !letter.is_ascii_alphanumeric()))
-        .map(str::to_ascii_lowercase)
-        .collect();
-    let says = |names: &[&str]| words.iter().any(|word| names.contains(&word.as_str()));
-    let timed_out = || words.windows(2).any(|pair| pair[0] == "timed" && pair[1] == "out");
-    if says(&["proxy"]) {
-        Some(MetricType::ProxyError)
-    } else if says(&["tls", "ssl", "certificate", "handshake"]) {
-        Some(MetricType::SslError)
-    } else if says(&["timeout"]) || timed_out() {
-        Some(MetricType::TimeoutError)
-    } else if says(&["retries"]) {
-        Some(MetricType::RetryError)
-    } else {
-        None
+        failure::type_of(error)
     }
 }
 
@@ -315,12 +269,8 @@ mod tests {
         assert_eq!(listed(&metrics), own(&[("AuthError", 1)]));
     }
 
-    #[derive(Debug, thiserror::Error)]
-    #[error("{0}")]
-    struct Failed(&'static str, #[source] io::Error);
-
     #[test]
-    fn answers_and_errors_have_types() {
+    fn answers_have_types() {
         let statuses = [200, 204, 301, 401, 403, 404, 429, 500, 502].map(MetricType::of_http_status);
         let names = statuses.map(MetricType::name);
         assert_eq!(
@@ -337,16 +287,5 @@ mod tests {
                 "GeneralError"
             ]
         );
-        let of = |text, kind: io::ErrorKind| MetricType::of_error(&Failed(text, kind.into()));
-        assert_eq!(of("it failed", io::ErrorKind::TimedOut), MetricType::TimeoutError);
-        assert_eq!(of("it failed", io::ErrorKind::ConnectionRefused), MetricType::ConnectionError);
-        assert_eq!(of("the proxy answered 502", io::ErrorKind::Other), MetricType::ProxyError);
-        assert_eq!(of("invalid peer certificate: Expired", io::ErrorKind::InvalidData), MetricType::SslError);
-        assert_eq!(of("it failed", io::ErrorKind::Other), MetricType::GeneralError);
-        assert_eq!(of("operation timed out", io::ErrorKind::Other), MetricType::TimeoutError);
-        assert_eq!(of("too many retries", io::ErrorKind::Other), MetricType::RetryError);
-        let url = "error sending request for url (https://proxy.example/certificate)";
-        assert_eq!(of(url, io::ErrorKind::TimedOut), MetricType::TimeoutError);
-        assert_eq!(of(url, io::ErrorKind::ConnectionReset), MetricType::ConnectionError);
     }
 }

@@ -111,10 +111,7 @@ impl FlowRequestGuard {
     /// The endpoint answered with this HTTP status code: 200 to 299 is [`FlowOutcome::Succeeded`], everything else
     /// [`FlowOutcome::UnexpectedHttpStatusCode`].
     pub fn answered(self, httpstatus: u16) {
-        self.ended(match httpstatus {
-            200..=299 => FlowOutcome::Succeeded,
-            _ => FlowOutcome::UnexpectedHttpStatusCode,
-        });
+        self.ended(outcome_of_http(httpstatus));
     }
 
     /// The request exceeded its time limit.
@@ -123,9 +120,9 @@ impl FlowRequestGuard {
     }
 
     /// The request failed without an answer: [`FlowOutcome::TimeoutError`] if the error or one of its causes is a
-    /// time limit of tokio ([`tokio::time::error::Elapsed`]) or of the operating system
-    /// ([`io::ErrorKind::TimedOut`]), otherwise [`FlowOutcome::NoHttpResponseError`]. A client that tells its time
-    /// limits in another way calls [`FlowRequestGuard::timed_out`].
+    /// time limit of tokio ([`tokio::time::error::Elapsed`]), of tonic ([`tonic::TimeoutExpired`]) or of the
+    /// operating system ([`io::ErrorKind::TimedOut`]), otherwise [`FlowOutcome::NoHttpResponseError`]. A client that
+    /// tells its time limits in another way calls [`FlowRequestGuard::timed_out`].
     pub fn failed(self, error: &(dyn Error + 'static)) {
         self.ended(outcome_of_error(error));
     }
@@ -137,14 +134,23 @@ impl FlowRequestGuard {
 
     /// The request ended with this outcome.
     pub fn ended(mut self, outcome: FlowOutcome) {
+        self.set_outcome(outcome);
+    }
+
+    pub(crate) fn set_outcome(&mut self, outcome: FlowOutcome) {
         self.request.outcome = outcome.into();
+    }
+
+    /// The answer began: its latency is known, though not its outcome.
+    pub(crate) fn answer_began(&mut self) {
+        self.request.latency = prost_types::Duration::try_from(self.start.elapsed()).ok();
     }
 }
 
 impl Drop for FlowRequestGuard {
     fn drop(&mut self) {
         let mut request = std::mem::take(&mut self.request);
-        if request.outcome() != FlowOutcome::CannotBeServed {
+        if request.outcome() != FlowOutcome::CannotBeServed && request.latency.is_none() {
             request.latency = prost_types::Duration::try_from(self.start.elapsed()).ok();
         }
         // What does not fit is counted and logged by the batcher.
@@ -154,7 +160,7 @@ impl Drop for FlowRequestGuard {
 
 /// An execution of a command that is under way, with its [`ExecutionMetrics`]. When it is dropped, it reports what was
 /// counted until then, if anything was, and drops the report if the batcher has no room: it never waits and never
-/// fails.
+/// fails. Where the service takes no executions, nothing is reported, and nothing is lost by that.
 ///
 /// ```no_run
 /// # use flowmeter_client::Batcher;
@@ -194,6 +200,10 @@ impl ExecutionGuard {
     }
 
     /// What the command has scheduled to be tried again. It is reported also without anything counted.
+    ///
+    /// The report has the time at which the guard is dropped. What counts at the deadline is what was reported last
+    /// with a time up to it: a later report neither closes nor moves the schedule. One of before the deadline that
+    /// arrives after it was recorded, as after an outage that the batcher outlasts, changes nothing.
     pub fn set_schedule(&mut self, schedule: ExecutionSchedule) {
         self.schedule = Some(schedule);
     }
@@ -219,12 +229,19 @@ impl Drop for ExecutionGuard {
     }
 }
 
+pub(crate) fn outcome_of_http(httpstatus: u16) -> FlowOutcome {
+    match httpstatus {
+        200..=299 => FlowOutcome::Succeeded,
+        _ => FlowOutcome::UnexpectedHttpStatusCode,
+    }
+}
+
 fn outcome_of_error(error: &(dyn Error + 'static)) -> FlowOutcome {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let timed_out =
             error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
-        if timed_out || error.is::<tokio::time::error::Elapsed>() {
+        if timed_out || error.is::<tokio::time::error::Elapsed>() || error.is::<tonic::TimeoutExpired>() {
             return FlowOutcome::TimeoutError;
         }
         cause = error.source();
@@ -245,6 +262,7 @@ mod tests {
         let elapsed = tokio::time::timeout(std::time::Duration::ZERO, std::future::pending::<()>()).await;
         let elapsed = elapsed.unwrap_err();
         assert_eq!(outcome_of_error(&Wrapped(elapsed)), FlowOutcome::TimeoutError);
+        assert_eq!(outcome_of_error(&Wrapped(tonic::TimeoutExpired(()))), FlowOutcome::TimeoutError);
         let of = |kind: io::ErrorKind| outcome_of_error(&Wrapped(io::Error::from(kind)));
         assert_eq!(of(io::ErrorKind::TimedOut), FlowOutcome::TimeoutError);
         assert_eq!(of(io::ErrorKind::ConnectionRefused), FlowOutcome::NoHttpResponseError);

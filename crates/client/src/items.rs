@@ -13,6 +13,14 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Usage, Self::FlowRequests, Self::Executions];
+
+    /// The feature of services that take items of this kind. None: all do.
+    pub(crate) const fn feature(self) -> Option<&'static str> {
+        match self {
+            Self::Usage | Self::FlowRequests => None,
+            Self::Executions => Some("executions"),
+        }
+    }
 }
 
 /// Items of one kind, encoded once, however often the call is repeated.

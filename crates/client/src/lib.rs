@@ -49,8 +49,9 @@
 //! under way at a time, and up to 100,000 items or 32 MiB are in memory. [`BatcherSettings`] says what else there is
 //! to choose.
 //!
-//! What did not get into Flowmeter is counted in [`Batcher::stats`], handed to
-//! [`BatcherSettings::on_incident`], and logged with [`tracing`] at most every 10 s for each kind of loss.
+//! What did not get into Flowmeter, because there was no room for it, the service did not accept it or did not
+//! answer, is counted in [`Batcher::stats`], told to [`BatcherSettings::on_incident`], and logged with [`tracing`] at
+//! most every 10 s for each kind of loss.
 //!
 //! # A server that records its use by itself
 //!

@@ -85,6 +85,16 @@ impl Default for Filter {
 impl Filter {
     /// Reads a filter in either spelling. An empty text filters nothing.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
+        Self::read(text, None)
+    }
+
+    /// Reads a filter that is about these fields alone: a misspelt one, which would be an attribute that nothing
+    /// has, is an error.
+    pub fn parse_about(text: &str, fields: &[Field]) -> Result<Self, FilterError> {
+        Self::read(text, Some(fields))
+    }
+
+    fn read(text: &str, about: Option<&[Field]>) -> Result<Self, FilterError> {
         let at_start = |expected| FilterError { position: 1, expected };
         if text.len() > MAX_BYTES {
             return Err(at_start(format!("at most {MAX_BYTES} bytes")));
@@ -92,9 +102,9 @@ impl Filter {
         let condition = if text.trim().is_empty() {
             Ok(Condition::EVERYTHING)
         } else if text.trim_start().starts_with('{') {
-            json::read(text)
+            json::read(text, about)
         } else {
-            expression::read(text)
+            expression::read(text, about)
         };
         let condition = condition.map_err(|wrong| FilterError {
             position: text[..wrong.at].chars().count() + 1,

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flowmeter_core::calendar::Calendar;
-use flowmeter_core::filter::Filter;
+use flowmeter_core::filter::{Filter, FilterError};
 use flowmeter_core::metric::{Definition, LabelSet, Observed};
 use flowmeter_core::plan::{Piece, pieces};
 use flowmeter_core::range::{RangeExpression, Reference, TimeRange};
@@ -66,7 +66,16 @@ fn place(expression: &RangeExpression, reference: &Reference) -> Result<TimeRang
 
 /// Reads a filter.
 pub fn filter(text: &str) -> Result<Filter, ApiError> {
-    Filter::parse(text).map_err(|error| ApiError::field(Reason::InvalidFilter, "filter", error.to_string()))
+    Filter::parse(text).map_err(|error| wrong_filter(&error))
+}
+
+/// Reads a filter that is about these fields alone.
+pub fn filter_about(text: &str, fields: &[Field]) -> Result<Filter, ApiError> {
+    Filter::parse_about(text, fields).map_err(|error| wrong_filter(&error))
+}
+
+fn wrong_filter(error: &FilterError) -> ApiError {
+    ApiError::field(Reason::InvalidFilter, "filter", error.to_string())
 }
 
 /// Reads the name of a time zone. None if there is none.

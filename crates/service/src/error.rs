@@ -233,6 +233,18 @@ impl ApiError {
     }
 }
 
+/// What tonic says of a request that it cannot read, in the words of the contract. None if it is anything else: there
+/// INTERNAL means a defect, and has details, while tonic's has none and is about the message, such as one whose fields
+/// have other types.
+#[must_use]
+pub fn unreadable(status: &Status) -> Option<ApiError> {
+    if status.code() != Code::Internal || !status.details().is_empty() {
+        return None;
+    }
+    let text = format!("expected an encoded request of this method: {}", status.message());
+    Some(ApiError::new(Reason::InvalidField, text))
+}
+
 /// What a text of a violation takes in headers: once in the message, and twice in the details, with the
 /// message again and with the field.
 fn header_bytes(text: &str) -> usize {
@@ -344,6 +356,22 @@ mod tests {
         DEADLINE_EXCEEDED DeadlineExceeded
         INTERNAL Internal
         ");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_defect() {
+        let status = Status::from(unreadable(&Status::internal("Missing request message.")).unwrap());
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.message(), "expected an encoded request of this method: Missing request message.");
+        assert_eq!(status.get_error_details().error_info().unwrap().reason, "INVALID_FIELD");
+        let defect = ApiError::new(Reason::Internal, "internal error");
+        for other in [
+            Status::from(defect),
+            Status::out_of_range("too large"),
+            Status::from(unreadable(&Status::internal("")).unwrap()),
+        ] {
+            assert!(unreadable(&other).is_none(), "{other}");
+        }
     }
 
     #[test]

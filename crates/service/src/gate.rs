@@ -1,6 +1,6 @@
 //! The gate before every method: it looks at the token before a byte of the body is read,
 //! and lets in so many bodies at a time, so that the memory of a service is bounded
-//! whoever calls.
+//! whoever calls. A request that cannot be read, which no method sees, is answered here.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::auth::Authenticator;
+use crate::error;
 
 /// Calls whose bodies may be in memory at the same time; more wait, and their bodies with
 /// their senders. Streams count until they begin to answer.
@@ -71,7 +72,8 @@ where
         let path = request.uri().path();
         let asks = path.starts_with(OURS) && !WITHOUT_TOKEN.contains(&path);
         let Some(authenticator) = self.gate.authenticator.clone().filter(|_| asks) else {
-            return Box::pin(self.inner.call(request));
+            let answer = self.inner.call(request);
+            return Box::pin(async move { Ok(in_our_words(answer.await?)) });
         };
         let calls = self.gate.calls.clone();
         // The clone is not ready, the one that is asked was.
@@ -83,7 +85,13 @@ where
                 return Ok(Status::from(error).into_http());
             }
             let _call = calls.acquire().await.expect("it is never closed");
-            inner.call(request).await
+            Ok(in_our_words(inner.call(request).await?))
         })
     }
+}
+
+/// The answer, in the words of the contract where tonic could not read the request.
+fn in_our_words(answer: Response<Body>) -> Response<Body> {
+    let unreadable = answer.extensions().get::<Status>().and_then(error::unreadable);
+    unreadable.map_or(answer, |error| Status::from(error).into_http())
 }

@@ -42,6 +42,7 @@ async fn wrong_events_are_named_and_the_others_are_kept() {
         ),
         (UsageEvent { service: "s".repeat(1025), ..event() }, "service"),
         (UsageEvent { user: "a\0b".into(), ..event() }, "user"),
+        (UsageEvent { provider: "Executions".into(), ..event() }, "provider"),
         (UsageEvent { httpstatus: Some(99), ..event() }, "httpstatus"),
         (UsageEvent { httpstatus: Some(1000), ..event() }, "httpstatus"),
         (UsageEvent { duration: Some(-1), ..event() }, "duration"),
@@ -126,6 +127,47 @@ async fn text_that_is_not_utf8_is_named() {
     let fields: Vec<_> =
         answer.rejections.iter().map(|rejection| rejection.field_violations[0].field.as_str()).collect();
     assert_eq!(fields, ["events[0].service", "events[2]"]);
+}
+
+/// Calls a method with a message that is none of its requests: their second fields are no doubles.
+async fn misread(url: String, token: &str, method: &str) -> (Code, String, Vec<String>) {
+    let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+    let number = prost_types::Value { kind: Some(prost_types::value::Kind::NumberValue(1.0)) };
+    let mut request = tonic::Request::new(futures::stream::iter([number]));
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    let codec = tonic_prost::ProstCodec::<prost_types::Value, ()>::default();
+    let path = format!("/flowmeter.v1.{method}").parse().unwrap();
+    shown(&client.client_streaming(request, path, codec).await.unwrap_err())
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_wrong() {
+    let installation = Installation::start("unreadable").await;
+    let tenant = installation.tenant("acme").await;
+    for (url, methods) in [
+        (
+            installation.ingest.url(),
+            ["RecordUsage", "StreamUsage", "ReportExecutions", "EmitAssetMetrics"]
+                .map(|name| format!("IngestService/{name}")),
+        ),
+        (
+            installation.query.url(),
+            [
+                "QueryService/QueryTimeSeries",
+                "QueryService/GetReceipt",
+                "CatalogService/ListMetrics",
+                "AdminService/CreateToken",
+            ]
+            .map(ToOwned::to_owned),
+        ),
+    ] {
+        for method in methods {
+            let found = misread(url.clone(), &tenant.token, &method).await;
+            assert_eq!(found, (Code::InvalidArgument, "INVALID_FIELD".into(), vec![]), "{method}");
+        }
+    }
 }
 
 async fn series_failure(

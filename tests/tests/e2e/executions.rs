@@ -168,6 +168,7 @@ async fn what_is_wrong_is_named() {
     let reports = vec![
         ExecutionReport { integration: String::new(), ..right() },
         ExecutionReport { metrics: vec![metric("Successful", -5)], ..right() },
+        ExecutionReport { metrics: vec![metric("Successful", 1_000_000_000_001)], ..right() },
         ExecutionReport { metrics: vec![metric("", 1)], ..right() },
         ExecutionReport { timestamp: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }), ..right() },
         ExecutionReport { metrics: vec![metric("Successful", 0)], ..right() },
@@ -183,8 +184,9 @@ async fn what_is_wrong_is_named() {
         [
             "reports[0].integration",
             "reports[1].metrics[0].count",
-            "reports[2].metrics[0].type",
-            "reports[3].timestamp"
+            "reports[2].metrics[0].count",
+            "reports[3].metrics[0].type",
+            "reports[4].timestamp"
         ]
     );
     let question = QueryExecutionsRequest { after_request_id: id, ..grouped(&[]) };
@@ -193,6 +195,7 @@ async fn what_is_wrong_is_named() {
         (grouped(&["user"]), "group_by[0]"),
         (grouped(&["type", "type"]), "group_by[1]"),
         (QueryExecutionsRequest { filter: "type =".into(), ..grouped(&[]) }, "filter"),
+        (QueryExecutionsRequest { filter: "Type = OutOfQuota".into(), ..grouped(&[]) }, "filter"),
         (QueryExecutionsRequest { range: "nonsense".into(), ..grouped(&[]) }, "range"),
         (QueryExecutionsRequest { range: "last(3)".into(), ..grouped(&[]) }, "calendar"),
         (QueryExecutionsRequest { calendar: "#PT7X".into(), ..grouped(&[]) }, "calendar"),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use flowmeter_proto::v1::FlowRequest;
 use tokio::time::Instant;
 
+use super::RecordError;
 use super::executions::MAX_BATCH_METRICS;
 use super::flows::{self, Merged};
 use super::item::Item;
@@ -89,6 +90,8 @@ pub(super) struct Buffer {
     next_number: u64,
     pub(super) closed: bool,
     pub(super) stats: Stats,
+    /// How many were dropped that nobody was told of, and why the last of them was.
+    pub(super) dropped: Option<(u64, RecordError)>,
 }
 
 impl Buffer {
@@ -101,6 +104,7 @@ impl Buffer {
             next_number: 0,
             closed: false,
             stats: Stats::default(),
+            dropped: None,
         }
     }
 
@@ -130,6 +134,16 @@ impl Buffer {
         }
         self.stats.of(kind).recorded += count;
         opens || full
+    }
+
+    /// Counts what is not taken. Returns whether that is still to be told.
+    pub(super) fn count_dropped(&mut self, kind: Kind, count: u64, error: RecordError) -> bool {
+        self.stats.of(kind).dropped += count;
+        if !self.closed {
+            let before = self.dropped.map_or(0, |(count, _)| count);
+            self.dropped = Some((before + count, error));
+        }
+        !self.closed
     }
 
     /// Adds a flow request to one that is like it and still waits.

@@ -38,7 +38,12 @@ pub(super) struct Shared {
     settled: Notify,
     pub(super) tasks: TaskTracker,
     abort: CancellationToken,
-    drops: Occasional,
+    /// Cancelled when nothing more is taken.
+    pub(super) closing: CancellationToken,
+    /// Wakes who tells of drops.
+    pub(super) dropped: Notify,
+    /// Drops after the end, which are only logged.
+    late: Occasional,
     rejections: Occasional,
     losses: Occasional,
 }
@@ -54,7 +59,9 @@ impl Shared {
             settled: Notify::new(),
             tasks: TaskTracker::new(),
             abort: CancellationToken::new(),
-            drops: Occasional::default(),
+            closing: CancellationToken::new(),
+            dropped: Notify::new(),
+            late: Occasional::default(),
             rejections: Occasional::default(),
             losses: Occasional::default(),
             settings,
@@ -132,11 +139,21 @@ impl Shared {
         if closed { Err(RecordError::Closed) } else { Ok(()) }
     }
 
-    /// Counts what was not taken, and logs it at most every so often.
+    /// Counts what was not taken. Nobody tells of it any more who comes after the end.
     pub(super) fn count_dropped(&self, kind: Kind, count: u64, error: RecordError) {
-        self.buffer().stats.of(kind).dropped += count;
-        if let Some(dropped) = self.drops.add(count) {
+        if self.buffer().count_dropped(kind, count, error) {
+            self.dropped.notify_one();
+        } else if let Some(dropped) = self.late.add(count) {
             tracing::warn!(dropped, %error, "reports to Flowmeter were dropped");
+        }
+    }
+
+    /// Tells of what was dropped since this was done last.
+    pub(super) fn tell_dropped(&self) {
+        let Some((count, error)) = self.buffer().dropped.take() else { return };
+        tracing::warn!(dropped = count, %error, "reports to Flowmeter were dropped");
+        if let Some(observer) = &self.settings.observer {
+            observer(Incident::Dropped { count, error });
         }
     }
 
@@ -163,6 +180,7 @@ impl Shared {
         self.room_items.close();
         self.room_bytes.close();
         self.tasks.close();
+        self.closing.cancel();
         self.wake.notify_one();
     }
 
@@ -265,11 +283,12 @@ async fn deliver(client: &Client, mut batch: Unsettled) {
     while let Some(part) = parts.pop() {
         let sent = tokio::select! {
             biased;
-            sent = client.send(part.items.clone(), part.request_id, patience) => Some(sent),
+            sent = client.send_if_supported(part.items.clone(), part.request_id, patience) => Some(sent),
             () = shared.abort.cancelled() => None,
         };
         match sent {
-            Some(Ok(recorded)) => batch.record(&part, recorded),
+            Some(Ok(Some(recorded))) => batch.record(&part, recorded),
+            Some(Ok(None)) => batch.leave_out(&part),
             Some(Err(error)) => match part.halves(&error) {
                 Some([first, second]) => parts.extend([second, first]),
                 None => batch.give_up(&part, Some(error)),
@@ -285,11 +304,12 @@ struct Unsettled {
     batch: Batch,
     accepted: u64,
     rejected: u64,
+    unsupported: u64,
 }
 
 impl Unsettled {
     fn new(shared: &Arc<Shared>, batch: Batch) -> Self {
-        Self { shared: shared.clone(), batch, accepted: 0, rejected: 0 }
+        Self { shared: shared.clone(), batch, accepted: 0, rejected: 0, unsupported: 0 }
     }
 
     fn record(&mut self, part: &Part, recorded: Recorded) {
@@ -316,6 +336,12 @@ impl Unsettled {
         }
     }
 
+    /// The service has no use for it.
+    fn leave_out(&mut self, part: &Part) {
+        self.unsupported += part.count();
+        tracing::debug!(count = part.count(), kind = ?part.items.kind, "the service does not take such reports");
+    }
+
     fn give_up(&self, part: &Part, error: Option<Error>) {
         if let Some(given_up) = self.shared.losses.add(part.count()) {
             let error = error.as_ref().map(ToString::to_string);
@@ -334,7 +360,8 @@ impl Drop for Unsettled {
         let tally = buffer.stats.of(batch.items.kind);
         tally.accepted += self.accepted;
         tally.rejected += self.rejected;
-        tally.given_up += batch.recorded - self.accepted - self.rejected;
+        tally.unsupported += self.unsupported;
+        tally.given_up += batch.recorded - self.accepted - self.rejected - self.unsupported;
         buffer.settle(batch.number);
         drop(buffer);
         self.shared.give_room(batch.room_items, batch.room_bytes);

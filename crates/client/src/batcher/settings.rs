@@ -7,6 +7,7 @@ use std::time::Duration;
 use flowmeter_proto::v1::{ExecutionReport, FlowRequest, Rejection, UsageEvent};
 use uuid::Uuid;
 
+use super::RecordError;
 use crate::error::Error;
 
 /// What the contract allows in a batch.
@@ -105,9 +106,9 @@ impl BatcherSettings {
         self
     }
 
-    /// Who is told of items that the service did not accept, and of batches that were given up. It runs on a task
-    /// that sends, so it should be quick and hand over what takes long. Default: nobody; they are counted and
-    /// logged all the same.
+    /// Who is told of items that the service did not accept, of batches that were given up, and of what was
+    /// dropped. It runs on the batcher's tasks, so it should be quick and hand over what takes long. Default: nobody;
+    /// they are counted and logged all the same.
     #[must_use]
     pub fn on_incident(mut self, observer: impl Fn(Incident) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
@@ -158,6 +159,14 @@ pub enum Incident {
         items: IncidentItems,
         /// What the last attempt failed for. None if the batcher was shut down before there was an answer.
         error: Option<Error>,
+    },
+    /// Items were not taken into the buffer. The first are told at once, further ones together every 10 s, and
+    /// the rest when the batcher is shut down; what comes after that is only counted and logged.
+    Dropped {
+        /// How many, of all kinds together, since this was told last. [`Stats`](super::Stats) tells kinds apart.
+        count: u64,
+        /// Why the last of them were not taken.
+        error: RecordError,
     },
 }
 

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use crate::items::Kind;
 
-/// A line of log about losses comes at most this often.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// Lines of log about one kind of loss come at most this often, and so do incidents of drops.
+pub(super) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What became of all that a [`Batcher`](super::Batcher) was given since it was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +32,9 @@ pub struct Tally {
     pub rejected: u64,
     /// Taken into the buffer and given up later.
     pub given_up: u64,
+    /// Taken into the buffer and not sent, or not taken by the service, because that is of a version that knows no
+    /// items of this kind. Nothing is lost by that.
+    pub unsupported: u64,
     /// Not taken into the buffer: there was no room, they are too large, or the batcher was shut down.
     pub dropped: u64,
 }
@@ -40,7 +43,7 @@ impl Tally {
     /// In the buffer: waiting, or under way.
     #[must_use]
     pub fn unsettled(&self) -> u64 {
-        self.recorded - self.accepted - self.rejected - self.given_up
+        self.recorded - self.accepted - self.rejected - self.given_up - self.unsupported
     }
 }
 

@@ -8,21 +8,43 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::describe::{CLIENT_CLOSED_REQUEST, grpc_status, httpstatus_of_grpc};
-use crate::guard::UsageGuard;
+use super::describe::{CLIENT_CLOSED_REQUEST, grpc_status, httpstatus_of_grpc, outcome_of_grpc};
+use crate::guard::{FlowRequestGuard, UsageGuard, outcome_of_http};
+
+/// What an answer is recorded with.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the larger one is the usual one, and a box would be one for each request"
+)]
+pub(super) enum Guard {
+    Usage(UsageGuard),
+    Flow(FlowRequestGuard),
+}
+
+/// How a request ended, by its answer.
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    /// With this HTTP status.
+    Http(StatusCode),
+    /// With this gRPC status.
+    Grpc(i32),
+    /// The service failed, or the body of its answer did.
+    Failed,
+}
 
 /// What is known of an answer. Recorded when it is dropped.
 #[derive(Debug)]
 pub(super) struct Recording {
-    guard: UsageGuard,
+    guard: Guard,
     is_grpc: bool,
-    httpstatus: Option<i32>,
+    ended: Option<Ended>,
     body_bytes: Option<u64>,
 }
 
 impl Recording {
-    pub(super) fn new(guard: UsageGuard, is_grpc: bool) -> Self {
-        Self { guard, is_grpc, httpstatus: None, body_bytes: None }
+    pub(super) fn new(guard: Guard, is_grpc: bool) -> Self {
+        Self { guard, is_grpc, ended: None, body_bytes: None }
     }
 
     /// The answer began.
@@ -30,35 +52,55 @@ impl Recording {
         self.body_bytes = Some(0);
         if self.is_grpc && status == StatusCode::OK {
             // In the headers where there is no body, in the trailers otherwise.
-            self.ended(headers);
+            self.read_status(headers);
         } else {
-            self.httpstatus = Some(status.as_u16().into());
+            self.ended = Some(Ended::Http(status));
         }
     }
 
     /// Reads the `grpc-status` of a gRPC call.
-    fn ended(&mut self, headers: &HeaderMap) {
+    fn read_status(&mut self, headers: &HeaderMap) {
         if self.is_grpc
             && let Some(status) = grpc_status(headers)
         {
-            self.httpstatus = Some(httpstatus_of_grpc(status).into());
+            self.ended = Some(Ended::Grpc(status));
         }
     }
 
     /// The service failed, or the body of its answer did.
     pub(super) fn failed(&mut self) {
-        self.httpstatus.get_or_insert(StatusCode::INTERNAL_SERVER_ERROR.as_u16().into());
+        self.ended.get_or_insert(Ended::Failed);
+    }
+
+    /// Whether it is known how the request ended, whatever becomes of the body.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 }
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        // In a panic the guard has a code of its own.
-        let gone = (!std::thread::panicking()).then_some(CLIENT_CLOSED_REQUEST);
-        let event = self.guard.event_mut();
-        event.httpstatus = event.httpstatus.or(self.httpstatus).or(gone);
-        let body_bytes = self.body_bytes.and_then(|bytes| i64::try_from(bytes).ok());
-        event.response_size = event.response_size.or(body_bytes);
+        match &mut self.guard {
+            Guard::Usage(guard) => {
+                let httpstatus = match self.ended {
+                    Some(Ended::Http(status)) => Some(status.as_u16().into()),
+                    Some(Ended::Grpc(status)) => Some(httpstatus_of_grpc(status).into()),
+                    Some(Ended::Failed) => Some(StatusCode::INTERNAL_SERVER_ERROR.as_u16().into()),
+                    // In a panic the guard has a code of its own.
+                    None => (!std::thread::panicking()).then_some(CLIENT_CLOSED_REQUEST),
+                };
+                let event = guard.event_mut();
+                event.httpstatus = event.httpstatus.or(httpstatus);
+                let body_bytes = self.body_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+                event.response_size = event.response_size.or(body_bytes);
+            }
+            Guard::Flow(guard) => match self.ended {
+                Some(Ended::Http(status)) => guard.set_outcome(outcome_of_http(status.as_u16())),
+                Some(Ended::Grpc(status)) => guard.set_outcome(outcome_of_grpc(status)),
+                // A guard that was told nothing has no answer.
+                Some(Ended::Failed) | None => {}
+            },
+        }
     }
 }
 
@@ -93,7 +135,7 @@ impl<B: Body> Body for RecordedBody<B> {
                 Some(Ok(frame)) => {
                     let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
                     *recording.body_bytes.get_or_insert(0) += bytes;
-                    frame.trailers_ref().inspect(|trailers| recording.ended(trailers));
+                    frame.trailers_ref().inspect(|trailers| recording.read_status(trailers));
                 }
                 Some(Err(_)) => recording.failed(),
                 None => {}

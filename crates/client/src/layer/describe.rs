@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use flowmeter_proto::v1::UsageEvent;
+use flowmeter_proto::v1::{FlowOutcome, UsageEvent};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -91,6 +91,17 @@ pub fn httpstatus_of_grpc(status: i32) -> u16 {
     }
 }
 
+/// The outcome of a request to the endpoint of a flow by its gRPC status. [`FlowLayer`](super::FlowLayer) documents
+/// the table.
+pub(super) fn outcome_of_grpc(status: i32) -> FlowOutcome {
+    match status {
+        0 => FlowOutcome::Succeeded,
+        4 => FlowOutcome::TimeoutError,
+        14 => FlowOutcome::NoHttpResponseError,
+        _ => FlowOutcome::UnexpectedHttpStatusCode,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +137,14 @@ mod tests {
             mapped,
             [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401, 500]
         );
+        for status in 0..18 {
+            let expected = match status {
+                0 => FlowOutcome::Succeeded,
+                4 => FlowOutcome::TimeoutError,
+                14 => FlowOutcome::NoHttpResponseError,
+                _ => FlowOutcome::UnexpectedHttpStatusCode,
+            };
+            assert_eq!(outcome_of_grpc(status), expected, "{status}");
+        }
     }
 }

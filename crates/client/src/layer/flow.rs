@@ -8,6 +8,8 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::body::{Guard, RecordedBody, Recording};
+use super::describe::is_grpc;
 use crate::batcher::Batcher;
 
 /// What a [`FlowService`] fails with: the error of the service below it, or tokio's
@@ -21,8 +23,16 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// | --- | --- |
 /// | answers with 200 to 299 | `SUCCEEDED` |
 /// | answers with another status | `UNEXPECTED_HTTP_STATUS_CODE` |
+/// | answers a gRPC call with `OK` | `SUCCEEDED` |
+/// | … with `DEADLINE_EXCEEDED` | `TIMEOUT_ERROR` |
+/// | … with `UNAVAILABLE`, or its answer breaks off before the `grpc-status` | `NO_HTTP_RESPONSE_ERROR` |
+/// | … with another code | `UNEXPECTED_HTTP_STATUS_CODE` |
 /// | takes longer than the [time limit](FlowLayer::time_limit), or fails because of a time limit as [`FlowRequestGuard::failed`](crate::FlowRequestGuard::failed) tells | `TIMEOUT_ERROR` |
 /// | fails otherwise, or the caller went away | `NO_HTTP_RESPONSE_ERROR` |
+///
+/// A gRPC call is told by its `content-type`, and its outcome is in the headers or the trailers of its answer: so it
+/// is recorded when these came, or when the body was given up. Latency and time limit end with the headers all the
+/// same.
 ///
 /// It never delays a request and never fails one, but for the time limit. Where a client is no tower service,
 /// [`Batcher::start_flow_request`] does the same by hand.
@@ -68,16 +78,17 @@ where
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
 {
-    type Response = Response<ResB>;
+    type Response = Response<RecordedBody<ResB>>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<ResB>, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<RecordedBody<ResB>>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let guard = self.layer.batcher.start_flow_request(&self.layer.flow_id);
+        let is_grpc = is_grpc(request.headers());
+        let mut guard = self.layer.batcher.start_flow_request(&self.layer.flow_id);
         let answer = self.inner.call(request);
         let limit = self.layer.time_limit;
         Box::pin(async move {
@@ -88,11 +99,23 @@ where
                     Err(elapsed) => Err(elapsed.into()),
                 },
             };
-            match &answer {
-                Ok(response) => guard.answered(response.status().as_u16()),
-                Err(error) => guard.failed(error.as_ref()),
+            match answer {
+                Ok(response) => {
+                    guard.answer_began();
+                    Ok(recorded(response, Recording::new(Guard::Flow(guard), is_grpc)))
+                }
+                Err(error) => {
+                    guard.failed(error.as_ref());
+                    Err(error)
+                }
             }
-            answer
         })
     }
+}
+
+/// The answer, whose body is watched only where its headers do not tell yet how the request ended.
+fn recorded<B>(response: Response<B>, mut recording: Recording) -> Response<RecordedBody<B>> {
+    recording.answered(response.status(), response.headers());
+    let unended = Some(recording).filter(|recording| !recording.has_ended());
+    response.map(|body| RecordedBody::new(body, unended))
 }

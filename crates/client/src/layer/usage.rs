@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::body::{RecordedBody, Recording};
+use super::body::{Guard, RecordedBody, Recording};
 use super::describe::{describe_by_path, is_grpc};
 use crate::batcher::Batcher;
 
@@ -109,8 +109,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let recording = (self.layer.describe)(&parts)
-            .map(|event| Recording::new(self.layer.batcher.start(event), is_grpc(&parts.headers)));
+        let recording = (self.layer.describe)(&parts).map(|event| {
+            Recording::new(Guard::Usage(self.layer.batcher.start(event)), is_grpc(&parts.headers))
+        });
         let inner = self.inner.call(Request::from_parts(parts, body));
         UsageFuture { inner, recording }
     }

@@ -106,6 +106,36 @@ async fn without_room_an_event_waits_or_is_dropped() {
 }
 
 #[tokio::test]
+async fn drops_are_told_the_first_at_once_and_the_rest_in_the_end() {
+    let fake = Fake::start().await;
+    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let observed = move |incident| sender.send(incident).unwrap();
+    let settings = settings().batch_items(100).batch_bytes(1000).buffer_items(2).on_incident(observed);
+    let batcher = fake.client().batcher(settings);
+    record_all(&batcher, 2).await;
+    assert_eq!(batcher.try_record(event("dropped")), Err(RecordError::Full));
+    match told.recv().await.unwrap() {
+        Incident::Dropped { count: 1, error: RecordError::Full } => {}
+        other => panic!("{other:?}"),
+    }
+    // Of all kinds together, by their counts.
+    drop(batcher.start(event("dropped")));
+    let request = FlowRequest { flow_id: "a".into(), count: Some(20), ..FlowRequest::default() };
+    assert_eq!(batcher.try_record_flow_request(request), Err(RecordError::Full));
+    let error = batcher.try_record(event("x".repeat(2000))).unwrap_err();
+    assert!(batcher.shutdown(NEVER).await.is_none());
+    match told.recv().await.unwrap() {
+        Incident::Dropped { count: 22, error: last } => assert_eq!(last, error),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(batcher.try_record(event("late")), Err(RecordError::Closed));
+    let stats = batcher.stats();
+    assert_eq!((stats.usage.dropped, stats.flow_requests.dropped), (4, 20));
+    drop(batcher);
+    assert!(told.recv().await.is_none(), "what comes after the end is only counted");
+}
+
+#[tokio::test]
 async fn an_item_that_no_batch_can_hold_is_refused() {
     let fake = Fake::start().await;
     let batcher = fake.client().batcher(settings().batch_bytes(1000).buffer_bytes(500));

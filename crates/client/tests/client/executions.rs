@@ -5,12 +5,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use flowmeter_client::{
-    Batcher, BatcherSettings, ExecutionMetric, ExecutionReport, ExecutionSchedule, Incident, IncidentItems,
-    MetricType, RecordError, Rejection,
+    Batcher, BatcherSettings, Client, ExecutionMetric, ExecutionReport, ExecutionSchedule, Incident,
+    IncidentItems, MetricType, RecordError, Rejection, Tally,
 };
 use tonic::{Code, Status};
 
-use crate::fake::{Fake, Plan, failure};
+use crate::fake::{Fake, Plan, event, failure};
 
 /// Batches that are sent only when they are full or wanted.
 fn settings() -> BatcherSettings {
@@ -162,17 +162,56 @@ async fn what_does_not_get_in_is_told() {
         other => panic!("{other:?}"),
     }
 
-    // A service of an earlier version.
-    fake.plan([Plan::Refuse(Status::unimplemented(""))]);
+    fake.plan([Plan::Refuse(failure(Code::Unauthenticated, "TOKEN_EXPIRED", None))]);
     report_all(&batcher, 1).await;
     let lost = batcher.shutdown(Duration::from_hours(1)).await;
     assert_eq!((lost.executions, lost.usage), (1, 0));
     match incidents.recv().unwrap() {
         Incident::GivenUp { items: IncidentItems::Executions(reports), error: Some(error), .. } => {
-            assert_eq!((reports.len(), error.code()), (1, Code::Unimplemented));
+            assert_eq!((reports.len(), error.code()), (1, Code::Unauthenticated));
         }
         other => panic!("{other:?}"),
     }
     let tally = batcher.stats().executions;
     assert_eq!((tally.accepted, tally.rejected, tally.given_up), (3, 1, 1));
+}
+
+/// Reports three executions in the background, and says what became of them.
+async fn in_the_background(client: &Client) -> Tally {
+    let observed = |incident| panic!("{incident:?}");
+    let batcher = client.batcher(settings().on_incident(observed));
+    report_all(&batcher, 2).await;
+    let mut execution = batcher.start_execution("VirusTotal", "one", "url");
+    execution.metrics_mut().add(MetricType::Success);
+    drop(execution);
+    assert!(batcher.shutdown(Duration::from_hours(1)).await.is_none());
+    batcher.stats().executions
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_service_that_does_not_take_executions() {
+    let fake = Fake::start().await;
+    let client = fake.client_of_a_service_with(&["teleportation"]);
+    assert!(client.report_executions(&[report(0, 1)]).await.unwrap().is_none());
+    let tally = in_the_background(&client).await;
+    assert_eq!((tally.recorded, tally.unsupported, tally.given_up, tally.unsettled()), (3, 3, 0, 0));
+    assert_eq!(fake.seen_now(), []);
+    assert_eq!(*fake.asked.lock().unwrap(), 1, "the answer is believed");
+    client.record_usage(&[event(0)]).await.unwrap();
+    assert_eq!(fake.seen_now().len(), 1, "other reports need no feature");
+
+    let fake = Fake::start().await;
+    let client = fake.client_of_a_service_with(&["teleportation", "executions"]);
+    assert_eq!(client.report_executions(&[report(0, 1)]).await.unwrap().unwrap().accepted_count, 1);
+    let tally = in_the_background(&client).await;
+    assert_eq!((tally.accepted, tally.unsupported, fake.executions().len()), (3, 0, 4));
+}
+
+#[tokio::test]
+async fn a_service_that_only_says_so_when_it_is_sent_executions_loses_none() {
+    let fake = Fake::start().await;
+    fake.plan([Plan::Refuse(Status::unimplemented("")), Plan::Refuse(Status::unimplemented(""))]);
+    assert!(fake.client().report_executions(&[report(0, 1)]).await.unwrap().is_none());
+    let tally = in_the_background(&fake.client()).await;
+    assert_eq!((tally.recorded, tally.unsupported, tally.given_up), (3, 3, 0));
 }

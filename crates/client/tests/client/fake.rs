@@ -1,5 +1,7 @@
 //! An ingest service that fails as it is told, and remembers what it was asked.
 
+mod build_info;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -25,6 +27,8 @@ use tonic::transport::Server;
 use tonic::transport::server::ServerTlsConfig;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt};
+
+use self::build_info::BuildInfo;
 
 /// The time of what came without one.
 pub const RECEIVED: ProtoTimestamp = ProtoTimestamp { seconds: 1_800_000_000, nanos: 0 };
@@ -65,6 +69,9 @@ pub struct State {
     active: Mutex<(usize, usize)>,
     /// What was recorded first under each request id.
     pub recorded: Mutex<HashMap<String, Seen>>,
+    /// What the service says that it can do, and how often it was asked.
+    pub features: Mutex<Vec<String>>,
+    pub asked: Mutex<usize>,
 }
 
 impl State {
@@ -295,6 +302,7 @@ impl Fake {
         let address = listener.local_addr().unwrap();
         let serving = server
             .add_service(IngestServiceServer::new(Service(state.clone())))
+            .add_service(BuildInfo(state.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         let server = AbortOnDropHandle::new(tokio::spawn(async { serving.await.unwrap() }));
         Self { address, state, _server: server }
@@ -302,6 +310,12 @@ impl Fake {
 
     pub fn settings(&self) -> ClientSettings {
         ClientSettings::new(format!("http://{}", self.address)).token("fm_secret")
+    }
+
+    /// A client that asks what the service can do: these features.
+    pub fn client_of_a_service_with(&self, features: &[&str]) -> Client {
+        *self.features.lock().unwrap() = features.iter().map(ToString::to_string).collect();
+        Client::new(self.settings().query_url(format!("http://{}", self.address))).unwrap()
     }
 
     /// A client with more patience than any test needs.

@@ -11,12 +11,14 @@ use flowmeter_client::{
     Batcher, BatcherSettings, Client, ClientSettings, FlowLayer, FlowOutcome, UsageEvent, UsageLayer,
     describe_by_path,
 };
+use flowmeter_proto::v1::RecordUsageRequest;
+use flowmeter_proto::v1::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::ingest_service_server::IngestServiceServer;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, Full};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::Code;
+use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -196,4 +198,78 @@ async fn requests_to_the_endpoint_of_a_flow_are_recorded_with_their_outcomes() {
         ]
     );
     assert!(requests.iter().all(|request| request.flow_id == "signup" && request.latency.is_some()));
+}
+
+/// What was recorded of requests to the endpoint of a flow.
+async fn outcomes(fake: &Fake, batcher: &Batcher) -> Vec<(FlowOutcome, i32)> {
+    batcher.flush().await;
+    let requests = fake.seen_now().into_iter().flat_map(|seen| seen.flow_requests);
+    requests.map(|request| (request.outcome(), request.count())).collect()
+}
+
+#[tokio::test]
+async fn a_grpc_client_is_recorded_by_the_status_of_its_calls() {
+    let reports = Fake::start().await;
+    let batcher = batcher(&reports);
+    let served = Fake::start().await;
+    let codes = [Code::DeadlineExceeded, Code::Unavailable, Code::PermissionDenied, Code::Cancelled];
+    served.plan([Plan::Accept].into_iter().chain(codes.map(|code| Plan::Refuse(Status::new(code, "")))));
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+    let layer = FlowLayer::new(batcher.clone(), "signup");
+    let mut client = IngestServiceClient::new(layer.layer(channel.connect_lazy()));
+    let mut answers = Vec::new();
+    for _ in 0..=codes.len() {
+        let answer = client.record_usage(RecordUsageRequest::default()).await;
+        answers.push(answer.map_or_else(|status| status.code(), |_| Code::Ok));
+    }
+    assert_eq!(answers[0], Code::Ok);
+    assert_eq!(answers[1..], codes);
+    assert_eq!(
+        outcomes(&reports, &batcher).await,
+        [
+            (FlowOutcome::Succeeded, 1),
+            (FlowOutcome::TimeoutError, 1),
+            (FlowOutcome::NoHttpResponseError, 1),
+            (FlowOutcome::UnexpectedHttpStatusCode, 2),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_grpc_call_may_be_in_its_trailers() {
+    let fake = Fake::start().await;
+    let batcher = batcher(&fake);
+    let layer = FlowLayer::new(batcher.clone(), "signup");
+    let call = || Request::builder().header("content-type", "application/grpc").body(()).unwrap();
+    let ending = |trailers: &[(&'static str, &str)]| {
+        let trailers = trailers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let trailers = trailers.collect::<HeaderMap>();
+        let body = Full::<Bytes>::from("message").with_trailers(ready(Some(Ok(trailers))));
+        ready(Ok::<_, Infallible>(Response::new(body)))
+    };
+    for status in ["0", "13", "4"] {
+        let mut client = layer.layer(Answering(|_| ending(&[("grpc-status", status)])));
+        let response = client.call(call()).await.unwrap();
+        let recorded = batcher.stats().flow_requests.recorded;
+        let body = response.into_body().collect().await.unwrap();
+        assert_eq!(body.trailers().unwrap()["grpc-status"], status);
+        assert_eq!(batcher.stats().flow_requests.recorded, recorded + 1, "at the end of the body");
+    }
+    // Without a status, and given up before one.
+    let mut client = layer.layer(Answering(|_| ending(&[])));
+    client.call(call()).await.unwrap().into_body().collect().await.unwrap();
+    drop(client.call(call()).await.unwrap());
+    // The status of HTTP decides where it is none of a gRPC answer.
+    let gateway = || Response::builder().status(502).body(Empty::<Bytes>::new()).unwrap();
+    let mut client = layer.layer(Answering(|_| ready(Ok::<_, Infallible>(gateway()))));
+    drop(client.call(call()).await.unwrap());
+    assert_eq!(
+        outcomes(&fake, &batcher).await,
+        [
+            (FlowOutcome::Succeeded, 1),
+            (FlowOutcome::UnexpectedHttpStatusCode, 2),
+            (FlowOutcome::TimeoutError, 1),
+            (FlowOutcome::NoHttpResponseError, 2),
+        ]
+    );
 }

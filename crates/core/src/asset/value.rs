@@ -90,7 +90,13 @@ impl<'a> Sent<'a> {
             Self::Text(text) => match text.parse() {
                 Ok(number) => Ok(Value::Number(number)),
                 Err(NotANumber::Malformed) => self.as_it_is(),
-                Err(error) => Err(Violation::new("value", format!("{error}, found {}", shown(text)))),
+                Err(error) => {
+                    let found = shown(text);
+                    let text = format!(
+                        "{error}, found {found}; as a text it goes into metrics with value_type STRING"
+                    );
+                    Err(Violation::new("value", text))
+                }
             },
             other => other.as_it_is(),
         }
@@ -179,7 +185,8 @@ mod tests {
             ),
         ] {
             let error = Sent::Text(text).settle_single().unwrap_err();
-            assert_eq!(error.to_string(), format!("value: {expected}"));
+            let way_out = "as a text it goes into metrics with value_type STRING";
+            assert_eq!(error.to_string(), format!("value: {expected}; {way_out}"));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Filters written as an expression, after AIP-160: `a = 1 AND (b > 2 OR NOT c:*)`.
 
 use super::cursor::{Cursor, Token, Wrong};
-use super::reading::{self, Builder, within_depth};
+use super::reading::{Builder, within_depth};
 use super::{Condition, Operator};
 use crate::usage::Field;
 
@@ -22,8 +22,8 @@ fn is_word_part(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '_' | '-' | '.')
 }
 
-pub(super) fn read(text: &str) -> Result<Condition, Wrong> {
-    let mut reader = Reader { cursor: Cursor::new(text), builder: Builder::default() };
+pub(super) fn read(text: &str, about: Option<&[Field]>) -> Result<Condition, Wrong> {
+    let mut reader = Reader { cursor: Cursor::new(text), builder: Builder::new(about) };
     let condition = reader.conjunction()?;
     reader.skip_spaces();
     if reader.cursor.is_at_end() { Ok(condition) } else { Err(reader.cursor.wrong("AND, OR or the end")) }
@@ -31,7 +31,7 @@ pub(super) fn read(text: &str) -> Result<Condition, Wrong> {
 
 struct Reader<'a> {
     cursor: Cursor<'a>,
-    builder: Builder,
+    builder: Builder<'a>,
 }
 
 impl Reader<'_> {
@@ -172,9 +172,9 @@ impl Reader<'_> {
         let field = if word == "attributes" && self.cursor.eat("[") {
             let name = self.quoted("the name of an attribute in quotes")?;
             self.expect("]", "]")?;
-            reading::attribute(&name.text)
+            self.builder.attribute(&name.text)
         } else {
-            reading::field(&word)
+            self.builder.field(&word)
         };
         field.map_err(|expected| Wrong::new(at, expected))
     }

@@ -3,14 +3,14 @@
 //! written, and an error says where it is.
 
 use super::cursor::{Cursor, Token, Wrong};
-use super::reading::{self, Builder, within_depth};
+use super::reading::{Builder, within_depth};
 use super::{Condition, Operator};
 use crate::usage::Field;
 
 const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $regex, $exists or $not";
 
-pub(super) fn read(text: &str) -> Result<Condition, Wrong> {
-    let mut reader = Reader { cursor: Cursor::new(text), builder: Builder::default() };
+pub(super) fn read(text: &str, about: Option<&[Field]>) -> Result<Condition, Wrong> {
+    let mut reader = Reader { cursor: Cursor::new(text), builder: Builder::new(about) };
     let condition = reader.object()?;
     reader.skip_spaces();
     if reader.cursor.is_at_end() { Ok(condition) } else { Err(reader.cursor.wrong("the end")) }
@@ -18,7 +18,7 @@ pub(super) fn read(text: &str) -> Result<Condition, Wrong> {
 
 struct Reader<'a> {
     cursor: Cursor<'a>,
-    builder: Builder,
+    builder: Builder<'a>,
 }
 
 impl Reader<'_> {
@@ -114,7 +114,7 @@ impl Reader<'_> {
                 Err(Wrong::new(name.at, "the name of a field, $and, $or or $nor"))
             }
             field => {
-                let field = reading::field(field).map_err(|expected| Wrong::new(name.at, expected))?;
+                let field = self.builder.field(field).map_err(|expected| Wrong::new(name.at, expected))?;
                 self.demand(&field)
             }
         }

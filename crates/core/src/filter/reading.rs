@@ -90,14 +90,40 @@ pub(super) fn value(field: &Field, text: &str) -> Result<Value, String> {
 }
 
 /// Builds conditions within the limits.
-#[derive(Debug, Default)]
-pub(super) struct Builder {
+#[derive(Debug)]
+pub(super) struct Builder<'a> {
+    /// The only fields that conditions may be on, if not all may.
+    about: Option<&'a [Field]>,
     conditions: usize,
     patterns: usize,
     nesting: usize,
 }
 
-impl Builder {
+impl<'a> Builder<'a> {
+    pub(super) fn new(about: Option<&'a [Field]>) -> Self {
+        Self { about, conditions: 0, patterns: 0, nesting: 0 }
+    }
+
+    /// The field that a name means.
+    pub(super) fn field(&self, name: &str) -> Result<Field, String> {
+        self.admitted(field(name))
+    }
+
+    /// The attribute of that name.
+    pub(super) fn attribute(&self, name: &str) -> Result<Field, String> {
+        self.admitted(attribute(name))
+    }
+
+    fn admitted(&self, field: Result<Field, String>) -> Result<Field, String> {
+        match self.about {
+            Some(fields) if !field.as_ref().is_ok_and(|field| fields.contains(field)) => {
+                let names: Vec<_> = fields.iter().map(Field::name).collect();
+                Err(format!("one of {}", names.join(", ")))
+            }
+            _ => field,
+        }
+    }
+
     fn count(&mut self, at: usize) -> Result<(), Wrong> {
         self.conditions += 1;
         if self.conditions > MAX_CONDITIONS {

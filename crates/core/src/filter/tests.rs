@@ -188,6 +188,32 @@ fn a_wrong_filter_says_where_and_what() {
 }
 
 #[test]
+fn a_filter_about_some_fields_is_about_no_other() {
+    let labels = ["integration", "type"].map(Field::named);
+    for text in [
+        "",
+        "type = a AND NOT integration =~ 'b'",
+        "attributes.integration = a OR attributes[\"integration\"]:*",
+        r#"{"type":"a","$or":[{"integration":{"$in":["b"]}}]}"#,
+    ] {
+        assert_eq!(Filter::parse_about(text, &labels), Filter::parse(text), "{text}");
+        assert!(Filter::parse(text).is_ok());
+    }
+    for (text, position) in [
+        ("Type = a", 1),
+        ("type = a AND (integration = b OR user:*)", 34),
+        ("type = ä AND duration > 5", 14),
+        ("id = a", 1),
+        ("attributes[\"instance\"] = a", 1),
+        (r#"{"type":"a","instance":"b"}"#, 13),
+        (r#"{"$nor":[{"attributes.type":"a"}]}"#, 11),
+    ] {
+        let expected = "one of integration, type".to_owned();
+        assert_eq!(Filter::parse_about(text, &labels), Err(FilterError { position, expected }), "{text}");
+    }
+}
+
+#[test]
 fn a_filter_has_limits() {
     let position = |text: &str| Filter::parse(text).map_err(|error| (error.position, error.expected));
     let many = |count| vec!["a=b"; count].join(" OR ");

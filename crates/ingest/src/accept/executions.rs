@@ -26,6 +26,8 @@ pub struct ExecutionBatch {
 
 /// Metrics of a report at most.
 const MAX_METRICS: usize = 100;
+/// Calls of a metric, and items of a schedule, at most. So many of any batch add up within an int64.
+const MAX_COUNT: i64 = 1_000_000_000_000;
 /// How far ahead a deadline may be.
 const MAX_DEADLINE_AHEAD: Duration = Duration::from_hours(400 * 24);
 
@@ -131,11 +133,15 @@ fn check(
             violations.push(Violation::new(field("type"), "expected a type such as Successful"));
         }
         limits.check_text(&field("type"), &metric.r#type, violations);
-        if metric.count < 0 {
-            let text = format!("expected zero or more, found {}", metric.count);
-            violations.push(Violation::new(field("count"), text));
-        }
+        violations.extend(check_count(&field("count"), metric.count).err());
     }
+}
+
+fn check_count(field: &str, count: i64) -> Result<(), Violation> {
+    if (0..=MAX_COUNT).contains(&count) {
+        return Ok(());
+    }
+    Err(Violation::new(field, format!("expected 0 to {MAX_COUNT}, found {count}")))
 }
 
 /// Adds what is wrong with a schedule.
@@ -149,10 +155,7 @@ fn check_schedule(
         violations.push(Violation::new("schedule.id", "expected the id of a schedule"));
     }
     limits.check_text("schedule.id", &schedule.id, violations);
-    if schedule.items_remaining < 0 {
-        let text = format!("expected zero or more, found {}", schedule.items_remaining);
-        violations.push(Violation::new("schedule.items_remaining", text));
-    }
+    violations.extend(check_count("schedule.items_remaining", schedule.items_remaining).err());
     let (oldest, latest) = (now.minus(limits.max_event_age), now.plus(MAX_DEADLINE_AHEAD));
     let text = match deadline(schedule) {
         None if schedule.deadline.is_none() && schedule.items_remaining == 0 => return,
@@ -186,7 +189,7 @@ fn counts(metrics: &[ExecutionMetric], allow_all: bool) -> Vec<(&str, i64)> {
     for metric in metrics.iter().filter(|metric| metric.count > 0) {
         let name = settled_type(&metric.r#type, allow_all);
         match counts.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, count)) => *count = count.saturating_add(metric.count),
+            Some((_, count)) => *count += metric.count,
             None => counts.push((name, metric.count)),
         }
     }
@@ -275,6 +278,48 @@ mod tests {
         let all = own(&[("Successful", "3"), ("OutOfQuota", "7"), ("ProxyError", "4"), ("SSLError", "1")]);
         assert_eq!(events(&decision), all);
         assert_eq!(decision.accepted, 2, "a report without calls says nothing wrong");
+    }
+
+    #[test]
+    fn counts_have_limits() {
+        let with_items = |items_remaining| ExecutionReport {
+            schedule: Some(ExecutionSchedule {
+                id: "run-1".into(),
+                items_remaining,
+                deadline: Some(prost_types::Timestamp { seconds: 1_800_000_600, nanos: 0 }),
+            }),
+            ..report(&[])
+        };
+        let greatest = report(&[("Successful", MAX_COUNT), ("Successful", MAX_COUNT)]);
+        let decision = decided(&[greatest, with_items(MAX_COUNT)], false);
+        assert_eq!(events(&decision), [("Successful".to_owned(), (2 * MAX_COUNT).to_string())]);
+        assert_eq!(decision.accepted, 2);
+        let decision = decided(
+            &[
+                report(&[("Successful", MAX_COUNT + 1)]),
+                report(&[("Successful", -1)]),
+                with_items(MAX_COUNT + 1),
+                with_items(-1),
+            ],
+            false,
+        );
+        let texts: Vec<_> = decision
+            .rejections
+            .iter()
+            .map(|rejection| {
+                let violation = &rejection.field_violations[0];
+                format!("{}: {}", violation.field, violation.description)
+            })
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "reports[0].metrics[0].count: expected 0 to 1000000000000, found 1000000000001",
+                "reports[1].metrics[0].count: expected 0 to 1000000000000, found -1",
+                "reports[2].schedule.items_remaining: expected 0 to 1000000000000, found 1000000000001",
+                "reports[3].schedule.items_remaining: expected 0 to 1000000000000, found -1",
+            ]
+        );
     }
 
     #[test]

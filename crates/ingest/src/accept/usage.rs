@@ -1,9 +1,11 @@
 //! Usage events.
 
 use bytes::Bytes;
+use flowmeter_core::execution;
 use flowmeter_core::ids::{EventId, RequestEventIds, TenantId};
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_core::usage::Limits;
+use flowmeter_core::usage::{Limits, TextField};
+use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::Usage;
 use flowmeter_proto::wire::read_usage_event;
 use flowmeter_service::error::{ApiError, Reason};
@@ -49,6 +51,7 @@ pub fn decide(
         let event = read_usage_event(&bytes, &mut violations);
         let timestamp = event.timestamp.unwrap_or(request_time);
         limits.event.check(&event, timestamp, now, &mut violations);
+        violations.extend(check_provider(event.text(TextField::Provider)).err());
         if !violations.is_empty() {
             rejections.push(index, Reason::InvalidField, &mut violations);
             if batch.return_ids {
@@ -68,6 +71,16 @@ pub fn decide(
     let mut request = empty_request(tenant, request_id);
     request.usage = usage;
     Ok((Decision { request, request_id, accepted, bytes, rejections: rejections.into_vec() }, event_ids))
+}
+
+/// Refuses the events that only reports of executions become: their types are settled, and their calls are
+/// never negative.
+fn check_provider(provider: &str) -> Result<(), Violation> {
+    if provider != execution::PROVIDER {
+        return Ok(());
+    }
+    let text = format!("expected a provider other than {provider}: report executions by ReportExecutions");
+    Err(Violation::new("provider", text))
 }
 
 #[cfg(test)]
@@ -119,5 +132,18 @@ mod tests {
         let fields: Vec<_> =
             rejection.field_violations.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, ["events[0].httpstatus", "events[0].duration"]);
+    }
+
+    #[test]
+    fn executions_are_reported_by_their_own_method() {
+        let of = |provider: &str| UsageEvent { provider: provider.into(), ..UsageEvent::default() };
+        let events = [of("Executions"), of("executions"), of("AzureServiceBus")];
+        let (decision, _) = decided(&events, "", Timestamp::now());
+        assert_eq!(decision.accepted, 2);
+        let [rejection] = &decision.rejections[..] else { panic!("one is wrong") };
+        let violation = &rejection.field_violations[0];
+        assert_eq!(violation.field, "events[0].provider");
+        let expected = "expected a provider other than Executions: report executions by ReportExecutions";
+        assert_eq!(violation.description, expected);
     }
 }

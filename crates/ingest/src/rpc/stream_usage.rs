@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use flowmeter_proto::raw::{StreamUsageRequest, StreamUsageResponse};
-use flowmeter_service::telemetry;
+use flowmeter_service::{error, telemetry};
 use futures::{Stream, StreamExt};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
@@ -40,6 +40,7 @@ async fn record(
     metadata: Arc<MetadataMap>,
     request: Result<StreamUsageRequest, Status>,
 ) -> Result<StreamUsageResponse, Status> {
+    let request = request.map_err(|status| error::unreadable(&status).map_or(status, Status::from));
     let StreamUsageRequest { events, request_id, return_ids } = request?;
     let span = tracing::info_span!("StreamUsage", events = events.len());
     telemetry::continue_trace(&span, &metadata);

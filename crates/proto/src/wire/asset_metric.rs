@@ -65,7 +65,7 @@ fn read_value_type(number: i32) -> Result<Option<ValueType>, Violation> {
         2 => Ok(Some(ValueType::Number)),
         3 => Ok(Some(ValueType::Boolean)),
         _ => {
-            let text = format!("expected a type from 0 to 3, found {number}");
+            let text = format!("expected STRING (1), NUMBER (2), BOOLEAN (3) or none, found {number}");
             Err(Violation::new("value_type", text))
         }
     }
@@ -137,7 +137,8 @@ mod tests {
         assert!(asset_metric::ValueType::try_from(4).is_err());
         for number in [4, -1, i32::MIN, i32::MAX] {
             let metric = v1::AssetMetric { value_type: number, ..full(Kind::BoolValue(true)) };
-            let expected = format!("value_type: expected a type from 0 to 3, found {number}");
+            let expected =
+                format!("value_type: expected STRING (1), NUMBER (2), BOOLEAN (3) or none, found {number}");
             assert_eq!(read(&metric.encode_to_vec()), Err(expected));
         }
     }

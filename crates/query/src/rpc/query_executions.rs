@@ -3,6 +3,7 @@
 use flowmeter_core::execution::{LABELS, METRIC, PROVIDER};
 use flowmeter_core::metric::Catalog;
 use flowmeter_core::timestamp::Timestamp;
+use flowmeter_core::usage::Field;
 use flowmeter_proto::v1::{
     ExecutionPoint, ExecutionSeries, Point, QueryExecutionsRequest, QueryExecutionsResponse,
     QueryTimeSeriesRequest, Series,
@@ -66,14 +67,15 @@ fn read(request: &QueryExecutionsRequest) -> Result<question::Wording, ApiError>
             return Err(ApiError::field(Reason::InvalidField, &format!("group_by[{index}]"), text));
         }
     }
+    let filter = question::filter_about(&request.filter, &LABELS.map(Field::named))?;
     let range = if request.range.is_empty() { DEFAULT_RANGE } else { &request.range };
-    question::read(&QueryTimeSeriesRequest {
-        filter: request.filter.clone(),
+    let wording = question::read(&QueryTimeSeriesRequest {
         group_by: request.group_by.clone(),
         range: range.to_owned(),
         time_zone: request.time_zone.clone(),
         ..QueryTimeSeriesRequest::default()
-    })
+    })?;
+    Ok(question::Wording { filter, ..wording })
 }
 
 fn to_contract(series: Series, is_total: bool) -> ExecutionSeries {
@@ -84,11 +86,9 @@ fn to_contract(series: Series, is_total: bool) -> ExecutionSeries {
     ExecutionSeries { points: points.collect(), labels: series.labels, total }
 }
 
-/// A sum of calls. They are whole, unless somebody recorded others as events of this provider.
+/// A sum of calls, which are whole and never negative. What is beyond the contract's number becomes the greatest.
 fn whole(value: &str) -> i64 {
-    let (whole, _) = value.split_once('.').unwrap_or((value, ""));
-    let most = if whole.starts_with('-') { i64::MIN } else { i64::MAX };
-    whole.parse().unwrap_or(most)
+    value.parse().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -96,9 +96,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_are_whole() {
-        for (text, expected) in [("7", 7), ("-7.5", -7), ("0.25", 0), ("99999999999999999999", i64::MAX)] {
+    fn a_sum_beyond_the_contracts_number_is_the_greatest() {
+        for (text, expected) in
+            [("7", 7), ("9223372036854775807", i64::MAX), ("9223372036854775808", i64::MAX)]
+        {
             assert_eq!(whole(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_filter_is_about_labels_alone() {
+        let asked = |filter: &str| {
+            let request = QueryExecutionsRequest { filter: filter.into(), ..Default::default() };
+            let wording = read(&request).map_err(|error| tonic::Status::from(error).message().to_owned())?;
+            Ok::<_, String>(wording.filter.to_string())
+        };
+        let filter = r#"command = "url" AND type = "OutOfQuota""#;
+        assert_eq!(asked(filter).unwrap(), filter);
+        let expected = "filter: at character 19: expected one of integration, instance, command, type";
+        assert_eq!(asked("command = url AND Type = OutOfQuota").unwrap_err(), expected);
     }
 }

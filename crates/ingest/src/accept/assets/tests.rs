@@ -202,7 +202,7 @@ fn all_that_is_wrong_with_a_request_is_named() {
         "metrics[1].name: expected 1 to 512 bytes without control characters, found none",
         "metrics[1].value: expected a text, a number or a boolean, found null",
         "metrics[2].value_type: expected the type of the value, which is NUMBER, found BOOLEAN",
-        "metrics[3].value_type: expected a type from 0 to 3, found 9",
+        "metrics[3].value_type: expected STRING (1), NUMBER (2), BOOLEAN (3) or none, found 9",
         "metrics[3].value: expected a text, a number or a boolean, found none",
         "metrics[3].name: expected each name once, found that of metrics[0] again",
     ];

@@ -1,0 +1,240 @@
+//! What errors of transports mean: their types where these are known here, and else their words.
+
+use std::error::Error;
+use std::io;
+
+use super::MetricType;
+
+/// Words, and words beside each other, that tell a type. Those of TLS are rustls' and OpenSSL's.
+const TOLD: [(MetricType, &[&str]); 4] = [
+    (MetricType::ProxyError, &["proxy"]),
+    (
+        MetricType::SslError,
+        &[
+            "tls",
+            "ssl",
+            "certificate",
+            "certificates",
+            "handshake",
+            "fatal alert",
+            "corrupt message",
+            "unexpected message got",
+            "peer is incompatible",
+            "peer misbehaved",
+            "decrypt peer",
+            "encrypted client hello",
+        ],
+    ),
+    (MetricType::TimeoutError, &["timeout", "timed out"]),
+    (MetricType::RetryError, &["retries"]),
+];
+
+/// What is said of hosts without an address and of lost connections, where the operating system gives no code. It
+/// decides last, because an error about TLS or a proxy may come within one about the connection.
+const UNCONNECTED: [&str; 11] = [
+    "dns",
+    "lookup address",
+    "name resolution",
+    "such host",
+    "tcp connect",
+    "connection refused",
+    "connection reset",
+    "connection closed",
+    "connection aborted",
+    "connection error",
+    "broken pipe",
+];
+
+pub(super) fn type_of(error: &(dyn Error + 'static)) -> MetricType {
+    let causes = || std::iter::successors(Some(error), cause);
+    if causes().any(is_time_limit) {
+        return MetricType::TimeoutError;
+    }
+    let words: Vec<Words> = causes().map(|error| Words::of(&error.to_string())).collect();
+    let told = |words: &Words| {
+        let (told, _) = TOLD.iter().find(|(_, phrases)| words.say_any(phrases))?;
+        Some(*told)
+    };
+    if let Some(told) = words.iter().find_map(told) {
+        return told;
+    }
+    if causes().any(is_unconnected) || words.iter().any(|words| words.say_any(&UNCONNECTED)) {
+        return MetricType::ConnectionError;
+    }
+    MetricType::GeneralError
+}
+
+fn cause<'a>(error: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    (*error).source()
+}
+
+fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    error.downcast_ref::<io::Error>().map(io::Error::kind)
+}
+
+fn is_time_limit(error: &(dyn Error + 'static)) -> bool {
+    error.is::<tokio::time::error::Elapsed>() || io_kind(error) == Some(io::ErrorKind::TimedOut)
+}
+
+fn is_unconnected(error: &(dyn Error + 'static)) -> bool {
+    matches!(
+        io_kind(error),
+        Some(
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::NotConnected
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::AddrNotAvailable
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::NetworkDown
+                | io::ErrorKind::UnexpectedEof
+        )
+    )
+}
+
+/// The words of a text in lower case, with a space before and behind each.
+struct Words(String);
+
+impl Words {
+    fn of(text: &str) -> Self {
+        let mut words = String::from(" ");
+        let tokens = text.split_whitespace().filter(|token| !is_address(token));
+        // A hyphen joins: my-proxy is the name of something.
+        for word in
+            tokens.flat_map(|token| token.split(|char: char| !char.is_ascii_alphanumeric() && char != '-'))
+        {
+            if !word.is_empty() {
+                words.push_str(&word.to_ascii_lowercase());
+                words.push(' ');
+            }
+        }
+        Self(words)
+    }
+
+    fn say_any(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| self.0.contains(&format!(" {phrase} ")))
+    }
+}
+
+/// Whether it is a URL, a name with a dot in it, or a host with a port.
+fn is_address(token: &str) -> bool {
+    let token = token.trim_matches(|char: char| !char.is_ascii_alphanumeric());
+    let has_port = || {
+        let port = token.rsplit_once(':').map(|(_, port)| port);
+        port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    token.contains("://") || token.contains('.') || has_port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error and its cause.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Failed {
+        text: &'static str,
+        source: Option<Box<dyn Error + 'static>>,
+    }
+
+    fn of_texts(texts: &[&'static str]) -> MetricType {
+        let mut error: Option<Box<dyn Error>> = None;
+        for text in texts.iter().rev() {
+            error = Some(Box::new(Failed { text, source: error }));
+        }
+        type_of(error.expect("there is a text").as_ref())
+    }
+
+    #[test]
+    fn words_tell_types() {
+        use MetricType::{ConnectionError, GeneralError, ProxyError, RetryError, SslError, TimeoutError};
+        let url = "error sending request for url (https://proxy.example/certificate)";
+        let table: [(&[&str], MetricType); 31] = [
+            // Names that have no address.
+            (
+                &[
+                    url,
+                    "client error (Connect)",
+                    "dns error",
+                    "failed to lookup address information: Name or service not known",
+                ],
+                ConnectionError,
+            ),
+            (
+                &["failed to lookup address information: Temporary failure in name resolution"],
+                ConnectionError,
+            ),
+            (&["No such host is known. (os error 11001)"], ConnectionError),
+            // TLS.
+            (&["received fatal alert: HandshakeFailure"], SslError),
+            (&["connection error", "received fatal alert: UnknownCA"], SslError),
+            (&["received corrupt message of type InvalidContentType"], SslError),
+            (&["peer is incompatible: NoCipherSuitesInCommon"], SslError),
+            (&["received unexpected message: got ApplicationData when expecting Alert"], SslError),
+            (&["invalid peer certificate: Expired"], SslError),
+            (&["peer sent no certificates"], SslError),
+            (&["tls handshake eof"], SslError),
+            (&["error:0A000086:SSL routines:tls_post_process_server_certificate:verify failed"], SslError),
+            // Connections.
+            (&[url, "connection closed before message completed"], ConnectionError),
+            (&["operation was canceled", "connection closed"], ConnectionError),
+            (&["connection error", "it went away"], ConnectionError),
+            (&["Connection refused (os error 111)"], ConnectionError),
+            (&["http2 error", "stream closed because of a broken pipe"], ConnectionError),
+            // Time limits, proxies, retries.
+            (&["operation timed out"], TimeoutError),
+            (&["connection error: timeout"], TimeoutError),
+            (&["the proxy answered 502"], ProxyError),
+            (&["Proxy: CONNECT failed", "tls handshake eof"], ProxyError),
+            (&["too many retries"], RetryError),
+            // Names decide nothing.
+            (&["proxy.example:443 refused"], GeneralError),
+            (&["proxy:443 refused"], GeneralError),
+            (&["my-proxy refused, and tls.example as well."], GeneralError),
+            (&["tcp connect error", "(ssl.timeout.example:443): Connection refused"], ConnectionError),
+            (&[url], GeneralError),
+            // Words within words are none.
+            (&["the connections closed early"], GeneralError),
+            (&["received unexpected message from connection"], GeneralError),
+            (&["it failed"], GeneralError),
+            (&[""], GeneralError),
+        ];
+        for (texts, expected) in table {
+            assert_eq!(of_texts(texts), expected, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn codes_of_the_operating_system_tell_types() {
+        let of = |text, kind: io::ErrorKind| {
+            type_of(&Failed { text, source: Some(Box::new(io::Error::from(kind))) })
+        };
+        let url = "error sending request for url (https://proxy.example/certificate)";
+        for (kind, expected) in [
+            (io::ErrorKind::TimedOut, MetricType::TimeoutError),
+            (io::ErrorKind::ConnectionRefused, MetricType::ConnectionError),
+            (io::ErrorKind::ConnectionReset, MetricType::ConnectionError),
+            (io::ErrorKind::AddrNotAvailable, MetricType::ConnectionError),
+            (io::ErrorKind::NetworkDown, MetricType::ConnectionError),
+            (io::ErrorKind::UnexpectedEof, MetricType::ConnectionError),
+            (io::ErrorKind::InvalidData, MetricType::GeneralError),
+        ] {
+            assert_eq!(of(url, kind), expected, "{kind:?}");
+        }
+        let alert = io::Error::new(io::ErrorKind::InvalidData, "received fatal alert: HandshakeFailure");
+        assert_eq!(type_of(&alert), MetricType::SslError);
+        assert_eq!(of("the proxy is away", io::ErrorKind::ConnectionRefused), MetricType::ProxyError);
+        assert_eq!(of("the proxy is away", io::ErrorKind::TimedOut), MetricType::TimeoutError);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_limit_of_tokio_is_a_timeout() {
+        let never = std::future::pending::<()>();
+        let elapsed = tokio::time::timeout(std::time::Duration::ZERO, never).await.unwrap_err();
+        let failed = Failed { text: "the proxy is away", source: Some(Box::new(elapsed)) };
+        assert_eq!(type_of(&failed), MetricType::TimeoutError);
+    }
+}
