@@ -6,7 +6,8 @@
 //! A field of the event by its name, such as `application`, `httpstatus` or
 //! `duration`; any other name is an attribute's. `attributes.name` is the attribute
 //! even where the name alone would mean something else, and an expression also takes
-//! `attributes["any name"]`. Time is chosen by a range, so `timestamp` and the ids
+//! `attributes["any name"]`. A name alone that differs from that of an own field by its case, its
+//! underscores or one slip, such as `serivce`, is refused: it would find nothing without a word. Time is chosen by a range, so `timestamp` and the ids
 //! are no fields of a filter.
 //!
 //! # Expressions
@@ -38,7 +39,7 @@
 //! - Texts are ordered by their bytes. Numbers are exact decimals, of which a text
 //!   compared with a number must be one.
 //! - A field is there (`:*`, `$exists`) if it is a text that is not empty, or a number.
-//! - A pattern, of which a filter has at most eight, is searched for anywhere in the text: see [`Pattern`].
+//! - A pattern, of which a filter has at most four, is searched for anywhere in the text: see [`Pattern`].
 
 mod condition;
 mod cursor;

@@ -110,6 +110,13 @@ impl Field {
             || !matches!(Self::named(name), Self::Attribute(_))
     }
 
+    /// The names of the event's own fields, in the contract's spelling.
+    pub fn own_names() -> impl Iterator<Item = &'static str> {
+        let numbers = [Self::HttpStatus, Self::Duration, Self::ResponseSize, Self::Value];
+        let fields = TextField::ALL.into_iter().map(Self::Text).chain(numbers);
+        fields.filter_map(|field| field.own_name())
+    }
+
     /// The field's name, in the contract's spelling.
     #[must_use]
     pub fn name(&self) -> &str {

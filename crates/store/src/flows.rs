@@ -37,6 +37,9 @@ pub struct FlowCounts<'a> {
     pub counters: Counters,
 }
 
-fn malformed() -> StoreError {
-    StoreError::Refused("the counters of a flow are not in their form".to_owned())
+/// The error that what is kept of a flow is damaged.
+fn malformed(tenant: TenantId, flow_id: &str) -> StoreError {
+    StoreError::Refused(format!(
+        "the counters of the flow {flow_id:?} of tenant {tenant} are not in their form"
+    ))
 }

@@ -26,15 +26,15 @@ const PURGE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Folds roll-ups, one worker at a time.
 pub async fn fold_rollups(store: Store, interval: Duration, stop: CancellationToken) {
-    fold(|| fold_partials(&store), interval, stop).await;
+    fold("roll-ups", || fold_partials(&store), interval, stop).await;
 }
 
 /// Folds the counters of flows, one worker at a time.
 pub async fn fold_flows(store: Store, interval: Duration, stop: CancellationToken) {
-    fold(|| fold_flow_partials(&store), interval, stop).await;
+    fold("counters of flows", || fold_flow_partials(&store), interval, stop).await;
 }
 
-async fn fold<F>(folding: impl Fn() -> F, interval: Duration, stop: CancellationToken)
+async fn fold<F>(what: &str, folding: impl Fn() -> F, interval: Duration, stop: CancellationToken)
 where
     F: Future<Output = Result<FoldOutcome, StoreError>>,
 {
@@ -47,7 +47,7 @@ where
                 if is_full { Duration::ZERO } else { interval }
             }
             Err(error) => {
-                tracing::warn!(%error, "roll-ups could not be folded; trying again");
+                tracing::warn!(what, %error, "could not be folded; trying again");
                 backoff.next_wait().max(interval)
             }
         };

@@ -159,7 +159,10 @@ async fn list(list: List, remote: &Remote) -> Result<()> {
 fn print(page: &ListUsageEventsResponse, list: &List, is_first: bool, remote: &Remote) -> Result<()> {
     if !(list.all && remote.json()) {
         return answer(remote, "ListUsageEventsResponse", page, || match page.usage_events.as_slice() {
-            [] if is_first => "No events.".into(),
+            [] if is_first && list.filter.is_empty() && list.search.is_empty() => "No events.".into(),
+            [] if is_first => {
+                "No such events. `flowmeter values FIELD` shows which values a field has.".into()
+            }
             events => {
                 let rows = event::rows(events, &list.fields);
                 let heading = rows.find('\n').filter(|_| !is_first).map_or(0, |end| end + 1);

@@ -110,7 +110,10 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
     found.fresh_through = moment::earliest(fresh_through);
     if !(all && remote.json()) {
         answer(remote, "ListFieldValuesResponse", &found, || match found.values.as_slice() {
-            [] => format!("No event here has {}.", printable(&request.field)),
+            [] if request.filter.is_empty() && request.prefix.is_empty() => {
+                format!("No event here has {}.", printable(&request.field))
+            }
+            [] => format!("No such event here has {}.", printable(&request.field)),
             values => rows(values, is_whole && found.next_page_token.is_empty()),
         })?;
     }

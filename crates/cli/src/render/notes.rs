@@ -79,6 +79,9 @@ pub(super) fn of(
     let goes_on = fresh.is_some_and(|fresh| timeline.goes_on(fresh)) && !cut.1;
     match to_come {
         0 if goes_on => out.push_str("the last bucket is not over yet\n"),
+        0 if timeline.end().is_none() && is_before(fresh, end) => {
+            out.push_str("the range is not over yet: its last bucket may still grow\n");
+        }
         0 => {}
         _ => {
             let _ = writeln!(

@@ -6,7 +6,7 @@
 )]
 
 use clap::ValueEnum;
-use flowmeter_proto::v1::FlowOutcome;
+use flowmeter_proto::v1::{Flow, FlowOutcome};
 
 /// A metric of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -98,6 +98,12 @@ impl From<Outcome> for FlowOutcome {
             Outcome::NoHttpResponseError => Self::NoHttpResponseError,
         }
     }
+}
+
+/// Whether the endpoint is checked: where there is one, and it speaks version 3.0 or later.
+pub(crate) fn is_checked(flow: &Flow) -> bool {
+    let major = flow.data_api_version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    !flow.endpoint_url.is_empty() && major.is_some_and(|major| major >= 3)
 }
 
 #[cfg(test)]

@@ -43,8 +43,25 @@ pub(super) fn check_bare_attribute(name: &str) -> Result<(), String> {
         "timestamp" => Err("a field other than timestamp: time is chosen by range".to_owned()),
         "id" => Err("a field other than id: write attributes.id for the attribute".to_owned()),
         "decimal_value" | "decimalValue" => Err(format!("value in place of {name}")),
-        _ => check_attribute(name),
+        _ => match misspelt(name) {
+            Some(own) => Err(format!("{own}, or attributes.{name} for the attribute")),
+            None => check_attribute(name),
+        },
     }
+}
+
+/// The event's own field that a name seems to mean: it is another name by its case, its underscores or one slip of the
+/// keys. Taken for an attribute it would find nothing, and its negation everything, without a word.
+fn misspelt(name: &str) -> Option<&'static str> {
+    /// Names of fewer letters are one slip from many others.
+    const LONG: usize = 5;
+    let plain = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    let (meant, is_own) = (plain(name), Field::is_own(name));
+    let is_near = |own: &&str| {
+        let own = plain(own);
+        own == meant || (own.len() >= LONG && strsim::osa_distance(&own, &meant) == 1)
+    };
+    Field::own_names().find(is_near).filter(|_| !is_own)
 }
 
 /// Whether an attribute can have that name.

@@ -439,3 +439,26 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn a_misspelt_field_is_no_attribute() {
+    for (name, meant) in [
+        ("serivce", "service"),
+        ("applicaton", "application"),
+        ("durration", "duration"),
+        ("responsesize", "response_size"),
+        ("User", "user"),
+        ("INVOCATION_ID", "invocation_id"),
+        ("http_Status", "httpstatus"),
+    ] {
+        let text = format!("at character 1: expected {meant}, or attributes.{name} for the attribute");
+        assert_eq!(Filter::parse(&format!("{name} != 'a'")).unwrap_err().to_string(), text);
+        let json = Filter::parse(&format!("{{\"{name}\": \"a\"}}")).unwrap_err().to_string();
+        assert!(json.ends_with(text.split_once(": ").unwrap().1), "{json}");
+        let meant = Filter::parse(&format!("attributes.{name} = a")).unwrap();
+        assert_eq!(Filter::parse(&meant.to_string()).unwrap(), meant);
+    }
+    for name in ["key", "types", "region", "instance", "user_name"] {
+        assert!(Filter::parse(&format!("{name} = a")).is_ok(), "{name}");
+    }
+}

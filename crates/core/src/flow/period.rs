@@ -81,7 +81,8 @@ impl Period {
             return Err(Violation::new("since", text));
         }
         if since > today {
-            let text = format!("expected a day that is not in the future, found {since}");
+            let zone = zone.iana_name().unwrap_or("UTC");
+            let text = format!("expected {today}, which is today in {zone}, or earlier, found {since}");
             return Err(Violation::new("since", text));
         }
         if let Some(until) = days.until.filter(|until| *until <= since) {
@@ -185,7 +186,7 @@ mod tests {
         );
         assert_eq!(
             error(Granularity::Day, "2024-03-16", ""),
-            "since: expected a day that is not in the future, found 2024-03-16"
+            "since: expected 2024-03-15, which is today in UTC, or earlier, found 2024-03-16"
         );
         for wrong in ["2024-1-28", "20240128", "2024-02-30", "2024-01-28T00:00", "yesterday", "+024-01-28"] {
             let expected = format!("until: expected a day such as 2024-01-28, found {wrong:?}");

@@ -69,9 +69,8 @@ pub fn decide(
             rejections.push(index, Reason::InvalidField, &mut violations);
             continue;
         };
-        if let Some(expected) = unregistered(flows.get(item.flow_id), made_at) {
-            let shown: String = item.flow_id.chars().take(SHOWN_CHARS).collect();
-            violations.push(Violation::new("flow_id", format!("expected {expected}, found {shown:?}")));
+        if let Some(text) = unregistered(item.flow_id, flows.get(item.flow_id), made_at) {
+            violations.push(Violation::new("flow_id", text));
             rejections.push(index, Reason::UnknownFlow, &mut violations);
             unknown.push(index);
             continue;
@@ -92,24 +91,29 @@ pub fn decide(
     Ok((Decision { request, request_id, accepted, bytes, rejections: rejections.into_vec() }, unknown))
 }
 
-/// What was expected, where a flow is not registered for a request that was made at that time, or now.
-fn unregistered(registration: Option<Registration>, made_at: Option<Timestamp>) -> Option<String> {
+/// What is wrong where a flow is not registered for a request that was made at that time, or now.
+fn unregistered(
+    flow_id: &str,
+    registration: Option<Registration>,
+    made_at: Option<Timestamp>,
+) -> Option<String> {
     const PRECISION: Duration = Duration::from_millis(1);
+    let shown = || flow_id.chars().take(SHOWN_CHARS).collect::<String>();
     let Some(Registration { from, until }) = registration else {
-        return Some("a flow that is registered".to_owned());
+        return Some(format!("expected a flow that is registered, found {:?}", shown()));
     };
+    let is_deleted = made_at.map_or(until != Timestamp::END, |made_at| made_at >= until);
     match made_at {
-        None if until == Timestamp::END => None,
-        None => Some(format!("a flow that is not deleted, which it was at {until}")),
         // The time in an id has milliseconds.
         Some(made_at) if made_at < from.floor_to(PRECISION) => Some(format!(
-            "a flow that was registered when the request was made, which its id says was {made_at}, before \
-             {from}: report it under a new request_id"
+            "expected a flow that was registered when the request was made: {:?} is since {from}, and the request's \
+             id says {made_at}; report it under a new request_id",
+            shown()
         )),
-        Some(made_at) if made_at >= until => {
-            Some(format!("a flow that is not deleted, which it was at {until}"))
+        _ if is_deleted => {
+            Some(format!("expected a flow that is not deleted, which {:?} was at {until}", shown()))
         }
-        Some(_) => None,
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use deadpool_postgres::Transaction;
 use flowmeter_core::flow::{Counters, Day};
+use flowmeter_core::ids::TenantId;
 use flowmeter_core::plan::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
@@ -66,13 +67,15 @@ async fn take(transaction: &Transaction<'_>) -> Result<Vec<Row>, StoreError> {
 fn added(taken: &[Row]) -> Result<Added<'_>, StoreError> {
     let mut added = Added::new();
     for row in taken {
-        let counters = Counters::from_bytes(row.get(3)).ok_or_else(malformed)?;
+        let (tenant, flow_id) = (row.get(0), row.get(1));
+        let counters =
+            Counters::from_bytes(row.get(3)).ok_or_else(|| malformed(TenantId(tenant), flow_id))?;
         let bucket = Timestamp::from(row.get::<_, SystemTime>(2));
         let day = bucket.floor_to(Resolution::Day.width());
         let minutes = bucket.minutes() - day.minutes();
         let quarter = minutes / i64::from(Resolution::Quarter.minutes());
         let quarter = u8::try_from(quarter).expect("a day has 96 quarters");
-        added.entry((row.get(0), row.get(1), day)).or_default().add(quarter, &counters);
+        added.entry((tenant, flow_id, day)).or_default().add(quarter, &counters);
     }
     Ok(added)
 }
@@ -111,10 +114,10 @@ async fn add(
     let rows = transaction.query(&read, &[&tenants, &flows, &begins]).await?;
     let mut kept = rows.iter().peekable();
     let (mut counters, mut quarters) = (Vec::with_capacity(days.len()), Vec::with_capacity(days.len()));
-    for (place, (_, added)) in (1_i64..).zip(days) {
+    for (place, ((tenant, flow_id, _), added)) in (1_i64..).zip(days) {
         let mut day = added.clone();
         if let Some(row) = kept.next_if(|row| row.get::<_, i64>(0) == place) {
-            day.add_bytes(row.get(1)).ok_or_else(malformed)?;
+            day.add_bytes(row.get(1)).ok_or_else(|| malformed(TenantId(*tenant), flow_id))?;
         }
         counters.push(day.total().to_bytes());
         quarters.push(day.to_bytes());

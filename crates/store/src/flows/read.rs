@@ -29,14 +29,16 @@ pub async fn read_counters(
     let edges: Vec<_> = edges.iter().map(|edge| edge.floor_to(QUARTER.width())).collect();
     let Some(sql) = counters_statement(tenant, flow_id, &edges) else { return Ok(Vec::new()) };
     let mut sums = Sums::new(&edges);
+    let malformed = || malformed(tenant, flow_id);
     for row in &sql.query_prepared(store).await? {
         let begin = Timestamp::from(row.get::<_, SystemTime>(0));
         if let Some(counters) = row.get::<_, Option<&[u8]>>(1) {
-            sums.add(begin, counters)?;
+            sums.add(begin, counters).ok_or_else(malformed)?;
         }
         for found in quarters(row.get::<_, Option<&[u8]>>(2).unwrap_or_default()) {
             let (quarter, counters) = found.ok_or_else(malformed)?;
-            sums.add(begin.plus(QUARTER.width() * quarter.into()), counters)?;
+            let time = begin.plus(QUARTER.width() * quarter.into());
+            sums.add(time, counters).ok_or_else(malformed)?;
         }
     }
     Ok(sums.found())
@@ -55,13 +57,12 @@ impl<'a> Sums<'a> {
         Self { edges, counters: vec![Counters::default(); edges.len().saturating_sub(1)], place: 0 }
     }
 
-    /// Adds the counters that the store keeps of a time, unless it lies outside of the edges.
-    fn add(&mut self, time: Timestamp, counters: &[u8]) -> Result<(), StoreError> {
-        if let Some(place) = self.place(time) {
-            self.place = place;
-            self.counters[place].add_bytes(counters).ok_or_else(malformed)?;
-        }
-        Ok(())
+    /// Adds the counters that the store keeps of a time, unless it lies outside of the edges. None if they are
+    /// malformed.
+    fn add(&mut self, time: Timestamp, counters: &[u8]) -> Option<()> {
+        let Some(place) = self.place(time) else { return Some(()) };
+        self.place = place;
+        self.counters[place].add_bytes(counters)
     }
 
     fn place(&self, time: Timestamp) -> Option<usize> {
@@ -143,6 +144,7 @@ pub async fn history(
         )
         .await?;
     let row = client.query_one(&statement, &[&tenant.0, &flow_id]).await?;
+    let malformed = || malformed(tenant, flow_id);
     let mut all = Counters::default();
     for counters in row.get::<_, Vec<&[u8]>>(0) {
         all.add_bytes(counters).ok_or_else(malformed)?;

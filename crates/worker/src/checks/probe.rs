@@ -27,7 +27,7 @@ use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::guard::{Guard, Internal};
@@ -118,8 +118,8 @@ impl Probe {
         };
         // The endpoint's time begins here: it has not let us wait so far.
         let deadline = Instant::now() + self.timeout;
-        let late = |_| Err(Failure::TimedOut(self.timeout));
-        timeout_at(deadline, self.ask(&target, addresses, deadline)).await.unwrap_or_else(late)
+        let asked = timeout_at(deadline, self.ask(&target, addresses, deadline)).await;
+        asked.unwrap_or_else(|_| Err(stood_still(deadline).unwrap_or(Failure::TimedOut(self.timeout))))
     }
 
     async fn ask(&self, target: &Target, addresses: Addresses, deadline: Instant) -> Result<(), Failure> {
@@ -141,6 +141,16 @@ impl Probe {
     }
 }
 
+/// By how much a deadline may be noticed late. It is more where this process stood still: what came meanwhile has
+/// not been read, so nothing is known of the endpoint.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Our own fault, if it is one that a deadline has passed.
+fn stood_still(deadline: Instant) -> Option<Failure> {
+    let is_late = Instant::now() > deadline + LATE;
+    is_late.then(|| Failure::NotChecked(io::Error::other("this process stood still")))
+}
+
 /// Whether the system lacks something that we need: files, local ports or addresses, memory.
 fn is_ours(error: &io::Error) -> bool {
     const OURS: [Errno; 6] =
@@ -158,11 +168,15 @@ async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStrea
     for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
         let left = u32::try_from(left).expect("a few");
         let share = deadline.saturating_duration_since(Instant::now()) / left;
-        match timeout(share, TcpStream::connect(address)).await {
+        let until = Instant::now() + share;
+        match timeout_at(until, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) if is_ours(&error) => failure = Failure::NotChecked(error),
             Ok(Err(error)) => theirs = Some(error),
-            Err(elapsed) => theirs = Some(io::Error::new(io::ErrorKind::TimedOut, elapsed)),
+            Err(elapsed) => match stood_still(until) {
+                Some(ours) => failure = ours,
+                None => theirs = Some(io::Error::new(io::ErrorKind::TimedOut, elapsed)),
+            },
         }
     }
     // One that was tried in earnest tells more than one that was not.

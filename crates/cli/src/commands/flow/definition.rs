@@ -13,6 +13,7 @@ use crate::{
         table::{Align, properties, table},
         text::shorten,
     },
+    words::flow::is_checked,
 };
 
 /// The flags of [`Definition`], of which a change needs at least one.
@@ -105,12 +106,6 @@ pub(super) fn describe(flow: &Flow, summary: &[(&'static str, String)]) -> Strin
     ];
     pairs.extend_from_slice(summary);
     properties(&pairs)
-}
-
-/// Whether the endpoint is checked: where there is one, and it speaks version 3.0 or later.
-fn is_checked(flow: &Flow) -> bool {
-    let major = flow.data_api_version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    !flow.endpoint_url.is_empty() && major.is_some_and(|major| major >= 3)
 }
 
 fn checked(flow: &Flow) -> String {

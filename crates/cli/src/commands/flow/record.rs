@@ -44,7 +44,7 @@ pub(crate) struct Record {
     #[arg(long, value_name = "DURATION", value_parser = moment::parse_duration)]
     latency: Option<Duration>,
 
-    /// How many they are.
+    /// How many they are, at most 100000000.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     count: i32,
 

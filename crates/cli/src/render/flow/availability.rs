@@ -15,7 +15,7 @@ use crate::{
         table::{Align, table},
         text::percent,
     },
-    words::flow::FlowMetric,
+    words::flow::{FlowMetric, is_checked},
 };
 
 /// The keys of checks.
@@ -96,9 +96,8 @@ pub(super) fn section(report: &Report<'_>, frame: &Frame) -> String {
 /// Why nothing was checked, where that is known.
 pub(super) fn why_not(flow: &Flow) -> String {
     // The definition of a deleted flow is not known.
-    if flow.version > 0 && (flow.endpoint_url.is_empty() || flow.data_api_version.is_empty()) {
-        return "The endpoint is checked once the flow has an --endpoint-url and a --data-api-version.\n"
-            .into();
+    if flow.version > 0 && !is_checked(flow) {
+        return "It is checked with an --endpoint-url and a --data-api-version of 3.0 or later.\n".into();
     }
     String::new()
 }
@@ -174,12 +173,12 @@ fn list(by_slot: &[Option<&FlowDataPoint>], mut worst: Vec<usize>, frame: &Frame
     let row = |slot: &usize| {
         let number = |key| by_slot[*slot].and_then(|point| number(point, key)).unwrap_or_default();
         let share = by_slot[*slot].map(share).unwrap_or_default();
-        [frame.time(*slot), count(number(FAILED)), count(number(SUCCEEDED)), share]
+        [frame.time(*slot), count(number(SUCCEEDED)), count(number(FAILED)), share]
     };
     let heading = [
         ("TIME", Align::Left),
-        ("FAILED", Align::Right),
         ("SUCCEEDED", Align::Right),
+        ("FAILED", Align::Right),
         ("AVAILABLE", Align::Right),
     ];
     let mut out = table(heading, worst.iter().map(row).collect::<Vec<_>>());

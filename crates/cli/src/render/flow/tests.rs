@@ -283,7 +283,7 @@ fn nothing_is_said_in_words() {
     No requests in this period.
     No requests of known latency in this period.
     No checks in this period.
-    The endpoint is checked once the flow has an --endpoint-url and a --data-api-version.
+    It is checked with an --endpoint-url and a --data-api-version of 3.0 or later.
     ");
 }
 
@@ -360,13 +360,13 @@ fn a_metric_alone_has_its_details() {
              █ up   ▄ some checks failed   ▁ down
     Each cell shows the worst of 2 days.
 
-    TIME        FAILED  SUCCEEDED  AVAILABLE
-    2026-09-11     140      1 300    90.28 %
-    2026-09-12   1 440          0     0.00 %
-    2026-10-11     140      1 300    90.28 %
-    2026-10-12   1 440          0     0.00 %
-    2026-11-10     140      1 300    90.28 %
-    2026-11-11   1 440          0     0.00 %
+    TIME        SUCCEEDED  FAILED  AVAILABLE
+    2026-09-11      1 300     140    90.28 %
+    2026-09-12          0   1 440     0.00 %
+    2026-10-11      1 300     140    90.28 %
+    2026-10-12          0   1 440     0.00 %
+    2026-11-10      1 300     140    90.28 %
+    2026-11-11          0   1 440     0.00 %
     ");
     insta::assert_snapshot!(days([100, 0, 30_000]).page(&[FlowMetric::Latency], Form::Chart), @r"
     ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL of signup (Sign up), by day

@@ -108,7 +108,7 @@ async fn recording_and_reading_are_explained() {
               then they do not count in the latency
 
           --count <NUMBER>
-              How many they are
+              How many they are, at most 100000000
 
               [default: 1]
 

@@ -132,6 +132,18 @@ async fn answers_that_do_not_come_end_in_time() {
 }
 
 #[tokio::test]
+async fn a_process_that_stood_still_knows_nothing() {
+    let server = Server::start(Answer::Silence).await;
+    let (probe, url) = (probe(SHORT), server.url());
+    let stand_still = async {
+        tokio::time::sleep(SHORT / 2).await;
+        std::thread::sleep(SHORT + LATE);
+    };
+    let (result, ()) = tokio::join!(probe.check(TENANT, &url), stand_still);
+    assert!(matches!(&result, Err(Failure::NotChecked(_))), "{result:?}");
+}
+
+#[tokio::test]
 async fn answers_have_limits() {
     let long = Failure::TooLong.to_string();
     let filler = "                                                                ";
