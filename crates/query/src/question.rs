@@ -336,7 +336,10 @@ mod tests {
                 (|request| request.range = String::new()) as fn(&mut v1::QueryTimeSeriesRequest),
                 "range: expected a range such as from(2024-11-20), last(24) or 2024-11",
             ),
-            (|request| request.filter = "a".into(), "filter: at character 2: expected an operator such as ="),
+            (
+                |request| request.filter = "a".into(),
+                "filter: at character 2: expected an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*",
+            ),
             (
                 |request| request.observed = 99,
                 "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, found 99",

@@ -146,7 +146,7 @@ impl Reader<'_> {
         if self.eat_keyword("IN") {
             return self.one_of(&field);
         }
-        Err(self.cursor.wrong("an operator such as ="))
+        Err(self.cursor.wrong("an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*"))
     }
 
     /// The list after IN.

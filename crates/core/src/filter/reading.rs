@@ -2,7 +2,7 @@
 
 use super::cursor::{Token, Wrong};
 use super::{Condition, Operator, Pattern, Value};
-use crate::quantity::QuantityError;
+use crate::quantity::{Quantity, QuantityError};
 use crate::usage::Field;
 
 /// Conditions on single fields.
@@ -99,9 +99,11 @@ pub(super) fn value(field: &Field, text: &str) -> Result<Value, String> {
         return Ok(Value::Text(text.to_owned()));
     }
     let name = field.name();
-    text.parse().map(Value::Number).map_err(|error| match error {
+    Quantity::parse_kept(text).map(Value::Number).map_err(|error| match error {
         QuantityError::Malformed => format!("a number such as -12.50, because {name} is one"),
-        QuantityError::TooLarge => format!("at most 18 digits before the point, as {name} has"),
+        QuantityError::TooLarge => {
+            format!("a 64-bit integer or at most 18 digits before the point, as {name} has")
+        }
         QuantityError::TooPrecise => format!("at most 9 digits after the point, as {name} has"),
     })
 }

@@ -128,7 +128,7 @@ fn labels_are_judged_like_the_events_that_carry_them() {
 fn a_wrong_filter_says_where_and_what() {
     let operators = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $regex, $exists or $not";
     for (text, position, expected) in [
-        ("application", 12, "an operator such as ="),
+        ("application", 12, "an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*"),
         ("application = ", 15, "a number, a word or a text in quotes"),
         ("application == api", 14, "a number, a word or a text in quotes"),
         ("application = \"api", 19, "\" at the end of the text"),
@@ -146,7 +146,11 @@ fn a_wrong_filter_says_where_and_what() {
         ("a =~ b", 6, "a pattern in quotes"),
         ("httpstatus = ok", 14, "a number such as -12.50, because httpstatus is one"),
         ("duration IN (1, 1.0000000001)", 17, "at most 9 digits after the point, as duration has"),
-        ("value > 1000000000000000000", 9, "at most 18 digits before the point, as value has"),
+        (
+            "value > 9223372036854775808",
+            9,
+            "a 64-bit integer or at most 18 digits before the point, as value has",
+        ),
         ("a = 1 AND value =~ '1'", 20, "a comparison, because value is a number"),
         ("ä = 'ö' AND a =~ '\\\\d(b'", 22, "a regular expression (unclosed group)"),
         ("a =~ '\\\\b'", 7, "no anchors but ^ and $"),
@@ -460,5 +464,15 @@ fn a_misspelt_field_is_no_attribute() {
     }
     for name in ["key", "types", "region", "instance", "user_name"] {
         assert!(Filter::parse(&format!("{name} = a")).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn whatever_integer_is_stored_can_be_asked_for() {
+    for number in [i64::MIN, i64::MAX] {
+        let filter = Filter::parse(&format!("value = {number}")).unwrap();
+        assert_eq!(Filter::parse(&filter.to_string()).unwrap(), filter);
+        let event = UsageEvent { value: Some(number.into()), ..UsageEvent::default() };
+        assert!(filter.matches(&event), "{number}");
     }
 }

@@ -158,7 +158,7 @@ mod tests {
             ),
             (
                 |request| request.filter = "asset_urn".into(),
-                "filter: at character 10: expected an operator such as =".to_owned(),
+                "filter: at character 10: expected an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*".to_owned(),
             ),
             (
                 |request| request.filter = "asset_urn = a AND NOT (asset_urn = b OR application = c)".into(),
