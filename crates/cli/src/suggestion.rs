@@ -134,6 +134,8 @@ async fn metric(name: &str, remote: &Remote) -> String {
 /// The closest of the known names, or where they are listed.
 fn alternatives(name: &str, known: &[String], list: &str) -> String {
     match closest(name, known) {
+        // It was not applied yet, or not made, when the question was asked.
+        Some(found) if found == name => "it is there by now: ask again".into(),
         Some(found) => format!("did you mean {}? `flowmeter {list}` shows what there is", printable(found)),
         None => format!("`flowmeter {list}` shows what there is"),
     }
@@ -257,6 +259,8 @@ mod tests {
             alternatives("Shop/x", &known(), "metric list"),
             "`flowmeter metric list` shows what there is"
         );
+        let known = known();
+        assert_eq!(alternatives(&known[0], &known, "metric list"), "it is there by now: ask again");
         assert!(is_duration("PT1H") && is_duration("P1D"));
         assert!(!is_duration("PUBLIC") && !is_duration("#PT1H") && !is_duration(""));
     }
