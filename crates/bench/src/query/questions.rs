@@ -15,6 +15,8 @@ pub struct Question {
     pub target: Option<Duration>,
     /// By which factor its median may grow at most when the events grow to five times as many.
     pub growth: Option<f64>,
+    /// After how many turns it asks for the same again.
+    pub repeats: usize,
     /// The question at a turn: each asks for something else, as users do.
     pub ask: fn(&Days, usize) -> Request,
 }
@@ -95,12 +97,14 @@ pub const QUESTIONS: [Question; 12] = [
         name: "30 days by hour",
         target: Some(Duration::from_millis(10)),
         growth: Some(1.5),
+        repeats: 1,
         ask: |days, _| Request::Series(days.series("#PT1H")),
     },
     Question {
         name: "30 days by hour, application and method",
         target: Some(Duration::from_millis(30)),
         growth: Some(1.5),
+        repeats: APPLICATIONS,
         ask: |days, turn| {
             Request::Series(QueryTimeSeriesRequest { filter: reads(turn), ..days.series("#PT1H") })
         },
@@ -109,6 +113,7 @@ pub const QUESTIONS: [Question; 12] = [
         name: "30 days by hour, average duration",
         target: None,
         growth: None,
+        repeats: 1,
         ask: |days, _| {
             let metric = "ODSLRequest/ReadRequestDuration".into();
             Request::Series(QueryTimeSeriesRequest { metric, ..days.series("#PT1H") })
@@ -118,6 +123,7 @@ pub const QUESTIONS: [Question; 12] = [
         name: "30 days by day, grouped by application",
         target: None,
         growth: None,
+        repeats: 1,
         ask: |days, _| {
             let group_by = vec!["application".into()];
             Request::Series(QueryTimeSeriesRequest { group_by, ..days.series("#P1D") })
@@ -127,6 +133,7 @@ pub const QUESTIONS: [Question; 12] = [
         name: "1 day by minute",
         target: Some(Duration::from_millis(50)),
         growth: None,
+        repeats: DAYS as usize,
         ask: |days, turn| {
             let range = days.day(turn % DAYS as usize);
             Request::Series(QueryTimeSeriesRequest { range, ..days.series("#PT1M") })
@@ -136,6 +143,8 @@ pub const QUESTIONS: [Question; 12] = [
         name: "1 day by minute, application and method",
         target: None,
         growth: None,
+        // The least common multiple of both.
+        repeats: 2 * DAYS as usize,
         ask: |days, turn| {
             let (range, filter) = (days.day(turn % DAYS as usize), reads(turn));
             Request::Series(QueryTimeSeriesRequest { range, filter, ..days.series("#PT1M") })
@@ -145,6 +154,7 @@ pub const QUESTIONS: [Question; 12] = [
         name: "30 days by hour, service and key",
         target: None,
         growth: None,
+        repeats: OBJECTS_OF_SERVICE * LABEL_SETS,
         ask: |days, turn| {
             let service = labels(turn).service;
             let object = service * OBJECTS_OF_SERVICE + turn % OBJECTS_OF_SERVICE;
@@ -156,6 +166,7 @@ pub const QUESTIONS: [Question; 12] = [
         name: "first page, application and method",
         target: Some(Duration::from_millis(20)),
         growth: None,
+        repeats: LABEL_SETS,
         ask: |days, turn| {
             let labels = labels(turn);
             days.list(format!(
@@ -168,18 +179,21 @@ pub const QUESTIONS: [Question; 12] = [
         name: "first page, 1 in 2,000: and service",
         target: Some(Duration::from_millis(20)),
         growth: None,
+        repeats: LABEL_SETS,
         ask: |days, turn| days.list(rare(turn)),
     },
     Question {
         name: "newest first, 1 in 2,000",
         target: None,
         growth: None,
+        repeats: LABEL_SETS,
         ask: |days, turn| Request::List(days.page(rare(turn), "timestamp desc")),
     },
     Question {
         name: "needle: an invocation that occurs once",
         target: None,
         growth: None,
+        repeats: usize::MAX,
         ask: |days, turn| {
             let number = (turn as u64 * 7_919 + 1) * 104_729 % days.events;
             days.list(format!("invocation_id = '{}'", invocation_id(number)))
@@ -189,6 +203,7 @@ pub const QUESTIONS: [Question; 12] = [
         name: "needle: an invocation that does not occur",
         target: None,
         growth: None,
+        repeats: usize::MAX,
         ask: |days, turn| days.list(format!("invocation_id = '{}'", invocation_id(u64::MAX - turn as u64))),
     },
 ];
