@@ -15,7 +15,7 @@ mod registered;
 pub(crate) use append::append_flow_counts;
 pub use checked::{CheckedFlow, count_flow_changes, list_checked_flows};
 pub use fold::fold_flow_partials;
-pub use read::{History, history, read_counters};
+pub use read::{Edges, FlowHistory, read_flow_history};
 pub use registered::{Registration, find_registrations, list_registrations};
 
 use flowmeter_core::flow::Counters;

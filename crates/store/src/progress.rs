@@ -125,14 +125,14 @@ pub async fn forget_workers(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Selects what [`fresh_through`] returns, for statements that read something else as well.
+pub(crate) const FRESH_THROUGH: &str =
+    "SELECT nullif(min(applied_through), to_timestamp(0)) FROM worker_progress";
+
 /// The time up to which acknowledged requests are applied: none of any shard is waiting that was enqueued
 /// before it. None before the first.
 pub async fn fresh_through(client: &impl GenericClient) -> Result<Option<Timestamp>, StoreError> {
-    let statement = client
-        .prepare_cached(
-            "-- fresh_through\nSELECT nullif(min(applied_through), to_timestamp(0)) FROM worker_progress",
-        )
-        .await?;
+    let statement = client.prepare_cached(&format!("-- fresh_through\n{FRESH_THROUGH}")).await?;
     let time: Option<SystemTime> = client.query_one(&statement, &[]).await?.get(0);
     Ok(time.map(Timestamp::from))
 }

@@ -23,6 +23,34 @@ impl Days {
     pub fn parse(since: &str, until: &str) -> Result<Self, Violation> {
         Ok(Self { since: parse_day("since", since)?, until: parse_day("until", until)? })
     }
+
+    /// The whole days (UTC) in which the points of the period begin and end, and some more, for whoever does not know
+    /// the zone yet: ranges that may overlap. They leave out where a lifetime begins whose `since` is not given: on
+    /// the first day of the history.
+    #[must_use]
+    pub fn edges_within(self, granularity: Granularity, now: Timestamp) -> Vec<TimeRange> {
+        // A day begins less than a day before or after that of UTC, and so today may be the day before or after.
+        let today = now.to_jiff().to_zoned(TimeZone::UTC).date();
+        let last = plus_days(today, 2 + 1);
+        let until = self.until.map_or(last, |until| until.min(last));
+        let Some(max_days) = granularity.max_days() else {
+            let until =
+                self.until.filter(|until| *until < today).map_or((today, last), |until| (until, until));
+            return self.since.map(|since| (since, since)).into_iter().chain([until]).map(around).collect();
+        };
+        let oldest = plus_days(today, -max_days - 1);
+        vec![around((self.since.map_or(oldest, |since| since.max(oldest)), until))]
+    }
+}
+
+fn plus_days(day: Date, days: i32) -> Date {
+    day.saturating_add(jiff::Span::new().days(days))
+}
+
+/// From a day before the first of two to the end of the day after the second.
+fn around((first, last): (Date, Date)) -> TimeRange {
+    let beginning = |day| beginning_of(day, &TimeZone::UTC);
+    TimeRange { start: beginning(plus_days(first, -1)), end: beginning(plus_days(last, 2)) }
 }
 
 fn parse_day(field: &str, text: &str) -> Result<Option<Date>, Violation> {
@@ -66,7 +94,7 @@ impl Period {
         let day_of = |time: Timestamp| time.to_jiff().to_zoned(zone.clone()).date();
         let today = day_of(now);
         let oldest = match granularity.max_days() {
-            Some(days) => today.saturating_sub(jiff::Span::new().days(days)),
+            Some(days) => plus_days(today, -days),
             None => day_of(beginning.min(now)),
         };
         let since = days.since.unwrap_or(oldest);
@@ -92,7 +120,7 @@ impl Period {
             return Err(Violation::new("until", text));
         }
         // Requests may be a little ahead, and so beyond midnight.
-        let last = today.saturating_add(jiff::Span::new().days(2));
+        let last = plus_days(today, 2);
         let until = days.until.unwrap_or(last);
         let (start, end) = (beginning_of(since, zone), beginning_of(until.min(last), zone));
         Ok(Self { starts: points(granularity, TimeRange { start, end }, zone), end })
@@ -173,6 +201,31 @@ mod tests {
     }
 
     #[test]
+    fn edges_lie_within_some_days() {
+        let within = |granularity, since, until| {
+            let days = Days::parse(since, until).unwrap();
+            let ranges = days.edges_within(granularity, at("2024-03-15T12:00:00Z")).into_iter();
+            ranges.map(|range| format!("{} {}", range.start, range.end).replace("T00:00:00Z", "")).collect()
+        };
+        let table: [(_, _, _, Vec<String>); 5] = [
+            (Granularity::Day, "2024-01-28", "2024-01-30", vec!["2024-01-27 2024-02-01".into()]),
+            (Granularity::Day, "1999-12-31", "9999-12-31", vec!["2023-12-14 2024-03-20".into()]),
+            (Granularity::Hour, "", "", vec!["2024-02-12 2024-03-20".into()]),
+            (Granularity::Lifetime, "", "", vec!["2024-03-14 2024-03-20".into()]),
+            (
+                Granularity::Lifetime,
+                "2001-01-01",
+                "2002-01-01",
+                vec!["2000-12-31 2001-01-03".into(), "2001-12-31 2002-01-03".into()],
+            ),
+        ];
+        for (granularity, since, until, expected) in table {
+            let found: Vec<String> = within(granularity, since, until);
+            assert_eq!(found, expected, "{granularity:?} {since:?} {until:?}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let error = |granularity, since, until| period(granularity, since, until, "UTC").unwrap_err();
         assert_eq!(
@@ -221,6 +274,29 @@ mod tests {
             // Every point of a zone of our days begins on a quarter of an hour.
             let quarter = crate::plan::Resolution::Quarter.width();
             prop_assert!(period.starts.iter().all(|start| start.floor_to(quarter) == *start));
+        }
+
+        #[test]
+        fn edges_lie_within_what_is_said_of_any_zone(
+            granularity in prop::sample::select(Granularity::ALL.to_vec()),
+            name in prop::sample::select(vec!["UTC", "Asia/Kathmandu", "Pacific/Kiritimati", "Etc/GMT+12"]),
+            now in 1_700_000_000_000_000_i64..1_800_000_000_000_000,
+            back in prop::option::of(0_i32..90),
+            until in prop::option::of(-80_i32..80),
+        ) {
+            let (zone, now) = (zone(name), Timestamp::from_micros(now));
+            let today = now.to_jiff().to_zoned(zone.clone()).date();
+            let days = Days {
+                since: back.map(|back| plus_days(today, -back)),
+                until: until.map(|days| plus_days(today, days)),
+            };
+            let beginning = Timestamp::from_micros(1_600_000_000_000_000);
+            let Ok(period) = Period::new(granularity, days, &zone, now, beginning) else { return Ok(()) };
+            let is_open = granularity == Granularity::Lifetime && days.since.is_none();
+            let within = days.edges_within(granularity, now);
+            for edge in period.starts.iter().skip(usize::from(is_open)).chain([&period.end]) {
+                prop_assert!(within.iter().any(|range| (range.start..range.end).contains(edge)), "{} in {:?}", edge, within);
+            }
         }
 
         #[test]

@@ -6,9 +6,7 @@ use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1::{self, FlowDataPoint, FlowDatum, GetFlowMetricRequest, GetFlowMetricResponse};
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_service::time::to_proto;
-use flowmeter_store::catalog::flows::find_flow;
-use flowmeter_store::flows::{history, read_counters};
-use flowmeter_store::progress::fresh_through;
+use flowmeter_store::flows::{Edges, read_flow_history};
 use jiff::tz::TimeZone;
 use tonic::metadata::MetadataMap;
 
@@ -26,17 +24,15 @@ pub(super) async fn handle(
     let Question { metric, granularity, days } = read(request)?;
     query.after(tenant, &request.after_request_id, deadline).await?;
 
-    let client = query.store.client().await?;
-    // Together in one round trip.
-    let (flow, history, fresh_through) = tokio::try_join!(
-        find_flow(&client, tenant, id),
-        history(&client, tenant, id),
-        fresh_through(&client),
-    )?;
-    drop(client);
-    let flow = flow.ok_or_else(|| ApiError::not_found("flow", id))?;
-    let zone = question::time_zone(&flow.flow.time_zone).map_err(|error| error.within("flow"))?;
-    let beginning = history.first.map_or(flow.created_at, |first| first.min(flow.created_at));
+    let edges = Edges {
+        within: days.edges_within(granularity, now),
+        are_midnights: granularity != Granularity::Hour,
+    };
+    let _turn = query.turns.take(tenant).await?;
+    let history = read_flow_history(&query.store, tenant, id, &edges).await?;
+    let history = history.ok_or_else(|| ApiError::not_found("flow", id))?;
+    let zone = question::time_zone(&history.time_zone).map_err(|error| error.within("flow"))?;
+    let beginning = history.first.map_or(history.created_at, |first| first.min(history.created_at));
     let period = Period::new(granularity, days, &zone.unwrap_or(TimeZone::UTC), now, beginning)
         .map_err(out_of_range)?;
     let need = i64::from(query.flow_min_requests);
@@ -45,8 +41,7 @@ pub(super) async fn handle(
     }
 
     let edges: Vec<_> = period.starts.iter().copied().chain([period.end]).collect();
-    let _turn = query.turns.take(tenant).await?;
-    let found = read_counters(&query.store, tenant, id, &edges).await?;
+    let found = history.counters(&edges)?;
     Ok(GetFlowMetricResponse {
         id: id.to_owned(),
         metric: Some(v1::FlowMetric {
@@ -54,7 +49,7 @@ pub(super) async fn handle(
             name: metric.name().to_owned(),
             data_points: data_points(metric, &period.starts, &found),
         }),
-        fresh_through: fresh_through.map(to_proto),
+        fresh_through: history.fresh_through.map(to_proto),
     })
 }
 

@@ -99,18 +99,6 @@ pub async fn get_flow(
     Ok(rows.first().map(read))
 }
 
-/// A flow that is or was registered.
-pub async fn find_flow(
-    client: &impl GenericClient,
-    tenant: TenantId,
-    flow_id: &str,
-) -> Result<Option<StoredFlow>, StoreError> {
-    let sql = format!("-- find_flow\nSELECT {COLUMNS} FROM flow WHERE tenant_id = $1 AND flow_id = $2");
-    let statement = client.prepare_cached(&sql).await?;
-    let row = client.query_opt(&statement, &[&tenant.0, &flow_id]).await?;
-    Ok(row.as_ref().map(read))
-}
-
 /// Runs a statement that writes a flow; `last` is the parameter after its columns.
 async fn write(
     store: &Store,

@@ -1,47 +1,188 @@
-//! Reads the counters of a flow. Folding moves them from partial rows to days in one transaction, so one
+//! Reads the history of a flow. Folding moves counters from partial rows to days in one transaction, so one
 //! statement reads both, and counts everything once.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use deadpool_postgres::GenericClient;
 use flowmeter_core::flow::{Counters, quarters};
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::plan::Resolution;
+use flowmeter_core::range::TimeRange;
 use flowmeter_core::timestamp::Timestamp;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::malformed;
+use crate::progress::FRESH_THROUGH;
 use crate::sql::Sql;
 use crate::{Store, StoreError};
 
 const DAY: Resolution = Resolution::Day;
 const QUARTER: Resolution = Resolution::Quarter;
 
-/// The sums of the counters in the buckets from one edge to the next, by the index of the bucket's
-/// first edge. Buckets without anything are left out. Edges are ascending, and multiples of a quarter
-/// of an hour; others, of which there are some in the history of zones, count as the one before them.
-pub async fn read_counters(
+/// A flow and what it has had so far, all as of one moment.
+#[derive(Debug)]
+pub struct FlowHistory {
+    tenant: TenantId,
+    flow_id: String,
+    /// The IANA name of the flow's zone.
+    pub time_zone: String,
+    /// When the flow was first registered.
+    pub created_at: Timestamp,
+    /// All its requests.
+    pub requests: i64,
+    /// When the earliest quarter of an hour begins that has anything. None if there is nothing.
+    pub first: Option<Timestamp>,
+    /// See [`fresh_through`](crate::progress::fresh_through).
+    pub fresh_through: Option<Timestamp>,
+    /// Of each day its counters.
+    days: BTreeMap<Timestamp, Row>,
+    /// Of some days their quarters.
+    quarters: BTreeMap<Timestamp, Row>,
+    /// The partial rows, by no order.
+    partial: Vec<(Timestamp, Row)>,
+}
+
+/// The edges between which a history will be asked for its [counters](FlowHistory::counters).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edges {
+    /// Where those lie that do not come before everything: an edge somewhere else may only be one in the first day
+    /// of the history.
+    pub within: Vec<TimeRange>,
+    /// Whether all are midnights in the zone of the flow.
+    pub are_midnights: bool,
+}
+
+/// Reads the history of a flow that is or was registered.
+pub async fn read_flow_history(
     store: &Store,
     tenant: TenantId,
     flow_id: &str,
-    edges: &[Timestamp],
-) -> Result<Vec<(usize, Counters)>, StoreError> {
-    let edges: Vec<_> = edges.iter().map(|edge| edge.floor_to(QUARTER.width())).collect();
-    let Some(sql) = counters_statement(tenant, flow_id, &edges) else { return Ok(Vec::new()) };
-    let mut sums = Sums::new(&edges);
-    let malformed = || malformed(tenant, flow_id);
-    for row in &sql.query_prepared(store).await? {
-        let begin = Timestamp::from(row.get::<_, SystemTime>(0));
-        if let Some(counters) = row.get::<_, Option<&[u8]>>(1) {
-            sums.add(begin, counters).ok_or_else(malformed)?;
-        }
-        for found in quarters(row.get::<_, Option<&[u8]>>(2).unwrap_or_default()) {
-            let (quarter, counters) = found.ok_or_else(malformed)?;
-            let time = begin.plus(QUARTER.width() * quarter.into());
-            sums.add(time, counters).ok_or_else(malformed)?;
-        }
+    edges: &Edges,
+) -> Result<Option<FlowHistory>, StoreError> {
+    let rows = history_statement(tenant, flow_id, edges).query_prepared(store).await?;
+    FlowHistory::read(tenant, flow_id, rows)
+}
+
+/// The kinds of rows. Each row has a kind, a time, a text and bytes.
+mod kind {
+    /// The flow: when it was created, and its zone.
+    pub const FLOW: i16 = 0;
+    /// A day and its counters.
+    pub const DAY: i16 = 1;
+    /// A day and its quarters.
+    pub const QUARTERS: i16 = 2;
+    /// A quarter of an hour and what a batch has added.
+    pub const PARTIAL: i16 = 3;
+    /// The time up to which requests are applied.
+    pub const FRESH_THROUGH: i16 = 4;
+}
+
+fn history_statement(tenant: TenantId, flow_id: &str, edges: &Edges) -> Sql {
+    let times = |time: fn(&TimeRange) -> Timestamp| -> Vec<SystemTime> {
+        edges.within.iter().map(|range| SystemTime::from(time(range))).collect()
+    };
+    let mut sql = Sql::new("-- read_flow_history\nWITH flow AS (SELECT created_at, time_zone FROM flow");
+    of_flow(&mut sql, tenant, flow_id);
+    sql.push(")\nSELECT 0::int2, created_at, time_zone, NULL::bytea FROM flow");
+    // The counters of days are in the index.
+    sql.push("\nUNION ALL SELECT 1::int2, day, NULL, counters FROM flow_day");
+    of_flow(&mut sql, tenant, flow_id);
+    sql.push("\nUNION ALL (SELECT 2::int2, day, NULL, quarters FROM flow_day");
+    of_flow(&mut sql, tenant, flow_id);
+    sql.push(" ORDER BY day LIMIT 1)\nUNION ALL SELECT 2::int2, day, NULL, quarters FROM unnest(");
+    sql.value(times(|range| range.start), Type::TIMESTAMPTZ_ARRAY);
+    sql.push(", ").value(times(|range| range.end), Type::TIMESTAMPTZ_ARRAY);
+    sql.push(") AS within (first, last), LATERAL (SELECT day, quarters FROM flow_day");
+    of_flow(&mut sql, tenant, flow_id);
+    sql.push(" AND day >= first AND day < last OFFSET 0) AS of_day");
+    if edges.are_midnights {
+        // There no day has such an edge inside.
+        sql.push(" WHERE (SELECT time_zone FROM flow) <> 'UTC'");
     }
-    Ok(sums.found())
+    sql.push("\nUNION ALL SELECT 3::int2, bucket, NULL, counters FROM flow_partial");
+    of_flow(&mut sql, tenant, flow_id);
+    sql.push("\nUNION ALL SELECT 4::int2, (").push(FRESH_THROUGH).push("), NULL, NULL");
+    sql
+}
+
+fn of_flow(sql: &mut Sql, tenant: TenantId, flow_id: &str) {
+    sql.push(" WHERE tenant_id = ").value(tenant.0, Type::UUID);
+    sql.push(" AND flow_id = ").value(flow_id.to_owned(), Type::TEXT);
+}
+
+impl FlowHistory {
+    /// What the statement has found: None if there is no such flow.
+    fn read(tenant: TenantId, flow_id: &str, rows: Vec<Row>) -> Result<Option<Self>, StoreError> {
+        let malformed = || malformed(tenant, flow_id);
+        let (mut flow, mut fresh_through) = (None, None);
+        let (mut days, mut quarters_of, mut partial) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut all = Counters::default();
+        for row in rows {
+            let time = row.get::<_, Option<SystemTime>>(1).map(Timestamp::from);
+            match (row.get(0), time) {
+                (kind::FLOW, Some(created_at)) => flow = Some((row.get(2), created_at)),
+                (kind::DAY, Some(day)) => {
+                    all.add_bytes(row.get(3)).ok_or_else(malformed)?;
+                    days.insert(day, row);
+                }
+                (kind::QUARTERS, Some(day)) => drop(quarters_of.insert(day, row)),
+                (kind::PARTIAL, Some(bucket)) => {
+                    all.add_bytes(row.get(3)).ok_or_else(malformed)?;
+                    partial.push((bucket, row));
+                }
+                (kind::FRESH_THROUGH, time) => fresh_through = time,
+                (kind, time) => unreachable!("the statement has no row of kind {kind} at {time:?}"),
+            }
+        }
+        let Some((time_zone, created_at)) = flow else { return Ok(None) };
+        let folded = match quarters_of.first_key_value() {
+            Some((day, row)) => {
+                let (quarter, _) = quarters(row.get(3)).next().flatten().ok_or_else(malformed)?;
+                Some(day.plus(QUARTER.width() * quarter.into()))
+            }
+            None => None,
+        };
+        Ok(Some(Self {
+            tenant,
+            flow_id: flow_id.to_owned(),
+            time_zone,
+            created_at,
+            requests: all.requests(),
+            first: partial.iter().map(|(bucket, _)| *bucket).chain(folded).min(),
+            fresh_through,
+            days,
+            quarters: quarters_of,
+            partial,
+        }))
+    }
+
+    /// The sums of the counters in the buckets from one edge to the next, by the index of the bucket's first edge, in
+    /// the order of buckets. Buckets without anything are left out. Edges are ascending, and multiples of a quarter
+    /// of an hour; others, of which there are some in the history of zones, count as the one before them.
+    pub fn counters(&self, edges: &[Timestamp]) -> Result<Vec<(usize, Counters)>, StoreError> {
+        let edges: Vec<_> = edges.iter().map(|edge| edge.floor_to(QUARTER.width())).collect();
+        let mut sums = Sums::new(&edges);
+        let added = self.add_to(&mut sums, &cut_days(&edges));
+        added.ok_or_else(|| malformed(self.tenant, &self.flow_id))?;
+        Ok(sums.found())
+    }
+
+    /// Adds everything: of days that are cut, which ascend, their quarters, and of others their sums. None if
+    /// anything is malformed.
+    fn add_to(&self, sums: &mut Sums, cut: &[Timestamp]) -> Option<()> {
+        for (day, row) in &self.days {
+            if cut.binary_search(day).is_err() {
+                sums.add(*day, row.get(3))?;
+                continue;
+            }
+            for found in quarters(self.quarters.get(day)?.get(3)) {
+                let (quarter, counters) = found?;
+                sums.add(day.plus(QUARTER.width() * quarter.into()), counters)?;
+            }
+        }
+        self.partial.iter().try_for_each(|(bucket, row)| sums.add(*bucket, row.get(3)))
+    }
 }
 
 /// What is found between the edges.
@@ -87,75 +228,6 @@ fn cut_days(edges: &[Timestamp]) -> Vec<Timestamp> {
     let mut days: Vec<_> = inner.map(|edge| edge.floor_to(DAY.width())).collect();
     days.dedup();
     days
-}
-
-/// The one statement that reads counters. A row has a time and the counters of a day that is as a whole in one bucket,
-/// the quarters of a day that is not, or the counters of a partial row. None if no time lies between the edges.
-fn counters_statement(tenant: TenantId, flow_id: &str, edges: &[Timestamp]) -> Option<Sql> {
-    let (first, last) = (*edges.first()?, *edges.last()?);
-    if first >= last {
-        return None;
-    }
-    let cut: Vec<_> = cut_days(edges).into_iter().map(SystemTime::from).collect();
-    let mut sql = Sql::new("-- read_counters\nSELECT day, CASE WHEN day = ANY (");
-    sql.value(cut.clone(), Type::TIMESTAMPTZ_ARRAY).push(") THEN NULL ELSE counters END");
-    sql.push(", CASE WHEN day = ANY (").value(cut, Type::TIMESTAMPTZ_ARRAY).push(") THEN quarters END");
-    sql.push(" FROM flow_day WHERE ");
-    of_flow(&mut sql, tenant, flow_id);
-    sql.push(" AND day >= ").value(SystemTime::from(first.floor_to(DAY.width())), Type::TIMESTAMPTZ);
-    sql.push(" AND day < ").value(SystemTime::from(last), Type::TIMESTAMPTZ);
-    sql.push("\nUNION ALL SELECT bucket, counters, NULL FROM flow_partial WHERE ");
-    of_flow(&mut sql, tenant, flow_id);
-    sql.push(" AND bucket >= ").value(SystemTime::from(first), Type::TIMESTAMPTZ);
-    sql.push(" AND bucket < ").value(SystemTime::from(last), Type::TIMESTAMPTZ);
-    Some(sql)
-}
-
-fn of_flow(sql: &mut Sql, tenant: TenantId, flow_id: &str) {
-    sql.push("tenant_id = ").value(tenant.0, Type::UUID);
-    sql.push(" AND flow_id = ").value(flow_id.to_owned(), Type::TEXT);
-}
-
-/// What a flow has had so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct History {
-    /// All its requests.
-    pub requests: i64,
-    /// When the earliest quarter of an hour begins that has anything. None if there is nothing.
-    pub first: Option<Timestamp>,
-}
-
-/// What a flow has had so far.
-pub async fn history(
-    client: &impl GenericClient,
-    tenant: TenantId,
-    flow_id: &str,
-) -> Result<History, StoreError> {
-    let statement = client
-        .prepare_cached(
-            "-- history
-             SELECT ARRAY(SELECT counters FROM flow_day WHERE tenant_id = $1 AND flow_id = $2
-                          UNION ALL SELECT counters FROM flow_partial WHERE tenant_id = $1 AND flow_id = $2),
-                    (SELECT min(bucket) FROM flow_partial WHERE tenant_id = $1 AND flow_id = $2),
-                    day, quarters
-             FROM (SELECT) AS one
-             LEFT JOIN (SELECT day, quarters FROM flow_day WHERE tenant_id = $1 AND flow_id = $2
-                        ORDER BY day LIMIT 1) AS first ON true",
-        )
-        .await?;
-    let row = client.query_one(&statement, &[&tenant.0, &flow_id]).await?;
-    let malformed = || malformed(tenant, flow_id);
-    let mut all = Counters::default();
-    for counters in row.get::<_, Vec<&[u8]>>(0) {
-        all.add_bytes(counters).ok_or_else(malformed)?;
-    }
-    let time = |column| row.get::<_, Option<SystemTime>>(column).map(Timestamp::from);
-    let first_quarter = match quarters(row.get::<_, Option<&[u8]>>(3).unwrap_or_default()).next() {
-        Some(found) => Some(found.ok_or_else(malformed)?.0),
-        None => None,
-    };
-    let folded = time(2).zip(first_quarter).map(|(day, quarter)| day.plus(QUARTER.width() * quarter.into()));
-    Ok(History { requests: all.requests(), first: folded.into_iter().chain(time(1)).min() })
 }
 
 #[cfg(test)]
