@@ -11,7 +11,7 @@ use super::{
     given,
     number::{self, value},
 };
-use crate::moment;
+use crate::{moment, render::text::shorten};
 
 /// A document as it is written, by hand or in an answer.
 #[derive(Deserialize)]
@@ -162,8 +162,19 @@ fn read_value(written: Option<&RawValue>) -> Result<(Value, Option<ValueType>)> 
             Kind::StringValue(text.map_err(|error| anyhow!("value: {}", without_place(&error)))?)
         }
         Some(b't' | b'f') => Kind::BoolValue(text == "true"),
-        Some(b'-' | b'0'..=b'9') => return number::sent(text).map_err(|error| anyhow!("value: {error}")),
-        _ => bail!("value: expected a text, a number or a boolean"),
+        Some(b'-' | b'0'..=b'9') => {
+            let in_quotes =
+                |error| anyhow!("value: {error}, found {}; in quotes it is a text", shorten(text, 60));
+            return number::sent(text).map_err(in_quotes);
+        }
+        other => {
+            let found = match other {
+                Some(b'[') => "a list",
+                Some(b'{') => "an object",
+                _ => "null",
+            };
+            bail!("value: expected a text, a number or a boolean, found {found}")
+        }
     };
     Ok((value(kind), None))
 }
@@ -252,7 +263,9 @@ mod tests {
             assert_eq!(metric.value_type(), ValueType::Number);
         }
         let long = refused(r#"{"metrics": [{"name": "a", "value": 12345678901234567890123456789}]}"#);
-        assert_eq!(long, format!("document 1: metrics[0]: value: {}", NotANumber::TooLong));
+        let (why, found) =
+            (NotANumber::TooLong, "found 12345678901234567890123456789; in quotes it is a text");
+        assert_eq!(long, format!("document 1: metrics[0]: value: {why}, {found}"));
         let single = refused(r#"{"name": "id", "value": "12345678901234567890123456789"}"#);
         assert!(single.ends_with("digits; in metrics, with the valueType STRING, it is a text"), "{single}");
     }
@@ -260,7 +273,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (text, said) in [
-            (r#"{"metrics": [{"name": "a", "value": null}]}"#, "metrics[0]: value: expected a text"),
+            (
+                r#"{"metrics": [{"name": "a", "value": null}]}"#,
+                "metrics[0]: value: expected a text, a number or a boolean, found null",
+            ),
+            (r#"{"metrics": [{"name": "a", "value": [1]}]}"#, "a boolean, found a list"),
+            (r#"{"metrics": [{"name": "a", "value": {}}]}"#, "a boolean, found an object"),
             (r#"{"metrics": [{"name": "a", "value": 1, "valueType": "INT"}]}"#, "found \"INT\""),
             (
                 r#"{"metrics": [{"name": "a", "value": 12345678901234567.89, "valueType": "STRING"}]}"#,

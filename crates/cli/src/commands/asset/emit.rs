@@ -36,8 +36,8 @@ use crate::{
 ///    "metrics": [{"name": "qualityScore", "value": 0.93, "valueType": "NUMBER"}]}
 /// Those without an assetUrn are of the URN before --file; timestamp and valueType may be left out.
 /// What `asset emit` and `asset show` print as JSON can be emitted so as well.
-/// If one cannot be read, nothing is sent. They are sent in requests of up to 1000 metrics; JSON of
-/// several requests is one answer after the other.
+/// If one cannot be read, or has a metric of the asset and time of another, nothing is sent. They are
+/// sent in requests of up to 1000 metrics; JSON of several requests is one answer after the other.
 ///
 /// Needs a token with the scope ingest. Exit code 0 if all was accepted, 3 if documents of a file were
 /// rejected.

@@ -1,8 +1,8 @@
 //! A file of documents on its way to the service: in few requests, each under an id of its own.
 
-use std::{io::Read, path::Path, process::ExitCode};
+use std::{collections::HashMap, io::Read, path::Path, process::ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use flowmeter_proto::v1::{AssetDocument, BatchEmitAssetMetricsRequest, BatchEmitAssetMetricsResponse};
 use prost::Message;
 use uuid::Uuid;
@@ -25,7 +25,7 @@ use crate::{
 /// much in vain.
 const MAX_BATCH_METRICS: usize = 1_000;
 
-/// Emits all documents of a file, or none if one of them cannot be read.
+/// Emits all documents of a file, or none if one of them cannot be read or says again what another says.
 pub(super) async fn emit(
     path: &Path,
     urn: Option<&str>,
@@ -38,6 +38,7 @@ pub(super) async fn emit(
     source.reader()?.read_to_string(&mut text).with_context(|| format!("cannot read {name}"))?;
     let documents = document::read(&text, urn).with_context(|| name.clone())?;
     ensure!(!documents.is_empty(), "{name}: there is no document");
+    check_repeats(&documents).with_context(|| name.clone())?;
     let batches = batches(documents);
     let count = batches.len();
     ensure!(request_id.is_none() || count == 1, "--request-id names one request, and {name} takes {count}");
@@ -65,6 +66,27 @@ pub(super) async fn emit(
         show(&total.describe())?;
     }
     Ok(if total.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+}
+
+/// Refuses what the service would refuse in one request, and take in two, the later one winning: another value of
+/// the same metric, asset and time. Where the file is cut must not matter. A document that repeats itself is refused
+/// by the service.
+fn check_repeats(documents: &[AssetDocument]) -> Result<()> {
+    let mut seen = HashMap::new();
+    for (at, document) in documents.iter().enumerate() {
+        // Whole microseconds are kept.
+        let time = document.timestamp.as_ref().map(|time| (time.seconds, time.nanos / 1_000));
+        for metric in &document.metrics {
+            let first = *seen.entry((&document.asset_urn, time, &metric.name)).or_insert(at);
+            if first != at {
+                let (place, name, first) = (at + 1, &metric.name, first + 1);
+                bail!(
+                    "document {place}: {name:?} is in document {first} already, of the same asset and time"
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What became of a file.
@@ -143,6 +165,29 @@ mod tests {
 
     fn sizes(documents: Vec<AssetDocument>) -> Vec<usize> {
         batches(documents).iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn a_metric_of_an_asset_and_time_stands_in_one_document() {
+        let named = |urn: &str, nanos: i32, name: &str| AssetDocument {
+            asset_urn: urn.into(),
+            timestamp: Some(prost_types::Timestamp { seconds: 1, nanos }),
+            metrics: vec![AssetMetric { name: name.into(), ..AssetMetric::default() }],
+        };
+        let first = named("urn:a", 1_000, "n");
+        for other in [named("urn:b", 1_000, "n"), named("urn:a", 2_000, "n"), named("urn:a", 1_000, "N")] {
+            check_repeats(&[first.clone(), other]).unwrap();
+        }
+        let between = vec![named("urn:a", 5_000, "n")];
+        let repeated = [vec![first.clone()], between, vec![named("urn:a", 1_999, "n")]].concat();
+        assert_eq!(
+            check_repeats(&repeated).unwrap_err().to_string(),
+            "document 3: \"n\" is in document 1 already, of the same asset and time"
+        );
+        // This is for the service to say.
+        let twice =
+            AssetDocument { metrics: [first.metrics.clone(), first.metrics.clone()].concat(), ..first };
+        check_repeats(&[twice]).unwrap();
     }
 
     #[test]

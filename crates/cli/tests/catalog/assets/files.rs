@@ -98,7 +98,7 @@ async fn what_was_printed_can_be_emitted() {
             .await;
     let shown = printed(&fake, &["asset", "show", CRM, "-o", "json"]).await;
     let emitted = printed(&fake, &["asset", "emit", CRM, "a=1", "b=007", "-o", "json"]).await;
-    let single = printed(&fake, &["asset", "emit", CRM, "a=50", "--single", "-o", "json"]).await;
+    let single = printed(&fake, &["asset", "emit", CRM, "c=50", "--single", "-o", "json"]).await;
     let again = ["asset", "emit", "urn:b", "--file", "-"];
     let ended =
         program::flowmeter(fake.address, "good", &again, (shown + &emitted + &single).as_bytes()).await;
@@ -111,5 +111,5 @@ async fn what_was_printed_can_be_emitted() {
     let shown: Vec<_> = memory.assets.documents.iter().map(|document| document.metrics.clone()).collect();
     assert_eq!(sent[..2], shown);
     assert_eq!(sent[2], [number("a", 1.0), text("b", "007")]);
-    assert_eq!(sent[3], [metric("a", Kind::StringValue("50".into()), ValueType::Number)]);
+    assert_eq!(sent[3], [metric("c", Kind::StringValue("50".into()), ValueType::Number)]);
 }
