@@ -376,7 +376,8 @@ CREATE TABLE execution_schedule (
     deadline        timestamptz NOT NULL,
     -- Whether nothing is left to be done at the deadline: what remained has been reported, or the state was replaced in
     -- time.
-    is_settled      boolean NOT NULL,
+    is_settled      boolean NOT NULL DEFAULT false,
+    written_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, schedule_id, update_id)
 );
 CREATE INDEX execution_schedule_open ON execution_schedule (deadline)

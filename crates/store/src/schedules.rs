@@ -26,7 +26,8 @@ pub struct Schedule<'a> {
     pub update: EventId,
 }
 
-/// Keeps states of schedules.
+/// Keeps states of schedules. Of two that nothing orders, which may be what two requests of one millisecond say, it
+/// keeps the one with fewer items, whichever comes first.
 pub(crate) async fn insert_schedules<'a>(
     transaction: &Transaction<'_>,
     schedules: impl Iterator<Item = &'a Schedule<'a>>,
@@ -43,10 +44,20 @@ pub(crate) async fn insert_schedules<'a>(
     let statement = transaction
         .prepare_cached(
             "-- insert_schedules
-             INSERT INTO execution_schedule
-             SELECT *, false FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-                                         $7::bigint[], $8::timestamptz[])
-             ON CONFLICT DO NOTHING",
+             INSERT INTO execution_schedule (tenant_id, schedule_id, update_id, integration, instance, command,
+                                             items_remaining, deadline)
+             SELECT DISTINCT ON (1, 2, 3) *
+             FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                         $7::bigint[], $8::timestamptz[])
+                 AS given (tenant, id, update, integration, instance, command, items, deadline)
+             ORDER BY tenant, id, update, items, deadline, integration, instance, command
+             ON CONFLICT (tenant_id, schedule_id, update_id) DO UPDATE
+             SET items_remaining = excluded.items_remaining, deadline = excluded.deadline,
+                 integration = excluded.integration, instance = excluded.instance, command = excluded.command
+             WHERE (excluded.items_remaining, excluded.deadline, excluded.integration, excluded.instance,
+                    excluded.command)
+                 < (execution_schedule.items_remaining, execution_schedule.deadline, execution_schedule.integration,
+                    execution_schedule.instance, execution_schedule.command)",
         )
         .await?;
     transaction
@@ -100,7 +111,8 @@ pub struct Due {
 ///
 /// A state counts unless a later one was reported up to its deadline. What is reported after it neither closes
 /// nor moves the schedule, whether or not anybody has looked meanwhile; so the outcome does not depend on when
-/// that happens. Of several states that count at the same deadline it is the earliest that does.
+/// that happens. Therefore a state that was reported after its own deadline counts only if it is the first of that
+/// deadline: what had remained by an earlier one has been decided.
 pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Due, StoreError> {
     let client = store.client().await?;
     let statement =
@@ -119,7 +131,12 @@ pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Due,
                      SELECT FROM execution_schedule AS later
                      WHERE later.tenant_id = state.tenant_id AND later.schedule_id = state.schedule_id
                        AND later.update_id > state.update_id
-                       AND event_timestamp(later.update_id) <= state.deadline) AS is_replaced
+                       AND event_timestamp(later.update_id) <= state.deadline)
+                     OR event_timestamp(update_id) > deadline AND EXISTS (
+                     SELECT FROM execution_schedule AS earlier
+                     WHERE earlier.tenant_id = state.tenant_id AND earlier.schedule_id = state.schedule_id
+                       AND earlier.update_id < state.update_id
+                       AND earlier.deadline = state.deadline) AS is_replaced
                  FROM execution_schedule AS state
                  WHERE items_remaining > 0 AND NOT is_settled
                    -- Not by the clocks of the ingest services alone, of which one may be fast.
@@ -143,8 +160,7 @@ pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Due,
         deadline: Timestamp::from(row.get::<_, SystemTime>(6)),
     };
     let is_full = i64::try_from(rows.len()).is_ok_and(|found| found == limit);
-    let mut overdue: Vec<_> = rows.iter().filter(|row| !row.get::<_, bool>(7)).map(overdue).collect();
-    overdue.dedup_by_key(|one| (one.tenant, one.id.clone(), one.deadline));
+    let overdue = rows.iter().filter(|row| !row.get::<_, bool>(7)).map(overdue).collect();
     Ok(Due { overdue, is_full })
 }
 
@@ -166,8 +182,8 @@ pub async fn settle_schedule(store: &Store, overdue: &Overdue) -> Result<(), Sto
     Ok(())
 }
 
-/// How long the states of a schedule are remembered after they have ended: longer than a report of it can be on
-/// its way.
+/// How long the states of a schedule are remembered after they have ended and were written: longer than a report of it
+/// can be on its way.
 const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 
 /// Forgets states that ended long ago, and that no earlier one needs to know that it was replaced.
@@ -178,7 +194,7 @@ pub async fn forget_schedules(store: &Store) -> Result<u64, StoreError> {
             "-- forget_schedules
              DELETE FROM execution_schedule AS state
              WHERE (items_remaining = 0 OR is_settled)
-               AND greatest(deadline, event_timestamp(update_id)) < now() - make_interval(secs => $1)
+               AND greatest(deadline, written_at) < now() - make_interval(secs => $1)
                AND NOT EXISTS (
                    SELECT FROM execution_schedule AS earlier
                    WHERE earlier.tenant_id = state.tenant_id AND earlier.schedule_id = state.schedule_id

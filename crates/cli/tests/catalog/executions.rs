@@ -100,10 +100,12 @@ async fn what_is_not_reported_is_told() {
     assert!(ended.out.ends_with("accepted  0 reports, 0 calls\n"), "{}", ended.out);
     assert_eq!(ended.err, "rejected: INVALID_FIELD: integration: expected the name of an integration\n");
     let report = ["executions", "report", "--integration", "Slack"];
-    for wrong in ["Successful", "=1", "Successful=", "Successful=-1", "Successful=1.5"] {
+    for wrong in
+        ["Successful", "=1", "Successful=", "Successful=-1", "Successful=1.5", "Successful=1000000000001"]
+    {
         let ended = flowmeter(&fake, &[&report[..], &[wrong]].concat()).await;
         assert_eq!(ended.code, 2, "{wrong}");
-        let said = "expected a type and a count from 0, such as Successful=12";
+        let said = "expected a type and a count from 0 to 1000000000000, such as Successful=12";
         assert!(ended.err.contains(said), "{wrong}: {}", ended.err);
     }
     let none = flowmeter(&fake, &report).await;

@@ -79,9 +79,6 @@ mod kind {
 }
 
 fn history_statement(tenant: TenantId, flow_id: &str, edges: &Edges) -> Sql {
-    let times = |time: fn(&TimeRange) -> Timestamp| -> Vec<SystemTime> {
-        edges.within.iter().map(|range| SystemTime::from(time(range))).collect()
-    };
     let mut sql = Sql::new("-- read_flow_history\nWITH flow AS (SELECT created_at, time_zone FROM flow");
     of_flow(&mut sql, tenant, flow_id);
     sql.push(")\nSELECT 0::int2, created_at, time_zone, NULL::bytea FROM flow");
@@ -90,15 +87,18 @@ fn history_statement(tenant: TenantId, flow_id: &str, edges: &Edges) -> Sql {
     of_flow(&mut sql, tenant, flow_id);
     sql.push("\nUNION ALL (SELECT 2::int2, day, NULL, quarters FROM flow_day");
     of_flow(&mut sql, tenant, flow_id);
-    sql.push(" ORDER BY day LIMIT 1)\nUNION ALL SELECT 2::int2, day, NULL, quarters FROM unnest(");
-    sql.value(times(|range| range.start), Type::TIMESTAMPTZ_ARRAY);
-    sql.push(", ").value(times(|range| range.end), Type::TIMESTAMPTZ_ARRAY);
-    sql.push(") AS within (first, last), LATERAL (SELECT day, quarters FROM flow_day");
-    of_flow(&mut sql, tenant, flow_id);
-    sql.push(" AND day >= first AND day < last OFFSET 0) AS of_day");
-    if edges.are_midnights {
-        // There no day has such an edge inside.
-        sql.push(" WHERE (SELECT time_zone FROM flow) <> 'UTC'");
+    sql.push(" ORDER BY day LIMIT 1)");
+    // A branch each, and not a join with an array, of which the planner thinks that it is longer than it is: it would
+    // plan every time anew.
+    for range in &edges.within {
+        sql.push("\nUNION ALL SELECT 2::int2, day, NULL, quarters FROM flow_day");
+        of_flow(&mut sql, tenant, flow_id);
+        sql.push(" AND day >= ").value(SystemTime::from(range.start), Type::TIMESTAMPTZ);
+        sql.push(" AND day < ").value(SystemTime::from(range.end), Type::TIMESTAMPTZ);
+        if edges.are_midnights {
+            // There no day has such an edge inside.
+            sql.push(" AND (SELECT time_zone FROM flow) <> 'UTC'");
+        }
     }
     sql.push("\nUNION ALL SELECT 3::int2, bucket, NULL, counters FROM flow_partial");
     of_flow(&mut sql, tenant, flow_id);

@@ -37,13 +37,13 @@ async fn a_run_reports_how_its_calls_ended() {
     assert!(client.is_supported("executions").await);
     assert!(!client.is_supported("teleportation").await);
     let mut metrics = ExecutionMetrics::new();
-    for status in [200, 500, 429] {
+    for status in [200, 404, 429] {
         metrics.add(MetricType::of_http_status(status));
     }
     let report = metrics.report("Sample", "Sample_instance_1", "url").unwrap();
     let recorded = client.report_executions(&[report]).await.unwrap().unwrap();
     assert_eq!((recorded.accepted_count, recorded.rejections.len()), (1, 0));
-    let expected = own(&[("OutOfQuota", 1), ("ServiceError", 1), ("Successful", 1)]);
+    let expected = own(&[("GeneralError", 1), ("OutOfQuota", 1), ("Successful", 1)]);
     assert_eq!(by_type(&tenant, &recorded.request_id.to_string()).await, expected);
 }
 
@@ -58,14 +58,15 @@ async fn what_is_scheduled_counts_once_however_often_it_is_polled() {
         items_remaining: items,
         deadline: Some(deadline.into()),
     };
-    // Ten URLs: five are answered, one fails, four are rate-limited and tried again.
+    // Ten URLs: five are answered, one fails, four are rate-limited, which counts, and tried again.
     let mut first = ExecutionMetrics::new();
     first.add_many(MetricType::Success, 5);
     first.add(MetricType::GeneralError);
+    first.add_many(MetricType::QuotaError, 4);
     let mut report = first.report_or_empty("Sample", "Sample_instance_1", "url");
     report.schedule = Some(schedule(4));
     let recorded = client.report_executions(&[report]).await.unwrap().unwrap();
-    let counted = own(&[("GeneralError", 1), ("Successful", 5)]);
+    let counted = own(&[("GeneralError", 1), ("OutOfQuota", 4), ("Successful", 5)]);
     assert_eq!(by_type(&tenant, &recorded.request_id.to_string()).await, counted);
 
     // One of the four succeeds when it is polled, the others are limited again.
@@ -77,7 +78,7 @@ async fn what_is_scheduled_counts_once_however_often_it_is_polled() {
     report.schedule = Some(schedule(3));
     client.report_executions(&[report]).await.unwrap().unwrap();
 
-    let expected = own(&[("GeneralError", 1), ("RetryTimeout", 3), ("Successful", 5)]);
+    let expected = own(&[("GeneralError", 1), ("OutOfQuota", 4), ("RetryTimeout", 3), ("Successful", 5)]);
     eventually(expected, async || by_type(&tenant, "").await).await;
 }
 

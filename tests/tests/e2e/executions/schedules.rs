@@ -6,6 +6,7 @@ use flowmeter_store::Store;
 use flowmeter_store::schedules::{Due, forget_schedules, list_overdue};
 use flowmeter_tests::{Installation, Options, Tenant, eventually, request_id};
 use jiff::{SignedDuration, Timestamp, ToSpan};
+use uuid::Uuid;
 
 use super::{ask, grouped, report, totals};
 
@@ -140,10 +141,11 @@ async fn what_is_reported_after_a_deadline_does_not_undo_it() {
     let tenant = installation.tenant("acme").await;
     let now = Timestamp::now();
     let deadline = now + 2.seconds();
-    let names = ["closed", "moved", "replaced"];
+    let names = ["closed", "moved", "replaced", "again", "closed in time"];
     send(&tenant, names.map(|name| scheduled(name, now - 9.seconds(), 5, deadline)).into()).await;
+    send(&tenant, vec![scheduled("closed in time", now - 8.seconds(), 0, deadline)]).await;
     let kept = "SELECT count(*) FROM execution_schedule";
-    eventually(3, async || count(&installation.store, kept).await).await;
+    eventually(6, async || count(&installation.store, kept).await).await;
     installation.worker.kill9().unwrap();
     // Nobody sees that the deadline passes before these are there.
     let after = deadline + 1.second();
@@ -154,14 +156,38 @@ async fn what_is_reported_after_a_deadline_does_not_undo_it() {
             scheduled("moved", after, 2, after),
             scheduled("replaced", deadline, 3, after),
             scheduled("replaced", deadline, 4, after + 1.second()),
+            scheduled("closed in time", after, 4, deadline),
+            scheduled("late alone", after, 6, deadline),
+            scheduled("late alone", after + 1.second(), 9, deadline),
         ],
     )
     .await;
     installation.worker.start_again().unwrap();
-    let expected = own(&[("closed", 5), ("moved", 7), ("replaced", 4)]);
-    eventually(expected, async || timed_out(&tenant).await).await;
+    let mut expected = own(&[("again", 5), ("closed", 5), ("late alone", 6), ("moved", 7), ("replaced", 4)]);
+    eventually(expected.clone(), async || timed_out(&tenant).await).await;
+    // That the first state has been settled makes no difference.
+    send(&tenant, vec![scheduled("again", after, 9, deadline), scheduled("last", after, 1, deadline)]).await;
+    expected.insert(2, ("last".into(), 1));
+    eventually(expected.clone(), async || timed_out(&tenant).await).await;
     let open = "SELECT count(*) FROM execution_schedule WHERE items_remaining > 0 AND NOT is_settled";
     eventually(0, async || count(&installation.store, open).await).await;
+}
+
+#[tokio::test]
+async fn of_states_that_nothing_orders_the_one_with_fewer_items_is_kept() {
+    let installation = Installation::start("schedule-same").await;
+    let tenant = installation.tenant("acme").await;
+    let now = Timestamp::now();
+    let deadline = now + 2.seconds();
+    // Requests of one millisecond.
+    let millis = u64::try_from(now.as_millisecond()).unwrap();
+    let request = |number: u64| Uuid::from_u64_pair(millis << 16 | 0x7000 | number, 0b10 << 62).to_string();
+    for (number, states) in [(0, [("falls", 5), ("rises", 2)]), (1, [("falls", 2), ("rises", 5)])] {
+        let reports = states.map(|(id, items)| scheduled(id, now, items, deadline));
+        send_as(&tenant, &request(number), reports.into()).await;
+    }
+    let expected = own(&[("falls", 2), ("rises", 2)]);
+    eventually(expected, async || timed_out(&tenant).await).await;
 }
 
 #[tokio::test]
@@ -184,6 +210,11 @@ async fn states_are_forgotten_when_none_needs_them() {
     .await;
     let settled = "SELECT count(*) FROM execution_schedule WHERE is_settled";
     eventually(2, async || count(&installation.store, settled).await).await;
+    // They may be followed by earlier ones that are only on their way.
+    assert_eq!(forget_schedules(&installation.store).await.unwrap(), 0);
+    let client = installation.store.client().await.unwrap();
+    let written = "UPDATE execution_schedule SET written_at = now() - interval '31 days'";
+    assert_eq!(client.execute(written, &[]).await.unwrap(), 5);
     assert_eq!(forget_schedules(&installation.store).await.unwrap(), 2);
     assert_eq!(count(&installation.store, "SELECT count(*) FROM execution_schedule").await, 3);
 }

@@ -20,6 +20,9 @@ use crate::{
     render::{table::properties, text::counted},
 };
 
+/// The most calls, and items, that the service takes at once.
+const MAX_COUNT: i64 = 1_000_000_000_000;
+
 /// Report the API calls of one execution by how they ended
 ///
 /// Types are Successful, GeneralError, AuthError, ServiceError, OutOfQuota and RetryTimeout.
@@ -68,7 +71,7 @@ pub(crate) struct Report {
     schedule: Option<String>,
 
     /// How many items are left to be tried again; 0 closes the schedule.
-    #[arg(long, value_name = "COUNT", requires = "schedule", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "COUNT", requires = "schedule", value_parser = clap::value_parser!(i64).range(0..=MAX_COUNT))]
     items_remaining: Option<i64>,
 
     /// Until when they are tried, in RFC 3339. Needed where items are left.
@@ -81,9 +84,9 @@ pub(crate) struct Report {
 }
 
 fn parse_metric(text: &str) -> Result<ExecutionMetric, String> {
-    let wrong = || "expected a type and a count from 0, such as Successful=12".to_owned();
+    let wrong = || format!("expected a type and a count from 0 to {MAX_COUNT}, such as Successful=12");
     let (kind, count) = text.rsplit_once('=').ok_or_else(wrong)?;
-    let count = count.parse().ok().filter(|count| *count >= 0);
+    let count = count.parse().ok().filter(|count| (0..=MAX_COUNT).contains(count));
     if kind.is_empty() {
         return Err(wrong());
     }
