@@ -133,16 +133,19 @@ impl Batcher {
     /// It takes the room of the events that it becomes, one for each metric. Where the service is of a version that
     /// takes no executions, it is counted as [`Tally::unsupported`], which is no loss.
     ///
-    /// ```no_run
-    /// # use flowmeter_client::{Batcher, ExecutionMetrics, MetricType, RecordError};
-    /// # async fn run(batcher: Batcher) -> Result<(), RecordError> {
+    /// ```
+    /// # use flowmeter_client::{BatcherSettings, Client, ClientSettings, ExecutionMetrics, MetricType};
+    /// # flowmeter_fake::example(async |fake| {
+    /// # let batcher = Client::new(ClientSettings::new(fake.url()))?.batcher(BatcherSettings::default());
     /// let mut metrics = ExecutionMetrics::new();
     /// metrics.add_many(MetricType::Success, 12);
     /// if let Some(report) = metrics.report("VirusTotal", "VirusTotal_instance_1", "url") {
     ///     batcher.report_execution(report).await?;
     /// }
+    /// # batcher.flush().await;
+    /// # assert_eq!(fake.executions()[0].metrics[0].count, 12);
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     pub async fn report_execution(&self, report: ExecutionReport) -> Result<(), RecordError> {
         self.enqueue(execution(report)).await

@@ -103,9 +103,10 @@ impl Client {
     /// If anything is wrong with it, nothing of it is kept: then this fails with
     /// [violations](Error::field_violations).
     ///
-    /// ```no_run
-    /// # use flowmeter_client::{AssetDocument, AssetValue, Client, Error, asset_metric};
-    /// # async fn emit(client: Client) -> Result<(), Error> {
+    /// ```
+    /// # use flowmeter_client::{AssetDocument, AssetValue, Client, ClientSettings, asset_metric};
+    /// # flowmeter_fake::example(async |fake| {
+    /// # let client = Client::new(ClientSettings::new(fake.url()))?;
     /// let emitted = client
     ///     .emit_asset_metrics(&AssetDocument {
     ///         asset_urn: "urn:datasource:crm:customers".into(),
@@ -120,8 +121,9 @@ impl Client {
     ///     })
     ///     .await?;
     /// assert_eq!(emitted.metrics.len(), 5);
+    /// # assert_eq!(fake.seen_now()[0].documents[0].metrics, emitted.metrics);
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     pub async fn emit_asset_metrics(&self, document: &AssetDocument) -> Result<Emitted, Error> {
         self.emit_asset_metrics_as(Uuid::now_v7(), document).await
@@ -154,21 +156,25 @@ impl Client {
     ///
     /// Wrong documents are rejected one by one, and of these nothing is kept; the others are.
     ///
-    /// ```no_run
-    /// # use flowmeter_client::{AssetDocument, Client, Error, asset_metric};
-    /// # async fn emit(client: Client, quality: Vec<(String, f64)>) -> Result<(), Error> {
-    /// let document = |(urn, score): (String, f64)| AssetDocument {
-    ///     asset_urn: urn,
+    /// ```
+    /// # use flowmeter_client::{AssetDocument, Client, ClientSettings, Rejection, asset_metric};
+    /// # flowmeter_fake::example(async |fake| {
+    /// # let client = Client::new(ClientSettings::new(fake.url()))?;
+    /// # fake.plan([flowmeter_fake::Plan::Reject(vec![Rejection { index: 1, ..Rejection::default() }])]);
+    /// let document = |(urn, score): (&str, f64)| AssetDocument {
+    ///     asset_urn: urn.into(),
     ///     metrics: vec![asset_metric("qualityScore", score)],
     ///     ..AssetDocument::default()
     /// };
-    /// let documents: Vec<_> = quality.into_iter().map(document).collect();
-    /// let emitted = client.batch_emit_asset_metrics(&documents).await?;
+    /// let quality = [("urn:datasource:crm:customers", 97.5), ("", 80.0), ("urn:datasource:crm:orders", 99.0)];
+    /// let emitted = client.batch_emit_asset_metrics(&quality.map(document)).await?;
     /// for rejection in &emitted.rejections {
     ///     eprintln!("document {}: {:?}", rejection.index, rejection.field_violations);
     /// }
+    /// # assert_eq!((emitted.accepted_count, emitted.rejections.len()), (2, 1));
+    /// # assert_eq!(fake.seen_now()[0].documents.len(), 3);
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     pub async fn batch_emit_asset_metrics(&self, documents: &[AssetDocument]) -> Result<EmittedBatch, Error> {
         self.batch_emit_asset_metrics_as(Uuid::now_v7(), documents).await

@@ -39,13 +39,23 @@ pub enum SettingsError {
 /// Why a call failed.
 ///
 /// ```
-/// # fn handle(error: flowmeter_client::Error) {
+/// # use flowmeter_client::{Client, ClientSettings, UsageEvent};
+/// # flowmeter_fake::example(async |fake| {
+/// # let client = Client::new(ClientSettings::new(fake.url()))?;
+/// # let events = [UsageEvent::default()];
+/// # let expired = flowmeter_fake::failure(tonic::Code::Unauthenticated, "TOKEN_EXPIRED", None);
+/// # fake.plan([flowmeter_fake::Plan::Refuse(expired)]);
+/// # let mut renewed = false;
+/// # let mut renew_token = || renewed = true;
+/// let Err(error) = client.record_usage(&events).await else { return Ok(()) };
 /// match error.reason() {
-///     Some("TOKEN_EXPIRED") => { /* get a new one */ }
+///     Some("TOKEN_EXPIRED") => renew_token(),
 ///     _ if error.is_repeatable() => { /* later, with error.request_id() */ }
 ///     _ => eprintln!("{error}: {:?}", error.field_violations()),
 /// }
-/// # }
+/// # assert!(renewed);
+/// # Ok(())
+/// # });
 /// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}{}: {}{}", status::code_name(self.0.code), Reason(self.0.reason.as_deref()), self.0.message, Attempts(self.0.attempts))]

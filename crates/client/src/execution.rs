@@ -82,14 +82,17 @@ impl MetricType {
 
     /// How a call ended that failed without an answer, by the error and its causes:
     ///
-    /// 1. a time limit of tokio or of the operating system is a [`TimeoutError`](Self::TimeoutError);
-    /// 2. else what their words speak of decides, the outermost first: a proxy, TLS or certificates, a time limit, or
+    /// 1. a [`tonic::Status`] that the service answered with counts like its HTTP status by
+    ///    [`httpstatus_of_grpc`](crate::httpstatus_of_grpc), but `DEADLINE_EXCEEDED` is a
+    ///    [`TimeoutError`](Self::TimeoutError) and `UNAVAILABLE` a [`ConnectionError`](Self::ConnectionError);
+    /// 2. else a time limit of tokio or of the operating system is a [`TimeoutError`](Self::TimeoutError);
+    /// 3. else what their words speak of decides, the outermost first: a proxy, a time limit, TLS or certificates, or
     ///    retries;
-    /// 3. else what is about a connection is a [`ConnectionError`](Self::ConnectionError): a host that has no address,
+    /// 4. else what is about a connection is a [`ConnectionError`](Self::ConnectionError): a host that has no address,
     ///    or a connection that was refused, reset, closed or not to be made.
     ///
-    /// Anything else is a [`GeneralError`](Self::GeneralError). URLs and names of hosts are no words. Whoever knows
-    /// better records that.
+    /// Anything else is a [`GeneralError`](Self::GeneralError). URLs, names of hosts and a word in quotation marks do
+    /// not count. Whoever knows better records that.
     #[must_use]
     pub fn of_error(error: &(dyn Error + 'static)) -> Self {
         failure::type_of(error)

@@ -15,9 +15,9 @@ const INTERNAL_SERVER_ERROR: i32 = 500;
 /// A use of an API that is under way. When it is dropped, it records its event with the time since it was started as
 /// `duration`, and drops it if the batcher has no room: it never waits and never fails.
 ///
-/// ```no_run
-/// # use flowmeter_client::{Batcher, UsageEvent};
-/// # fn find(_: &str) -> Option<String> { None }
+/// ```
+/// # use flowmeter_client::{Batcher, BatcherSettings, Client, ClientSettings, UsageEvent};
+/// # fn find(name: &str) -> Option<String> { name.strip_prefix("a ").map(str::to_owned) }
 /// fn pet(batcher: &Batcher, name: &str) -> Option<String> {
 ///     let mut call = batcher.start(UsageEvent {
 ///         method: "get".into(),
@@ -28,6 +28,14 @@ const INTERNAL_SERVER_ERROR: i32 = 500;
 ///     call.set_httpstatus(if pet.is_some() { 200 } else { 404 });
 ///     pet
 /// }
+/// # flowmeter_fake::example(async |fake| {
+/// # let batcher = Client::new(ClientSettings::new(fake.url()))?.batcher(BatcherSettings::default());
+/// # assert_eq!((pet(&batcher, "a cat").as_deref(), pet(&batcher, "none")), (Some("cat"), None));
+/// # batcher.flush().await;
+/// # let statuses: Vec<_> = fake.events().iter().map(|event| event.httpstatus).collect();
+/// # assert_eq!(statuses, [Some(200), Some(404)]);
+/// # Ok(())
+/// # });
 /// ```
 #[derive(Debug)]
 pub struct UsageGuard {
@@ -77,18 +85,29 @@ impl Drop for UsageGuard {
 /// the time since it was started as latency. When it is dropped before, as by a panic or because the caller went
 /// away, the request ended without an answer: [`FlowOutcome::NoHttpResponseError`]. It never waits and never fails.
 ///
-/// ```no_run
-/// # use flowmeter_client::Batcher;
-/// # async fn post(_: &str) -> Result<http::Response<String>, std::io::Error> { Ok(http::Response::new(String::new())) }
-/// async fn exchange(batcher: &Batcher) -> Result<http::Response<String>, std::io::Error> {
+/// ```
+/// # use flowmeter_client::{Batcher, BatcherSettings, Client, ClientSettings, FlowOutcome};
+/// # async fn post(url: &str) -> Result<http::Response<()>, std::io::Error> {
+/// #     if url.is_empty() { Err(std::io::ErrorKind::TimedOut.into()) } else { Ok(http::Response::new(())) }
+/// # }
+/// async fn exchange(batcher: &Batcher, url: &str) -> Result<http::Response<()>, std::io::Error> {
 ///     let request = batcher.start_flow_request("signup");
-///     let answer = post("https://signup.example/flow").await;
+///     let answer = post(url).await;
 ///     match &answer {
 ///         Ok(answer) => request.answered(answer.status().as_u16()),
 ///         Err(error) => request.failed(error),
 ///     }
 ///     answer
 /// }
+/// # flowmeter_fake::example(async |fake| {
+/// # let batcher = Client::new(ClientSettings::new(fake.url()))?.batcher(BatcherSettings::default());
+/// # assert!(exchange(&batcher, "https://signup.example/flow").await.is_ok());
+/// # assert!(exchange(&batcher, "").await.is_err());
+/// # batcher.flush().await;
+/// # let outcomes: Vec<_> = fake.seen_now()[0].flow_requests.iter().map(|request| request.outcome()).collect();
+/// # assert_eq!(outcomes, [FlowOutcome::Succeeded, FlowOutcome::TimeoutError]);
+/// # Ok(())
+/// # });
 /// ```
 #[derive(Debug)]
 pub struct FlowRequestGuard {
@@ -162,15 +181,22 @@ impl Drop for FlowRequestGuard {
 /// counted until then, if anything was, and drops the report if the batcher has no room: it never waits and never
 /// fails. Where the service takes no executions, nothing is reported, and nothing is lost by that.
 ///
-/// ```no_run
-/// # use flowmeter_client::Batcher;
-/// # async fn call(url: &str) -> Result<u16, std::io::Error> { Ok(200) }
-/// async fn enrich(batcher: &Batcher, urls: &[String]) {
+/// ```
+/// # use flowmeter_client::{Batcher, BatcherSettings, Client, ClientSettings};
+/// # async fn call(_: &str) -> Result<u16, std::io::Error> { Ok(200) }
+/// async fn enrich(batcher: &Batcher, urls: &[&str]) {
 ///     let mut execution = batcher.start_execution("VirusTotal", "VirusTotal_instance_1", "url");
 ///     for url in urls {
 ///         execution.metrics_mut().add_call(&call(url).await);
 ///     }
 /// }
+/// # flowmeter_fake::example(async |fake| {
+/// # let batcher = Client::new(ClientSettings::new(fake.url()))?.batcher(BatcherSettings::default());
+/// # enrich(&batcher, &["https://a.example", "https://b.example"]).await;
+/// # batcher.flush().await;
+/// # assert_eq!(fake.executions()[0].metrics[0].count, 2);
+/// # Ok(())
+/// # });
 /// ```
 #[derive(Debug)]
 pub struct ExecutionGuard {

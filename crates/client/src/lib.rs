@@ -17,13 +17,14 @@
 //! A [`Batcher`] gathers what is recorded into batches and sends them while the service goes on. One for each process
 //! is enough; its clones share a buffer.
 //!
-//! ```no_run
+//! ```
 //! use std::time::Duration;
 //! use flowmeter_client::{BatcherSettings, Client, ClientSettings, UsageEvent};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let settings = ClientSettings::new("http://127.0.0.1:7071").token(std::env::var("FLOWMETER_TOKEN")?);
+//! # flowmeter_fake::example(async |fake| {
+//! # let (url, token) = (fake.url(), "fm_secret");
+//! // The URL of ingest, such as http://127.0.0.1:7071, and a token with the scope `ingest`.
+//! let settings = ClientSettings::new(url).token(token);
 //! let batcher = Client::new(settings)?.batcher(BatcherSettings::default());
 //!
 //! // Waits where the buffer is full; try_record drops the event instead, and counts that.
@@ -41,8 +42,10 @@
 //! // Before the process ends.
 //! let lost = batcher.shutdown(Duration::from_secs(10)).await;
 //! assert!(lost.is_none(), "{lost:?}");
+//! # assert_eq!(fake.events()[0].duration, Some(12));
+//! # assert_eq!(fake.seen_now()[0].metadata["authorization"], "Bearer fm_secret");
 //! # Ok(())
-//! # }
+//! # });
 //! ```
 //!
 //! A batch is sent when it has 1,000 items or 1 MiB, or when its first item has waited for 1 s; up to 4 requests are
@@ -55,38 +58,71 @@
 //!
 //! # A server that records its use by itself
 //!
-//! ```no_run
-//! # use flowmeter_client::{Batcher, UsageLayer};
-//! # fn serve(batcher: Batcher) {
-//! tonic::transport::Server::builder().layer(UsageLayer::new(batcher)) // .add_service(…).serve(…)
-//! # ;
-//! # }
+//! ```
+//! use flowmeter_client::UsageLayer;
+//! use tonic::transport::Server;
+//!
+//! # use flowmeter_client::{BatcherSettings, Client, ClientSettings, UsageEvent};
+//! # use flowmeter_proto::v1::ingest_service_server::IngestServiceServer;
+//! # flowmeter_fake::example(async |fake| {
+//! # let batcher = Client::new(ClientSettings::new(fake.url()))?.batcher(BatcherSettings::default());
+//! # let pets = IngestServiceServer::new(flowmeter_fake::Fake::start().await.service());
+//! # let incoming = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse()?)?;
+//! # let url = format!("http://{}", incoming.local_addr()?);
+//! let server = Server::builder()
+//!     .layer(UsageLayer::new(batcher.clone()))
+//!     .add_service(pets)
+//!     .serve_with_incoming(incoming);
+//! # tokio::spawn(server);
+//! # Client::new(ClientSettings::new(url))?.record_usage(&[UsageEvent::default()]).await?;
+//! # batcher.flush().await;
+//! # let event = &fake.events()[0];
+//! # assert_eq!((event.attributes["key"].as_str(), event.httpstatus), ("RecordUsage", Some(200)));
+//! # Ok(())
+//! # });
 //! ```
 //!
 //! # One batch, and what became of it
 //!
-//! ```no_run
-//! # use flowmeter_client::{Client, ClientSettings, UsageEvent};
-//! # async fn report(client: Client) -> Result<(), flowmeter_client::Error> {
-//! let events = [UsageEvent { method: "get".into(), service: "pets".into(), ..UsageEvent::default() }];
-//! let recorded = client.record_usage(&events).await?;
+//! ```
+//! # use flowmeter_client::{Client, ClientSettings, Rejection, UsageEvent};
+//! # flowmeter_fake::example(async |fake| {
+//! # let client = Client::new(ClientSettings::new(fake.url()))?;
+//! # let wrong = Rejection { index: 1, reason: "INVALID_FIELD".into(), ..Rejection::default() };
+//! # fake.plan([flowmeter_fake::Plan::Reject(vec![wrong])]);
+//! let event = |duration| UsageEvent {
+//!     method: "get".into(),
+//!     service: "pets".into(),
+//!     duration: Some(duration),
+//!     ..UsageEvent::default()
+//! };
+//! let recorded = client.record_usage(&[event(12), event(-1)]).await?;
+//! assert_eq!(recorded.accepted_count, 1);
 //! for rejection in &recorded.rejections {
 //!     eprintln!("event {}: {} {:?}", rejection.index, rejection.reason, rejection.field_violations);
 //! }
+//! # assert_eq!(recorded.rejections[0].index, 1);
 //! # Ok(())
-//! # }
+//! # });
 //! ```
 //!
 //! # Executions of integrations
 //!
-//! ```no_run
-//! # use flowmeter_client::{Client, Error, ExecutionMetrics, ExecutionSchedule, MetricType};
-//! # async fn call(url: &str) -> Result<u16, std::io::Error> { Ok(200) }
-//! # async fn run(client: Client, urls: Vec<String>) -> Result<(), Error> {
+//! ```
+//! # use flowmeter_client::{Client, ClientSettings, ExecutionMetrics, ExecutionSchedule};
+//! # async fn call(url: &str) -> Result<u16, std::io::Error> {
+//! #     match url.split_once(' ') {
+//! #         Some((_, status)) => Ok(status.parse().expect("it is one of those below")),
+//! #         None => Err(std::io::ErrorKind::ConnectionRefused.into()),
+//! #     }
+//! # }
+//! # flowmeter_fake::example(async |fake| {
+//! # let client = Client::new(ClientSettings::new(fake.url()))?;
+//! # let urls = ["a 200", "b 429", "c", "d 200", "e 429"];
 //! let mut metrics = ExecutionMetrics::new();
 //! let mut to_try_again = Vec::new();
 //! for url in urls {
-//!     match call(&url).await {
+//!     match call(url).await {
 //!         // They count as RetryTimeout if they are not done by the deadline.
 //!         Ok(429) => to_try_again.push(url),
 //!         ended => metrics.add_call(&ended),
@@ -102,27 +138,38 @@
 //! }
 //! // The runs that poll count with ExecutionMetrics::polling(), and report fewer items each time.
 //! client.report_executions(&[report]).await?;
+//! # let report = fake.executions().remove(0);
+//! # let counted: Vec<_> = report.metrics.iter().map(|metric| (metric.r#type.as_str(), metric.count)).collect();
+//! # assert_eq!(counted, [("Successful", 2), ("ConnectionError", 1)]);
+//! # assert_eq!(report.schedule.map(|schedule| schedule.items_remaining), Some(2));
 //! # Ok(())
-//! # }
+//! # });
 //! ```
 //!
 //! A process that runs many commands need not wait for each report, nor fail while the service is away:
 //!
-//! ```no_run
-//! # use flowmeter_client::{Batcher, ExecutionSchedule, MetricType};
-//! # fn run(batcher: &Batcher, schedule: ExecutionSchedule) {
+//! ```
+//! # use flowmeter_client::{BatcherSettings, Client, ClientSettings, ExecutionSchedule, MetricType};
+//! # flowmeter_fake::example(async |fake| {
+//! # let batcher = Client::new(ClientSettings::new(fake.url()))?.batcher(BatcherSettings::default());
+//! # let schedule = ExecutionSchedule { id: "run-4711".into(), ..ExecutionSchedule::default() };
 //! let mut execution = batcher.start_execution("VirusTotal", "VirusTotal_instance_1", "url");
 //! execution.metrics_mut().add_many(MetricType::Success, 7);
 //! execution.set_schedule(schedule); // if anything is to be tried again
 //! drop(execution); // it is in the buffer
-//! # }
+//! # batcher.flush().await;
+//! # let report = fake.executions().remove(0);
+//! # assert_eq!((report.metrics[0].count, report.schedule.is_some()), (7, true));
+//! # Ok(())
+//! # });
 //! ```
 //!
 //! # Metrics of assets
 //!
-//! ```no_run
-//! # use flowmeter_client::{AssetDocument, AssetValue, Client, Error, asset_metric};
-//! # async fn emit(client: Client) -> Result<(), Error> {
+//! ```
+//! # use flowmeter_client::{AssetDocument, AssetValue, Client, ClientSettings, asset_metric};
+//! # flowmeter_fake::example(async |fake| {
+//! # let client = Client::new(ClientSettings::new(fake.url()))?;
 //! let document = AssetDocument {
 //!     asset_urn: "urn:datasource:crm:customers".into(),
 //!     metrics: vec![
@@ -133,8 +180,9 @@
 //!     ..AssetDocument::default()
 //! };
 //! client.emit_asset_metrics(&document).await?;
+//! # assert_eq!(fake.seen_now()[0].documents[0].metrics, document.metrics);
 //! # Ok(())
-//! # }
+//! # });
 //! ```
 //!
 //! # Exactly once
@@ -155,14 +203,21 @@
 //!
 //! An `https://` URL is all it takes where the service has a certificate of a public authority.
 //!
-//! ```no_run
-//! # use flowmeter_client::{Client, ClientSettings, TlsSettings};
-//! # fn connect() -> Result<Client, Box<dyn std::error::Error>> {
+//! ```
+//! # use flowmeter_client::{Client, ClientSettings, TlsSettings, UsageEvent};
+//! # flowmeter_fake::example(async |_| {
+//! # let (fake, directory) = flowmeter_fake::Fake::start_with_mutual_tls().await;
+//! # let url = format!("https://localhost:{}", fake.address.port());
+//! // The URL of ingest, such as https://ingest.internal:7071.
 //! let tls = TlsSettings::new()
-//!     .authority_pem(std::fs::read("authority.pem")?)
-//!     .identity_pem(std::fs::read("client.pem")?, std::fs::read("client.key")?); // mutual TLS
-//! Ok(Client::new(ClientSettings::new("https://ingest.internal:7071").tls(tls))?)
-//! # }
+//!     .authority_pem(std::fs::read(directory.join("authority.pem"))?)
+//!     // Mutual TLS.
+//!     .identity_pem(std::fs::read(directory.join("client.pem"))?, std::fs::read(directory.join("client.key"))?);
+//! let client = Client::new(ClientSettings::new(url).tls(tls))?;
+//! # client.record_usage(&[UsageEvent::default()]).await?;
+//! # assert_eq!(fake.events().len(), 1);
+//! # Ok(())
+//! # });
 //! ```
 //!
 //! # Units and defaults

@@ -4,23 +4,31 @@
 //! The methods of [`Client`](crate::Client) do this by themselves. It is here for programs that call methods which
 //! the client does not have: repeat only what carries a request id, or only reads.
 //!
-//! ```no_run
+//! ```
 //! # use std::time::Duration;
 //! # use flowmeter_client::retry::{repeat, within};
-//! # use flowmeter_proto::v1::{GetReceiptRequest, query_service_client::QueryServiceClient};
-//! # use tonic::{Status, transport::Channel};
-//! # async fn ask(service: QueryServiceClient<Channel>, request: GetReceiptRequest) -> Result<(), Status> {
+//! # use flowmeter_proto::v1::{RecordUsageRequest, ingest_service_client::IngestServiceClient};
+//! # flowmeter_fake::example(async |fake| {
+//! # let service = IngestServiceClient::connect(fake.url()).await?;
+//! # fake.plan([flowmeter_fake::Plan::AcceptAndFail(tonic::Status::unavailable("away"))]);
+//! let request = RecordUsageRequest {
+//!     request_id: uuid::Uuid::now_v7().into(),
+//!     return_ids: true,
+//!     ..RecordUsageRequest::default()
+//! };
 //! let call = || {
 //!     let mut service = service.clone();
-//!     let ask = |request| async move { service.get_receipt(request).await };
-//!     within(Duration::from_secs(10), request.clone(), ask)
+//!     let record = |request| async move { service.record_usage(request).await };
+//!     within(Duration::from_secs(10), request.clone(), record)
 //! };
-//! let receipt = repeat(Duration::from_mins(1), call, |failed| eprintln!("trying again: {failed}")).await?;
-//! # let _ = receipt;
+//! let recorded = repeat(Duration::from_mins(1), call, |failed| eprintln!("trying again: {failed}")).await?;
+//! # assert_eq!(recorded.request_id, request.request_id);
+//! # assert_eq!(fake.seen_now().len(), 2);
 //! # Ok(())
-//! # }
+//! # });
 //! ```
 
+use std::error::Error;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -91,9 +99,10 @@ where
     }
 }
 
+/// Its channel tells of it as the cause of its own error.
 fn is_timeout(status: &Status) -> bool {
-    std::error::Error::source(status)
-        .is_some_and(|cause| cause.downcast_ref::<tonic::TimeoutExpired>().is_some())
+    let mut causes = std::iter::successors(status.source(), |cause| (**cause).source());
+    causes.any(<dyn Error>::is::<tonic::TimeoutExpired>)
 }
 
 /// How long to wait before a call that failed is repeated with the same request id, after so many failures before
@@ -161,10 +170,23 @@ mod tests {
         assert_eq!(attempts(Duration::ZERO, Status::unavailable("away")).await.0, 1);
     }
 
+    /// As tonic's channel wraps what it noticed.
+    #[derive(Debug, thiserror::Error)]
+    #[error("transport error")]
+    struct Transport(#[source] tonic::TimeoutExpired);
+
     #[tokio::test(start_paused = true)]
     async fn a_call_that_is_not_answered_ends_at_its_deadline() {
         let never = |_| std::future::pending::<Result<Response<()>, _>>();
         let status = within(Duration::from_secs(2), (), never).await.unwrap_err();
+        assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "no answer within 2s"));
+
+        // Whoever of the two notices it.
+        let expired = |_| {
+            let expired = Transport(tonic::TimeoutExpired(()));
+            std::future::ready(Err::<Response<()>, _>(Status::from_error(expired.into())))
+        };
+        let status = within(Duration::from_secs(2), (), expired).await.unwrap_err();
         assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "no answer within 2s"));
         assert!(status::is_repeatable(&status));
     }

@@ -1,13 +1,20 @@
 //! What errors of transports mean: their types where these are known here, and else their words.
+//!
+//! An error of a gRPC call that has no cause is no failure of a transport: it is what the service answered.
 
 use std::error::Error;
 use std::io;
 
-use super::MetricType;
+use tonic::{Code, Status};
 
-/// Words, and words beside each other, that tell a type. Those of TLS are rustls' and OpenSSL's.
+use super::MetricType;
+use crate::layer::httpstatus_of_grpc;
+
+/// Words, and words beside each other, that tell a type, the first of which decides: a handshake of TLS may have timed
+/// out, and one of SOCKS is with a proxy. Those of TLS are rustls' and OpenSSL's, those of proxies hyper's.
 const TOLD: [(MetricType, &[&str]); 4] = [
-    (MetricType::ProxyError, &["proxy"]),
+    (MetricType::ProxyError, &["proxy", "tunnel error", "socks error"]),
+    (MetricType::TimeoutError, &["timeout", "timed out"]),
     (
         MetricType::SslError,
         &[
@@ -25,7 +32,6 @@ const TOLD: [(MetricType, &[&str]); 4] = [
             "encrypted client hello",
         ],
     ),
-    (MetricType::TimeoutError, &["timeout", "timed out"]),
     (MetricType::RetryError, &["retries"]),
 ];
 
@@ -47,10 +53,15 @@ const UNCONNECTED: [&str; 11] = [
 
 pub(super) fn type_of(error: &(dyn Error + 'static)) -> MetricType {
     let causes = || std::iter::successors(Some(error), cause);
+    if let Some(code) = causes().find_map(answered) {
+        return type_of_code(code);
+    }
     if causes().any(is_time_limit) {
         return MetricType::TimeoutError;
     }
-    let words: Vec<Words> = causes().map(|error| Words::of(&error.to_string())).collect();
+    // The text of a status repeats its causes in the notation of Debug.
+    let in_words = causes().filter(|error| !error.is::<Status>());
+    let words: Vec<Words> = in_words.map(|error| Words::of(&error.to_string())).collect();
     let told = |words: &Words| {
         let (told, _) = TOLD.iter().find(|(_, phrases)| words.say_any(phrases))?;
         Some(*told)
@@ -62,6 +73,19 @@ pub(super) fn type_of(error: &(dyn Error + 'static)) -> MetricType {
         return MetricType::ConnectionError;
     }
     MetricType::GeneralError
+}
+
+/// What a gRPC service answered, if it did.
+fn answered(error: &(dyn Error + 'static)) -> Option<Code> {
+    error.downcast_ref::<Status>().filter(|status| status.source().is_none()).map(Status::code)
+}
+
+fn type_of_code(code: Code) -> MetricType {
+    match code {
+        Code::DeadlineExceeded => MetricType::TimeoutError,
+        Code::Unavailable => MetricType::ConnectionError,
+        code => MetricType::of_http_status(httpstatus_of_grpc(code.into())),
+    }
 }
 
 fn cause<'a>(error: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
@@ -100,7 +124,7 @@ struct Words(String);
 impl Words {
     fn of(text: &str) -> Self {
         let mut words = String::from(" ");
-        let tokens = text.split_whitespace().filter(|token| !is_address(token));
+        let tokens = text.split_whitespace().filter(|token| !is_address(token)).flat_map(unquoted);
         // A hyphen joins: my-proxy is the name of something.
         for word in
             tokens.flat_map(|token| token.split(|char: char| !char.is_ascii_alphanumeric() && char != '-'))
@@ -116,6 +140,12 @@ impl Words {
     fn say_any(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.0.contains(&format!(" {phrase} ")))
     }
+}
+
+/// What is left of a token without the names in it, which are in quotation marks.
+fn unquoted(token: &str) -> impl Iterator<Item = &str> {
+    let is_open = token.matches('"').count() % 2 == 1;
+    token.split('"').step_by(if is_open { 1 } else { 2 })
 }
 
 /// Whether it is a URL, a name with a dot in it, or a host with a port.
@@ -152,7 +182,7 @@ mod tests {
     fn words_tell_types() {
         use MetricType::{ConnectionError, GeneralError, ProxyError, RetryError, SslError, TimeoutError};
         let url = "error sending request for url (https://proxy.example/certificate)";
-        let table: [(&[&str], MetricType); 31] = [
+        let table: [(&[&str], MetricType); 36] = [
             // Names that have no address.
             (
                 &[
@@ -187,8 +217,11 @@ mod tests {
             // Time limits, proxies, retries.
             (&["operation timed out"], TimeoutError),
             (&["connection error: timeout"], TimeoutError),
+            (&["TLS handshake timeout."], TimeoutError),
             (&["the proxy answered 502"], ProxyError),
             (&["Proxy: CONNECT failed", "tls handshake eof"], ProxyError),
+            (&["client error (Connect)", "tunnel error: unsuccessful"], ProxyError),
+            (&["client error (Connect)", "SOCKS error: io error during SOCKS handshake"], ProxyError),
             (&["too many retries"], RetryError),
             // Names decide nothing.
             (&["proxy.example:443 refused"], GeneralError),
@@ -196,6 +229,8 @@ mod tests {
             (&["my-proxy refused, and tls.example as well."], GeneralError),
             (&["tcp connect error", "(ssl.timeout.example:443): Connection refused"], ConnectionError),
             (&[url], GeneralError),
+            (&[r#"certificate not valid for name "proxy"; it is for DnsName("timeout")"#], SslError),
+            (&[r#"refused by "the proxy here""#], ProxyError),
             // Words within words are none.
             (&["the connections closed early"], GeneralError),
             (&["received unexpected message from connection"], GeneralError),

@@ -36,6 +36,25 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// It never delays a request and never fails one, but for the time limit. Where a client is no tower service,
 /// [`Batcher::start_flow_request`] does the same by hand.
+///
+/// ```
+/// use flowmeter_client::FlowLayer;
+/// use tower_layer::Layer;
+///
+/// # use flowmeter_client::{BatcherSettings, Client, ClientSettings, FlowOutcome};
+/// # use flowmeter_proto::v1::{RecordUsageRequest, ingest_service_client::IngestServiceClient};
+/// # flowmeter_fake::example(async |fake| {
+/// # let batcher = Client::new(ClientSettings::new(fake.url()))?.batcher(BatcherSettings::default());
+/// # let flow = flowmeter_fake::Fake::start().await;
+/// # let channel = tonic::transport::Endpoint::from_shared(flow.url())?.connect_lazy();
+/// let endpoint = FlowLayer::new(batcher.clone(), "signup").layer(channel);
+/// # IngestServiceClient::new(endpoint).record_usage(RecordUsageRequest::default()).await?;
+/// # batcher.flush().await;
+/// # let request = &fake.seen_now()[0].flow_requests[0];
+/// # assert_eq!((request.flow_id.as_str(), request.outcome()), ("signup", FlowOutcome::Succeeded));
+/// # Ok(())
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct FlowLayer {
     batcher: Batcher,

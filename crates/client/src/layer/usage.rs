@@ -31,8 +31,11 @@ type Describe = Arc<dyn Fn(&Parts) -> Option<UsageEvent> + Send + Sync>;
 /// What the function has set of these stays as it is. The layer never delays a request and never fails one: when the
 /// batcher has no room, the event is dropped, counted and logged.
 ///
-/// ```no_run
+/// ```
 /// use flowmeter_client::{Batcher, UsageEvent, UsageLayer, describe_by_path};
+/// # use flowmeter_client::{BatcherSettings, Client, ClientSettings};
+/// # use tower_layer::Layer;
+/// # use tower_service::Service;
 ///
 /// fn layer(batcher: Batcher) -> UsageLayer {
 ///     UsageLayer::new(batcher).describe(|request| {
@@ -43,10 +46,18 @@ type Describe = Arc<dyn Fn(&Parts) -> Option<UsageEvent> + Send + Sync>;
 ///         }
 ///     })
 /// }
-/// # fn server(batcher: Batcher) {
-/// tonic::transport::Server::builder().layer(layer(batcher)) // .add_service(…)
-/// # ;
+/// # flowmeter_fake::example(async |fake| {
+/// # let batcher = Client::new(ClientSettings::new(fake.url()))?.batcher(BatcherSettings::default());
+/// # let mut server = layer(batcher.clone()).layer(tonic::service::Routes::default());
+/// # for path in ["/health", "/pets"] {
+/// #     let request = http::Request::builder().uri(path).header("x-user", "kim");
+/// #     server.call(request.body(tonic::body::Body::empty())?).await?;
 /// # }
+/// # batcher.flush().await;
+/// # let users: Vec<_> = fake.events().iter().map(|event| (event.user.clone(), event.service.clone())).collect();
+/// # assert_eq!(users, [("kim".to_owned(), "pets".to_owned())]);
+/// # Ok(())
+/// # });
 /// ```
 #[derive(Clone)]
 pub struct UsageLayer {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use flowmeter_client::{AssetDocument, AssetValue, FieldViolation, Rejection, asset_metric};
+use flowmeter_fake::{Fake, Plan, RECEIVED, failure};
 use prost_types::value::Kind;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
 
-use crate::fake::{Fake, Plan, RECEIVED, failure};
+use crate::connect::client;
 
 fn document(urn: &str, count: i32) -> AssetDocument {
     AssetDocument {
@@ -30,7 +31,7 @@ async fn values_arrive_with_their_types() {
     ];
     let timestamp = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 5_000 });
     let sent = AssetDocument { asset_urn: "urn:a".into(), timestamp, metrics };
-    let emitted = fake.client().emit_asset_metrics(&sent).await.unwrap();
+    let emitted = client(&fake).emit_asset_metrics(&sent).await.unwrap();
     assert_eq!((Some(emitted.timestamp), &emitted.metrics), (timestamp, &sent.metrics));
     let seen = fake.seen_now();
     assert_eq!(seen[0].request_id, emitted.request_id.to_string());
@@ -60,12 +61,12 @@ async fn a_document_is_emitted_again_under_the_same_id() {
     let shortly = Some(Duration::from_millis(1));
     let fails = || Plan::AcceptAndFail(failure(Code::Unavailable, "QUEUE_UNAVAILABLE", shortly));
     fake.plan([fails(), Plan::Refuse(failure(Code::ResourceExhausted, "QUEUE_FULL", shortly))]);
-    let emitted = fake.client().emit_asset_metrics(&document("urn:a", 2)).await.unwrap();
+    let emitted = client(&fake).emit_asset_metrics(&document("urn:a", 2)).await.unwrap();
     assert_eq!(emitted.timestamp, RECEIVED);
     fake.plan([fails()]);
     let id = Uuid::now_v7();
     let documents = [document("urn:a", 1), document("urn:b", 2)];
-    let batch = fake.client().batch_emit_asset_metrics_as(id, &documents).await.unwrap();
+    let batch = client(&fake).batch_emit_asset_metrics_as(id, &documents).await.unwrap();
     assert_eq!((batch.request_id, batch.accepted_count, batch.timestamp), (id, 3, RECEIVED));
 
     let ids: Vec<_> = fake.seen_now().into_iter().map(|seen| seen.request_id).collect();
@@ -89,9 +90,9 @@ async fn wrong_documents_are_named() {
     fake.plan([Plan::Reject(vec![rejection.clone()]), Plan::Refuse(status)]);
 
     let documents = [document("urn:a", 1), document("", 2), document("urn:b", 3)];
-    let batch = fake.client().batch_emit_asset_metrics(&documents).await.unwrap();
+    let batch = client(&fake).batch_emit_asset_metrics(&documents).await.unwrap();
     assert_eq!((batch.accepted_count, batch.rejections), (4, vec![rejection]));
-    let error = fake.client().emit_asset_metrics(&document("urn:a", 1)).await.unwrap_err();
+    let error = client(&fake).emit_asset_metrics(&document("urn:a", 1)).await.unwrap_err();
     assert_eq!(error.field_violations(), [violation("metrics[0].value")]);
     assert_eq!(error.request_id().to_string(), fake.seen_now()[1].request_id);
 }

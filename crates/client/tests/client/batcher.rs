@@ -7,9 +7,10 @@ use flowmeter_client::{
     Batcher, BatcherSettings, FlowOutcome, FlowRequest, Incident, IncidentItems, RecordError, Rejection,
     UsageEvent,
 };
+use flowmeter_fake::{Fake, Plan, Seen, event, failure};
 use tonic::Code;
 
-use crate::fake::{Fake, Plan, Seen, event, failure};
+use crate::connect::client;
 
 /// Longer than any test runs.
 const NEVER: Duration = Duration::from_hours(1);
@@ -37,7 +38,7 @@ fn incidents(settings: BatcherSettings) -> (BatcherSettings, mpsc::Receiver<Inci
 #[tokio::test]
 async fn a_batch_is_sent_when_it_is_full() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings().batch_items(3).in_flight(1));
+    let batcher = client(&fake).batcher(settings().batch_items(3).in_flight(1));
     record_all(&batcher, 7).await;
     assert_eq!(batch_sizes(&fake.seen(2).await), [3, 3]);
     batcher.flush().await;
@@ -47,7 +48,7 @@ async fn a_batch_is_sent_when_it_is_full() {
         timestamp: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 999_999_999 }),
         ..event("0")
     });
-    let batcher = fake.client().batcher(settings().batch_bytes(size * 2).in_flight(1));
+    let batcher = client(&fake).batcher(settings().batch_bytes(size * 2).in_flight(1));
     record_all(&batcher, 4).await;
     assert_eq!(batch_sizes(&fake.seen(4).await)[3], 2);
 }
@@ -55,7 +56,7 @@ async fn a_batch_is_sent_when_it_is_full() {
 #[tokio::test]
 async fn a_batch_is_sent_when_it_is_old() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings().max_age(Duration::from_millis(5)));
+    let batcher = client(&fake).batcher(settings().max_age(Duration::from_millis(5)));
     for number in 0..3 {
         batcher.record(event(number)).await.unwrap();
         fake.seen(number + 1).await;
@@ -71,7 +72,7 @@ async fn a_batch_is_sent_when_it_is_old() {
 #[tokio::test]
 async fn requests_under_way_are_bounded() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings().batch_items(1).in_flight(2));
+    let batcher = client(&fake).batcher(settings().batch_items(1).in_flight(2));
     fake.hold();
     record_all(&batcher, 20).await;
     fake.seen(2).await;
@@ -83,7 +84,7 @@ async fn requests_under_way_are_bounded() {
 #[tokio::test]
 async fn without_room_an_event_waits_or_is_dropped() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings().batch_items(100).buffer_items(2));
+    let batcher = client(&fake).batcher(settings().batch_items(100).buffer_items(2));
     fake.hold();
     record_all(&batcher, 2).await;
     assert_eq!(batcher.try_record(event("dropped")), Err(RecordError::Full));
@@ -111,7 +112,7 @@ async fn drops_are_told_the_first_at_once_and_the_rest_in_the_end() {
     let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
     let observed = move |incident| sender.send(incident).unwrap();
     let settings = settings().batch_items(100).batch_bytes(1000).buffer_items(2).on_incident(observed);
-    let batcher = fake.client().batcher(settings);
+    let batcher = client(&fake).batcher(settings);
     record_all(&batcher, 2).await;
     assert_eq!(batcher.try_record(event("dropped")), Err(RecordError::Full));
     match told.recv().await.unwrap() {
@@ -138,7 +139,7 @@ async fn drops_are_told_the_first_at_once_and_the_rest_in_the_end() {
 #[tokio::test]
 async fn an_item_that_no_batch_can_hold_is_refused() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings().batch_bytes(1000).buffer_bytes(500));
+    let batcher = client(&fake).batcher(settings().batch_bytes(1000).buffer_bytes(500));
     let error = batcher.record(event("x".repeat(600))).await.unwrap_err();
     assert!(matches!(error, RecordError::TooLarge { max_bytes: 500, .. }), "{error}");
     assert_eq!(batcher.stats().usage.dropped, 1);
@@ -150,7 +151,7 @@ async fn an_item_that_no_batch_can_hold_is_refused() {
 #[tokio::test]
 async fn a_flush_waits_for_all_that_was_given_before() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings().batch_items(2));
+    let batcher = client(&fake).batcher(settings().batch_items(2));
     batcher.flush().await;
     let refused = Plan::Refuse(failure(Code::Unavailable, "QUEUE_UNAVAILABLE", None));
     fake.plan(vec![refused; 3]);
@@ -162,7 +163,7 @@ async fn a_flush_waits_for_all_that_was_given_before() {
 #[tokio::test]
 async fn a_shutdown_sends_what_waits_and_takes_nothing_more() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings());
+    let batcher = client(&fake).batcher(settings());
     record_all(&batcher, 3).await;
     assert!(batcher.shutdown(NEVER).await.is_none());
     assert_eq!(fake.events().len(), 3);
@@ -177,7 +178,7 @@ async fn a_shutdown_sends_what_waits_and_takes_nothing_more() {
 async fn a_shutdown_without_time_says_what_was_lost() {
     let fake = Fake::start().await;
     let (settings, incidents) = incidents(settings().batch_items(2).in_flight(1).buffer_items(5));
-    let batcher = fake.client().batcher(settings);
+    let batcher = client(&fake).batcher(settings);
     fake.hold();
     record_all(&batcher, 5).await;
     let waiting = tokio::spawn({
@@ -203,7 +204,7 @@ async fn a_shutdown_without_time_says_what_was_lost() {
 #[tokio::test]
 async fn what_waits_is_sent_when_the_last_clone_is_dropped() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings());
+    let batcher = client(&fake).batcher(settings());
     record_all(&batcher.clone(), 2).await;
     drop(batcher);
     assert_eq!(batch_sizes(&fake.seen(1).await), [2]);
@@ -218,7 +219,7 @@ async fn rejections_and_batches_that_were_given_up_are_told() {
         Plan::Refuse(failure(Code::Unauthenticated, "TOKEN_EXPIRED", None)),
     ]);
     let (settings, incidents) = incidents(settings());
-    let batcher = fake.client().batcher(settings);
+    let batcher = client(&fake).batcher(settings);
     record_all(&batcher, 3).await;
     batcher.flush().await;
     match incidents.recv().unwrap() {
@@ -248,7 +249,7 @@ async fn a_batch_that_is_too_large_is_sent_in_halves() {
     // All five, the first two, the first alone, which no half is smaller than.
     fake.plan([too_large(), too_large(), too_large()]);
     let (settings, incidents) = incidents(settings());
-    let batcher = fake.client().batcher(settings);
+    let batcher = client(&fake).batcher(settings);
     record_all(&batcher, 5).await;
     batcher.flush().await;
     let seen = fake.seen_now();
@@ -274,7 +275,7 @@ async fn a_batch_that_may_have_been_recorded_is_not_sent_in_halves() {
         Plan::Refuse(failure(Code::ResourceExhausted, "BATCH_TOO_LARGE", None)),
     ]);
     let (settings, incidents) = incidents(settings());
-    let batcher = fake.client().batcher(settings);
+    let batcher = client(&fake).batcher(settings);
     record_all(&batcher, 4).await;
     batcher.flush().await;
     assert_eq!(batch_sizes(&fake.seen_now()), [4, 4]);
@@ -287,7 +288,7 @@ async fn flow_requests_that_are_alike_are_added_up() {
     let fake = Fake::start().await;
     let unknown = Rejection { index: 1, reason: "UNKNOWN_FLOW".into(), ..Rejection::default() };
     fake.plan([Plan::Accept, Plan::Reject(vec![unknown])]);
-    let batcher = fake.client().batcher(settings().buffer_items(3).in_flight(1));
+    let batcher = client(&fake).batcher(settings().buffer_items(3).in_flight(1));
     let request = |flow: &str, millis: u64| FlowRequest {
         flow_id: flow.into(),
         timestamp: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 }),
@@ -314,7 +315,7 @@ async fn flow_requests_that_are_alike_are_added_up() {
 #[tokio::test]
 async fn a_guard_records_when_it_is_dropped_also_in_a_panic() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings());
+    let batcher = client(&fake).batcher(settings());
     let mut call = batcher.start(event("done"));
     call.set_httpstatus(204);
     drop(call);

@@ -5,18 +5,19 @@ use std::time::Duration;
 use flowmeter_client::{
     Client, ClientSettings, ExecutionMetrics, FieldViolation, FlowOutcome, FlowRequest, MetricType, Rejection,
 };
+use flowmeter_fake::{Fake, Plan, any_port, event, failure};
 use tokio::io::AsyncReadExt;
 use tonic::transport::Server;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
 
-use crate::fake::{Fake, Plan, any_port, event, failure};
+use crate::connect::{client, settings_of};
 
 #[tokio::test]
 async fn a_batch_is_recorded() {
     let fake = Fake::start().await;
-    let recorded = fake.client().record_usage(&[event("a"), event("b")]).await.unwrap();
+    let recorded = client(&fake).record_usage(&[event("a"), event("b")]).await.unwrap();
     assert_eq!((recorded.accepted_count, recorded.rejections.len()), (2, 0));
     assert_eq!(recorded.request_id.get_version_num(), 7);
     let seen = fake.seen_now();
@@ -35,7 +36,7 @@ async fn flow_requests_are_recorded_under_the_callers_id() {
         ..FlowRequest::default()
     };
     let id = Uuid::now_v7();
-    let recorded = fake.client().record_flow_requests_as(id, std::slice::from_ref(&request)).await.unwrap();
+    let recorded = client(&fake).record_flow_requests_as(id, std::slice::from_ref(&request)).await.unwrap();
     assert_eq!((recorded.request_id, recorded.accepted_count), (id, 1));
     assert_eq!(fake.seen_now()[0].flow_requests, [request]);
 }
@@ -50,7 +51,7 @@ async fn executions_are_reported_where_the_service_takes_them() {
     let report = metrics.report("VirusTotal", "one", "url").unwrap();
     let reports = std::slice::from_ref(&report);
     fake.plan([Plan::AcceptAndFail(failure(Code::Unavailable, "QUEUE_UNAVAILABLE", None))]);
-    let recorded = fake.client().report_executions(reports).await.unwrap().unwrap();
+    let recorded = client(&fake).report_executions(reports).await.unwrap().unwrap();
     assert_eq!(recorded.accepted_count, 1);
     let seen = fake.seen_now();
     assert_eq!(seen.len(), 2);
@@ -58,7 +59,7 @@ async fn executions_are_reported_where_the_service_takes_them() {
     assert!(seen.iter().all(|seen| seen.executions == [report.clone()]));
     // A service of an earlier version.
     fake.plan([Plan::Refuse(Status::unimplemented(""))]);
-    assert_eq!(fake.client().report_executions(reports).await.unwrap(), None);
+    assert_eq!(client(&fake).report_executions(reports).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -70,7 +71,7 @@ async fn what_may_be_repeated_is_repeated_under_the_same_id() {
         Plan::AcceptAndFail(failure(Code::ResourceExhausted, "QUEUE_FULL", shortly)),
         Plan::AcceptAndFail(failure(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", None)),
     ]);
-    let recorded = fake.client().record_usage(&[event("a")]).await.unwrap();
+    let recorded = client(&fake).record_usage(&[event("a")]).await.unwrap();
     let seen = fake.seen_now();
     assert_eq!(seen.len(), 4);
     assert!(seen.iter().all(|seen| seen.request_id == recorded.request_id.to_string()));
@@ -81,7 +82,8 @@ async fn what_may_be_repeated_is_repeated_under_the_same_id() {
 async fn a_call_without_an_answer_is_repeated_after_its_deadline() {
     let fake = Fake::start().await;
     fake.plan([Plan::AcceptAndHang]);
-    let settings = fake.settings().call_timeout(Duration::from_millis(200)).patience(Duration::from_hours(1));
+    let settings =
+        settings_of(&fake).call_timeout(Duration::from_millis(200)).patience(Duration::from_hours(1));
     let recorded = Client::new(settings).unwrap().record_usage(&[event("a")]).await.unwrap();
     let seen = fake.seen_now();
     assert!(seen.len() >= 2 && seen.iter().all(|seen| seen.request_id == recorded.request_id.to_string()));
@@ -92,7 +94,7 @@ async fn what_is_asked_for_in_retry_info_is_waited_for_or_not_at_all() {
     let fake = Fake::start().await;
     let later = Duration::from_hours(2);
     fake.plan([Plan::Refuse(failure(Code::ResourceExhausted, "QUEUE_FULL", Some(later)))]);
-    let error = fake.client().record_usage(&[event("a")]).await.unwrap_err();
+    let error = client(&fake).record_usage(&[event("a")]).await.unwrap_err();
     assert_eq!((error.attempts(), error.retry_delay()), (1, Some(later)));
     assert!(error.is_repeatable());
     assert_eq!(fake.seen_now()[0].request_id, error.request_id().to_string());
@@ -108,7 +110,7 @@ async fn what_cannot_get_better_is_final() {
         (Code::Internal, "INTERNAL"),
     ] {
         fake.plan([Plan::Refuse(failure(code, reason, None))]);
-        let error = fake.client().record_usage(&[event("a")]).await.unwrap_err();
+        let error = client(&fake).record_usage(&[event("a")]).await.unwrap_err();
         assert_eq!((error.code(), error.reason(), error.attempts()), (code, Some(reason), 1));
         assert!(!error.is_repeatable());
     }
@@ -129,10 +131,10 @@ async fn wrong_fields_are_named() {
     };
     fake.plan([Plan::Refuse(status), Plan::Reject(vec![rejection.clone()])]);
 
-    let error = fake.client().record_usage(&[]).await.unwrap_err();
+    let error = client(&fake).record_usage(&[]).await.unwrap_err();
     assert_eq!(error.field_violations()[0].field, "events");
     assert_eq!(error.to_string(), "INVALID_ARGUMENT: no events");
-    let recorded = fake.client().record_usage(&[event("a"), event("b")]).await.unwrap();
+    let recorded = client(&fake).record_usage(&[event("a"), event("b")]).await.unwrap();
     assert_eq!((recorded.accepted_count, recorded.rejections), (1, vec![rejection]));
 }
 

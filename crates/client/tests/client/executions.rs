@@ -8,9 +8,10 @@ use flowmeter_client::{
     Batcher, BatcherSettings, Client, ExecutionMetric, ExecutionReport, ExecutionSchedule, Incident,
     IncidentItems, MetricType, RecordError, Rejection, Tally,
 };
+use flowmeter_fake::{Fake, Plan, event, failure};
 use tonic::{Code, Status};
 
-use crate::fake::{Fake, Plan, event, failure};
+use crate::connect::{client, client_of_a_service_with};
 
 /// Batches that are sent only when they are full or wanted.
 fn settings() -> BatcherSettings {
@@ -44,7 +45,7 @@ async fn report_all(batcher: &Batcher, count: usize) {
 #[tokio::test]
 async fn a_guard_reports_what_was_counted_when_it_is_dropped_also_in_a_panic() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings());
+    let batcher = client(&fake).batcher(settings());
     let mut execution = batcher.start_execution("VirusTotal", "one", "url");
     execution.metrics_mut().add_many(MetricType::Success, 3);
     execution.metrics_mut().add(MetricType::QuotaError);
@@ -82,7 +83,7 @@ async fn a_batch_that_failed_is_sent_again_under_the_same_id() {
     let fake = Fake::start().await;
     let again = || failure(Code::Unavailable, "QUEUE_UNAVAILABLE", Some(Duration::from_millis(1)));
     fake.plan([Plan::AcceptAndFail(again()), Plan::Refuse(again())]);
-    let batcher = fake.client().batcher(settings());
+    let batcher = client(&fake).batcher(settings());
     report_all(&batcher, 3).await;
     assert!(batcher.shutdown(Duration::from_hours(1)).await.is_none());
     let seen = fake.seen_now();
@@ -97,7 +98,7 @@ async fn a_batch_that_failed_is_sent_again_under_the_same_id() {
 #[tokio::test]
 async fn a_batch_has_no_more_metrics_than_the_service_takes() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings().batch_bytes(4 << 20));
+    let batcher = client(&fake).batcher(settings().batch_bytes(4 << 20));
     for number in 0..101 {
         batcher.report_execution(report(number, 100)).await.unwrap();
     }
@@ -108,7 +109,7 @@ async fn a_batch_has_no_more_metrics_than_the_service_takes() {
 #[tokio::test]
 async fn a_report_takes_the_room_of_its_events() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings().batch_bytes(100_000));
+    let batcher = client(&fake).batcher(settings().batch_bytes(100_000));
     let mut large = report(0, 50);
     large.integration = "x".repeat(1_000);
     for _ in 0..2 {
@@ -125,7 +126,7 @@ async fn a_report_takes_the_room_of_its_events() {
 #[tokio::test]
 async fn without_room_a_report_waits_or_is_dropped() {
     let fake = Fake::start().await;
-    let batcher = fake.client().batcher(settings().buffer_items(2));
+    let batcher = client(&fake).batcher(settings().buffer_items(2));
     fake.hold();
     report_all(&batcher, 2).await;
     assert_eq!(batcher.try_report_execution(report(2, 1)), Err(RecordError::Full));
@@ -148,7 +149,7 @@ async fn what_does_not_get_in_is_told() {
     let too_large = || Plan::Refuse(failure(Code::ResourceExhausted, "BATCH_TOO_LARGE", None));
     let (sender, incidents) = mpsc::channel();
     let batcher =
-        fake.client().batcher(settings().on_incident(move |incident| sender.send(incident).unwrap()));
+        client(&fake).batcher(settings().on_incident(move |incident| sender.send(incident).unwrap()));
 
     // In halves, of which the second has a wrong report, which is the last.
     fake.plan([too_large(), Plan::Accept, Plan::Reject(vec![rejection.clone()])]);
@@ -191,7 +192,7 @@ async fn in_the_background(client: &Client) -> Tally {
 #[tokio::test]
 async fn nothing_is_sent_to_a_service_that_does_not_take_executions() {
     let fake = Fake::start().await;
-    let client = fake.client_of_a_service_with(&["teleportation"]);
+    let client = client_of_a_service_with(&fake, &["teleportation"]);
     assert!(client.report_executions(&[report(0, 1)]).await.unwrap().is_none());
     let tally = in_the_background(&client).await;
     assert_eq!((tally.recorded, tally.unsupported, tally.given_up, tally.unsettled()), (3, 3, 0, 0));
@@ -201,7 +202,7 @@ async fn nothing_is_sent_to_a_service_that_does_not_take_executions() {
     assert_eq!(fake.seen_now().len(), 1, "other reports need no feature");
 
     let fake = Fake::start().await;
-    let client = fake.client_of_a_service_with(&["teleportation", "executions"]);
+    let client = client_of_a_service_with(&fake, &["teleportation", "executions"]);
     assert_eq!(client.report_executions(&[report(0, 1)]).await.unwrap().unwrap().accepted_count, 1);
     let tally = in_the_background(&client).await;
     assert_eq!((tally.accepted, tally.unsupported, fake.executions().len()), (3, 0, 4));
@@ -211,7 +212,7 @@ async fn nothing_is_sent_to_a_service_that_does_not_take_executions() {
 async fn a_service_that_only_says_so_when_it_is_sent_executions_loses_none() {
     let fake = Fake::start().await;
     fake.plan([Plan::Refuse(Status::unimplemented("")), Plan::Refuse(Status::unimplemented(""))]);
-    assert!(fake.client().report_executions(&[report(0, 1)]).await.unwrap().is_none());
-    let tally = in_the_background(&fake.client()).await;
+    assert!(client(&fake).report_executions(&[report(0, 1)]).await.unwrap().is_none());
+    let tally = in_the_background(&client(&fake)).await;
     assert_eq!((tally.recorded, tally.unsupported, tally.given_up), (3, 3, 0));
 }

@@ -11,6 +11,7 @@ use flowmeter_client::{
     Batcher, BatcherSettings, Client, ClientSettings, FlowLayer, FlowOutcome, UsageEvent, UsageLayer,
     describe_by_path,
 };
+use flowmeter_fake::{Fake, Plan, any_port, event, failure};
 use flowmeter_proto::v1::RecordUsageRequest;
 use flowmeter_proto::v1::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::ingest_service_server::IngestServiceServer;
@@ -22,7 +23,7 @@ use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::fake::{self, Fake, Plan, State, event, failure};
+use crate::connect::client;
 
 /// A service that answers with what a function returns.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ impl<T, E, R: Future<Output = Result<T, E>>> AnswerFuture for R {
 }
 
 fn batcher(fake: &Fake) -> Batcher {
-    fake.client().batcher(BatcherSettings::new().max_age(Duration::from_hours(1)))
+    client(fake).batcher(BatcherSettings::new().max_age(Duration::from_hours(1)))
 }
 
 /// What was recorded, in the order in which it was.
@@ -149,13 +150,13 @@ async fn a_batcher_that_takes_nothing_fails_no_request() {
 async fn calls_of_a_grpc_server_are_recorded_with_their_codes() {
     let reports = Fake::start().await;
     let batcher = batcher(&reports);
-    let served = std::sync::Arc::new(State::default());
+    let served = Fake::start().await;
     served.plan([Plan::Accept, Plan::Refuse(failure(Code::PermissionDenied, "SCOPE_MISSING", None))]);
-    let listener = fake::any_port().await;
+    let listener = any_port().await;
     let address = listener.local_addr().unwrap();
     let serving = tonic::transport::Server::builder()
         .layer(UsageLayer::new(batcher.clone()))
-        .add_service(IngestServiceServer::new(fake::Service(served)))
+        .add_service(IngestServiceServer::new(served.service()))
         .serve_with_incoming(TcpListenerStream::new(listener));
     let _server = AbortOnDropHandle::new(tokio::spawn(serving));
 
@@ -214,7 +215,7 @@ async fn a_grpc_client_is_recorded_by_the_status_of_its_calls() {
     let served = Fake::start().await;
     let codes = [Code::DeadlineExceeded, Code::Unavailable, Code::PermissionDenied, Code::Cancelled];
     served.plan([Plan::Accept].into_iter().chain(codes.map(|code| Plan::Refuse(Status::new(code, "")))));
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+    let channel = tonic::transport::Endpoint::from_shared(served.url()).unwrap();
     let layer = FlowLayer::new(batcher.clone(), "signup");
     let mut client = IngestServiceClient::new(layer.layer(channel.connect_lazy()));
     let mut answers = Vec::new();

@@ -5,8 +5,9 @@
 mod assets;
 mod batcher;
 mod calls;
+mod connect;
 mod executions;
-mod fake;
+mod failures;
 mod layers;
 mod once;
 mod tls;

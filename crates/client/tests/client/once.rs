@@ -6,10 +6,11 @@ use std::time::Duration;
 use flowmeter_client::{
     Batcher, BatcherSettings, ExecutionReport, Incident, IncidentItems, RecordError, Tally,
 };
+use flowmeter_fake::{Fake, Plan, event, failure};
 use proptest::prelude::*;
 use tonic::Code;
 
-use crate::fake::{Fake, Plan, event, failure};
+use crate::connect::client;
 
 #[derive(Debug, Clone)]
 struct Case {
@@ -98,7 +99,7 @@ async fn check(case: Case) {
         .in_flight(case.in_flight)
         .max_age(Duration::from_millis(case.max_age_ms))
         .on_incident(move |incident| sender.send(incident).unwrap());
-    let batcher = fake.client().batcher(settings);
+    let batcher = client(&fake).batcher(settings);
     let producers: Vec<_> = (0..case.producers)
         .map(|producer| tokio::spawn(produce(batcher.clone(), producer, case.items.clone())))
         .collect();

@@ -3,31 +3,8 @@
 use std::time::Duration;
 
 use flowmeter_client::{Client, ClientSettings, TlsSettings};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use flowmeter_fake::{Authority, Fake, event};
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
-
-use crate::fake::{Fake, event};
-
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// A certificate for a name, and its key.
-    fn issue(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
-    }
-}
 
 async fn accepted(fake: &Fake, tls: TlsSettings) -> Result<usize, String> {
     let settings = ClientSettings::new(format!("https://{}", fake.address)).tls(tls).patience(Duration::ZERO);

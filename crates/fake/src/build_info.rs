@@ -14,7 +14,7 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower_service::Service;
 
-use super::State;
+use crate::state::State;
 
 /// Answers `GetBuildInfo` with the features that the test set.
 #[derive(Debug, Clone)]
