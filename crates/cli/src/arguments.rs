@@ -62,6 +62,13 @@ fn with_plain_usage(mut command: clap::Command) -> clap::Command {
     }
 }
 
+/// The names of the command that was called, such as metric and get.
+pub(crate) fn path(matches: &ArgMatches) -> Vec<&str> {
+    std::iter::successors(matches.subcommand(), |(_, below)| below.subcommand())
+        .map(|(name, _)| name)
+        .collect()
+}
+
 /// What was given for the flag or argument of this name to the command that was called.
 pub(crate) fn given(matches: &ArgMatches, name: &str) -> Option<String> {
     if let Some((_, below)) = matches.subcommand() {

@@ -106,6 +106,11 @@ fn width() -> usize {
     terminal_size::terminal_size().map_or(USUAL_WIDTH, |(width, _)| width.0.into())
 }
 
+/// The width of a list, in columns of a terminal: as wide as it is where its reader is a file or a program.
+fn list_width() -> usize {
+    if std::io::stdout().is_terminal() { width() } else { usize::MAX }
+}
+
 /// Says what is deleted.
 fn answer_deleted(remote: &Remote, name: &str) -> Result<()> {
     if remote.json() {

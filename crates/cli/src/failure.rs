@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::render::text::{printable, width};
+use crate::resource::is_of_assets;
 
 /// What the arguments said, by the last part of a field's path: `range` of `range`, `filter`
 /// of `metric.selector.filter`.
@@ -133,6 +134,9 @@ fn hint(status: &Status) -> Option<&'static str> {
         (Code::Aborted, Some("VERSION_MISMATCH")) => {
             Some("look at it again with `get`, then give the version that it has now")
         }
+        (Code::FailedPrecondition, Some("BUILT_IN")) if is_metric_of_assets(status) => {
+            Some("metrics of assets come with their values; nobody defines or changes them")
+        }
         (Code::FailedPrecondition, Some("BUILT_IN")) => {
             Some("what is built in belongs to everyone; define one of your own")
         }
@@ -143,7 +147,10 @@ fn hint(status: &Status) -> Option<&'static str> {
         (Code::Unimplemented, _) => {
             Some("this address answers, but offers no such method: are the two URLs swapped?")
         }
-        (Code::InvalidArgument, _) if is_about(status, "read_mask") => {
+        // Where a field is misspelt the service says so.
+        (Code::InvalidArgument, _)
+            if is_about(status, "read_mask") && !status.message().contains("attributes.") =>
+        {
             Some("an attribute is named attributes.NAME, as in attributes.key")
         }
         // Only calls of executions can be asked for without a calendar.
@@ -154,6 +161,12 @@ fn hint(status: &Status) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+fn is_metric_of_assets(status: &Status) -> bool {
+    let resource = status.get_details_resource_info();
+    resource
+        .is_some_and(|resource| resource.resource_type == "metric" && is_of_assets(&resource.resource_name))
 }
 
 fn is_about(status: &Status, field: &str) -> bool {
@@ -223,6 +236,17 @@ mod tests {
         ");
         let nothing = Status::new(Code::Unimplemented, "");
         assert!(describe_status(&nothing).starts_with("UNIMPLEMENTED\n"));
+    }
+
+    #[test]
+    fn what_is_built_in_is_not_told_alike() {
+        let hint_of = |name: &str| {
+            let mut details = ErrorDetails::with_error_info("BUILT_IN", "flowmeter", HashMap::new());
+            details.set_resource_info("metric", name, "", "built in");
+            hint(&Status::with_error_details(Code::FailedPrecondition, "it is built in", details)).unwrap()
+        };
+        assert!(hint_of("ODSLRequest/ReadRequests").ends_with("define one of your own"));
+        assert!(hint_of("asset/quality").starts_with("metrics of assets come with their values"));
     }
 
     #[test]

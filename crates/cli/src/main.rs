@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if failure::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let hint = runtime.block_on(suggestion::hint(&error, &remote));
+            let hint = runtime.block_on(suggestion::hint(&error, &arguments::path(&matches), &remote));
             let given = |field: &str| arguments::given(&matches, field);
             eprint!("{}", failure::describe(&error, &given, hint.as_deref()));
             ExitCode::FAILURE

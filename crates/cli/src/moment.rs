@@ -1,7 +1,8 @@
 //! Points in time: between the wire's timestamps, jiff's and text. Timestamps
 //! on the wire that jiff cannot hold (beyond the year 9999) become none.
 
-use jiff::{SignedDuration, Timestamp, Zoned, civil::Date, tz::TimeZone};
+use flowmeter_core::written;
+use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
 /// Reads a timestamp of the wire.
 pub(crate) fn from_wire(timestamp: &prost_types::Timestamp) -> Option<Timestamp> {
@@ -31,9 +32,14 @@ pub(crate) fn earliest(
     times.into_iter().min_by_key(|time| time.map(|time| (time.seconds, time.nanos))).flatten()
 }
 
+const EXPECTED: &str = "expected a time such as 2026-11-21T09:30:00Z";
+
 /// Reads a time of the command line or of a file.
 pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "expected a time such as 2026-11-21T09:30:00Z".to_owned())
+    written::time(text).map_err(|error| {
+        let is_like_a_time = text.starts_with(|first: char| first.is_ascii_digit());
+        if is_like_a_time { error.to_string() } else { EXPECTED.to_owned() }
+    })
 }
 
 /// Reads the first time of a range: a time, or a day in UTC from its beginning on.
@@ -47,11 +53,14 @@ pub(crate) fn parse_last(text: &str) -> Result<Timestamp, String> {
 }
 
 fn parse_or_day(text: &str, end: fn(&Zoned) -> Result<Zoned, jiff::Error>) -> Result<Timestamp, String> {
-    let day = Date::strptime("%Y-%m-%d", text).and_then(|day| day.to_zoned(TimeZone::UTC));
-    match day.and_then(|day| end(&day)) {
-        Ok(end) => Ok(end.timestamp()),
-        Err(_) => parse(text).map_err(|expected| expected + " or a day such as 2026-11-21"),
+    let day = written::day(text).ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+    if let Some(end) = day.and_then(|day| end(&day).ok()) {
+        return Ok(end.timestamp());
     }
+    parse(text).map_err(|error| {
+        let or = if error == EXPECTED { " or a day such as 2026-11-21" } else { "" };
+        error + or
+    })
 }
 
 /// Reads a duration such as `10s`, `1m 30s` or `500ms` from the command line.
@@ -106,12 +115,23 @@ mod tests {
         assert_eq!(shown(parse_last("2026-11-21")), Ok("2026-11-21T23:59:59.999999999Z".into()));
         for parse in [parse_first, parse_last] {
             assert_eq!(shown(parse("2026-11-21T09:30:00+01:00")), Ok("2026-11-21T08:30:00Z".into()));
-            for wrong in ["2026-11-31", "2026-11-21T09:30", "2026-11", "yesterday", ""] {
+            for wrong in ["yesterday", "-1d", ""] {
                 let error = parse(wrong).unwrap_err();
                 assert_eq!(error, "expected a time such as 2026-11-21T09:30:00Z or a day such as 2026-11-21");
             }
+            for (wrong, at, expected) in [
+                ("21.11.2026", 1, "a year of four digits, such as 2026, found 21"),
+                ("2026-11-31", 9, "a day from 01 to 30, because November 2026 has 30 days, found 31"),
+                ("2026-13-01T00:00:00Z", 6, "a month from 01 to 12, found 13"),
+                ("2026-11", 8, "- and a day, as in 2026-11-21"),
+                ("2026-11-21T09:30", 17, "Z for UTC, or an offset such as +01:00"),
+                ("2026-11-21T25:00Z", 12, "an hour from 00 to 23, found 25"),
+            ] {
+                assert_eq!(parse(wrong).unwrap_err(), format!("at character {at}: expected {expected}"));
+            }
         }
-        assert!(super::parse("2026-11-21").is_err());
+        let no_time = "at character 11: expected T and an hour, as in 2026-11-21T09:30:00Z";
+        assert_eq!(super::parse("2026-11-21").unwrap_err(), no_time);
     }
 
     #[test]

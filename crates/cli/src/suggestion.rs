@@ -8,7 +8,7 @@ use anyhow::Error;
 use clap::ValueEnum;
 use flowmeter_proto::v1::{
     GetTimeSeriesRequest, ListAssetsRequest, ListCalendarsRequest, ListFlowsRequest, ListMetricsRequest,
-    ListProvidersRequest, ListTimeSeriesRequest, Observed,
+    ListProvidersRequest, ListTimeSeriesRequest, Metric, Observed,
 };
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -24,8 +24,8 @@ use crate::{
 /// Nobody waits longer than this for a hint.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What to do about an error, if it is that there is no such thing.
-pub(crate) async fn hint(error: &Error, remote: &Remote) -> Option<String> {
+/// What to do about an error of the command with these names, if it is that there is no such thing.
+pub(crate) async fn hint(error: &Error, command: &[&str], remote: &Remote) -> Option<String> {
     let status = failure::status(error)?;
     if status.code() != Code::NotFound {
         return time_zone(status).or_else(|| observed(status)).or_else(|| not_enough(status));
@@ -34,7 +34,7 @@ pub(crate) async fn hint(error: &Error, remote: &Remote) -> Option<String> {
     let name = resource.resource_name.as_str();
     let remote = Remote { timeout: remote.timeout.min(PATIENCE), ..remote.clone() };
     match resource.resource_type.as_str() {
-        "metric" => Some(metric(name, &remote).await),
+        "metric" => Some(metric(name, command, &remote).await),
         "flow" => Some(flow(name, &remote).await),
         "asset" => {
             let known = assets(&remote).await.unwrap_or_default();
@@ -114,21 +114,52 @@ pub(crate) async fn flow(id: &str, remote: &Remote) -> String {
     alternatives(id, &known, "flow list")
 }
 
-async fn metric(name: &str, remote: &Remote) -> String {
+async fn metric(name: &str, command: &[&str], remote: &Remote) -> String {
+    // What is built in cannot be changed, and so is not meant.
+    let is_change = matches!(command, ["metric", "update" | "delete"]);
+    if is_change && is_of_assets(name) {
+        return "metrics of assets come with their values; nobody defines or changes them".into();
+    }
     // Those of assets are listed apart from the others.
     let (provider, list) =
         if is_of_assets(name) { (ASSET, "metric list asset") } else { ("", "metric list") };
     let known = metrics(provider, remote).await.unwrap_or_default();
-    if known.iter().any(|known| known == name) {
+    let meant = known.into_iter().filter(|metric| !(is_change && metric.built_in));
+    let known: Vec<_> = meant.map(|metric| metric.name).collect();
+    // The service names the version as well where one was asked for.
+    let (name, of_version) = name.rsplit_once(" in version ").map_or((name, false), |(name, _)| (name, true));
+    if of_version && known.iter().any(|known| known == name) {
         return format!("there is one, but not in this version: see `flowmeter metric get {name}`");
     }
-    if let Some((object, id)) = name.split_once('/') {
+    // A series alone can be of a time series as well.
+    if command == ["series"]
+        && let Some((object, id)) = name.split_once('/')
+    {
+        if let Some(hint) = of_object(name, remote).await {
+            return hint;
+        }
         let stored = format!("objects/{object}/timeSeries/{id}");
         if is_time_series(&stored, remote).await {
             return format!("did you mean the time series {stored}?");
         }
     }
     alternatives(name, &known, list)
+}
+
+/// What to do about `objects/OBJECT` where a series was asked for: its time series have longer names.
+async fn of_object(name: &str, remote: &Remote) -> Option<String> {
+    let object = name.strip_prefix("objects/")?;
+    let known = time_series(name, remote).await.unwrap_or_default();
+    Some(match known.as_slice() {
+        [] => "a time series is named objects/OBJECT/timeSeries/ID; \
+               `flowmeter time-series list` shows what there is"
+            .to_owned(),
+        [only] => format!("did you mean its time series {}?", printable(only)),
+        [first, ..] => format!(
+            "did you mean one of its time series, such as {}? `flowmeter time-series list {object}` shows them",
+            printable(first)
+        ),
+    })
 }
 
 /// The closest of the known names, or where they are listed.
@@ -173,11 +204,11 @@ fn difference(one: &str, other: &str) -> usize {
 }
 
 /// The metrics of a provider, as far as one page holds them.
-async fn metrics(provider: &str, remote: &Remote) -> Result<Vec<String>, Error> {
+async fn metrics(provider: &str, remote: &Remote) -> Result<Vec<Metric>, Error> {
     let mut client = connection::catalog(remote)?;
     let request = ListMetricsRequest { provider: provider.to_owned(), ..ListMetricsRequest::default() };
     let call = connection::within(remote.timeout, request, |request| client.list_metrics(request));
-    Ok(call.await?.metrics.into_iter().map(|metric| metric.name).collect())
+    Ok(call.await?.metrics)
 }
 
 async fn providers(remote: &Remote) -> Result<Vec<String>, Error> {

@@ -6,6 +6,40 @@ pub(crate) mod flow;
 use clap::ValueEnum;
 use flowmeter_proto::v1 as wire;
 
+/// How the numbers of a bucket become one: what a metric of events may have by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ObservedNumbers {
+    /// The exact sum.
+    #[value(alias = "sum")]
+    Summed,
+    /// The sum divided by the number of values.
+    Averaged,
+    /// The largest value.
+    High,
+    /// The smallest value.
+    Low,
+    /// The first value by time.
+    Beginning,
+    /// The last value by time.
+    End,
+    /// The usual one, as where none is given.
+    Default,
+}
+
+impl From<ObservedNumbers> for wire::Observed {
+    fn from(observed: ObservedNumbers) -> Self {
+        match observed {
+            ObservedNumbers::Summed => Self::Summed,
+            ObservedNumbers::Averaged => Self::Averaged,
+            ObservedNumbers::High => Self::High,
+            ObservedNumbers::Low => Self::Low,
+            ObservedNumbers::Beginning => Self::Beginning,
+            ObservedNumbers::End => Self::End,
+            ObservedNumbers::Default => Self::Unspecified,
+        }
+    }
+}
+
 /// How the values of a bucket become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Observed {
@@ -171,6 +205,10 @@ mod tests {
     fn answers_use_the_words_of_the_flags() {
         for value in Observed::value_variants().iter().filter(|value| **value != Observed::Default) {
             assert_eq!(observed((*value).into()), flag(value));
+        }
+        for value in ObservedNumbers::value_variants() {
+            let same = Observed::from_str(&flag(value), false).unwrap();
+            assert_eq!(wire::Observed::from(*value), wire::Observed::from(same));
         }
         for value in Measure::value_variants() {
             assert_eq!(measure((*value).into()), flag(value));

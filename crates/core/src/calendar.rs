@@ -64,8 +64,8 @@ enum Buckets {
 pub struct CalendarError {
     /// The character at which it goes wrong, from 1.
     pub position: usize,
-    /// What was expected there.
-    pub expected: &'static str,
+    /// What was expected there, and what was found where that is a number of a date.
+    pub expected: String,
 }
 
 /// A range has more buckets than an answer may.

@@ -124,6 +124,12 @@ impl Filter {
         reading::field(name)
     }
 
+    /// The event's own field that a name seems to mean, which is a slip away from it.
+    #[must_use]
+    pub fn meant(name: &str) -> Option<&'static str> {
+        reading::meant(name)
+    }
+
     /// Whether it searches for patterns, which cost more for each event than other conditions.
     #[must_use]
     pub fn has_patterns(&self) -> bool {

@@ -17,4 +17,5 @@ pub mod range;
 pub mod timestamp;
 pub mod usage;
 pub mod violation;
+pub mod written;
 pub mod zone;

@@ -39,7 +39,8 @@ use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 
-use self::date::{EXISTS, WrittenDate};
+use self::date::WrittenDate;
+use self::period::Period;
 use self::reader::{Position, Reader};
 use self::rule::DateRule;
 use self::zone::Zone;
@@ -65,8 +66,8 @@ impl TimeRange {
 pub struct RangeError {
     /// The character at which it goes wrong, from 1.
     pub position: usize,
-    /// What was expected there.
-    pub expected: &'static str,
+    /// What was expected there, and what was found where that is a number.
+    pub expected: String,
 }
 
 /// What an expression is relative to; fixed once for a request.
@@ -122,6 +123,11 @@ const MAX_BUCKETS: u64 = 25_000;
 
 const RANGE: &str = "from(…), to(…), between(…,…), within(…), last(…), a date such as 2024-11-20 or a date \
                      rule such as T-1D";
+
+/// Where a date has to lie at least in part: what an id can carry.
+const IN_TIME: &str = "a date from 1970 to 9999";
+
+const OFFSET: &str = "Z or a time zone such as [Europe/London] in place of an offset";
 
 const POINT: &str = "a date such as 2024-11-20 or a date rule such as T-1D";
 
@@ -216,6 +222,10 @@ impl Point {
             _ => return Err(reader.expected(expected)),
         };
         let bracket = reader.position();
+        let has_time = matches!(date, PointDate::Written(date) if date.period >= Period::Hour);
+        if has_time && matches!(reader.next(), Some('+' | '-')) {
+            return Err(bracket.expected(OFFSET));
+        }
         let zone = Zone::in_brackets(reader)?;
         if utc.is_some() && zone.is_some() {
             return Err(bracket.expected("either Z or a time zone"));
@@ -231,7 +241,7 @@ impl Point {
             PointDate::Rule(rule) => rule.resolve(reference.now, zone),
         };
         let range = date.and_then(|(start, period)| period.place(start, zone));
-        range.ok_or_else(|| self.position.expected(EXISTS))
+        range.ok_or_else(|| self.position.expected(format!("{IN_TIME}, found {}", self.date)))
     }
 }
 
@@ -241,7 +251,10 @@ impl FromStr for RangeExpression {
     fn from_str(text: &str) -> Result<Self, RangeError> {
         if text.len() > MAX_BYTES {
             let fit = text.char_indices().take_while(|(at, char)| at + char.len_utf8() <= MAX_BYTES).count();
-            return Err(RangeError { position: fit + 1, expected: "a range of at most 256 bytes" });
+            return Err(RangeError {
+                position: fit + 1,
+                expected: "a range of at most 256 bytes".to_owned(),
+            });
         }
         let mut reader = Reader::new(text);
         let expression = Self::read(&mut reader)?;
@@ -270,12 +283,18 @@ impl fmt::Display for RangeExpression {
     }
 }
 
+impl fmt::Display for PointDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Written(date) => date.fmt(f),
+            Self::Rule(rule) => rule.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.date {
-            PointDate::Written(date) => write!(f, "{date}")?,
-            PointDate::Rule(rule) => write!(f, "{rule}")?,
-        }
+        write!(f, "{}", self.date)?;
         match &self.zone {
             Some(zone) => write!(f, "[{zone}]"),
             None => Ok(()),

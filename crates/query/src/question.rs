@@ -90,17 +90,31 @@ pub fn time_zone(name: &str) -> Result<Option<TimeZone>, ApiError> {
 
 /// Reads the name of a field, which stands in `field` of the request.
 pub fn event_field(field: &str, name: &str) -> Result<Field, ApiError> {
-    read_field(name).map_err(|expected| {
-        ApiError::field(Reason::InvalidField, field, format!("expected {expected}, found {name:?}"))
-    })
+    read_field(name).map_err(|expected| wrong_name(field, name, &expected))
+}
+
+fn wrong_name(field: &str, name: &str, expected: &str) -> ApiError {
+    ApiError::field(Reason::InvalidField, field, format!("expected {expected}, found {name:?}"))
 }
 
 /// Reads the name of a field by which events are told apart: not of a measure.
 pub fn label(field: &str, name: &str) -> Result<Field, ApiError> {
-    match event_field(field, name)? {
+    read_label(name).map_err(|expected| wrong_name(field, name, &expected))
+}
+
+/// A label by a name that [`read_label`] reads again.
+pub fn label_name(label: &Field) -> String {
+    match Filter::field(label.name()) {
+        Ok(_) => label.name().to_owned(),
+        Err(_) => format!("attributes.{}", label.name()),
+    }
+}
+
+/// [`label`], or what was expected in its place.
+pub fn read_label(name: &str) -> Result<Field, String> {
+    match read_field(name)? {
         Field::Duration | Field::ResponseSize | Field::Value => {
-            let text = format!("expected a field of text, an attribute or httpstatus, found {name:?}");
-            Err(ApiError::field(Reason::InvalidField, field, text))
+            Err("a field of text, an attribute or httpstatus".to_owned())
         }
         field => Ok(field),
     }
@@ -109,14 +123,15 @@ pub fn label(field: &str, name: &str) -> Result<Field, ApiError> {
 /// Bytes of the name of a field at most: as many as an attribute's name may have.
 const MAX_NAME_BYTES: usize = 1_024;
 
-/// A field by a name that says the same wherever it is read again.
+/// A field by a name that means no other one where it is shown.
 fn read_field(name: &str) -> Result<Field, String> {
     if name.len() > MAX_NAME_BYTES {
         return Err(format!("a name of at most {MAX_NAME_BYTES} bytes"));
     }
     match Filter::field(name.trim())? {
         Field::Attribute(name)
-            if name.trim() != name || Filter::field(&name) != Ok(Field::Attribute(name.clone())) =>
+            if name.trim() != name
+                || Filter::field(&name).is_ok_and(|other| other != Field::Attribute(name.clone())) =>
         {
             Err("a name that is not read as another one".to_owned())
         }
@@ -346,7 +361,8 @@ mod tests {
             ),
             (
                 |request| request.observed = v1::Observed::CountTrue.into(),
-                "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, found OBSERVED_COUNT_TRUE",
+                "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, \
+                 because the others are of booleans of assets, found OBSERVED_COUNT_TRUE",
             ),
             (
                 |request| request.group_by = vec!["user".into(), "user".into()],

@@ -11,7 +11,7 @@ use flowmeter_proto::v1::{
     ListCalendarsRequest, UpdateCalendarRequest,
 };
 
-use super::{answer, answer_deleted};
+use super::{answer, answer_deleted, list_width};
 use crate::{arguments::Remote, connection, mask::Changes};
 
 /// List, define, change and delete calendars
@@ -35,7 +35,8 @@ pub(crate) enum Calendar {
     ///   flowmeter series ODSLRequest/ReadRequests --calendar '#HENG' --range 'last(10)' --fill null
     #[command(visible_alias = "show", verbatim_doc_comment)]
     Get {
-        /// The code. Quote it if it begins with #.
+        /// The code. Quote it if it begins with #, or leave that out before letters alone: HENG is
+        /// #HENG.
         code: String,
     },
     Create(Create),
@@ -122,7 +123,7 @@ async fn list(remote: &Remote) -> Result<()> {
     let request = ListCalendarsRequest {};
     let call = connection::within(remote.timeout, request, |request| client.list_calendars(request));
     let found = call.await?;
-    answer(remote, "ListCalendarsResponse", &found, || definition::rows(&found.calendars))
+    answer(remote, "ListCalendarsResponse", &found, || definition::rows(&found.calendars, list_width()))
 }
 
 async fn get(code: String, remote: &Remote) -> Result<Found> {

@@ -16,7 +16,7 @@ use flowmeter_proto::v1::{
 };
 use tonic::Status;
 
-use super::{answer, answer_deleted, quoted};
+use super::{answer, answer_deleted, list_width, quoted};
 use crate::{arguments::Remote, connection, mask::Changes};
 
 /// The most flows that a page of a list holds.
@@ -144,7 +144,7 @@ async fn list(remote: &Remote) -> Result<()> {
     }
     answer(remote, "ListFlowsResponse", &found, || match found.flows.as_slice() {
         [] => "No flows. `flowmeter flow create ID` registers one.".into(),
-        flows => definition::rows(flows),
+        flows => definition::rows(flows, list_width()),
     })
 }
 

@@ -13,7 +13,7 @@ use flowmeter_proto::v1::{
 };
 use jiff::Timestamp;
 
-use super::{answer, answer_deleted, quoted};
+use super::{answer, answer_deleted, list_width, quoted};
 use crate::{arguments::Remote, connection, mask::Changes, resource};
 
 /// List, define, change and delete metrics
@@ -155,7 +155,7 @@ async fn list(provider: String, remote: &Remote) -> Result<()> {
             break;
         }
     }
-    answer(remote, "ListMetricsResponse", &found, || definition::rows(&found.metrics))
+    answer(remote, "ListMetricsResponse", &found, || definition::rows(&found.metrics, list_width()))
 }
 
 async fn get(name: String, version: Option<i32>, remote: &Remote) -> Result<Found> {

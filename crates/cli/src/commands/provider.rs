@@ -6,11 +6,11 @@ use anyhow::Result;
 use clap::Subcommand;
 use flowmeter_proto::v1::{ListProvidersRequest, Provider as Found};
 
-use super::answer;
+use super::{answer, list_width};
 use crate::{
     arguments::Remote,
     connection,
-    render::table::{Align, table},
+    render::table::{Align, table_within},
 };
 
 /// Show the providers of metrics. Needs a token with the scope query or catalog.
@@ -34,11 +34,11 @@ pub(crate) async fn run(provider: Provider, remote: &Remote) -> Result<ExitCode>
     let request = ListProvidersRequest {};
     let call = connection::within(remote.timeout, request, |request| client.list_providers(request));
     let found = call.await?;
-    answer(remote, "ListProvidersResponse", &found, || rows(&found.providers))?;
+    answer(remote, "ListProvidersResponse", &found, || rows(&found.providers, list_width()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(providers: &[Found]) -> String {
+fn rows(providers: &[Found], columns: usize) -> String {
     let heading = [
         ("NAME", Align::Left),
         ("METRICS", Align::Right),
@@ -55,7 +55,7 @@ fn rows(providers: &[Found]) -> String {
             provider.description.clone(),
         ]
     };
-    table(heading, providers.iter().map(row).collect::<Vec<_>>())
+    table_within(columns, heading, providers.iter().map(row).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
             filter_fields: vec!["application".into(), "user".into()],
         };
         let own = Found { name: "Billing".into(), metric_count: 12, ..Found::default() };
-        insta::assert_snapshot!(rows(&[built_in, own]), @r"
+        insta::assert_snapshot!(rows(&[built_in, own], usize::MAX), @r"
         NAME         METRICS  ORIGIN    FIELDS            DESCRIPTION
         ODSLRequest        9  built in  application,user  API requests
         Billing           12  own

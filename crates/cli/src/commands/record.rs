@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use flowmeter_proto::v1::{RecordUsageRequest, UsageEvent};
+use flowmeter_proto::v1::{RecordUsageRequest, Rejection, UsageEvent};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -113,7 +113,18 @@ pub(crate) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
             ("event", answer.event_ids.first().cloned().unwrap_or_default()),
         ]))?;
     }
-    Ok(sending::outcome(&answer.rejections))
+    let rejections: Vec<_> = answer.rejections.into_iter().map(in_words_of_flags).collect();
+    Ok(sending::outcome(&rejections))
+}
+
+/// The rejection with the names that the flags have: a value that is no whole number goes by another field.
+fn in_words_of_flags(mut rejection: Rejection) -> Rejection {
+    for violation in &mut rejection.field_violations {
+        if let Some(event) = violation.field.strip_suffix("decimal_value") {
+            violation.field = format!("{event}--value");
+        }
+    }
+    rejection
 }
 
 impl From<Record> for UsageEvent {
@@ -140,5 +151,25 @@ impl From<Record> for UsageEvent {
             decimal_value: if value.is_some() { String::new() } else { text(record.value) },
             attributes: record.attributes.into_iter().collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flowmeter_proto::v1::FieldViolation;
+
+    use super::*;
+
+    #[test]
+    fn a_rejection_names_the_flag_that_was_given() {
+        let field = |name: &str| FieldViolation { field: name.into(), description: "wrong".into() };
+        let named = |name: &str| {
+            let rejection = Rejection { field_violations: vec![field(name)], ..Rejection::default() };
+            in_words_of_flags(rejection).field_violations.remove(0).field
+        };
+        assert_eq!(named("events[0].decimal_value"), "events[0].--value");
+        assert_eq!(named("decimal_value"), "--value");
+        assert_eq!(named("events[0].duration"), "events[0].duration");
+        assert_eq!(named("events[0].attributes[\"value\"]"), "events[0].attributes[\"value\"]");
     }
 }

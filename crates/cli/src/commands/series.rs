@@ -82,8 +82,8 @@ pub(crate) struct Series {
 
     /// What cuts time into buckets: # and an ISO 8601 duration, such as #PT1M, #PT15M,
     /// #PT1H, #P1D, #P1W or #P1M; or a calendar's code, such as DAILY, BUSINESS, MONTHLY,
-    /// #HENG or your own. Quote #: it begins a comment in a shell. Default: that of the
-    /// stored time series, else #PT1H.
+    /// #HENG or your own. Quote #, which begins a comment in a shell; codes of letters alone are
+    /// understood without it, as HENG. Default: that of the stored time series, else #PT1H.
     #[arg(long, default_value = "", hide_default_value = true)]
     calendar: String,
 

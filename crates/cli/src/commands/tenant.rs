@@ -8,13 +8,13 @@ use flowmeter_proto::v1::{
     CreateTenantRequest, GetTenantRequest, ListTenantsRequest, Tenant as Found, UpdateTenantRequest,
 };
 
-use super::{answer, note_next_page, show};
+use super::{answer, list_width, note_next_page, show};
 use crate::{
     arguments::Remote,
     connection, json,
     mask::Changes,
     moment,
-    render::table::{Align, properties, table},
+    render::table::{Align, properties, table_within},
 };
 
 /// Create, change and show tenants. Needs a token with the scope admin.
@@ -90,7 +90,7 @@ pub(crate) async fn run(tenant: Tenant, remote: &Remote) -> Result<ExitCode> {
             if remote.json() {
                 show(&json::pretty("ListTenantsResponse", &page)?)?;
             } else {
-                show(&rows(&page.tenants))?;
+                show(&rows(&page.tenants, list_width()))?;
                 note_next_page(&page.next_page_token);
             }
         }
@@ -106,13 +106,17 @@ pub(super) fn resource_name(tenant: &str) -> String {
     format!("tenants/{tenant}")
 }
 
-fn rows(tenants: &[Found]) -> String {
+fn rows(tenants: &[Found], columns: usize) -> String {
     let heading = ["NAME", "CREATED", "ALL METRIC TYPES"];
     let row = |tenant: &Found| {
         let created = moment::rfc3339(tenant.create_time.as_ref());
         [tenant.name.clone(), created, metric_types(tenant).to_owned()]
     };
-    table(heading.map(|title| (title, Align::Left)), tenants.iter().map(row).collect::<Vec<_>>())
+    table_within(
+        columns,
+        heading.map(|title| (title, Align::Left)),
+        tenants.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 fn print(tenant: &Found, remote: &Remote) -> Result<()> {

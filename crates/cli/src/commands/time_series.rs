@@ -9,13 +9,13 @@ use flowmeter_proto::v1::{
     ListTimeSeriesRequest, TimeSeries as Found, UpdateTimeSeriesRequest,
 };
 
-use super::{answer, answer_deleted, note_next_page, quoted};
+use super::{answer, answer_deleted, list_width, note_next_page, quoted};
 use crate::{
     arguments::Remote,
     connection,
     mask::Changes,
     moment,
-    render::table::{Align, properties, table},
+    render::table::{Align, properties, table_within},
     resource,
     words::{self, Observed},
 };
@@ -183,7 +183,7 @@ pub(crate) async fn run(time_series: TimeSeries, remote: &Remote) -> Result<Exit
             let page = call.await?;
             answer(remote, "ListTimeSeriesResponse", &page, || match page.time_series.as_slice() {
                 [] => "No time series.".into(),
-                series => rows(series),
+                series => rows(series, list_width()),
             })?;
             if !remote.json() {
                 note_next_page(&page.next_page_token);
@@ -228,7 +228,7 @@ pub(crate) async fn run(time_series: TimeSeries, remote: &Remote) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(series: &[Found]) -> String {
+fn rows(series: &[Found], columns: usize) -> String {
     let heading = ["NAME", "METRIC", "CALENDAR", "OBSERVED", "FILTER", "TIME ZONE", "DISPLAY NAME"];
     let row = |series: &Found| {
         [
@@ -241,7 +241,11 @@ fn rows(series: &[Found]) -> String {
             series.display_name.clone(),
         ]
     };
-    table(heading.map(|title| (title, Align::Left)), series.iter().map(row).collect::<Vec<_>>())
+    table_within(
+        columns,
+        heading.map(|title| (title, Align::Left)),
+        series.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 fn print(series: &Found, remote: &Remote) -> Result<()> {
@@ -328,7 +332,7 @@ mod tests {
             version: 4,
             ..Found::default()
         };
-        insta::assert_snapshot!(rows(&[series.clone(), Found::default()]), @r#"
+        insta::assert_snapshot!(rows(&[series.clone(), Found::default()], usize::MAX), @r#"
         NAME                             METRIC                   CALENDAR  OBSERVED  FILTER         TIME ZONE  DISPLAY NAME
         objects/größe/timeSeries/HOURLY  ODSLProcess/RunRequests  #PT1H               key = "größe"             Runs an hour
                                          /
@@ -343,6 +347,6 @@ mod tests {
         type          VarMetricTimeSeries
         version       4
         "#);
-        assert_eq!(rows(&[]).lines().count(), 1);
+        assert_eq!(rows(&[], usize::MAX).lines().count(), 1);
     }
 }

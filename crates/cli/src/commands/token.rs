@@ -9,11 +9,11 @@ use flowmeter_proto::v1::{
 };
 use jiff::Timestamp;
 
-use super::{note_next_page, show, tenant::resource_name};
+use super::{list_width, note_next_page, show, tenant::resource_name};
 use crate::{
     arguments::Remote,
     connection, json, moment,
-    render::table::{Align, table},
+    render::table::{Align, table_within},
 };
 
 /// Create, list and revoke tokens. Needs a token with the scope admin.
@@ -139,7 +139,7 @@ async fn list(list: List, remote: &Remote) -> Result<()> {
     let heading =
         ["NAME", "SCOPES", "CREATED", "EXPIRES", "REVOKED", "DESCRIPTION"].map(|name| (name, Align::Left));
     let rows: Vec<_> = page.tokens.iter().map(row).collect();
-    show(&table(heading, &rows))?;
+    show(&table_within(list_width(), heading, &rows))?;
     note_next_page(&page.next_page_token);
     Ok(())
 }

@@ -117,9 +117,13 @@ fn check(given: i32, current: i32) -> Result<(), Status> {
 impl CatalogService for Fake {
     async fn get_metric(&self, request: Request<api::GetMetricRequest>) -> Answer<api::GetMetricResponse> {
         let mut memory = self.memory.lock().unwrap();
-        let name = request.into_inner().name;
+        let request = request.into_inner();
+        let name = request.name;
         if name != memory.metric.name {
             return Err(not_found("metric", &name));
+        }
+        if request.version > 0 {
+            return Err(not_found("metric", &format!("{name} in version {}", request.version)));
         }
         let mut metric = memory.metric.clone();
         let state = if memory.backfill_calls > 0 { State::Running } else { State::Done };
@@ -160,6 +164,9 @@ impl CatalogService for Fake {
     ) -> Answer<api::DeleteMetricResponse> {
         let request = request.into_inner();
         let mut memory = self.memory.lock().unwrap();
+        if !memory.metric.name.is_empty() && request.name != memory.metric.name {
+            return Err(not_found("metric", &request.name));
+        }
         check(request.version, memory.metric.version)?;
         memory.deleted.push(request.name);
         Ok(Response::new(api::DeleteMetricResponse {}))
@@ -301,11 +308,17 @@ impl CatalogService for Fake {
         Err(not_found("calendar", &request.into_inner().code))
     }
 
+    /// There is X of every object.
     async fn get_time_series(
         &self,
-        _: Request<api::GetTimeSeriesRequest>,
+        request: Request<api::GetTimeSeriesRequest>,
     ) -> Answer<api::GetTimeSeriesResponse> {
-        absent()
+        let name = request.into_inner().name;
+        if !name.ends_with("/timeSeries/X") {
+            return Err(not_found("time series", &name));
+        }
+        let time_series = Some(api::TimeSeries { name, ..api::TimeSeries::default() });
+        Ok(Response::new(api::GetTimeSeriesResponse { time_series }))
     }
 
     async fn create_time_series(

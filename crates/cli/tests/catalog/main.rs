@@ -110,6 +110,51 @@ async fn what_is_not_found_has_a_hint() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hint_is_what_the_command_can_use() {
+    let metric = api::Metric { name: "Shop/Checkouts".into(), built_in: true, ..api::Metric::default() };
+    let fake = fake::start(Memory { metric, ..Memory::default() }).await;
+    let list = "`flowmeter metric list` shows what there is";
+    for (arguments, hint) in [
+        // Only a series can be of a time series.
+        (&["series", "AAA/X"][..], "did you mean the time series objects/AAA/timeSeries/X?"),
+        (&["series", "AAA/Y"], list),
+        (&["metric", "get", "AAA/X"], list),
+        (&["metric", "delete", "AAA/X"], list),
+        (&["series", "objects/AAA"], "did you mean its time series objects/AAA/timeSeries/X?"),
+        (&["metric", "get", "objects/AAA"], list),
+        // What is built in can be read, and not be changed.
+        (
+            &["metric", "get", "Shop/Checkout"],
+            "did you mean Shop/Checkouts? `flowmeter metric list` shows what there is",
+        ),
+        (&["metric", "delete", "Shop/Checkout"], list),
+        (
+            &["metric", "delete", "asset/quality"],
+            "metrics of assets come with their values; nobody defines or changes them",
+        ),
+        (
+            &["metric", "get", "Shop/Checkouts", "--version", "7"],
+            "there is one, but not in this version: see `flowmeter metric get Shop/Checkouts`",
+        ),
+    ] {
+        let ended = flowmeter(&fake, arguments).await;
+        let said = ended.err.lines().last().unwrap().trim_start();
+        assert_eq!((ended.code, said), (1, format!("hint: {hint}").as_str()), "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_metric_is_offered_what_it_can_have() {
+    let help = help(&["metric", "create"]).await;
+    for word in ["summed", "beginning", "=~", "ASCII"] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    for word in ["count-true", "fraction-true", "of metrics of assets"] {
+        assert!(!help.contains(word), "{word}: {help}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_offset_keeps_its_interval() {
     let fake = fake::start(Memory::default()).await;
     printed(&fake, &["calendar", "create", "GAS", "--interval", "P1D", "--time-zone", "Europe/Berlin"]).await;

@@ -66,7 +66,8 @@ pub(super) fn read(code: &str) -> Result<Buckets, CalendarError> {
         _ => Err(CalendarError {
             position: 1,
             expected: "# and an ISO 8601 duration, such as #PT15M, #PT1H, #P1D, #P1W or #P1M, \
-                       or DAILY, BUSINESS, MONTHLY or #HENG",
+                       or DAILY, BUSINESS, MONTHLY or #HENG"
+                .to_owned(),
         }),
     }
 }

@@ -23,10 +23,10 @@ pub(super) enum Interval {
 impl Interval {
     /// Reads an ISO 8601 duration, whose first character is at `position` of its code.
     pub(super) fn read(text: &str, position: usize) -> Result<Self, CalendarError> {
-        let wrong = |position, expected| CalendarError { position, expected };
+        let wrong = |position, expected: &str| CalendarError { position, expected: expected.to_owned() };
         let duration = text
             .strip_prefix('P')
-            .ok_or(wrong(position, "an ISO 8601 duration, such as PT15M, PT1H, P1D, P1W or P1M"))?;
+            .ok_or_else(|| wrong(position, "an ISO 8601 duration, such as PT15M, PT1H, P1D, P1W or P1M"))?;
         let mut units = Units::default();
         units.read(duration, position + 1)?;
         let end = position + text.chars().count();
@@ -84,7 +84,8 @@ impl Units {
         const TIME: [char; 2] = ['H', 'M'];
         let (mut number, mut rank, mut time) = (None::<i64>, 0, false);
         for (index, character) in duration.chars().enumerate() {
-            let wrong = |expected| CalendarError { position: position + index, expected };
+            let wrong =
+                |expected: &str| CalendarError { position: position + index, expected: expected.to_owned() };
             if let Some(digit) = character.to_digit(10) {
                 let longer = number.unwrap_or(0) * 10 + i64::from(digit);
                 if longer > 99_999_999 {
@@ -118,7 +119,8 @@ impl Units {
         }
         if number.is_some() || (time && rank == 0) {
             let position = position + duration.chars().count();
-            return Err(CalendarError { position, expected: "a unit: Y, M, W or D, or after T, H or M" });
+            let expected = "a unit: Y, M, W or D, or after T, H or M".to_owned();
+            return Err(CalendarError { position, expected });
         }
         Ok(())
     }

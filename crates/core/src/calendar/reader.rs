@@ -1,14 +1,17 @@
 //! Reads the text form of holidays, and says where and why it cannot.
 
-use jiff::civil::{Date, Weekday};
+use jiff::civil::Weekday;
 
 use super::CalendarError;
 use super::holiday::{
     EASTER_REACH_DAYS, Holiday, HolidayDay, MONTHS, ORDINALS, Shift, YEARS, is_name, longest_month, weekday,
 };
+use crate::written;
 
 const DAY: &str = "a holiday such as 2024-12-27, every Sunday, last Monday in May, 25 of December or \
                    easter - 2 days";
+
+const YEAR: &str = "a year, 1 to 9999";
 
 /// A place in a text.
 pub(super) struct Reader<'a> {
@@ -93,23 +96,16 @@ impl<'a> Reader<'a> {
         Err(self.expected(DAY))
     }
 
-    /// `2024-12-27`.
+    /// `2024-12-27`, of a year from 1 on.
     fn date(&mut self) -> Result<HolidayDay, CalendarError> {
-        let start = self.at;
         let end = self.rest().find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(self.rest().len());
-        let text = &self.text[start..start + end];
-        let parts: Vec<&str> = text.split('-').collect();
-        let date = match parts[..] {
-            [year, month, day] if (year.len(), month.len(), day.len()) == (4, 2, 2) => year
-                .parse()
-                .ok()
-                .zip(month.parse().ok())
-                .zip(day.parse().ok())
-                .and_then(|((year, month), day)| Date::new(year, month, day).ok())
-                .filter(|date| YEARS.contains(&date.year())),
-            _ => None,
-        };
-        let date = date.ok_or_else(|| self.expected("a date that exists, such as 2024-12-27"))?;
+        let text = &self.rest()[..end];
+        let before = self.text[..self.at].chars().count();
+        let date = written::day(text)
+            .map_err(|error| CalendarError { position: before + error.position, expected: error.expected })?;
+        if !YEARS.contains(&date.year()) {
+            return Err(self.expected(format!("{YEAR}, found {:04}", date.year())));
+        }
         self.at += end;
         Ok(HolidayDay::Date(date))
     }
@@ -120,11 +116,13 @@ impl<'a> Reader<'a> {
         let day = self.number(31, "a day of a month, 1 to 31")?;
         self.of_month("of")?;
         let month = self.month()?;
+        let last = longest_month(month);
         match i8::try_from(day) {
-            Ok(day) if (1..=longest_month(month)).contains(&day) => Ok(HolidayDay::DayOfMonth { day, month }),
+            Ok(day) if (1..=last).contains(&day) => Ok(HolidayDay::DayOfMonth { day, month }),
             _ => {
                 self.at = start;
-                Err(self.expected("a day that the month has"))
+                let (_, name) = (1..).zip(MONTHS).find(|(number, _)| *number == month).expect("it was read");
+                Err(self.expected(format!("a day from 1 to {last}, as {name} has, found {day}")))
             }
         }
     }
@@ -147,7 +145,6 @@ impl<'a> Reader<'a> {
     }
 
     fn year(&mut self) -> Result<i16, CalendarError> {
-        const YEAR: &str = "a year, 1 to 9999";
         self.skip_spaces();
         let start = self.at;
         let year = self.number(*YEARS.end(), YEAR)?;
@@ -227,8 +224,8 @@ impl<'a> Reader<'a> {
         self.at = self.text.len() - self.rest().trim_start().len();
     }
 
-    fn expected(&self, expected: &'static str) -> CalendarError {
-        CalendarError { position: self.text[..self.at].chars().count() + 1, expected }
+    fn expected(&self, expected: impl Into<String>) -> CalendarError {
+        CalendarError { position: self.text[..self.at].chars().count() + 1, expected: expected.into() }
     }
 }
 
@@ -241,16 +238,18 @@ mod tests {
         for (text, position, expected) in [
             ("", 1, DAY),
             ("  Festivus", 3, DAY),
-            ("2023-02-29", 1, "a date that exists, such as 2024-12-27"),
-            ("2023-2-3", 1, "a date that exists, such as 2024-12-27"),
+            ("2023-02-29", 9, "a day from 01 to 28, because February 2023 has 28 days, found 29"),
+            (" 2023-13-01", 7, "a month from 01 to 12, found 13"),
+            ("2023-2-3", 6, "a month of two digits, such as 02, found 2"),
+            ("0000-01-01", 1, "a year, 1 to 9999, found 0000"),
             ("2023-02-03, from 2024", 13, "shifted, shifted back, or the end"),
             ("every day", 7, "a day of the week"),
             ("fifth Monday in May", 1, DAY),
             ("last Monday May", 13, "in"),
             ("last Monday in Mai", 16, "a month"),
-            ("31 of April", 1, "a day that the month has"),
+            ("31 of April", 1, "a day from 1 to 30, as April has, found 31"),
             ("32 of May", 1, "a day of a month, 1 to 31"),
-            ("0 of May", 1, "a day that the month has"),
+            ("0 of May", 1, "a day from 1 to 31, as May has, found 0"),
             ("25 December", 4, "of"),
             ("easter - x", 10, "a number of days, 366 at most"),
             ("easter - 2", 11, "days"),
@@ -264,7 +263,7 @@ mod tests {
             ("1 of März", 6, "a month"),
         ] {
             let error = text.parse::<Holiday>().unwrap_err();
-            assert_eq!((error.position, error.expected), (position, expected), "{text}");
+            assert_eq!((error.position, error.expected.as_str()), (position, expected), "{text}");
         }
     }
 

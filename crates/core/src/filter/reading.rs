@@ -40,19 +40,25 @@ pub(super) fn attribute(name: &str) -> Result<Field, String> {
 /// Whether a name alone can mean an attribute.
 pub(super) fn check_bare_attribute(name: &str) -> Result<(), String> {
     match name {
-        "timestamp" => Err("a field other than timestamp: time is chosen by range".to_owned()),
+        TIMESTAMP => Err("a field other than timestamp: time is chosen by range".to_owned()),
         "id" => Err("a field other than id: write attributes.id for the attribute".to_owned()),
         "decimal_value" | "decimalValue" => Err(format!("value in place of {name}")),
-        _ => match misspelt(name) {
+        _ => match meant(name) {
+            Some(TIMESTAMP) => Err(format!(
+                "a field other than {TIMESTAMP}: time is chosen by range; or attributes.{name} for the attribute"
+            )),
             Some(own) => Err(format!("{own}, or attributes.{name} for the attribute")),
             None => check_attribute(name),
         },
     }
 }
 
+/// When an event happened: its own field, but none of a filter.
+const TIMESTAMP: &str = "timestamp";
+
 /// The event's own field that a name seems to mean: it is another name by its case, its underscores or one slip of the
 /// keys. Taken for an attribute it would find nothing, and its negation everything, without a word.
-fn misspelt(name: &str) -> Option<&'static str> {
+pub(super) fn meant(name: &str) -> Option<&'static str> {
     /// Names of fewer letters are one slip from many others.
     const LONG: usize = 5;
     let plain = |name: &str| name.replace('_', "").to_ascii_lowercase();
@@ -61,7 +67,7 @@ fn misspelt(name: &str) -> Option<&'static str> {
         let own = plain(own);
         own == meant || (own.len() >= LONG && strsim::osa_distance(&own, &meant) == 1)
     };
-    Field::own_names().find(is_near).filter(|_| !is_own)
+    Field::own_names().chain([TIMESTAMP]).find(is_near).filter(|_| !is_own)
 }
 
 /// Whether an attribute can have that name.

@@ -462,7 +462,12 @@ fn a_misspelt_field_is_no_attribute() {
         let meant = Filter::parse(&format!("attributes.{name} = a")).unwrap();
         assert_eq!(Filter::parse(&meant.to_string()).unwrap(), meant);
     }
-    for name in ["key", "types", "region", "instance", "user_name"] {
+    for name in ["timestmp", "Timestamp", "time_stamp"] {
+        let text = "a field other than timestamp: time is chosen by range";
+        let text = format!("at character 1: expected {text}; or attributes.{name} for the attribute");
+        assert_eq!(Filter::parse(&format!("{name} > 'a'")).unwrap_err().to_string(), text);
+    }
+    for name in ["key", "types", "region", "instance", "user_name", "time"] {
         assert!(Filter::parse(&format!("{name} = a")).is_ok(), "{name}");
     }
 }

@@ -8,6 +8,7 @@ use crate::calendar::Calendar;
 use crate::range::TimeRange;
 use crate::timestamp::Timestamp;
 use crate::violation::Violation;
+use crate::written;
 
 /// The days that a question names: from `since` on, and before `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,7 +20,7 @@ pub struct Days {
 }
 
 impl Days {
-    /// Reads two days, each YYYY-MM-DD or empty for none.
+    /// Reads two days from 1970 on, each YYYY-MM-DD or empty for none.
     pub fn parse(since: &str, until: &str) -> Result<Self, Violation> {
         Ok(Self { since: parse_day("since", since)?, until: parse_day("until", until)? })
     }
@@ -53,20 +54,18 @@ fn around((first, last): (Date, Date)) -> TimeRange {
     TimeRange { start: beginning(plus_days(first, -1)), end: beginning(plus_days(last, 2)) }
 }
 
+/// Nothing that is reported is older than this.
+const FIRST_DAY: Date = Date::constant(1970, 1, 1);
+
 fn parse_day(field: &str, text: &str) -> Result<Option<Date>, Violation> {
     if text.is_empty() {
         return Ok(None);
     }
-    let is_plain = text.len() == 10
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
-    let day = text.parse().ok().filter(|_| is_plain);
-    day.map(Some).ok_or_else(|| {
-        let shown: String = text.chars().take(40).collect();
-        Violation::new(field, format!("expected a day such as 2024-01-28, found {shown:?}"))
-    })
+    let day = written::day(text).map_err(|error| Violation::new(field, error.to_string()))?;
+    if day < FIRST_DAY {
+        return Err(Violation::new(field, format!("expected {FIRST_DAY} or later, found {day}")));
+    }
+    Ok(Some(day))
 }
 
 /// A period and its points.
@@ -241,10 +240,22 @@ mod tests {
             error(Granularity::Day, "2024-03-16", ""),
             "since: expected 2024-03-15, which is today in UTC, or earlier, found 2024-03-16"
         );
-        for wrong in ["2024-1-28", "20240128", "2024-02-30", "2024-01-28T00:00", "yesterday", "+024-01-28"] {
-            let expected = format!("until: expected a day such as 2024-01-28, found {wrong:?}");
-            assert_eq!(error(Granularity::Day, "", wrong), expected);
+        for (wrong, expected) in [
+            ("2024-1-28", "at character 6: expected a month of two digits, such as 02, found 1"),
+            (
+                "2023-02-29",
+                "at character 9: expected a day from 01 to 28, because February 2023 has 28 days, found 29",
+            ),
+            ("2024-01-28T00:00", "at character 11: expected the end, as a day has no time"),
+            ("yesterday", "at character 1: expected a year of four digits, such as 2026, found yesterday"),
+            ("+024-01-28", "at character 1: expected a year of four digits, such as 2026"),
+            ("0000-01-01", "expected 1970-01-01 or later, found 0000-01-01"),
+        ] {
+            assert_eq!(error(Granularity::Lifetime, "", wrong), format!("until: {expected}"));
+            assert_eq!(error(Granularity::Lifetime, wrong, ""), format!("since: {expected}"));
         }
+        let life = period(Granularity::Lifetime, "1970-01-01", "", "UTC").unwrap();
+        assert_eq!(shown(&life)[0], "1970-01-01T00:00:00Z");
     }
 
     proptest! {

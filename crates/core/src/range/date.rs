@@ -6,10 +6,11 @@ use jiff::civil::{Date, DateTime, ISOWeekDate, Time, Weekday};
 
 use super::RangeError;
 use super::period::Period;
-use super::reader::{Position, Reader};
+use super::reader::Reader;
 use super::zone::Zone;
+use crate::written;
 
-pub(super) const EXISTS: &str = "a date that exists, from 1970 to 9999";
+const MONTH: &str = "a month of two digits, such as 02";
 
 const DATE: &str = "a date such as 2024, 2024Q3, 2024-11, 2024M11, 2024W05, 2024-11-20, \
                                2024-11-20T10, 2024-11-20T10:30 or 2024-11-20T10:30:15";
@@ -24,33 +25,55 @@ pub(super) struct WrittenDate {
 impl WrittenDate {
     /// Reads a date and the zone that its `Z` names.
     pub(super) fn read(reader: &mut Reader) -> Result<(Self, Option<Zone>), RangeError> {
-        let position = reader.position();
-        let year = reader.digits(4, DATE)?;
+        let year = read_year(reader)?;
         // Tenors: nothing finer follows the letter's number.
-        for (letter, digits, period) in
-            [('Q', 1, Period::Quarter), ('M', 2, Period::Month), ('W', 2, Period::Week)]
-        {
+        for (letter, digits, period, expected) in [
+            ('Q', 1, Period::Quarter, "a quarter from 1 to 4"),
+            ('M', 2, Period::Month, MONTH),
+            ('W', 2, Period::Week, "a week of two digits, such as 05"),
+        ] {
             if reader.take(letter) {
-                let number = reader.digits(digits, DATE)?;
-                let date = tenor(year, period, number).ok_or_else(|| position.expected(EXISTS))?;
+                let date = part(reader, digits, expected, |number| tenor(year, period, number))?;
                 return Ok((Self { start: date.to_datetime(Time::midnight()), period }, None));
             }
         }
         let (mut month, mut day, mut period) = (1, 1, Period::Year);
         if reader.take('-') {
-            (month, period) = (reader.digits(2, DATE)?, Period::Month);
+            (month, period) = (part(reader, 2, MONTH, written::month)?, Period::Month);
             if reader.take('-') {
-                (day, period) = (reader.digits(2, DATE)?, Period::Day);
+                let of_month = |number| written::day_of_month(year, month, number);
+                (day, period) = (part(reader, 2, "a day of two digits, such as 03", of_month)?, Period::Day);
             }
         }
-        let date = date(year, month, day).ok_or_else(|| position.expected(EXISTS))?;
+        let date = Date::new(year, month, day).expect("its parts were checked");
         if period < Period::Day || !takes_hour_separator(reader) {
             return Ok((Self { start: date.to_datetime(Time::midnight()), period }, None));
         }
-        let (time, period) = read_time(reader, position)?;
+        let (time, period) = read_time(reader)?;
         let zone = reader.take('Z').then(Zone::utc);
         Ok((Self { start: date.to_datetime(time), period }, zone))
     }
+}
+
+fn read_year(reader: &mut Reader) -> Result<i16, RangeError> {
+    let position = reader.position();
+    let year = reader.digits(4, DATE)?;
+    if reader.next().is_some_and(|next| next.is_ascii_digit()) {
+        return Err(position.expected("a year of four digits, after which a month follows as in 2024-11"));
+    }
+    Ok(i16::try_from(year).expect("four digits"))
+}
+
+/// A number of so many digits that is read with `read`.
+fn part<T>(
+    reader: &mut Reader,
+    digits: usize,
+    expected: &'static str,
+    read: impl Fn(u32) -> Result<T, String>,
+) -> Result<T, RangeError> {
+    let position = reader.position();
+    let number = reader.digits(digits, expected)?;
+    read(number).map_err(|expected| position.expected(expected))
 }
 
 /// Whether an hour follows, whose separator is then read. A space is one only before a
@@ -61,14 +84,16 @@ fn takes_hour_separator(reader: &mut Reader) -> bool {
     reader.take('T') || (hour_is_next && reader.take(' '))
 }
 
-/// Reads `10`, `10:30`, `10:30:15` or `10:30:15.250` of the date at `position`.
-fn read_time(reader: &mut Reader, position: Position) -> Result<(Time, Period), RangeError> {
+/// Reads `10`, `10:30`, `10:30:15` or `10:30:15.250`.
+fn read_time(reader: &mut Reader) -> Result<(Time, Period), RangeError> {
     let (mut minute, mut second, mut nanos, mut period) = (0, 0, 0, Period::Hour);
-    let hour = reader.digits(2, DATE)?;
+    let hour = part(reader, 2, "an hour of two digits, such as 09", written::hour)?;
     if reader.take(':') {
-        (minute, period) = (reader.digits(2, DATE)?, Period::Minute);
+        minute = part(reader, 2, "a minute of two digits, such as 05", written::minute)?;
+        period = Period::Minute;
         if reader.take(':') {
-            (second, period) = (reader.digits(2, DATE)?, Period::Second);
+            second = part(reader, 2, "a second of two digits, such as 05", written::second)?;
+            period = Period::Second;
             if reader.take('.') {
                 let rest = reader.rest().len();
                 let fraction = reader.number(6, "one to six decimals")?;
@@ -79,29 +104,27 @@ fn read_time(reader: &mut Reader, position: Position) -> Result<(Time, Period), 
         }
     }
     let nanos = i32::try_from(nanos).expect("less than a second");
-    let time = Time::new(small(hour), small(minute), small(second), nanos);
-    Ok((time.map_err(|_| position.expected(EXISTS))?, period))
+    Ok((Time::new(hour, minute, second, nanos).expect("its parts were checked"), period))
 }
 
-fn tenor(year: u32, period: Period, number: u32) -> Option<Date> {
-    match period {
-        Period::Quarter if !(1..=4).contains(&number) => None,
-        Period::Quarter => date(year, number * 3 - 2, 1),
-        Period::Week => {
-            let year = i16::try_from(year).ok()?;
-            Some(ISOWeekDate::new(year, small(number), Weekday::Monday).ok()?.date())
-        }
-        _ => date(year, number, 1),
-    }
+fn tenor(year: i16, period: Period, number: u32) -> Result<Date, String> {
+    let month = match period {
+        Period::Quarter if (1..=4).contains(&number) => written::month(number * 3 - 2)?,
+        Period::Quarter => return Err(format!("a quarter from 1 to 4, found {number}")),
+        Period::Week => return monday(year, number),
+        _ => written::month(number)?,
+    };
+    Ok(Date::new(year, month, 1).expect("its parts were checked"))
 }
 
-fn date(year: u32, month: u32, day: u32) -> Option<Date> {
-    Date::new(i16::try_from(year).ok()?, small(month), small(day)).ok()
-}
-
-/// A number of two digits; others are none that a clock or a calendar knows.
-fn small(number: u32) -> i8 {
-    i8::try_from(number).unwrap_or(-1)
+/// The Monday of an ISO week.
+fn monday(year: i16, number: u32) -> Result<Date, String> {
+    let week = |number| ISOWeekDate::new(year, number, Weekday::Monday).ok();
+    let found = i8::try_from(number).ok().and_then(week);
+    found.map(ISOWeekDate::date).ok_or_else(|| {
+        let last = if week(53).is_some() { 53 } else { 52 };
+        format!("a week from 01 to {last}, as {year:04} has, found {number:02}")
+    })
 }
 
 impl fmt::Display for WrittenDate {

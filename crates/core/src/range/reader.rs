@@ -10,8 +10,8 @@ pub(super) struct Position(usize);
 
 impl Position {
     /// The error that something else was expected here.
-    pub(super) fn expected(self, expected: &'static str) -> RangeError {
-        RangeError { position: self.0, expected }
+    pub(super) fn expected(self, expected: impl Into<String>) -> RangeError {
+        RangeError { position: self.0, expected: expected.into() }
     }
 }
 
@@ -83,12 +83,10 @@ impl<'a> Reader<'a> {
     /// of it.
     pub(super) fn digits(&mut self, digits: usize, expected: &'static str) -> Result<u32, RangeError> {
         let found = self.rest().bytes().take(digits).take_while(u8::is_ascii_digit).count();
-        let number = &self.rest()[..found];
+        let number = self.rest()[..found].parse().ok().filter(|_| found == digits);
+        let number = number.ok_or_else(|| self.expected(expected))?;
         self.at += found;
-        if found < digits {
-            return Err(self.expected(expected));
-        }
-        number.parse().map_err(|_| self.expected(expected))
+        Ok(number)
     }
 
     /// A number of at least one and at most `most` digits, of which no more may follow.

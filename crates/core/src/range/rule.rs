@@ -130,7 +130,7 @@ impl DateRule {
                 let position = reader.position();
                 let number = reader.number(field.digits, field.expected)?;
                 if !(field.numbers.0..=field.numbers.1).contains(&number) {
-                    return Err(position.expected(field.expected));
+                    return Err(position.expected(format!("{}, found {number}", field.expected)));
                 }
                 *part = Some(number);
             }

@@ -22,7 +22,7 @@ use super::mask::Mask;
 use super::{Shelf, asset_metrics, check_text, given, settled, version};
 use crate::lookup;
 use crate::page_token::{self, page_size};
-use crate::question::{enums, label};
+use crate::question::{enums, label_name, read_label};
 
 /// Label sets of a metric at most, and labels of each: what an event costs grows with them.
 const MAX_LABEL_SETS: usize = 8;
@@ -178,7 +178,8 @@ async fn current(shelf: &Shelf<'_>, field: &str, name: &str) -> Result<(MetricNa
 fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
     let name = MetricName::parse("metric.name", &metric.name)?;
     if name.is_of_assets() {
-        let text = "expected a provider other than asset, which is reserved for metrics of assets";
+        let text = "expected a provider other than asset: metrics of assets come with their values, and nobody \
+                    defines them";
         return Err(ApiError::field(Reason::InvalidField, "metric.name", text));
     }
     let mut violations = Vec::new();
@@ -200,11 +201,11 @@ fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
         // Each event is held against it as it comes.
         wrong(
             "metric.selector.filter",
-            "expected no patterns: use = and IN, or a pattern in a query".to_owned(),
+            "expected no =~, !~ or $regex: use = and IN, or a pattern in a query".to_owned(),
         );
     }
-    if metric.unit.len() > MAX_UNIT_BYTES || metric.unit.contains(char::is_control) {
-        wrong("metric.unit", format!("expected at most {MAX_UNIT_BYTES} bytes without control characters"));
+    if let Err(text) = check_unit(&metric.unit) {
+        wrong("metric.unit", text);
     }
     let observed = enums::observed(metric.default_observed);
     if let Err(text) = &observed {
@@ -235,6 +236,21 @@ fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
     })
 }
 
+/// Checks that a unit has the characters of UCUM, which are those of ASCII but for spaces. What they stand for is
+/// the tenant's business.
+fn check_unit(unit: &str) -> Result<(), String> {
+    let expected = |found: &dyn std::fmt::Display| {
+        Err(format!("expected at most {MAX_UNIT_BYTES} characters of ASCII without spaces, found {found}"))
+    };
+    if unit.len() > MAX_UNIT_BYTES {
+        return expected(&format_args!("{} bytes", unit.len()));
+    }
+    match unit.chars().find(|c| !c.is_ascii_graphic()) {
+        Some(other) => expected(&format_args!("{other:?}")),
+        None => Ok(()),
+    }
+}
+
 fn label_sets(sets: &[v1::LabelSet], violations: &mut Vec<Violation>) -> Vec<LabelSet> {
     let mut wrong = |field: String, text: String| violations.push(Violation::new(field, text));
     if sets.len() > MAX_LABEL_SETS {
@@ -251,11 +267,9 @@ fn label_sets(sets: &[v1::LabelSet], violations: &mut Vec<Violation>) -> Vec<Lab
             continue;
         }
         for (place, name) in set.labels.iter().enumerate() {
-            match label("", name) {
-                Err(_) => {
-                    let text =
-                        format!("expected a field of text, an attribute or httpstatus, found {name:?}");
-                    wrong(format!("{path}[{place}]"), text);
+            match read_label(name) {
+                Err(expected) => {
+                    wrong(format!("{path}[{place}]"), format!("expected {expected}, found {name:?}"));
                 }
                 Ok(field) if labels.contains(&field) => {
                     wrong(
@@ -290,9 +304,7 @@ fn built_in_to_contract(definition: &Definition) -> v1::Metric {
         unit: definition.unit.clone(),
         default_observed: enums::observed_to_proto(definition.default_observed).into(),
         label_sets: label_sets
-            .map(|set| v1::LabelSet {
-                labels: set.labels.iter().map(|label| label.name().to_owned()).collect(),
-            })
+            .map(|set| v1::LabelSet { labels: set.labels.iter().map(label_name).collect() })
             .collect(),
         built_in: definition.generation == 0,
         ..v1::Metric::default()
@@ -322,5 +334,62 @@ fn backfill_to_contract(backfill: &Backfill) -> v1::Backfill {
         through_time: backfill.last.map(|last| to_proto(last.timestamp())),
         start_time: backfill.started_at.map(to_proto),
         finish_time: backfill.finished_at.map(to_proto),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_written_as_in_ucum() {
+        for unit in ["", "ms", "By", "1", "%", "m/s2", "{request}", "[in_i]", "m.s-1", &"x".repeat(63)] {
+            assert_eq!(check_unit(unit), Ok(()), "{unit}");
+        }
+        for (unit, found) in
+            [("ü", "'ü'"), ("a b", "' '"), ("m\n", "'\\n'"), ("€", "'€'"), (&"x".repeat(64), "64 bytes")]
+        {
+            let expected = format!("expected at most 63 characters of ASCII without spaces, found {found}");
+            assert_eq!(check_unit(unit), Err(expected), "{unit}");
+        }
+    }
+
+    #[test]
+    fn a_definition_is_read_as_it_is_shown() {
+        let labels = ["application", "attributes.id", "attributes.servise", "key"].map(String::from).into();
+        let metric = v1::Metric {
+            name: "Shop/Checkouts".into(),
+            label_sets: vec![v1::LabelSet { labels }],
+            ..v1::Metric::default()
+        };
+        let definition = read(&metric).unwrap();
+        let names: Vec<_> = definition.label_sets[1].labels.iter().map(Field::name).collect();
+        assert_eq!(names, ["application", "id", "key", "servise"]);
+        assert_eq!(read(&built_in_to_contract(&definition)).unwrap(), definition);
+    }
+
+    #[test]
+    fn a_wrong_definition_says_everything_that_is_wrong() {
+        let metric = v1::Metric {
+            name: "Shop/Checkouts".into(),
+            selector: Some(v1::Selector { filter: "user =~ 'x'".into(), ..v1::Selector::default() }),
+            default_observed: v1::Observed::CountTrue.into(),
+            label_sets: vec![v1::LabelSet { labels: ["servise", "duration", "id"].map(String::from).into() }],
+            ..v1::Metric::default()
+        };
+        let status = tonic::Status::from(read(&metric).unwrap_err());
+        let said: Vec<_> = status.message().split("; ").collect();
+        let expected = [
+            "metric.selector.filter: expected no =~, !~ or $regex: use = and IN, or a pattern in a query",
+            "metric.default_observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, because \
+             the others are of booleans of assets, found OBSERVED_COUNT_TRUE",
+            "metric.label_sets[0].labels[0]: expected service, or attributes.servise for the attribute, found \
+             \"servise\"",
+            "metric.label_sets[0].labels[1]: expected a field of text, an attribute or httpstatus, found \
+             \"duration\"",
+            "metric.label_sets[0].labels[2]: expected a field other than id: write attributes.id for the \
+             attribute, found \"id\"",
+        ];
+        assert_eq!(said, expected);
     }
 }

@@ -8,6 +8,7 @@ use flowmeter_service::error::ApiError;
 use flowmeter_store::catalog::metrics::list_metrics;
 
 use super::{Shelf, asset_metrics};
+use crate::question::label_name;
 
 pub async fn list(shelf: &Shelf<'_>, _: ListProvidersRequest) -> Result<ListProvidersResponse, ApiError> {
     let mut providers: BTreeMap<String, Provider> = BTreeMap::new();
@@ -36,8 +37,7 @@ pub async fn list(shelf: &Shelf<'_>, _: ListProvidersRequest) -> Result<ListProv
             continue;
         }
         let kept = metric.definition.label_sets.iter().flat_map(|set| &set.labels);
-        let known: BTreeSet<String> =
-            provider.filter_fields.drain(..).chain(kept.map(|label| label.name().to_owned())).collect();
+        let known: BTreeSet<String> = provider.filter_fields.drain(..).chain(kept.map(label_name)).collect();
         provider.filter_fields.extend(known);
     }
     Ok(ListProvidersResponse { providers: providers.into_values().collect() })

@@ -9,9 +9,11 @@ pub fn observed(number: i32) -> Result<Option<Observed>, String> {
     match reading(number) {
         Ok(None) => Ok(None),
         Ok(Some(Reading::Numbers(observed))) => Ok(Some(observed)),
-        Ok(Some(Reading::Booleans(_))) | Err(_) => {
-            Err(format!("expected {OF_NUMBERS}, found {}", shown(number)))
-        }
+        Ok(Some(Reading::Booleans(_))) => Err(format!(
+            "expected {OF_NUMBERS}, because the others are of booleans of assets, found {}",
+            shown(number)
+        )),
+        Err(_) => Err(format!("expected {OF_NUMBERS}, found {number}")),
     }
 }
 

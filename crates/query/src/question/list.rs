@@ -1,10 +1,13 @@
 //! Reads what a list of events asks for: its order, its words and its fields. Pure.
 
+use flowmeter_core::filter::Filter;
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::events::{OrderBy, OrderKey};
 
 use super::event_field;
 
+/// The field that only an order can name.
+const TIMESTAMP: &str = "timestamp";
 /// Fields of an order at most.
 const MAX_KEYS: usize = 4;
 /// Words of a search at most.
@@ -33,7 +36,13 @@ pub fn order(text: &str) -> Result<Vec<OrderKey>, ApiError> {
             }
         };
         let by = match name {
-            "timestamp" => OrderBy::Timestamp,
+            TIMESTAMP => OrderBy::Timestamp,
+            // Where only fields of text and numbers are read, this name is told otherwise.
+            _ if Filter::meant(name) == Some(TIMESTAMP) => {
+                let text =
+                    format!("expected {TIMESTAMP}, or attributes.{name} for the attribute, found {name:?}");
+                return Err(wrong(text));
+            }
             _ => OrderBy::Field(event_field("order_by", name)?),
         };
         if keys.iter().any(|key| key.by == by) {
@@ -99,6 +108,25 @@ mod tests {
         );
         for text in ["duration down", ",", "duration, duration desc", "a,b,c,d,e", "event_id"] {
             assert!(order(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_field_orders_nothing() {
+        for (text, name, meant) in [
+            ("servise desc", "servise", "service"),
+            ("user, Durration", "Durration", "duration"),
+            ("timestmp", "timestmp", "timestamp"),
+            ("user, Timestamp desc", "Timestamp", "timestamp"),
+        ] {
+            let message = tonic::Status::from(order(text).unwrap_err()).message().to_owned();
+            let expected = format!("expected {meant}, or attributes.{name} for the attribute");
+            assert_eq!(message, format!("order_by: {expected}, found {name:?}"));
+        }
+        for name in ["servise", "id", "timestmp"] {
+            let by = OrderBy::Field(Field::Attribute(name.into()));
+            let key = OrderKey { by, descending: false };
+            assert_eq!(order(&format!("attributes.{name}")).unwrap(), [key]);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use flowmeter_core::filter::Filter;
 use flowmeter_core::usage::TextField;
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
@@ -87,9 +88,12 @@ impl Mask {
                 name if name == "id" && path == "id" => "id",
                 name if FIELDS.contains(&name) => name,
                 name if name.strip_prefix("attributes.").is_some_and(|name| !name.is_empty()) => name,
-                _ => {
-                    let text =
-                        format!("expected id or event.{{field}}, such as event.duration, found {path:?}");
+                name => {
+                    let expected = match Filter::meant(name) {
+                        Some(own) => format!("{own}, or attributes.{name} for the attribute"),
+                        None => "id or event.{field}, such as event.duration".to_owned(),
+                    };
+                    let text = format!("expected {expected}, found {path:?}");
                     return Err(ApiError::field(Reason::InvalidField, "read_mask", text));
                 }
             };

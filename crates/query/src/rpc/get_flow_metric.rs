@@ -138,7 +138,11 @@ mod tests {
             ),
             (
                 |it| it.until = "tomorrow".into(),
-                "until: expected a day such as 2024-01-28, found \"tomorrow\"",
+                "until: at character 1: expected a year of four digits, such as 2026, found tomorrow",
+            ),
+            (
+                |it| it.since = "2024-02-30".into(),
+                "since: at character 9: expected a day from 01 to 29, because February 2024 has 29 days, found 30",
             ),
         ] {
             assert_eq!(asked(change).unwrap_err(), expected);

@@ -156,8 +156,8 @@ async fn wrong_questions_say_what_was_expected() {
         (|q| q.name = "endpoint_request_count".into(), "name", "expected one of"),
         (|q| q.granularity = String::new(), "granularity", "DAY, HOUR, LIFETIME"),
         (|q| q.granularity = "WEEK".into(), "granularity", "DAY, HOUR, LIFETIME"),
-        (|q| q.since = "28.01.2024".into(), "since", "expected a day such as 2024-01-28"),
-        (|q| q.until = "2024-02-30".into(), "until", "expected a day such as 2024-01-28"),
+        (|q| q.since = "28.01.2024".into(), "since", "at character 1: expected a year of four digits"),
+        (|q| q.until = "2024-02-30".into(), "until", "February 2024 has 29 days, found 30"),
         (|q| q.since = "2024-01-28".into(), "since", "90 days before today in Asia/Kolkata"),
         (
             |q| {

@@ -9,7 +9,7 @@ use flowmeter_proto::v1::{Calendar, DayOfWeek, IntervalCalendar, WorkingDayCalen
 use crate::{
     mask::Changes,
     moment,
-    render::table::{Align, properties, table},
+    render::table::{Align, properties, table_within},
     words,
 };
 
@@ -149,8 +149,8 @@ impl Definition {
     }
 }
 
-/// A table of calendars.
-pub(super) fn rows(calendars: &[Calendar]) -> String {
+/// A table of calendars, so many columns wide at most.
+pub(super) fn rows(calendars: &[Calendar], columns: usize) -> String {
     let heading = ["CODE", "BUCKETS", "TIME ZONE", "ORIGIN", "DESCRIPTION"];
     let row = |calendar: &Calendar| {
         let holidays = match &calendar.kind {
@@ -166,7 +166,8 @@ pub(super) fn rows(calendars: &[Calendar]) -> String {
             description(calendar),
         ]
     };
-    table(heading.map(|title| (title, Align::Left)), calendars.iter().map(row).collect::<Vec<_>>())
+    let rows: Vec<_> = calendars.iter().map(row).collect();
+    table_within(columns, heading.map(|title| (title, Align::Left)), rows)
 }
 
 /// A calendar with all that is known of it, a line for each holiday.
@@ -268,7 +269,7 @@ mod tests {
         let Some(Kind::WorkingDays(days)) = &calendar.kind else { panic!("{calendar:?}") };
         assert_eq!((days.weekend.len(), days.holidays.len()), (0, 2));
         assert_eq!(apply(&["--holiday", ""], &mut calendar), ["working_days"]);
-        assert_eq!(rows(&[calendar]).lines().count(), 2);
+        assert_eq!(rows(&[calendar], usize::MAX).lines().count(), 2);
         // Another kind begins anew.
         let mut calendar = gas();
         assert_eq!(apply(&["--weekend", "fri"], &mut calendar), ["working_days"]);
@@ -320,7 +321,7 @@ mod tests {
             built_in: true,
             ..Calendar::default()
         };
-        insta::assert_snapshot!(rows(&[built_in, gas(), office()]), @r"
+        insta::assert_snapshot!(rows(&[built_in, gas(), office()], usize::MAX), @r"
         CODE      BUCKETS                                                TIME ZONE      ORIGIN     DESCRIPTION
         BUSINESS  Monday to Friday                                       UTC            built in
         GAS       P1D, later by PT6H                                     Europe/Berlin  version 2  The gas day

@@ -10,7 +10,7 @@ use crate::{
     mask::Changes,
     moment,
     render::{
-        table::{Align, properties, table},
+        table::{Align, properties, table_within},
         text::shorten,
     },
     words::flow::is_checked,
@@ -75,8 +75,8 @@ impl Definition {
     }
 }
 
-/// A table of flows.
-pub(super) fn rows(flows: &[Flow]) -> String {
+/// A table of flows, so many columns wide at most.
+pub(super) fn rows(flows: &[Flow], columns: usize) -> String {
     let heading = ["ID", "NAME", "TIME ZONE", "API", "CHECKED", "ENDPOINT"];
     let row = |flow: &Flow| {
         [
@@ -88,7 +88,11 @@ pub(super) fn rows(flows: &[Flow]) -> String {
             shorten(&flow.endpoint_url, URL),
         ]
     };
-    table(heading.map(|title| (title, Align::Left)), flows.iter().map(row).collect::<Vec<_>>())
+    table_within(
+        columns,
+        heading.map(|title| (title, Align::Left)),
+        flows.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 /// A flow with all that is known of it, and with these lines more.
@@ -187,7 +191,7 @@ mod tests {
     #[test]
     fn flows_are_rows_and_lines() {
         let plain = Flow { id: "größe".into(), version: 1, ..Flow::default() };
-        insta::assert_snapshot!(rows(&[signup(), plain]), @r"
+        insta::assert_snapshot!(rows(&[signup(), plain], usize::MAX), @r"
         ID      NAME     TIME ZONE            API  CHECKED  ENDPOINT
         signup  Sign up  America/Los_Angeles  3.0  1m 30s   https://example.com/flow
         größe            UTC                       no

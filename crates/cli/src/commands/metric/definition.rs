@@ -8,9 +8,9 @@ use super::backfill;
 use crate::{
     mask::Changes,
     moment,
-    render::table::{Align, properties, table},
+    render::table::{Align, properties, table_within},
     resource::is_of_assets,
-    words::{self, Measure, MethodClass, Observed},
+    words::{self, Measure, MethodClass, ObservedNumbers},
 };
 
 /// The flags of [`Definition`], of which a change needs at least one.
@@ -32,7 +32,8 @@ pub(super) struct Definition {
     #[arg(long)]
     action: Option<String>,
 
-    /// Only events that match, as `flowmeter series` takes it. Default: all.
+    /// Only events that match, as `flowmeter series` takes it but for patterns: no =~, !~ or $regex,
+    /// as every event is held against it. Default: all.
     #[arg(long, allow_hyphen_values = true)]
     filter: Option<String>,
 
@@ -40,15 +41,16 @@ pub(super) struct Definition {
     #[arg(long)]
     measure: Option<Measure>,
 
-    /// The unit of the values in the notation of UCUM, such as ms or By. Default: 1 for
-    /// counts, ms for durations, By for response sizes, none for values.
+    /// The unit of the values in the notation of UCUM, such as ms or By: at most 63 characters of
+    /// ASCII without spaces. Default: 1 for counts, ms for durations, By for response sizes, none
+    /// for values.
     #[arg(long)]
     unit: Option<String>,
 
     /// The aggregation where a query names none. Default: summed for counts, averaged for
     /// the others.
     #[arg(long)]
-    observed: Option<Observed>,
+    observed: Option<ObservedNumbers>,
 
     /// Labels to keep ready, 1 to 4 separated by commas: what filters or groups by them, or
     /// by some of them, is answered from roll-ups. Choose fields with few values. May be
@@ -97,8 +99,8 @@ impl Definition {
     }
 }
 
-/// A table of metrics.
-pub(super) fn rows(metrics: &[Metric]) -> String {
+/// A table of metrics, so many columns wide at most.
+pub(super) fn rows(metrics: &[Metric], columns: usize) -> String {
     let heading = ["NAME", "MEASURE", "UNIT", "OBSERVED", "EVENTS", "KEPT BY", "ORIGIN"];
     let row = |metric: &Metric| {
         [
@@ -111,7 +113,11 @@ pub(super) fn rows(metrics: &[Metric]) -> String {
             words::origin(metric.built_in, metric.version),
         ]
     };
-    table(heading.map(|title| (title, Align::Left)), metrics.iter().map(row).collect::<Vec<_>>())
+    table_within(
+        columns,
+        heading.map(|title| (title, Align::Left)),
+        metrics.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 /// A metric with all that is known of it, at the time `now`.
@@ -281,7 +287,7 @@ mod tests {
         };
         let fresh = of_assets("asset/isFresh", "1", wire::Observed::FractionTrue);
         let mixed = of_assets("asset/mixed", "", wire::Observed::Unspecified);
-        insta::assert_snapshot!(rows(&[fresh.clone(), mixed]), @r"
+        insta::assert_snapshot!(rows(&[fresh.clone(), mixed], usize::MAX), @r"
         NAME           MEASURE  UNIT  OBSERVED                    EVENTS                  KEPT BY  ORIGIN
         asset/isFresh  count          fraction-true               none: values of assets           version 1
         asset/mixed    count          none: numbers and booleans  none: values of assets           version 1
@@ -293,7 +299,7 @@ mod tests {
     #[test]
     fn metrics_are_rows_and_lines() {
         let built_in = Metric { name: "ODSLRequest/Requests".into(), built_in: true, ..Metric::default() };
-        insta::assert_snapshot!(rows(&[checkouts(), built_in]), @r"
+        insta::assert_snapshot!(rows(&[checkouts(), built_in], usize::MAX), @r"
         NAME                  MEASURE        UNIT   OBSERVED  EVENTS                                                   KEPT BY                    ORIGIN
         Shop/Checkouts        response-size  bytes  averaged  methods that write, action checkout, where duration > 5  application; service,user  version 3
         ODSLRequest/Requests  count                           all                                                                                 built in

@@ -144,11 +144,12 @@ impl QueryService for Fake {
         absent()
     }
 
+    /// There is no metric to be read.
     async fn query_time_series(
         &self,
-        _: Request<api::QueryTimeSeriesRequest>,
+        request: Request<api::QueryTimeSeriesRequest>,
     ) -> Answer<api::QueryTimeSeriesResponse> {
-        absent()
+        Err(not_found("metric", &request.into_inner().metric))
     }
 
     async fn get_build_info(
