@@ -18,7 +18,7 @@ use flowmeter_proto::v1::{
 use jiff::Timestamp;
 
 use self::pages::Extent;
-use super::{answer, form, width};
+use super::{answer, form, list_width, width};
 use crate::{arguments::Remote, connection, moment, render::asset};
 
 /// Emit metrics of assets and read them back
@@ -157,7 +157,7 @@ async fn show(show: Show, remote: &Remote) -> Result<()> {
     }
     found.fresh_through = moment::earliest(fresh_through);
     answer(remote, "ListAssetMetricsResponse", &found, || {
-        asset::history(&request, &found, form(remote), width())
+        asset::history(&request, &found, form(remote), (width(), list_width()))
     })?;
     show.extent.note_rest(&found.next_page_token, "a later --from", remote);
     Ok(())
@@ -190,7 +190,7 @@ async fn latest(request: &GetLatestAssetMetricsRequest, remote: &Remote) -> Resu
         next = Extent::ALL.next(found.metrics.len(), &page.next_page_token);
     }
     found.fresh_through = moment::earliest(fresh_through);
-    answer(remote, "GetLatestAssetMetricsResponse", &found, || asset::latest(request, &found))
+    answer(remote, "GetLatestAssetMetricsResponse", &found, || asset::latest(request, &found, list_width()))
 }
 
 async fn list(request: &ListAssetsRequest, extent: &Extent, remote: &Remote) -> Result<()> {

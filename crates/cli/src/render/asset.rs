@@ -22,11 +22,28 @@ use crate::{moment, words};
 
 /// The most columns of a text in a table.
 const TEXT: usize = 60;
+/// To how many columns a text is cut at most, however narrow the terminal is.
+const SHORT_TEXT: usize = 16;
+/// The columns of a type, of a time to the microsecond, and of the gap before each.
+const TYPE: usize = 2 + 7;
+const TIME: usize = 2 + 27;
 
-/// What was accepted on an asset, in either form.
-pub(crate) fn emitted(urn: &str, answer: &EmitAssetMetricsResponse) -> String {
+/// The columns that texts have beside the widest of these names and so many more, so that rows fit.
+fn room<'a>(columns: usize, names: impl Iterator<Item = &'a str>, more: usize) -> usize {
+    let widest = names.map(|name| text::width(&printable(name))).max().unwrap_or_default();
+    columns.saturating_sub(widest + 2 + more).clamp(SHORT_TEXT, TEXT)
+}
+
+/// What was accepted on an asset, in either form. Texts are cut to fit `columns`.
+pub(crate) fn emitted(urn: &str, answer: &EmitAssetMetricsResponse, columns: usize) -> String {
+    let names = answer.metrics.iter().map(|metric| metric.name.as_str()).chain([answer.name.as_str()]);
+    let room = room(columns, names, TYPE);
     let row = |name: &str, value: &Option<Value>, value_type| {
-        [name.to_owned(), show(value.as_ref()), words::asset::value_type(value_type).to_owned()]
+        [
+            name.to_owned(),
+            show(value.as_ref(), value_type, room),
+            words::asset::value_type(value_type).to_owned(),
+        ]
     };
     let mut rows: Vec<_> =
         answer.metrics.iter().map(|metric| row(&metric.name, &metric.value, metric.value_type())).collect();
@@ -42,12 +59,12 @@ pub(crate) fn emitted(urn: &str, answer: &EmitAssetMetricsResponse) -> String {
 }
 
 /// The metrics of an asset by time. One that was asked for by its name and is a number is drawn, no
-/// wider than `width`, if drawing is asked for.
+/// wider than `width`, if drawing is asked for; of a table texts are cut to fit `columns`.
 pub(crate) fn history(
     asked: &ListAssetMetricsRequest,
     answer: &ListAssetMetricsResponse,
     form: Form,
-    width: usize,
+    (width, columns): (usize, usize),
 ) -> String {
     let has_more = !answer.next_page_token.is_empty();
     let times = match (answer.documents.len() as u64, has_more) {
@@ -62,13 +79,17 @@ pub(crate) fn history(
     let points = numbers(asked, answer).filter(|_| form == Form::Chart);
     let body = match points {
         Some(points) => drawing(&asked.names[0], &points, has_more, width),
-        None => rows(answer),
+        None => rows(answer, columns),
     };
     format!("{head}\n{body}")
 }
 
-/// The current values of an asset.
-pub(crate) fn latest(asked: &GetLatestAssetMetricsRequest, answer: &GetLatestAssetMetricsResponse) -> String {
+/// The current values of an asset. Texts are cut to fit `columns`.
+pub(crate) fn latest(
+    asked: &GetLatestAssetMetricsRequest,
+    answer: &GetLatestAssetMetricsResponse,
+    columns: usize,
+) -> String {
     let metrics = match answer.metrics.len() {
         0 => "no such metrics".to_owned(),
         count => counted(count as u64, "metric"),
@@ -77,10 +98,11 @@ pub(crate) fn latest(asked: &GetLatestAssetMetricsRequest, answer: &GetLatestAss
     if answer.metrics.is_empty() {
         return head;
     }
+    let room = room(columns, answer.metrics.iter().map(|metric| metric.name.as_str()), TYPE + TIME);
     let row = |metric: &LatestAssetMetric| {
         [
             metric.name.clone(),
-            show(metric.value.as_ref()),
+            show(metric.value.as_ref(), metric.value_type(), room),
             words::asset::value_type(metric.value_type()).to_owned(),
             moment::rfc3339(metric.timestamp.as_ref()),
         ]
@@ -111,18 +133,22 @@ fn head(urn: &str, what: &str, fresh_through: Option<&prost_types::Timestamp>) -
     head
 }
 
-/// A value in words. A number that came as a double looks as one that came as a text.
-fn show(value: Option<&Value>) -> String {
+/// A value in words, a text in so many columns at most. A number that came as a double looks as one that came as a
+/// text, and no digit of it is cut.
+fn show(value: Option<&Value>, value_type: ValueType, columns: usize) -> String {
     match value.and_then(|value| value.kind.as_ref()) {
         Some(Kind::NumberValue(double)) => short_decimal(&double.to_string()).into_owned(),
         Some(Kind::BoolValue(boolean)) => boolean.to_string(),
-        Some(Kind::StringValue(text)) => shorten(text, TEXT),
+        Some(Kind::StringValue(text)) if value_type == ValueType::Number => printable(text).into_owned(),
+        Some(Kind::StringValue(text)) => shorten(text, columns),
         _ => String::new(),
     }
 }
 
 /// A row for each metric; only the first of each time names it.
-fn rows(answer: &ListAssetMetricsResponse) -> String {
+fn rows(answer: &ListAssetMetricsResponse, columns: usize) -> String {
+    let metrics = answer.documents.iter().flat_map(|document| &document.metrics);
+    let room = room(columns, metrics.map(|metric| metric.name.as_str()), TYPE + TIME);
     let mut rows = Vec::new();
     for document in &answer.documents {
         for (at, metric) in document.metrics.iter().enumerate() {
@@ -130,7 +156,7 @@ fn rows(answer: &ListAssetMetricsResponse) -> String {
             rows.push([
                 if at == 0 { time } else { String::new() },
                 metric.name.clone(),
-                show(metric.value.as_ref()),
+                show(metric.value.as_ref(), metric.value_type(), room),
                 words::asset::value_type(metric.value_type()).to_owned(),
             ]);
         }
@@ -153,7 +179,7 @@ fn numbers(asked: &ListAssetMetricsRequest, answer: &ListAssetMetricsResponse) -
         return None;
     }
     let point = |time: Option<Timestamp>, metric: &AssetMetric| {
-        let text = show(metric.value.as_ref());
+        let text = show(metric.value.as_ref(), metric.value_type(), TEXT);
         let double = text.parse().ok().filter(|_| metric.value_type() == ValueType::Number)?;
         Some(Point { time: time?, text, double })
     };
@@ -235,6 +261,14 @@ mod tests {
     use jiff::ToSpan;
 
     use super::*;
+
+    #[test]
+    fn texts_leave_room_for_the_other_columns() {
+        let names = ["score", "größe"];
+        assert_eq!(room(80, names.into_iter(), TYPE + TIME), 35);
+        assert_eq!(room(40, names.into_iter(), TYPE + TIME), SHORT_TEXT);
+        assert_eq!(room(usize::MAX, names.into_iter(), TYPE), TEXT);
+    }
 
     /// The first line and the width of a drawing of a value each so many hours.
     fn drawn(hours: i64, count: usize, width: usize) -> (String, usize) {

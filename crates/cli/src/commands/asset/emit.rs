@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     arguments::Remote,
-    commands::{answer, sending::Sender},
+    commands::{answer, list_width, sending::Sender},
     moment,
     render::asset,
     words::asset::ValueType,
@@ -99,7 +99,9 @@ pub(super) async fn run(emit: Emit, remote: &Remote) -> Result<ExitCode> {
     let sender = Sender::new(remote)?;
     let found =
         sender.send(&request, async |mut client, request| client.emit_asset_metrics(request).await).await?;
-    answer(remote, "EmitAssetMetricsResponse", &found, || asset::emitted(&request.asset_urn, &found))?;
+    answer(remote, "EmitAssetMetricsResponse", &found, || {
+        asset::emitted(&request.asset_urn, &found, list_width())
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
