@@ -36,7 +36,7 @@ const SHARE: usize = 2;
 pub(crate) struct RareLabels {
     /// Each once.
     numbers: Vec<i32>,
-    /// The weeks in which a page is found faster by these numbers than by passing over all events, ascending.
+    /// The weeks whose index by label set leads to them faster than passing over all events, ascending.
     indexed: Vec<TimeRange>,
 }
 
@@ -49,6 +49,14 @@ pub(crate) struct Stretch {
 }
 
 impl RareLabels {
+    /// Whether all weeks of a range are indexed.
+    fn are_indexed_in(&self, range: TimeRange) -> bool {
+        let reached = self.indexed.iter().fold(range.start, |reached, week| {
+            if week.start <= reached { reached.max(week.end) } else { reached }
+        });
+        range.end <= reached
+    }
+
     /// Whether a page is read stretch by stretch.
     pub(crate) fn has_indexed_weeks(&self) -> bool {
         !self.indexed.is_empty()
@@ -174,11 +182,7 @@ async fn rare_among_first(
 ) -> Result<Option<RareLabels>, StoreError> {
     let mut sql = Sql::new("-- rare_among_first\nSELECT count(*), count(*) FILTER (WHERE label_set = ANY (");
     sql.value(numbers.clone(), Type::INT4_ARRAY).push(")), ");
-    match reads {
-        Reads::Page(_) => push_indexes(&mut sql, range),
-        // The planner finds the indexes by itself where no order is asked for.
-        Reads::All => drop(sql.push("ARRAY[]::name[]")),
-    }
+    push_indexes(&mut sql, range);
     sql.push(" FROM (SELECT label_set");
     push_range(&mut sql, tenant, range, reads);
     let descending = matches!(reads, Reads::Page(PageStart { descending: true, .. }));
@@ -190,9 +194,12 @@ async fn rare_among_first(
     if seen < SAMPLE || having * RARITY > seen {
         return Ok(None);
     }
-    // For each event of a page, the index is read once for each number, because any of them may have the next
-    // event, and the primary key until the next event comes.
-    let is_faster = i64::try_from(numbers.len()).is_ok_and(|numbers| numbers * having <= seen);
+    let is_faster = match reads {
+        // For each event of a page, the index is read once for each number, because any of them may have the next
+        // event, and the primary key until the next event comes.
+        Reads::Page(_) => i64::try_from(numbers.len()).is_ok_and(|numbers| numbers * having <= seen),
+        Reads::All => true,
+    };
     let indexed = if is_faster { indexed_weeks(&row.get::<_, Vec<String>>(2)) } else { Vec::new() };
     Ok(Some(RareLabels { numbers, indexed }))
 }
@@ -211,13 +218,21 @@ pub(crate) fn push_events(
         push_range(sql, tenant, range, reads);
         return "id";
     };
+    // As a parameter, which the planner takes for a constant: only such a list is hashed.
+    let having = |sql: &mut Sql| {
+        sql.push(" AND label_set = ANY (").value(labels.numbers.clone(), Type::INT4_ARRAY).push(")");
+    };
+    if reads == Reads::All && labels.are_indexed_in(range) {
+        push_range(sql, tenant, range, reads);
+        having(sql);
+        return "id";
+    }
     sql.push(" FROM (SELECT id AS found_id");
     push_range(sql, tenant, range, reads);
-    // As a parameter, which the planner takes for a constant: only such a list is hashed.
-    sql.push(" AND label_set = ANY (").value(labels.numbers.clone(), Type::INT4_ARRAY).push(")");
+    having(sql);
     if reads == Reads::All {
-        // The table has the events nearly in this order, and an index by label set has them in another: each page
-        // is met once, and not once for each label set.
+        // The table has the events nearly in this order, and the index of one of two weeks has them in another: each
+        // page is met once, and not once for each label set.
         sql.push(" ORDER BY id");
     }
     // One by one through the index, whatever the planner thinks of their number.
@@ -289,6 +304,17 @@ mod tests {
 
     fn page(after: Option<i64>, descending: bool) -> PageStart {
         PageStart { after: after.map(|number| EventId::first_at(day(number))), descending }
+    }
+
+    #[test]
+    fn a_range_is_indexed_if_all_its_weeks_are() {
+        let week = |first| TimeRange { start: day(first), end: day(first + 7) };
+        let labels = RareLabels { numbers: vec![0], indexed: [7, 14, 28].map(week).into() };
+        let is_indexed = |start, end| labels.are_indexed_in(TimeRange { start: day(start), end: day(end) });
+        assert!(is_indexed(8, 9) && is_indexed(13, 15) && is_indexed(7, 21));
+        for (start, end) in [(6, 8), (20, 22), (20, 29), (27, 28), (36, 37)] {
+            assert!(!is_indexed(start, end), "{start} {end}");
+        }
     }
 
     #[test]
