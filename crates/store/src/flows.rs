@@ -11,6 +11,8 @@ mod checked;
 mod fold;
 mod read;
 mod registered;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use append::append_flow_counts;
 pub use checked::{CheckedFlow, count_flow_changes, list_checked_flows};

@@ -1,5 +1,6 @@
 //! The counters of a flow in a bucket of time.
 
+use super::base128;
 use super::request::{Latency, Outcome};
 
 /// One of the counters of a flow.
@@ -59,22 +60,10 @@ impl Counters {
     /// come first and have the eighth bit set where another follows, without the zeros at the end.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(2 * Counter::COUNT);
-        self.write_bytes(&mut bytes);
-        bytes
-    }
-
-    /// Appends what [`to_bytes`](Self::to_bytes) returns.
-    pub(super) fn write_bytes(&self, bytes: &mut Vec<u8>) {
         let used = self.0.iter().rposition(|value| *value != 0).map_or(0, |last| last + 1);
-        for value in &self.0[..used] {
-            let mut rest = value.unsigned_abs();
-            while rest >= 0x80 {
-                bytes.push(0x80 | low_byte(rest));
-                rest >>= 7;
-            }
-            bytes.push(low_byte(rest));
-        }
+        let mut bytes = Vec::with_capacity(2 * Counter::COUNT);
+        self.0[..used].iter().for_each(|value| base128::write(*value, &mut bytes));
+        bytes
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) has written. None if it is something else.
@@ -86,24 +75,12 @@ impl Counters {
 
     /// Adds what [`to_bytes`](Self::to_bytes) has written. None if it is something else.
     #[must_use]
-    pub fn add_bytes(&mut self, bytes: &[u8]) -> Option<()> {
-        let mut slots = self.0.iter_mut();
-        let (mut value, mut shift) = (0_i64, 0);
-        for byte in bytes {
-            let digit = i64::from(byte & 0x7f);
-            // 63 bits are 9 digits.
-            if shift >= 63 {
-                return None;
-            }
-            value |= digit << shift;
-            shift += 7;
-            if byte & 0x80 == 0 {
-                let slot = slots.next()?;
-                *slot = slot.saturating_add(value);
-                (value, shift) = (0, 0);
-            }
+    pub fn add_bytes(&mut self, mut bytes: &[u8]) -> Option<()> {
+        let mut indexes = 0..Counter::COUNT;
+        while !bytes.is_empty() {
+            self.add_at(indexes.next()?, base128::read(&mut bytes)?);
         }
-        (shift == 0).then_some(())
+        Some(())
     }
 
     /// The value of a counter.
@@ -114,7 +91,12 @@ impl Counters {
 
     /// Adds to a counter. A counter that is full stays so.
     pub fn add(&mut self, counter: Counter, count: i64) {
-        let value = &mut self.0[counter.index()];
+        self.add_at(counter.index(), count);
+    }
+
+    /// Adds to the counter with this [`Counter::index`].
+    pub(super) fn add_at(&mut self, index: usize, count: i64) {
+        let value = &mut self.0[index];
         *value = value.saturating_add(count);
     }
 
@@ -146,10 +128,6 @@ impl Counters {
     pub fn errors(&self) -> i64 {
         self.requests() - self.get(Counter::Requests(Outcome::Succeeded))
     }
-}
-
-fn low_byte(number: u64) -> u8 {
-    number.to_le_bytes()[0]
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use flowmeter_core::flow::{Counters, quarters};
+use flowmeter_core::flow::{Counters, Day, add_quarters, first_quarter};
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::plan::Resolution;
 use flowmeter_core::range::TimeRange;
@@ -116,7 +116,7 @@ impl FlowHistory {
     fn read(tenant: TenantId, flow_id: &str, rows: Vec<Row>) -> Result<Option<Self>, StoreError> {
         let malformed = || malformed(tenant, flow_id);
         let (mut flow, mut fresh_through) = (None, None);
-        let (mut days, mut quarters_of, mut partial) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut days, mut quarters, mut partial) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let mut all = Counters::default();
         for row in rows {
             let time = row.get::<_, Option<SystemTime>>(1).map(Timestamp::from);
@@ -126,7 +126,7 @@ impl FlowHistory {
                     all.add_bytes(row.get(3)).ok_or_else(malformed)?;
                     days.insert(day, row);
                 }
-                (kind::QUARTERS, Some(day)) => drop(quarters_of.insert(day, row)),
+                (kind::QUARTERS, Some(day)) => drop(quarters.insert(day, row)),
                 (kind::PARTIAL, Some(bucket)) => {
                     all.add_bytes(row.get(3)).ok_or_else(malformed)?;
                     partial.push((bucket, row));
@@ -136,9 +136,9 @@ impl FlowHistory {
             }
         }
         let Some((time_zone, created_at)) = flow else { return Ok(None) };
-        let folded = match quarters_of.first_key_value() {
+        let folded = match quarters.first_key_value() {
             Some((day, row)) => {
-                let (quarter, _) = quarters(row.get(3)).next().flatten().ok_or_else(malformed)?;
+                let quarter = first_quarter(row.get(3)).ok_or_else(malformed)?;
                 Some(day.plus(QUARTER.width() * quarter.into()))
             }
             None => None,
@@ -152,7 +152,7 @@ impl FlowHistory {
             first: partial.iter().map(|(bucket, _)| *bucket).chain(folded).min(),
             fresh_through,
             days,
-            quarters: quarters_of,
+            quarters,
             partial,
         }))
     }
@@ -174,11 +174,8 @@ impl FlowHistory {
         for (day, row) in &self.days {
             if cut.binary_search(day).is_err() {
                 sums.add(*day, row.get(3))?;
-                continue;
-            }
-            for found in quarters(self.quarters.get(day)?.get(3)) {
-                let (quarter, counters) = found?;
-                sums.add(day.plus(QUARTER.width() * quarter.into()), counters)?;
+            } else {
+                sums.add_quarters(*day, self.quarters.get(day)?.get(3))?;
             }
         }
         self.partial.iter().try_for_each(|(bucket, row)| sums.add(*bucket, row.get(3)))
@@ -201,19 +198,35 @@ impl<'a> Sums<'a> {
     /// Adds the counters that the store keeps of a time, unless it lies outside of the edges. None if they are
     /// malformed.
     fn add(&mut self, time: Timestamp, counters: &[u8]) -> Option<()> {
-        let Some(place) = self.place(time) else { return Some(()) };
-        self.place = place;
-        self.counters[place].add_bytes(counters)
+        match self.place(time) {
+            Some(place) => self.counters[place].add_bytes(counters),
+            None => Some(()),
+        }
     }
 
-    fn place(&self, time: Timestamp) -> Option<usize> {
+    /// Adds the quarters that the store keeps of a day, but for those outside of the edges. None if they are
+    /// malformed.
+    fn add_quarters(&mut self, day: Timestamp, quarters: &[u8]) -> Option<()> {
+        let mut time = day;
+        let places = [(); Day::QUARTERS as usize].map(|()| {
+            let place = self.place(time);
+            time = time.plus(QUARTER.width());
+            place
+        });
+        add_quarters(quarters, &places, &mut self.counters)
+    }
+
+    /// The bucket that a time is in.
+    fn place(&mut self, time: Timestamp) -> Option<usize> {
         let is_in = |place: &usize| match self.edges.get(*place..place + 2) {
             Some([start, end]) => (*start..*end).contains(&time),
             _ => false,
         };
         let near = [self.place, self.place + 1].into_iter().find(is_in);
         let searched = || self.edges.partition_point(|edge| *edge <= time).checked_sub(1).filter(is_in);
-        near.or_else(searched)
+        let place = near.or_else(searched);
+        self.place = place.unwrap_or(self.place);
+        place
     }
 
     fn found(self) -> Vec<(usize, Counters)> {
@@ -277,8 +290,18 @@ mod tests {
             counters.add(Counter::Requests(Outcome::Succeeded), count);
             sums.add(at(time), &counters.to_bytes()).unwrap();
         }
+        // Half past six in the evening is after 74 quarters.
+        for (day, count) in
+            [("2024-11-01T00:00:00Z", 5), ("2024-11-02T00:00:00Z", 7), ("2024-11-04T00:00:00Z", 9)]
+        {
+            let mut quarters = Day::default();
+            for (quarter, factor) in [(73, 1_000), (74, 100_000)] {
+                quarters.add(quarter, &Counters::from_values(&[count * factor]).unwrap());
+            }
+            sums.add_quarters(at(day), &quarters.to_bytes()).unwrap();
+        }
         let found: Vec<_> =
             sums.found().into_iter().map(|(place, counters)| (place, counters.requests())).collect();
-        assert_eq!(found, [(0, 300), (1, 4)]);
+        assert_eq!(found, [(0, 507_300), (1, 700_004)]);
     }
 }
