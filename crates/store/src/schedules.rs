@@ -26,8 +26,8 @@ pub struct Schedule<'a> {
     pub update: EventId,
 }
 
-/// Keeps states of schedules. Of two that nothing orders, which may be what two requests of one millisecond say, it
-/// keeps the one with fewer items, whichever comes first.
+/// Keeps states of schedules. Of two that nothing orders, which two requests of one millisecond may have at the same
+/// place, it keeps the one with fewer items, whichever comes first.
 pub(crate) async fn insert_schedules<'a>(
     transaction: &Transaction<'_>,
     schedules: impl Iterator<Item = &'a Schedule<'a>>,
