@@ -52,7 +52,7 @@ fn details(status: &Status, given: Given<'_>, better_hint: Option<&str>) -> Stri
     let violations = details.bad_request().map_or(&[][..], |request| &request.field_violations);
     for violation in violations {
         let line = format!("{}: {}", printable(&violation.field), printable(&violation.description));
-        if !said.ends_with(&line) {
+        if printable(status.message()) != line {
             let _ = writeln!(out, "  {line}");
         }
         out.push_str(&point(&violation.field, &violation.description, given).unwrap_or_default());

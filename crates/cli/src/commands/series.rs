@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use flowmeter_core::filter::Filter;
 use flowmeter_proto::v1 as wire;
 
 use super::{answer, form, width};
@@ -155,14 +156,21 @@ impl From<Series> for wire::QueryTimeSeriesRequest {
 /// Carries out the command.
 pub(crate) async fn run(series: Series, remote: &Remote) -> Result<ExitCode> {
     let mut client = connection::query(remote)?;
-    let request = wire::QueryTimeSeriesRequest::from(series);
+    let mut request = wire::QueryTimeSeriesRequest::from(series);
     let call =
         connection::within(remote.timeout, request.clone(), |request| client.query_time_series(request));
     let found = call.await?;
+    // The labels of the answer have the fields' own names.
+    request.group_by.iter_mut().for_each(|name| *name = own_name(name));
     answer(remote, "QueryTimeSeriesResponse", &found, || {
         series::page(&request, &found, form(remote), width())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The name that a label of the answer has, whichever of its names it was asked for by.
+fn own_name(asked: &str) -> String {
+    Filter::field(asked.trim()).map_or_else(|_| asked.to_owned(), |field| field.name().to_owned())
 }
 
 #[cfg(test)]
@@ -189,6 +197,20 @@ mod tests {
             ..wire::QueryTimeSeriesRequest::default()
         };
         assert_eq!(asked, expected);
+    }
+
+    #[test]
+    fn labels_are_found_by_any_of_their_names() {
+        for (asked, own) in [
+            ("key", "key"),
+            ("attributes.key", "key"),
+            ("attributes.servise", "servise"),
+            ("httpStatus", "httpstatus"),
+            (" user ", "user"),
+            ("asset_urn", "asset_urn"),
+        ] {
+            assert_eq!(own_name(asked), own);
+        }
     }
 
     #[test]

@@ -208,7 +208,8 @@ async fn a_metric_in_json_reads_like_the_reference() {
           }
         ]
       },
-      "freshThrough": "2024-01-30T10:00:00Z"
+      "freshThrough": "2024-01-30T10:00:00Z",
+      "timeZone": "America/Los_Angeles"
     }
     "#);
     let expected = api::GetFlowMetricRequest {
@@ -292,10 +293,10 @@ async fn all_metrics_are_a_dashboard_or_a_table() {
         let shown = printed(&fake, &["flow", "metric", "signup", name, "--granularity", "HOUR"]).await;
         assert!(shown.starts_with("ENDPOINT_REQUEST_ERROR_RATE of signup (Sign up), by hour\n"), "{shown}");
     }
-    // The history of a deleted flow stays, on clocks that are no longer known.
+    // The history of a deleted flow stays, on its clocks.
     fake.memory.lock().unwrap().flows.clear();
     let shown = printed(&fake, &["flow", "metric", "signup", "requests"]).await;
-    assert!(shown.contains("of signup, by day\n2024-01-28 to 2024-01-29\n"), "{shown}");
+    assert!(shown.contains("of signup, by day\n2024-01-28 to 2024-01-29 in Asia/Kolkata\n"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -62,7 +62,8 @@ pub(super) fn meant(name: &str) -> Option<&'static str> {
     /// Names of fewer letters are one slip from many others.
     const LONG: usize = 5;
     let plain = |name: &str| name.replace('_', "").to_ascii_lowercase();
-    let (meant, is_own) = (plain(name), Field::is_own(name));
+    // A field mask may say event.service, and so may whoever has written one.
+    let (meant, is_own) = (plain(name.strip_prefix("event.").unwrap_or(name)), Field::is_own(name));
     let is_near = |own: &&str| {
         let own = plain(own);
         own == meant || (own.len() >= LONG && strsim::osa_distance(&own, &meant) == 1)

@@ -467,6 +467,8 @@ fn a_misspelt_field_is_no_attribute() {
         let text = format!("at character 1: expected {text}; or attributes.{name} for the attribute");
         assert_eq!(Filter::parse(&format!("{name} > 'a'")).unwrap_err().to_string(), text);
     }
+    let of_event = Filter::parse("event.service = a").unwrap_err().to_string();
+    assert_eq!(of_event, "at character 1: expected service, or attributes.event.service for the attribute");
     for name in ["key", "types", "region", "instance", "user_name", "time"] {
         assert!(Filter::parse(&format!("{name} = a")).is_ok(), "{name}");
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use flowmeter_core::flow::{DataApiVersion, check_flow_id};
 use flowmeter_core::violation::Violation;
+use flowmeter_core::zone::zone;
 use flowmeter_proto::v1::{
     self, CreateFlowRequest, CreateFlowResponse, DeleteFlowRequest, DeleteFlowResponse, GetFlowRequest,
     GetFlowResponse, ListFlowsRequest, ListFlowsResponse, UpdateFlowRequest, UpdateFlowResponse,
@@ -20,7 +21,6 @@ use flowmeter_store::catalog::flows::{
 use super::mask::Mask;
 use super::{Shelf, check_text, given, settled, version};
 use crate::page_token::{self, page_size};
-use crate::question;
 
 const KIND: &str = "flow";
 
@@ -104,16 +104,19 @@ fn read(flow: v1::Flow) -> Result<NewFlow, ApiError> {
             violations.push(violation);
             None
         });
+    let time_zone = if flow.time_zone.is_empty() { "UTC".to_owned() } else { flow.time_zone };
+    if let Err(error) = zone(&time_zone) {
+        violations.push(Violation::new("flow.time_zone", error.to_string()));
+    }
     if !violations.is_empty() {
         return Err(ApiError::violations(Reason::InvalidField, &violations));
     }
-    question::time_zone(&flow.time_zone).map_err(|error| error.within("flow"))?;
     Ok(NewFlow {
         flow_id: flow.id,
         name: flow.name,
         endpoint_url: flow.endpoint_url,
         data_api_version: flow.data_api_version,
-        time_zone: if flow.time_zone.is_empty() { "UTC".to_owned() } else { flow.time_zone },
+        time_zone,
         check_interval,
     })
 }
@@ -189,9 +192,11 @@ mod tests {
             it.name = "\0".into();
             it.endpoint_url = "ftp://host".into();
             it.data_api_version = "v3".into();
+            it.time_zone = "Europe/Nowhere".into();
         });
         let fields: Vec<_> = all.split("; ").filter_map(|part| part.split(':').next()).collect();
-        assert_eq!(fields, ["flow.id", "flow.name", "flow.endpoint_url", "flow.data_api_version"]);
-        assert!(wrong(|it| it.time_zone = "Europe/Nowhere".into()).starts_with("flow.time_zone: "));
+        let expected =
+            ["flow.id", "flow.name", "flow.endpoint_url", "flow.data_api_version", "flow.time_zone"];
+        assert_eq!(fields, expected);
     }
 }

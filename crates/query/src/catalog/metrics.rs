@@ -331,7 +331,8 @@ fn backfill_to_contract(backfill: &Backfill) -> v1::Backfill {
     v1::Backfill {
         state: state.into(),
         event_count: backfill.event_count,
-        through_time: backfill.last.map(|last| to_proto(last.timestamp())),
+        // What has come since it was done is counted as it comes.
+        through_time: backfill.last.filter(|_| state != State::Done).map(|last| to_proto(last.timestamp())),
         start_time: backfill.started_at.map(to_proto),
         finish_time: backfill.finished_at.map(to_proto),
     }

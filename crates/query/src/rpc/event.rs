@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use flowmeter_core::filter::Filter;
-use flowmeter_core::usage::TextField;
+use flowmeter_core::usage::{Field, TextField};
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_service::time::to_proto;
@@ -66,6 +66,19 @@ const FIELDS: [&str; 17] = [
     "attributes",
 ];
 
+/// A field by another name that it has in filters, or an attribute; else what was expected.
+fn field(name: &str) -> Result<&str, String> {
+    let is_attribute = name.starts_with("attributes.");
+    match Filter::field(name) {
+        Ok(Field::Attribute(_)) if is_attribute => Ok(name),
+        Err(expected) if is_attribute || Filter::meant(name).is_some() => Err(expected),
+        found => {
+            let own = found.ok().and_then(|field| field.own_name());
+            own.ok_or_else(|| "id or event.{field}, such as event.duration".to_owned())
+        }
+    }
+}
+
 impl Mask {
     /// Reads paths such as `id`, `event.duration` or just `duration`, and
     /// `event.attributes.queue`.
@@ -87,15 +100,10 @@ impl Mask {
                 }
                 name if name == "id" && path == "id" => "id",
                 name if FIELDS.contains(&name) => name,
-                name if name.strip_prefix("attributes.").is_some_and(|name| !name.is_empty()) => name,
-                name => {
-                    let expected = match Filter::meant(name) {
-                        Some(own) => format!("{own}, or attributes.{name} for the attribute"),
-                        None => "id or event.{field}, such as event.duration".to_owned(),
-                    };
+                name => field(name).map_err(|expected| {
                     let text = format!("expected {expected}, found {path:?}");
-                    return Err(ApiError::field(Reason::InvalidField, "read_mask", text));
-                }
+                    ApiError::field(Reason::InvalidField, "read_mask", text)
+                })?,
             };
             paths.insert(known.to_owned());
         }
@@ -136,5 +144,30 @@ impl Mask {
                 attributes: event.attributes.into_iter().filter(|(name, _)| has_attribute(name)).collect(),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_takes_the_names_that_filters_take() {
+        for (name, own) in [
+            ("responseSize", "response_size"),
+            ("httpStatus", "httpstatus"),
+            ("attributes.queue", "attributes.queue"),
+            ("attributes.servise", "attributes.servise"),
+        ] {
+            assert_eq!(field(name), Ok(own));
+        }
+        for (name, expected) in [
+            ("servise", "service, or attributes.servise for the attribute"),
+            ("queue", "id or event.{field}, such as event.duration"),
+            ("", "id or event.{field}, such as event.duration"),
+        ] {
+            assert_eq!(field(name).unwrap_err(), expected);
+        }
+        assert!(field("attributes.").is_err());
     }
 }

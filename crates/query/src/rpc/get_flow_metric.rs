@@ -50,6 +50,7 @@ pub(super) async fn handle(
             data_points: data_points(metric, &period.starts, &found),
         }),
         fresh_through: history.fresh_through.map(to_proto),
+        time_zone: history.time_zone,
     })
 }
 

@@ -73,6 +73,7 @@ async fn the_metrics_of_the_reference() {
     let metric = answer.metric.as_ref().unwrap();
     assert_eq!((metric.granularity.as_str(), metric.name.as_str()), ("DAY", "ENDPOINT_REQUEST_COUNT"));
     assert!(answer.fresh_through.is_some());
+    assert_eq!(answer.time_zone, ZONE);
     let value = |value| data(&[("value", value)]);
     assert_eq!(points(answer), [(first, value(506.0)), (second, value(25.0))]);
 
@@ -155,7 +156,9 @@ async fn history_outlives_the_flow_and_follows_its_zone() {
     assert!(in_utc.iter().all(|(start, _)| start % 86_400 == 0), "{in_utc:?}");
 
     catalog.delete_flow(DeleteFlowRequest { id: "flow".into(), version: 0 }).await.unwrap();
-    assert_eq!(points(ask(&tenant, count()).await.unwrap()), in_utc);
+    let of_the_deleted = ask(&tenant, count()).await.unwrap();
+    assert_eq!(of_the_deleted.time_zone, "UTC");
+    assert_eq!(points(of_the_deleted), in_utc);
 
     register(&tenant, "flow", ZONE).await;
     let again = points(ask(&tenant, count()).await.unwrap());

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use flowmeter_proto::v1::{Flow, GetFlowMetricRequest, GetFlowMetricResponse};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::{
     arguments::Remote,
@@ -48,7 +48,7 @@ pub(crate) struct Metric {
     granularity: Granularity,
 
     /// The first day, such as 2026-11-01. Default: the oldest that can be asked for; of the
-    /// lifetime the day of the first request.
+    /// lifetime the day on which the flow was registered, or of an earlier request.
     #[arg(long, value_name = "DAY", default_value = "", hide_default_value = true)]
     since: String,
 
@@ -85,10 +85,25 @@ pub(super) async fn run(metric: Metric, remote: &Remote) -> Result<()> {
         };
     }
     let (found, flow) = tokio::join!(answers(&metric, remote), super::get(metric.id.clone(), remote));
-    // That of a deleted flow can be read, but no longer its definition.
-    let flow = flow.unwrap_or_else(|_| Flow { id: metric.id.clone(), ..Flow::default() });
-    let report = Report { flow: &flow, granularity: metric.granularity, answers: &found? };
+    let found = found?;
+    let mut flow = match flow {
+        Ok(flow) => flow,
+        // That of a deleted flow can be read, but no longer its definition.
+        Err(error) if code(&error) == Some(Code::NotFound) => {
+            Flow { id: metric.id.clone(), ..Flow::default() }
+        }
+        Err(error) => return Err(error),
+    };
+    // The zone may be another one by now.
+    if let Some((_, answer)) = found.first() {
+        flow.time_zone.clone_from(&answer.time_zone);
+    }
+    let report = Report { flow: &flow, granularity: metric.granularity, answers: &found };
     show(&flow::page(&report, form(remote), width()))
+}
+
+fn code(error: &anyhow::Error) -> Option<Code> {
+    error.downcast_ref::<Status>().map(Status::code)
 }
 
 /// The answer for the metric that is asked for, or those for all.

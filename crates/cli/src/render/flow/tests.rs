@@ -30,7 +30,13 @@ fn answer(
 ) -> (FlowMetric, GetFlowMetricResponse) {
     let found = Metric { granularity: "DAY".into(), name: metric.name().into(), data_points };
     let fresh_through = Some(moment::to_wire(fresh));
-    (metric, GetFlowMetricResponse { id: "signup".into(), metric: Some(found), fresh_through })
+    let metric_of = GetFlowMetricResponse {
+        id: "signup".into(),
+        metric: Some(found),
+        fresh_through,
+        ..Default::default()
+    };
+    (metric, metric_of)
 }
 
 impl Days {

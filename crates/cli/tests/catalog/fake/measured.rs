@@ -118,9 +118,11 @@ impl QueryService for Fake {
             return Err(Status::with_error_details(Code::FailedPrecondition, message, details));
         }
         // Of a deleted flow there are points.
-        if !memory.flows.contains_key(&request.flow_id) && memory.metrics.is_empty() {
-            return Err(not_found("flow", &request.flow_id));
-        }
+        let time_zone = match memory.flows.get(&request.flow_id) {
+            Some(flow) => flow.time_zone.clone(),
+            None if memory.metrics.is_empty() => return Err(not_found("flow", &request.flow_id)),
+            None => "Asia/Kolkata".into(),
+        };
         let metric = api::FlowMetric {
             granularity: request.granularity.to_uppercase(),
             data_points: memory.metrics.get(request.name.as_str()).cloned().unwrap_or_default(),
@@ -130,6 +132,7 @@ impl QueryService for Fake {
             id: request.flow_id,
             metric: Some(metric),
             fresh_through: Some(prost_types::Timestamp { seconds: 1_706_608_800, nanos: 0 }),
+            time_zone,
         }))
     }
 

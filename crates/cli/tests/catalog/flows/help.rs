@@ -170,7 +170,7 @@ async fn recording_and_reading_are_explained() {
 
           --since <DAY>
               The first day, such as 2026-11-01. Default: the oldest that can be asked for; of the
-              lifetime the day of the first request
+              lifetime the day on which the flow was registered, or of an earlier request
 
           --until <DAY>
               The day before which it ends, such as 2026-11-08. Default: it ends now
