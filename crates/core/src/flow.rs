@@ -1,16 +1,13 @@
 //! Requests to the endpoints of flows: what one says, the counters that it becomes, and the metrics
 //! that are made of those. Meaning and names are those of the `WhatsApp` Flows Metrics API.
 
-mod base128;
 mod counters;
-mod day;
 mod metric;
 mod period;
 mod request;
 mod version;
 
 pub use counters::{Counter, Counters};
-pub use day::{Day, add_quarters, first_quarter};
 pub use metric::{FlowMetric, Granularity};
 pub use period::{Days, Period};
 pub use request::{FlowLimits, FlowRequest, Latency, MAX_COUNT, MAX_FLOW_ID_BYTES, Outcome, check_flow_id};

@@ -15,8 +15,8 @@ use hashbrown::hash_table::Entry;
 use crate::aggregate::Aggregate;
 use crate::ids::{EventId, SeriesId, TenantId};
 use crate::metric::{Catalog, Definition, LabelSet, Measure, ProviderMetrics};
-use crate::plan::Resolution;
 use crate::quantity::Quantity;
+use crate::resolution::Resolution;
 use crate::timestamp::Timestamp;
 use crate::usage::{Field, TextField, UsageEvent};
 

@@ -1,6 +1,5 @@
-//! The domain of Flowmeter, pure: what a usage event is, how events become
-//! aggregates, how time is cut into buckets and what a query means. Nothing here
-//! does I/O, and nothing here knows of gRPC, AMQP or SQL connections.
+//! The domain of Flowmeter as pure code: what a usage event is, how events are aggregated, how time is divided
+//! into buckets, and what a query means. Nothing in this crate does I/O or knows about gRPC, AMQP or SQL.
 
 pub mod aggregate;
 pub mod asset;
@@ -14,6 +13,7 @@ pub mod metric;
 pub mod plan;
 pub mod quantity;
 pub mod range;
+pub mod resolution;
 pub mod timestamp;
 pub mod usage;
 pub mod violation;

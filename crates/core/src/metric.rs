@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::filter::Filter;
-use crate::plan::Resolution;
+use crate::resolution::Resolution;
 use crate::usage::{Field, TextField, UsageEvent};
 
 pub use built_in::{BUILT_IN_PROVIDERS, BuiltInProvider};

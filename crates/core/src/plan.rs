@@ -1,53 +1,14 @@
-//! Chooses where an answer comes from: it cuts a time range into pieces and reads
-//! each at the coarsest resolution that still tells its buckets apart. Only what
-//! no roll-up can tell apart is read from the events themselves.
+//! Chooses where an answer is read from. A time range is cut into pieces, and each piece is read at the
+//! coarsest resolution whose buckets do not straddle an edge of the requested buckets. A piece that no roll-up
+//! can serve is read from the events themselves.
 
 use std::time::Duration;
 
 use crate::range::TimeRange;
+use crate::resolution::Resolution;
 use crate::timestamp::Timestamp;
 
-/// The width of the buckets in which roll-ups are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Resolution {
-    /// One minute.
-    Minute,
-    /// A quarter of an hour: every time zone's hours and days begin on one.
-    Quarter,
-    /// An hour in UTC: nearly every time zone's hours and days begin on one.
-    Hour,
-    /// A day in UTC.
-    Day,
-}
-
-impl Resolution {
-    /// All of them, fine before coarse.
-    pub const ALL: [Self; 4] = [Self::Minute, Self::Quarter, Self::Hour, Self::Day];
-
-    /// The width of a bucket. Buckets begin at multiples of it since the epoch.
-    #[must_use]
-    pub const fn width(self) -> Duration {
-        match self {
-            Self::Minute => Duration::from_mins(1),
-            Self::Quarter => Duration::from_mins(15),
-            Self::Hour => Duration::from_hours(1),
-            Self::Day => Duration::from_hours(24),
-        }
-    }
-
-    /// The width in minutes, by which the store knows it.
-    #[must_use]
-    pub const fn minutes(self) -> i16 {
-        match self {
-            Self::Minute => 1,
-            Self::Quarter => 15,
-            Self::Hour => 60,
-            Self::Day => 1_440,
-        }
-    }
-}
-
-/// Where a piece of an answer is read.
+/// Where a piece of an answer is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The events themselves.
@@ -56,18 +17,18 @@ pub enum Source {
     Rollup(Resolution),
 }
 
-/// A piece of a range and where it is read.
+/// A piece of a time range and its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
-    /// Where it is read.
+    /// Where the piece is read from.
     pub source: Source,
-    /// The piece.
+    /// The time range that the piece covers.
     pub range: TimeRange,
 }
 
-/// Cuts `range` into pieces by ascending time. `edges` are the starts of the
-/// calendar's buckets, ascending; `resolutions` are those that are kept, fine
-/// before coarse, of all events before `rolled_up_to`.
+/// Cuts `range` into pieces, in ascending order of time. `edges` are the starts of the calendar's buckets, in
+/// ascending order. `resolutions` are the resolutions at which the series is rolled up, finest first; they cover
+/// all events before `rolled_up_to`.
 #[must_use]
 pub fn pieces(
     range: TimeRange,
@@ -91,7 +52,7 @@ fn cut(range: TimeRange, edges: &[Timestamp], resolutions: &[Resolution], pieces
     };
     let width = coarsest.width();
     let whole = TimeRange { start: range.start.ceil_to(width), end: range.end.floor_to(width) };
-    if whole.start >= whole.end || !told_apart(whole, edges, width) {
+    if whole.start >= whole.end || !is_aligned(whole, edges, width) {
         return cut(range, edges, finer, pieces);
     }
     cut(TimeRange { start: range.start, end: whole.start }, edges, finer, pieces);
@@ -99,8 +60,8 @@ fn cut(range: TimeRange, edges: &[Timestamp], resolutions: &[Resolution], pieces
     cut(TimeRange { start: whole.end, end: range.end }, edges, finer, pieces);
 }
 
-/// Whether every edge within the range begins a bucket of that width.
-fn told_apart(range: TimeRange, edges: &[Timestamp], width: Duration) -> bool {
+/// Whether every edge within the range is the start of a bucket of this width.
+fn is_aligned(range: TimeRange, edges: &[Timestamp], width: Duration) -> bool {
     let from = edges.partition_point(|edge| *edge < range.start);
     let to = edges.partition_point(|edge| *edge < range.end);
     edges[from..to].iter().all(|edge| edge.floor_to(width) == *edge)
@@ -126,12 +87,12 @@ mod tests {
     }
 
     #[test]
-    fn an_aligned_range_is_one_piece() {
+    fn an_aligned_range_is_a_single_piece() {
         let month = range("2024-11-01T00:00:00Z", "2024-12-01T00:00:00Z");
         for (calendar, source) in [
             ("#P1M", "Rollup(Day)"),
             ("#PT1H", "Rollup(Hour)"),
-            ("#PT30M", "Rollup(Quarter)"),
+            ("#PT30M", "Rollup(QuarterHour)"),
             ("#PT5M", "Rollup(Minute)"),
         ] {
             assert_eq!(
@@ -143,12 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn odd_ends_are_read_finer() {
+    fn unaligned_ends_are_read_at_finer_resolutions() {
         assert_eq!(
             shown("#P1D", range("2024-11-01T23:44:30Z", "2024-11-03T00:01:00Z"), &ALL),
             [
                 "Events 2024-11-01T23:44:30Z 2024-11-01T23:45:00Z",
-                "Rollup(Quarter) 2024-11-01T23:45:00Z 2024-11-02T00:00:00Z",
+                "Rollup(QuarterHour) 2024-11-01T23:45:00Z 2024-11-02T00:00:00Z",
                 "Rollup(Day) 2024-11-02T00:00:00Z 2024-11-03T00:00:00Z",
                 "Rollup(Minute) 2024-11-03T00:00:00Z 2024-11-03T00:01:00Z",
             ]
@@ -156,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_rolled_up_yet_is_read_from_the_events() {
+    fn time_that_is_not_rolled_up_yet_is_read_from_events() {
         let day = range("2024-11-01T00:00:00Z", "2024-11-02T00:00:00Z");
         let edges = "#PT1H".parse::<Calendar>().unwrap().bucket_starts(day, 100).unwrap();
         let rolled = "2024-11-01T10:20:00Z".parse::<jiff::Timestamp>().unwrap().into();
@@ -166,7 +127,7 @@ mod tests {
             found,
             [
                 (Source::Rollup(Resolution::Hour), "2024-11-01T10:00:00Z".to_owned()),
-                (Source::Rollup(Resolution::Quarter), "2024-11-01T10:15:00Z".to_owned()),
+                (Source::Rollup(Resolution::QuarterHour), "2024-11-01T10:15:00Z".to_owned()),
                 (Source::Events, "2024-11-01T10:20:00Z".to_owned()),
                 (Source::Events, "2024-11-02T00:00:00Z".to_owned()),
             ]
@@ -179,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_tile_the_range_and_keep_edges_apart(
+        fn pieces_tile_the_range_and_align_with_the_edges(
             start in 1_700_000_000_000_000_i64..1_700_500_000_000_000,
             length in 1_i64..400_000_000_000,
             rolled in 0_i64..800_000_000_000,
@@ -201,7 +162,7 @@ mod tests {
                 if let Source::Rollup(resolution) = piece.source {
                     prop_assert!(piece.range.end <= rolled);
                     let width = resolution.width();
-                    prop_assert!(told_apart(piece.range, &edges, width));
+                    prop_assert!(is_aligned(piece.range, &edges, width));
                     prop_assert_eq!(piece.range.start.floor_to(width), piece.range.start);
                     prop_assert_eq!(piece.range.end.floor_to(width), piece.range.end);
                 }

@@ -282,7 +282,8 @@ fn framed(wording: Wording, metric: (&Definition, Timestamp), frame: Frame) -> Q
 mod tests {
     use super::*;
     use flowmeter_core::metric::Catalog;
-    use flowmeter_core::plan::{Resolution, Source};
+    use flowmeter_core::plan::Source;
+    use flowmeter_core::resolution::Resolution;
 
     const METRIC: &str = "ODSLRequest/ReadRequests";
 
@@ -340,7 +341,7 @@ mod tests {
         );
         assert_eq!(
             zone("Asia/Kathmandu"),
-            (Source::Rollup(Resolution::Quarter), "2024-10-31T18:15:00Z".into())
+            (Source::Rollup(Resolution::QuarterHour), "2024-10-31T18:15:00Z".into())
         );
     }
 

@@ -8,6 +8,7 @@
 
 mod append;
 mod checked;
+mod encoding;
 mod fold;
 mod read;
 mod registered;

@@ -1,6 +1,5 @@
 //! The counters of a flow in a bucket of time.
 
-use super::base128;
 use super::request::{Latency, Outcome};
 
 /// One of the counters of a flow.
@@ -56,46 +55,23 @@ impl Counters {
         &self.0
     }
 
-    /// The form in which the store keeps them: each by [`Counter::index`] as a base-128 number whose lower digits
-    /// come first and have the eighth bit set where another follows, without the zeros at the end.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let used = self.0.iter().rposition(|value| *value != 0).map_or(0, |last| last + 1);
-        let mut bytes = Vec::with_capacity(2 * Counter::COUNT);
-        self.0[..used].iter().for_each(|value| base128::write(*value, &mut bytes));
-        bytes
-    }
-
-    /// Reads what [`to_bytes`](Self::to_bytes) has written. None if it is something else.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut counters = Self::default();
-        counters.add_bytes(bytes).map(|()| counters)
-    }
-
-    /// Adds what [`to_bytes`](Self::to_bytes) has written. None if it is something else.
-    #[must_use]
-    pub fn add_bytes(&mut self, mut bytes: &[u8]) -> Option<()> {
-        let mut indexes = 0..Counter::COUNT;
-        while !bytes.is_empty() {
-            self.add_at(indexes.next()?, base128::read(&mut bytes)?);
-        }
-        Some(())
-    }
-
     /// The value of a counter.
     #[must_use]
     pub const fn get(&self, counter: Counter) -> i64 {
         self.0[counter.index()]
     }
 
-    /// Adds to a counter. A counter that is full stays so.
+    /// Adds to a counter. The counter saturates at its maximum.
     pub fn add(&mut self, counter: Counter, count: i64) {
         self.add_at(counter.index(), count);
     }
 
-    /// Adds to the counter with this [`Counter::index`].
-    pub(super) fn add_at(&mut self, index: usize, count: i64) {
+    /// Adds to the counter with this [`Counter::index`]. The counter saturates at its maximum.
+    ///
+    /// # Panics
+    ///
+    /// If no counter has this index.
+    pub fn add_at(&mut self, index: usize, count: i64) {
         let value = &mut self.0[index];
         *value = value.saturating_add(count);
     }
@@ -148,20 +124,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_never_changes_between_releases() {
-        let mut counters = Counters::default();
-        counters.add(Counter::Requests(Outcome::TimeoutError), 300);
-        assert_eq!(counters.to_bytes(), [0, 0xac, 0x02]);
-        counters.add(Counter::CheckFailed, i64::MAX);
-        let bytes = counters.to_bytes();
-        assert_eq!(bytes.len(), 3 + 15 + 9);
-        assert_eq!(Counters::from_bytes(&bytes), Some(counters));
-        for wrong in [&[0x80][..], &[0xff; 10], &[0; Counter::COUNT + 1]] {
-            assert_eq!(Counters::from_bytes(wrong), None);
-        }
-    }
-
-    #[test]
     fn latency_counts_where_the_endpoint_was_called() {
         let mut counters = Counters::default();
         counters.add_requests(Outcome::TimeoutError, Latency::of(11, 0), 3);
@@ -181,19 +143,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn what_is_written_is_read_again(values in prop::collection::vec(0..=i64::MAX, 0..=Counter::COUNT)) {
-            let counters = Counters::from_values(&values).unwrap();
-            prop_assert_eq!(Counters::from_bytes(&counters.to_bytes()), Some(counters));
-        }
-
-        #[test]
-        fn any_bytes_are_counters_or_none(bytes: Vec<u8>) {
-            if let Some(counters) = Counters::from_bytes(&bytes) {
-                prop_assert!(counters.values().iter().all(|value| *value >= 0));
-            }
-        }
-
         #[test]
         fn the_order_of_merging_does_not_matter(
             parts in prop::collection::vec(prop::collection::vec(0_i64..1_000, Counter::COUNT), 1..9),

@@ -283,7 +283,7 @@ mod tests {
             prop_assert!(period.starts.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert!(period.starts[period.starts.len() - 1] < period.end);
             // Every point of a zone of our days begins on a quarter of an hour.
-            let quarter = crate::plan::Resolution::Quarter.width();
+            let quarter = crate::resolution::Resolution::QuarterHour.width();
             prop_assert!(period.starts.iter().all(|start| start.floor_to(quarter) == *start));
         }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use flowmeter_core::flow::{Counters, FlowLimits};
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::plan::Resolution;
+use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::FlowCounts;
@@ -75,7 +75,7 @@ pub fn decide(
             unknown.push(index);
             continue;
         }
-        let bucket = timestamp.floor_to(Resolution::Quarter.width());
+        let bucket = timestamp.floor_to(Resolution::QuarterHour.width());
         let counters = match cells.entry((item.flow_id, bucket)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(free) => free.insert(Counters::default()),

@@ -9,6 +9,7 @@ use flowmeter_core::timestamp::Timestamp;
 use foldhash::fast::RandomState;
 
 use super::FlowCounts;
+use super::encoding::encode_counters;
 use crate::StoreError;
 use crate::copy::Copy;
 
@@ -33,7 +34,7 @@ pub(crate) async fn append_flow_counts<'a>(
         row.uuid(tenant.0);
         row.text(flow_id);
         row.timestamp(bucket);
-        row.bytes(&counters.to_bytes());
+        row.bytes(&encode_counters(&counters));
         copy.flush_full().await?;
     }
     copy.flush().await?;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use deadpool_postgres::Transaction;
-use flowmeter_core::flow::{Counters, Day};
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::plan::Resolution;
+use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::encoding::{FlowDay, decode_counters, encode_counters};
 use super::malformed;
 use crate::rollups::FoldOutcome;
 use crate::{Store, StoreError};
@@ -24,7 +24,7 @@ const FOLD_ROWS: usize = 20_000;
 const DAYS: usize = 1_000;
 
 /// What is added to the days (UTC) of flows: in the order of the primary key.
-type Added<'a> = BTreeMap<(Uuid, &'a str, Timestamp), Day>;
+type Added<'a> = BTreeMap<(Uuid, &'a str, Timestamp), FlowDay>;
 
 /// Folds some partial rows. Ask again while it takes as many as it can.
 ///
@@ -68,12 +68,11 @@ fn added(taken: &[Row]) -> Result<Added<'_>, StoreError> {
     let mut added = Added::new();
     for row in taken {
         let (tenant, flow_id) = (row.get(0), row.get(1));
-        let counters =
-            Counters::from_bytes(row.get(3)).ok_or_else(|| malformed(TenantId(tenant), flow_id))?;
+        let counters = decode_counters(row.get(3)).ok_or_else(|| malformed(TenantId(tenant), flow_id))?;
         let bucket = Timestamp::from(row.get::<_, SystemTime>(2));
         let day = bucket.floor_to(Resolution::Day.width());
         let minutes = bucket.minutes() - day.minutes();
-        let quarter = minutes / i64::from(Resolution::Quarter.minutes());
+        let quarter = minutes / i64::from(Resolution::QuarterHour.minutes());
         let quarter = u8::try_from(quarter).expect("a day has 96 quarters");
         added.entry((tenant, flow_id, day)).or_default().add(quarter, &counters);
     }
@@ -83,7 +82,7 @@ fn added(taken: &[Row]) -> Result<Added<'_>, StoreError> {
 /// Adds to some days: writes them in place of what they were.
 async fn add(
     transaction: &Transaction<'_>,
-    days: &[((Uuid, &str, Timestamp), Day)],
+    days: &[((Uuid, &str, Timestamp), FlowDay)],
 ) -> Result<(), StoreError> {
     let read = transaction
         .prepare_cached(
@@ -117,10 +116,10 @@ async fn add(
     for (place, ((tenant, flow_id, _), added)) in (1_i64..).zip(days) {
         let mut day = added.clone();
         if let Some(row) = kept.next_if(|row| row.get::<_, i64>(0) == place) {
-            day.add_bytes(row.get(1)).ok_or_else(|| malformed(TenantId(*tenant), flow_id))?;
+            day.add_encoded(row.get(1)).ok_or_else(|| malformed(TenantId(*tenant), flow_id))?;
         }
-        counters.push(day.total().to_bytes());
-        quarters.push(day.to_bytes());
+        counters.push(encode_counters(&day.total()));
+        quarters.push(day.encode());
     }
     transaction.execute(&write, &[&tenants, &flows, &begins, &counters, &quarters]).await?;
     Ok(())

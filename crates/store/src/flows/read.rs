@@ -4,21 +4,22 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use flowmeter_core::flow::{Counters, Day, add_quarters, first_quarter};
+use flowmeter_core::flow::Counters;
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::plan::Resolution;
 use flowmeter_core::range::TimeRange;
+use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::encoding::{FlowDay, add_encoded_counters, add_quarters, first_quarter};
 use super::malformed;
 use crate::progress::FRESH_THROUGH;
 use crate::sql::Sql;
 use crate::{Store, StoreError};
 
 const DAY: Resolution = Resolution::Day;
-const QUARTER: Resolution = Resolution::Quarter;
+const QUARTER: Resolution = Resolution::QuarterHour;
 
 /// A flow and what it has had so far, all as of one moment.
 #[derive(Debug)]
@@ -123,12 +124,12 @@ impl FlowHistory {
             match (row.get(0), time) {
                 (kind::FLOW, Some(created_at)) => flow = Some((row.get(2), created_at)),
                 (kind::DAY, Some(day)) => {
-                    all.add_bytes(row.get(3)).ok_or_else(malformed)?;
+                    add_encoded_counters(&mut all, row.get(3)).ok_or_else(malformed)?;
                     days.insert(day, row);
                 }
                 (kind::QUARTERS, Some(day)) => drop(quarters.insert(day, row)),
                 (kind::PARTIAL, Some(bucket)) => {
-                    all.add_bytes(row.get(3)).ok_or_else(malformed)?;
+                    add_encoded_counters(&mut all, row.get(3)).ok_or_else(malformed)?;
                     partial.push((bucket, row));
                 }
                 (kind::FRESH_THROUGH, time) => fresh_through = time,
@@ -199,7 +200,7 @@ impl<'a> Sums<'a> {
     /// malformed.
     fn add(&mut self, time: Timestamp, counters: &[u8]) -> Option<()> {
         match self.place(time) {
-            Some(place) => self.counters[place].add_bytes(counters),
+            Some(place) => add_encoded_counters(&mut self.counters[place], counters),
             None => Some(()),
         }
     }
@@ -208,7 +209,7 @@ impl<'a> Sums<'a> {
     /// malformed.
     fn add_quarters(&mut self, day: Timestamp, quarters: &[u8]) -> Option<()> {
         let mut time = day;
-        let places = [(); Day::QUARTERS as usize].map(|()| {
+        let places = [(); FlowDay::QUARTERS as usize].map(|()| {
             let place = self.place(time);
             time = time.plus(QUARTER.width());
             place
@@ -246,6 +247,7 @@ fn cut_days(edges: &[Timestamp]) -> Vec<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flows::encoding::encode_counters;
     use flowmeter_core::calendar::Calendar;
     use flowmeter_core::flow::{Counter, Outcome};
     use flowmeter_core::range::TimeRange;
@@ -288,17 +290,17 @@ mod tests {
         ] {
             let mut counters = Counters::default();
             counters.add(Counter::Requests(Outcome::Succeeded), count);
-            sums.add(at(time), &counters.to_bytes()).unwrap();
+            sums.add(at(time), &encode_counters(&counters)).unwrap();
         }
         // Half past six in the evening is after 74 quarters.
         for (day, count) in
             [("2024-11-01T00:00:00Z", 5), ("2024-11-02T00:00:00Z", 7), ("2024-11-04T00:00:00Z", 9)]
         {
-            let mut quarters = Day::default();
+            let mut quarters = FlowDay::default();
             for (quarter, factor) in [(73, 1_000), (74, 100_000)] {
                 quarters.add(quarter, &Counters::from_values(&[count * factor]).unwrap());
             }
-            sums.add_quarters(at(day), &quarters.to_bytes()).unwrap();
+            sums.add_quarters(at(day), &quarters.encode()).unwrap();
         }
         let found: Vec<_> =
             sums.found().into_iter().map(|(place, counters)| (place, counters.requests())).collect();

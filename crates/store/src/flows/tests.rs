@@ -1,13 +1,14 @@
-//! What people see in psql is what is kept.
+//! The functions of the schema that show counters in psql decode the format that the store writes.
 
 use std::time::Duration;
 
-use flowmeter_core::flow::{Counter, Counters, Day};
+use flowmeter_core::flow::{Counter, Counters};
 use tokio_postgres::types::Type;
 
+use super::encoding::{FlowDay, encode_counters};
 use crate::{Settings, Store};
 
-/// A store of one connection, which keeps its temporary functions: those that show the counters of flows.
+/// A store with a single connection, which defines the schema's functions for counters as temporary functions.
 async fn store() -> Store {
     let url = std::env::var("FLOWMETER_TEST_DATABASE_URL")
         .expect("FLOWMETER_TEST_DATABASE_URL is not set: run `cargo xtask test [FILTER]`");
@@ -24,8 +25,8 @@ async fn store() -> Store {
 }
 
 #[tokio::test]
-async fn people_see_the_counters_that_are_kept() {
-    let (mut day, mut expected) = (Day::default(), Vec::new());
+async fn psql_functions_show_the_stored_counters() {
+    let (mut day, mut expected) = (FlowDay::default(), Vec::new());
     let largest = [i64::MAX; Counter::COUNT];
     let ascending: Vec<_> = (0..18).map(|index| index * 1_000).collect();
     for (quarter, values) in [(1, &[7][..]), (2, &[0, 300]), (40, &ascending), (95, &largest)] {
@@ -37,12 +38,12 @@ async fn people_see_the_counters_that_are_kept() {
     let client = store.client().await.unwrap();
 
     let sql = "SELECT quarter, counters FROM pg_temp.flow_quarters($1)";
-    let rows = client.query_typed(sql, &[(&day.to_bytes(), Type::BYTEA)]).await.unwrap();
+    let rows = client.query_typed(sql, &[(&day.encode(), Type::BYTEA)]).await.unwrap();
     let quarters: Vec<(i32, Vec<i64>)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(quarters, expected);
 
     let total = day.total();
     let sql = "SELECT pg_temp.flow_counters($1)";
-    let rows = client.query_typed(sql, &[(&total.to_bytes(), Type::BYTEA)]).await.unwrap();
+    let rows = client.query_typed(sql, &[(&encode_counters(&total), Type::BYTEA)]).await.unwrap();
     assert_eq!(rows[0].get::<_, Vec<i64>>(0), total.values());
 }

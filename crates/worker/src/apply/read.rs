@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use flowmeter_core::asset::{Sent, Value, ValueType, check_name, check_urn};
 use flowmeter_core::flow::{Counters, check_flow_id};
 use flowmeter_core::ids::{EventId, RequestId, TenantId};
-use flowmeter_core::plan::Resolution;
+use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::{FlowCounts, Request, asset_value};
@@ -97,7 +97,7 @@ fn read_flow_counts<'a>(
     for FlowCounts { flow_id, minute, counts: values } in &request.flow_counts {
         let bucket = Timestamp::from_minutes(*minute).filter(|bucket| {
             (Timestamp::EPOCH..Timestamp::END).contains(bucket)
-                && bucket.floor_to(Resolution::Quarter.width()) == *bucket
+                && bucket.floor_to(Resolution::QuarterHour.width()) == *bucket
         });
         let bucket =
             bucket.ok_or_else(|| "counters are not of a quarter of an hour of our time".to_owned())?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use flowmeter_core::flow::{Counter, Counters};
 use flowmeter_core::ids::RequestId;
-use flowmeter_core::plan::Resolution;
+use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::queue::{FlowCounts, Request};
 use flowmeter_queue::{Accepted, Backoff, Publisher, PublisherSettings, Settings};
@@ -97,7 +97,7 @@ impl Reporter {
 pub fn request(flow: &CheckedFlow, slot: Timestamp, is_available: bool) -> Request {
     let mut counters = Counters::default();
     counters.add(if is_available { Counter::CheckSucceeded } else { Counter::CheckFailed }, 1);
-    let quarter = slot.floor_to(Resolution::Quarter.width());
+    let quarter = slot.floor_to(Resolution::QuarterHour.width());
     Request {
         tenant_id: bytes_of(flow.tenant.0),
         request_id: bytes_of(RequestId::of_check(flow.tenant, &flow.flow_id, slot).0),

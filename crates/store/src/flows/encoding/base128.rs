@@ -1,6 +1,7 @@
-//! Numbers as the store keeps them: in base 128, lower digits first, each but the last with the eighth bit set.
+//! Non-negative numbers in base 128: the lower digits come first, and every byte except the last has its eighth bit
+//! set.
 
-/// Appends a number, which is not negative.
+/// Appends a non-negative number.
 pub(super) fn write(number: i64, bytes: &mut Vec<u8>) {
     let mut rest = number.unsigned_abs();
     while rest >= 0x80 {
@@ -10,7 +11,7 @@ pub(super) fn write(number: i64, bytes: &mut Vec<u8>) {
     bytes.push(low_byte(rest));
 }
 
-/// Takes a number from the front. None if none is there that [`write`] has written.
+/// Takes a number from the front. None if the bytes do not begin with an output of [`write`].
 #[inline]
 pub(super) fn read(bytes: &mut &[u8]) -> Option<i64> {
     let mut byte = take(bytes)?;
@@ -18,7 +19,7 @@ pub(super) fn read(bytes: &mut &[u8]) -> Option<i64> {
     let mut shift = 7;
     while byte & 0x80 != 0 {
         byte = take(bytes)?;
-        // 63 bits are 9 digits, of which the highest is not 0.
+        // 63 bits are at most 9 digits, and the highest digit is not 0.
         if shift == 63 || byte == 0 {
             return None;
         }
@@ -46,16 +47,16 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn other_bytes_are_told() {
-        for wrong in [&[][..], &[0x80], &[0xff; 9], &[0xff; 10], &[0x80, 0]] {
-            assert_eq!(read(&mut &*wrong), None, "{wrong:?}");
+    fn malformed_bytes_are_rejected() {
+        for malformed in [&[][..], &[0x80], &[0xff; 9], &[0xff; 10], &[0x80, 0]] {
+            assert_eq!(read(&mut &*malformed), None, "{malformed:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn numbers_are_read_again(numbers in prop::collection::vec((0..=i64::MAX, 0..63), 0..9)) {
-            // Of every length alike.
+        fn written_numbers_are_read_again(numbers in prop::collection::vec((0..=i64::MAX, 0..63), 0..9)) {
+            // The shift makes every length equally likely.
             let numbers: Vec<_> = numbers.into_iter().map(|(number, shift)| number >> shift).collect();
             let mut bytes = Vec::new();
             for number in &numbers {
