@@ -1,7 +1,7 @@
 //! Names of metrics and time series are read or refused.
 #![no_main]
 
-use flowmeter_service::names::{MetricName, TimeSeriesName};
+use flowmeter_contract::names::{MetricName, TimeSeriesName};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

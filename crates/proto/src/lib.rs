@@ -1,8 +1,5 @@
-//! The public contract in Rust: generated messages, clients and servers, the
-//! descriptor set that reflection serves, and the borrowed decoders of what is
-//! reported. It knows the wire and nothing of what a field means.
-
-pub mod wire;
+//! The public contract in Rust: generated messages, clients and servers, and the descriptor set that
+//! reflection serves. It knows nothing of what a field means, and depends on no other crate of Flowmeter.
 
 /// The messages, clients and servers of package `flowmeter.v1`.
 #[allow(

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
+use flowmeter_contract::names::{MetricName, TimeSeriesName, check_label};
 use flowmeter_core::calendar::Calendar;
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::metric::{Catalog, Definition};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Field;
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::names::{MetricName, TimeSeriesName, check_label};
 use flowmeter_store::Store;
 use flowmeter_store::assets::{ReadableMetric, get_readable};
 use flowmeter_store::catalog::calendars::{self, StoredCalendar};

@@ -2,13 +2,13 @@
 
 pub mod asset;
 pub mod asset_list;
-pub mod enums;
 pub mod frame;
 pub mod list;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use flowmeter_contract::enums;
 use flowmeter_core::calendar::Calendar;
 use flowmeter_core::filter::{Filter, FilterError};
 use flowmeter_core::metric::{Definition, LabelSet, Observed};
@@ -16,6 +16,7 @@ use flowmeter_core::plan::{Piece, pieces};
 use flowmeter_core::range::{RangeExpression, Reference, TimeRange};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Field;
+use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
 use jiff::tz::TimeZone;
@@ -175,7 +176,7 @@ pub fn read(request: &v1::QueryTimeSeriesRequest) -> Result<Wording, ApiError> {
         filter = scoped(filter, name, Field::named(name), text)?;
     }
     Ok(Wording {
-        observed: enums::observed(request.observed).map_err(wrong_observed)?,
+        observed: enums::observed("observed", request.observed).map_err(wrong_field)?,
         range,
         filter,
         group_by: group_by(&request.group_by)?,
@@ -200,6 +201,11 @@ fn scoped(filter: Filter, name: &str, field: Field, text: &str) -> Result<Filter
     let scope = Filter::equals(field, text)
         .map_err(|expected| ApiError::field(Reason::InvalidField, name, format!("expected {expected}")))?;
     Ok(filter.and(scope))
+}
+
+/// That a field holds what the contract does not have.
+pub fn wrong_field(violation: Violation) -> ApiError {
+    ApiError::violations(Reason::InvalidField, &[violation])
 }
 
 /// That an aggregation cannot be had.

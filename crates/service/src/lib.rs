@@ -1,14 +1,11 @@
 //! What the three services share around their work: settings, logs and traces, the
 //! gRPC server and its end, who may call, and how errors look from outside.
 
-pub mod asset_value;
 pub mod auth;
 pub mod config;
 pub mod deadline;
 pub mod error;
 mod gate;
-pub mod names;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
-pub mod time;

@@ -4,15 +4,13 @@
 //! Several workers may report the same: the id of the report follows from the schedule and its deadline, so
 //! the ledger counts it once, however often it is reported and whoever dies meanwhile.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flowmeter_core::execution::PROVIDER;
+use flowmeter_contract::executions::Caller;
 use flowmeter_core::ids::{RequestEventIds, RequestId};
 use flowmeter_proto::queue::{Request, Usage};
-use flowmeter_proto::v1::UsageEvent;
 use flowmeter_queue::{Backoff, Settings};
 use flowmeter_store::schedules::{Due, Overdue, forget_schedules, list_overdue, settle_schedule};
 use flowmeter_store::{Store, StoreError};
@@ -112,20 +110,8 @@ async fn report(
 /// The report that what remained of a schedule has timed out.
 fn request(overdue: &Overdue) -> Request {
     let Overdue { tenant, id, labels, items_remaining, deadline } = overdue;
-    let (seconds, nanos) = deadline.seconds_nanos();
-    let names = ["integration", "instance", "command"].into_iter().zip(labels);
-    let attributes: HashMap<String, String> = names
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| (name.to_owned(), value.clone()))
-        .collect();
-    let event = UsageEvent {
-        provider: PROVIDER.to_owned(),
-        timestamp: Some(prost_types::Timestamp { seconds, nanos }),
-        r#type: TYPE.to_owned(),
-        value: Some(*items_remaining),
-        attributes,
-        ..UsageEvent::default()
-    };
+    let [integration, instance, command] = labels;
+    let event = Caller { integration, instance, command }.usage_event(TYPE, *items_remaining, *deadline);
     let request_id = RequestId::of_deadline(*tenant, id, *deadline);
     let event_id = RequestEventIds::new(*tenant, request_id).at(0, *deadline);
     Request {

@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
+use flowmeter_contract::wire::read_usage_event;
 use flowmeter_core::filter::Filter;
 use flowmeter_proto::v1::{ListUsageEventsRequest, StoredUsageEvent, UsageEvent};
-use flowmeter_proto::wire::read_usage_event;
 use flowmeter_tests::{Installation, Tenant, event, request_id};
 use prost::Message;
 use tonic::Status;

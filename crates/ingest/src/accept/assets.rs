@@ -5,13 +5,13 @@ mod document;
 use std::collections::HashMap;
 use std::slice;
 
+use flowmeter_contract::wire::read_asset_document;
 use flowmeter_core::asset::{Number, Value};
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::{self, AssetValues, asset_value};
 use flowmeter_proto::raw::{BatchEmitAssetMetricsRequest, EmitAssetMetricsRequest, Rejection};
-use flowmeter_proto::wire::read_asset_document;
 use flowmeter_service::error::{ApiError, Reason};
 use foldhash::fast::RandomState;
 use prost::Message;

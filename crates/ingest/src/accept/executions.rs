@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use flowmeter_core::execution::{PROVIDER, settled_type};
+use flowmeter_contract::executions::usage_events;
 use flowmeter_core::ids::{EventId, RequestEventIds, TenantId};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Limits;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::{Schedule, Usage};
-use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport, ExecutionSchedule, UsageEvent};
+use flowmeter_proto::v1::{ExecutionReport, ExecutionSchedule};
 use flowmeter_service::error::{ApiError, Reason};
 use prost::Message;
 
@@ -60,10 +60,9 @@ pub fn decide(
         request
             .schedules
             .extend(report.schedule.as_ref().map(|schedule| to_queue(&report, schedule, update)));
-        for (name, count) in counts(&report.metrics, allow_all) {
+        for event in usage_events(&report, timestamp, allow_all) {
             let id = Bytes::copy_from_slice(ids.at(request.usage.len(), timestamp).0.as_bytes());
-            let event = event(&report, timestamp, name, count).encode_to_vec().into();
-            request.usage.push(Usage { id, keyed: false, event });
+            request.usage.push(Usage { id, keyed: false, event: event.encode_to_vec().into() });
         }
         if request.usage.len() > limits.batch.max_items {
             let text = format!("expected at most {} metrics in all reports", limits.batch.max_items);
@@ -183,42 +182,14 @@ fn to_queue(report: &ExecutionReport, schedule: &ExecutionSchedule, update: Even
     }
 }
 
-/// The calls by their settled types, in the order in which these first came. Zeros are left out.
-fn counts(metrics: &[ExecutionMetric], allow_all: bool) -> Vec<(&str, i64)> {
-    let mut counts: Vec<(&str, i64)> = Vec::new();
-    for metric in metrics.iter().filter(|metric| metric.count > 0) {
-        let name = settled_type(&metric.r#type, allow_all);
-        match counts.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, count)) => *count += metric.count,
-            None => counts.push((name, metric.count)),
-        }
-    }
-    counts
-}
-
-/// The event of the calls of one type.
-fn event(report: &ExecutionReport, timestamp: Timestamp, name: &str, count: i64) -> UsageEvent {
-    let (seconds, nanos) = timestamp.seconds_nanos();
-    let attributes =
-        [("integration", &report.integration), ("instance", &report.instance), ("command", &report.command)];
-    let attributes = attributes.into_iter().filter(|(_, value)| !value.is_empty());
-    UsageEvent {
-        provider: PROVIDER.to_owned(),
-        timestamp: Some(prost_types::Timestamp { seconds, nanos }),
-        r#type: name.to_owned(),
-        value: Some(count),
-        attributes: attributes.map(|(name, value)| (name.to_owned(), value.clone())).collect(),
-        ..UsageEvent::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::accept::BatchLimits;
     use crate::accept::tests::request_at;
+    use flowmeter_contract::wire::read_usage_event;
     use flowmeter_core::usage::TextField;
-    use flowmeter_proto::wire::read_usage_event;
+    use flowmeter_proto::v1::ExecutionMetric;
 
     const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);

@@ -5,13 +5,13 @@ use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flowmeter_contract::wire::read_flow_request;
 use flowmeter_core::flow::{Counters, FlowLimits};
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::FlowCounts;
-use flowmeter_proto::wire::read_flow_request;
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::flows::Registration;
 use foldhash::fast::RandomState;

@@ -1,13 +1,13 @@
 //! Usage events.
 
 use bytes::Bytes;
+use flowmeter_contract::wire::read_usage_event;
 use flowmeter_core::execution;
 use flowmeter_core::ids::{EventId, RequestEventIds, TenantId};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::{Limits, TextField};
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::Usage;
-use flowmeter_proto::wire::read_usage_event;
 use flowmeter_service::error::{ApiError, Reason};
 
 use super::rejections::Rejections;

@@ -1,7 +1,8 @@
 //! `BatchEmitAssetMetrics`: one batch, one answer.
 
+use flowmeter_contract::time;
 use flowmeter_proto::raw::{BatchEmitAssetMetricsRequest, BatchEmitAssetMetricsResponse};
-use flowmeter_service::{telemetry, time};
+use flowmeter_service::telemetry;
 use prost::Message;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;

@@ -1,10 +1,11 @@
 //! `EmitAssetMetrics`: the metrics of one asset and time.
 
 use bytes::Bytes;
+use flowmeter_contract::{asset_value, time};
 use flowmeter_core::asset::Value;
 use flowmeter_proto::raw::{EmitAssetMetricsRequest, EmitAssetMetricsResponse};
 use flowmeter_proto::v1::AssetMetric;
-use flowmeter_service::{asset_value, telemetry, time};
+use flowmeter_service::telemetry;
 use prost::Message;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;

@@ -1,5 +1,7 @@
 //! Tenants.
 
+use flowmeter_contract::names::{TenantName, tenant_resource};
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::ids::TenantId;
 use flowmeter_proto::v1::{
     CreateTenantRequest, CreateTenantResponse, GetTenantRequest, GetTenantResponse, ListTenantsRequest,
@@ -7,8 +9,6 @@ use flowmeter_proto::v1::{
 };
 use flowmeter_service::auth::Caller;
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::names::{TenantName, tenant_resource};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::{Store, StoreError, tenants};
 
 use super::may_manage;

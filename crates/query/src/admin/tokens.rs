@@ -1,5 +1,7 @@
 //! Tokens.
 
+use flowmeter_contract::names::{TenantName, parse_token_resource, token_resource};
+use flowmeter_contract::time::{from_proto, to_proto};
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
@@ -10,8 +12,6 @@ use flowmeter_proto::v1::{
 };
 use flowmeter_service::auth::{Caller, Scope};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::names::{TenantName, parse_token_resource, token_resource};
-use flowmeter_service::time::{from_proto, to_proto};
 use flowmeter_store::tenants::{Tenant, get_tenant};
 use flowmeter_store::{Store, tokens};
 use uuid::Uuid;

@@ -1,16 +1,16 @@
 //! Metrics of assets among the others: they come with their values, and nobody defines them.
 
+use flowmeter_contract::names::MetricName;
 use flowmeter_core::asset::{PROVIDER, Readable, Reading, urn_field};
 use flowmeter_proto::v1;
 use flowmeter_service::error::ApiError;
-use flowmeter_service::names::MetricName;
 use flowmeter_store::assets::{ReadableMetric, count_readable, list_readable};
 
 use super::Shelf;
 use crate::page_token::asset_place::read_name;
 use crate::page_token::{List, not_ours};
 use crate::question::asset::default_reading;
-use crate::question::enums::reading_to_proto;
+use flowmeter_contract::enums::reading_to_proto;
 
 /// Metrics of a page where nothing is said. A tenant has as many as its senders have names.
 const DEFAULT_PAGE: i64 = 1_000;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use flowmeter_contract::names::check_label;
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::calendar::{BUILT_IN, Calendar, Definition, DefinitionError, Holiday, MAX_HOLIDAYS};
 use flowmeter_proto::v1::calendar::Kind as WireKind;
 use flowmeter_proto::v1::{
@@ -10,8 +12,6 @@ use flowmeter_proto::v1::{
     ListCalendarsResponse, UpdateCalendarRequest, UpdateCalendarResponse, WorkingDayCalendar,
 };
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::names::check_label;
-use flowmeter_service::time::to_proto;
 use flowmeter_store::catalog::calendars::{
     Kind, NewCalendar, StoredCalendar, delete_calendar, get_calendar, insert_calendar, list_calendars,
     update_calendar,

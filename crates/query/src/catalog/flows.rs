@@ -5,6 +5,7 @@ mod endpoint_url;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::flow::{DataApiVersion, check_flow_id};
 use flowmeter_core::violation::Violation;
 use flowmeter_core::zone::zone;
@@ -13,7 +14,6 @@ use flowmeter_proto::v1::{
     GetFlowResponse, ListFlowsRequest, ListFlowsResponse, UpdateFlowRequest, UpdateFlowResponse,
 };
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::catalog::flows::{
     NewFlow, StoredFlow, delete_flow, get_flow, insert_flow, list_flows, update_flow,
 };

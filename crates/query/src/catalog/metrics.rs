@@ -1,5 +1,8 @@
 //! Definitions of metrics.
 
+use flowmeter_contract::enums;
+use flowmeter_contract::names::{MetricName, check_label};
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::asset;
 use flowmeter_core::filter::Filter;
 use flowmeter_core::metric::{BUILT_IN_PROVIDERS, Catalog, Definition, LabelSet, Selector};
@@ -12,8 +15,6 @@ use flowmeter_proto::v1::{
     UpdateMetricResponse,
 };
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::names::{MetricName, check_label};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::catalog::metrics::{
     Backfill, Metric, delete_metric, get_metric, insert_metric, list_metrics, update_metric,
 };
@@ -22,7 +23,7 @@ use super::mask::Mask;
 use super::{Shelf, asset_metrics, check_text, given, settled, version};
 use crate::lookup;
 use crate::page_token::{self, page_size};
-use crate::question::{enums, label_name, read_label};
+use crate::question::{label_name, read_label};
 
 /// Label sets of a metric at most, and labels of each: what an event costs grows with them.
 const MAX_LABEL_SETS: usize = 8;
@@ -183,16 +184,12 @@ fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
         return Err(ApiError::field(Reason::InvalidField, "metric.name", text));
     }
     let mut violations = Vec::new();
-    let mut wrong = |field: &str, text: String| violations.push(Violation::new(field, text));
     let selector = metric.selector.clone().unwrap_or_default();
-    let method_class = enums::method_class(selector.method_class).unwrap_or_else(|text| {
-        wrong("metric.selector.method_class", text);
-        None
-    });
-    let measure = enums::measure(metric.measure);
-    if let Err(text) = &measure {
-        wrong("metric.measure", text.clone());
-    }
+    let method_class = enums::method_class("metric.selector.method_class", selector.method_class);
+    violations.extend(method_class.as_ref().err().cloned());
+    let measure = enums::measure("metric.measure", metric.measure);
+    violations.extend(measure.as_ref().err().cloned());
+    let mut wrong = |field: &str, text: String| violations.push(Violation::new(field, text));
     let filter = Filter::parse(&selector.filter).unwrap_or_else(|error| {
         wrong("metric.selector.filter", error.to_string());
         Filter::default()
@@ -207,16 +204,17 @@ fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
     if let Err(text) = check_unit(&metric.unit) {
         wrong("metric.unit", text);
     }
-    let observed = enums::observed(metric.default_observed);
-    if let Err(text) = &observed {
-        wrong("metric.default_observed", text.clone());
-    }
+    let observed = enums::observed("metric.default_observed", metric.default_observed);
+    violations.extend(observed.as_ref().err().cloned());
     let label_sets = label_sets(&metric.label_sets, &mut violations);
     check_text("metric.description", &metric.description, &mut violations);
     check_text("metric.selector.action", &selector.action, &mut violations);
-    let (Ok(measure), Ok(observed), true) = (measure, observed, violations.is_empty()) else {
+    let (Ok(method_class), Ok(measure), Ok(observed)) = (method_class, measure, observed) else {
         return Err(ApiError::violations(Reason::InvalidField, &violations));
     };
+    if !violations.is_empty() {
+        return Err(ApiError::violations(Reason::InvalidField, &violations));
+    }
     let unit = if metric.unit.is_empty() { measure.unit().to_owned() } else { metric.unit.clone() };
     Ok(Definition {
         full_name: name.full(),

@@ -1,5 +1,8 @@
 //! Time series that hang on objects.
 
+use flowmeter_contract::enums;
+use flowmeter_contract::names::{MetricName, TimeSeriesName, check_label, parse_object};
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::asset::{self, Reading};
 use flowmeter_proto::v1::{
     self, CreateTimeSeriesRequest, CreateTimeSeriesResponse, DeleteTimeSeriesRequest,
@@ -7,8 +10,6 @@ use flowmeter_proto::v1::{
     ListTimeSeriesResponse, UpdateTimeSeriesRequest, UpdateTimeSeriesResponse,
 };
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::names::{MetricName, TimeSeriesName, check_label, parse_object};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::catalog::time_series::{
     NewTimeSeries, StoredTimeSeries, delete_time_series, insert_time_series, list_time_series,
     update_time_series,
@@ -18,7 +19,7 @@ use super::mask::Mask;
 use super::{Shelf, check_text, given, settled, version};
 use crate::lookup;
 use crate::page_token::{self, page_size};
-use crate::question::{self, DEFAULT_CALENDAR, enums};
+use crate::question::{self, DEFAULT_CALENDAR};
 
 /// The type of the entity in the OpenDataDSL metric service.
 const TYPE: &str = "VarMetricTimeSeries";
@@ -131,12 +132,12 @@ async fn read(
     let metric = metric_name(&series)?;
     let observed = if metric.is_of_assets() {
         question::asset::filter(&series.filter).map_err(within)?;
-        enums::reading(series.observed)
+        enums::reading("observed", series.observed)
     } else {
         question::filter(&series.filter).map_err(within)?;
-        enums::observed(series.observed).map(|observed| observed.map(Reading::Numbers))
+        enums::observed("observed", series.observed).map(|observed| observed.map(Reading::Numbers))
     };
-    let mut observed = observed.map_err(|text| within(question::wrong_observed(text)))?;
+    let mut observed = observed.map_err(|violation| within(question::wrong_field(violation)))?;
     question::time_zone(&series.time_zone).map_err(within)?;
     let calendar = if series.calendar.is_empty() { DEFAULT_CALENDAR.to_owned() } else { series.calendar };
     let names_another =

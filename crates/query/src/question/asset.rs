@@ -1,5 +1,6 @@
 //! Reads a question for time series of values of assets. Pure.
 
+use flowmeter_contract::enums;
 use flowmeter_core::asset::{NotANumber, Number, Readable, Reading, Truth, urn_field};
 use flowmeter_core::filter::{Condition, Filter, Operator, Value};
 use flowmeter_core::metric::Observed;
@@ -7,7 +8,7 @@ use flowmeter_core::usage::Field;
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
 
-use super::{Wording, enums, fill, required_range, scoped, time_zone, wrong_observed};
+use super::{Wording, fill, required_range, scoped, time_zone, wrong_field, wrong_observed};
 
 /// Characters of a name that an error shows at most.
 const MAX_SHOWN_CHARS: usize = 40;
@@ -22,7 +23,7 @@ pub fn read(request: &v1::QueryTimeSeriesRequest) -> Result<Wording<Reading>, Ap
     Ok(Wording {
         range: required_range(&request.range)?,
         filter: scoped(filter(&request.filter)?, "key", urn_field(), &request.key)?,
-        observed: enums::reading(request.observed).map_err(wrong_observed)?,
+        observed: enums::reading("observed", request.observed).map_err(wrong_field)?,
         group_by: group_by(&request.group_by)?,
         zone: time_zone(&request.time_zone)?,
         fill: fill(request.fill)?,

@@ -1,9 +1,9 @@
 //! Reads what a question about an asset asks for: its names and its range. Pure.
 
+use flowmeter_contract::time::from_proto;
 use flowmeter_core::asset::{MAX_URN_BYTES, check_name};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::time::from_proto;
 
 /// Names of a question at most.
 const MAX_NAMES: usize = 100;

@@ -3,10 +3,10 @@
 //! An answer stays within what gRPC clients take by default, however long the texts are and however much
 //! has been merged into one document: a document that alone is more goes on on the next page.
 
+use flowmeter_contract::asset_value::{to_proto as value_to_proto, type_to_proto};
+use flowmeter_contract::time::to_proto as time_to_proto;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::v1::{AssetDocument, AssetMetric, LatestAssetMetric};
-use flowmeter_service::asset_value::{to_proto as value_to_proto, type_to_proto};
-use flowmeter_service::time::to_proto as time_to_proto;
 use flowmeter_store::assets::{FoundMetric, LatestMetric};
 use prost::Message;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::filter::Filter;
 use flowmeter_core::usage::{Field, TextField};
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::events::StoredEvent;
 
 pub(super) fn to_contract(stored: StoredEvent) -> v1::StoredUsageEvent {

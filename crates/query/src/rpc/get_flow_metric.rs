@@ -1,11 +1,11 @@
 //! `GetFlowMetric`: a metric of a flow by days, hours or as a whole.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::flow::{Counters, Days, FlowMetric, Granularity, Period, check_flow_id};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1::{self, FlowDataPoint, FlowDatum, GetFlowMetricRequest, GetFlowMetricResponse};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::flows::{Edges, read_flow_history};
 use jiff::tz::TimeZone;
 use tonic::metadata::MetadataMap;

@@ -1,10 +1,10 @@
 //! `GetLatestAssetMetrics`: the current value of each metric of an asset.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::asset::check_urn;
 use flowmeter_core::ids::AssetId;
 use flowmeter_proto::v1::{GetLatestAssetMetricsRequest, GetLatestAssetMetricsResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_service::time::to_proto;
 use flowmeter_store::assets::{Latest, asset_exists, latest_asset_metrics};
 use tonic::metadata::MetadataMap;
 

@@ -1,9 +1,9 @@
 //! `GetReceipt`: what became of a request.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_proto::v1::get_receipt_response::State;
 use flowmeter_proto::v1::{GetReceiptRequest, GetReceiptResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_service::time::to_proto;
 use tonic::metadata::MetadataMap;
 
 use super::{Query, read_request_id};

@@ -1,9 +1,9 @@
 //! `GetUsageEvent`: one stored event.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::ids::EventId;
 use flowmeter_proto::v1::{GetUsageEventRequest, GetUsageEventResponse};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::events::get_event;
 use tonic::metadata::MetadataMap;
 use uuid::Uuid;

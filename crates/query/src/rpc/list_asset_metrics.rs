@@ -4,12 +4,12 @@
 //! Only one that goes on within a document, after the last of its metrics, does not have those that meanwhile
 //! come to stand before these, because an older request was the first to give their names.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::asset::check_urn;
 use flowmeter_core::ids::AssetId;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::v1::{ListAssetMetricsRequest, ListAssetMetricsResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_service::time::to_proto;
 use flowmeter_store::assets::{Metrics, asset_exists, list_asset_metrics};
 use tonic::metadata::MetadataMap;
 

@@ -1,8 +1,8 @@
 //! `ListAssets`: the assets that metrics were emitted on.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_proto::v1::{Asset, ListAssetsRequest, ListAssetsResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_service::time::to_proto;
 use flowmeter_store::assets::{StoredAsset, Urns, list_assets};
 use tonic::metadata::MetadataMap;
 

@@ -1,9 +1,9 @@
 //! `ListFieldValues`: the distinct values of a field.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::v1::{FieldValue, ListFieldValuesRequest, ListFieldValuesResponse};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::events::{FieldValues, List, list_field_values};
 use jiff::tz::TimeZone;
 use tonic::metadata::MetadataMap;

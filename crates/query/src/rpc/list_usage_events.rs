@@ -3,10 +3,10 @@
 //! A page goes on after the last event of the one before, so it stays correct while events
 //! arrive: none is shown twice, and none that was there is left out.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::v1::{ListUsageEventsRequest, ListUsageEventsResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_service::time::to_proto;
 use flowmeter_store::events::{List, Page, count_events, list_events};
 use jiff::tz::TimeZone;
 use tonic::metadata::MetadataMap;

@@ -1,5 +1,6 @@
 //! `QueryExecutions`: the API calls of executions, by their labels and time.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::execution::{LABELS, METRIC, PROVIDER};
 use flowmeter_core::metric::Catalog;
 use flowmeter_core::timestamp::Timestamp;
@@ -9,7 +10,6 @@ use flowmeter_proto::v1::{
     QueryTimeSeriesRequest, Series,
 };
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::time::to_proto;
 use tonic::metadata::MetadataMap;
 
 use super::{Query, query_time_series};

@@ -3,6 +3,8 @@
 mod answer;
 mod asset;
 
+use flowmeter_contract::names::{MetricName, TimeSeriesName};
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::asset::Reading;
 use flowmeter_core::calendar::Calendar;
 use flowmeter_core::filter::Filter;
@@ -10,8 +12,6 @@ use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::v1::{QueryTimeSeriesRequest, QueryTimeSeriesResponse, Series};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::names::{MetricName, TimeSeriesName};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::catalog::metrics::is_in_use;
 use flowmeter_store::catalog::time_series::{NewTimeSeries, StoredTimeSeries};
 use flowmeter_store::rollups::{SeriesQuestion, read_series};
@@ -20,8 +20,8 @@ use tonic::metadata::MetadataMap;
 
 use super::Query;
 use crate::lookup;
-use crate::question::enums::observed_to_proto;
 use crate::question::{self, Asked, DEFAULT_CALENDAR, Question, Wording};
+use flowmeter_contract::enums::observed_to_proto;
 
 use answer::Answered;
 

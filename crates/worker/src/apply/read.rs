@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use flowmeter_contract::wire::read_usage_event;
 use flowmeter_core::asset::{Sent, Value, ValueType, check_name, check_urn};
 use flowmeter_core::flow::{Counters, check_flow_id};
 use flowmeter_core::ids::{EventId, RequestId, TenantId};
@@ -10,7 +11,6 @@ use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::{FlowCounts, Request, asset_value};
-use flowmeter_proto::wire::read_usage_event;
 use flowmeter_store::assets::AssetValue;
 use flowmeter_store::batch::{Batch, NewEvent, NewRequest};
 use flowmeter_store::{flows, schedules};

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use flowmeter_contract::wire::{AssetDocument, read_asset_metric, read_asset_value, read_timestamp};
 use flowmeter_core::asset::{AssetMetric, Sent, Value, check_name, check_urn};
 use flowmeter_core::ids::RequestId;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Limits;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::raw::EmitAssetMetricsRequest;
-use flowmeter_proto::wire::{AssetDocument, read_asset_metric, read_asset_value, read_timestamp};
 use foldhash::fast::RandomState;
 
 /// A document with its values settled.

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::usage::Field;
 use flowmeter_proto::v1::{Observed, Point, QueryTimeSeriesResponse, Series};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_service::time::to_proto;
 use flowmeter_store::points::{LabelledPoints, ReadError};
 
 use crate::question::Fill;

@@ -1,16 +1,16 @@
 //! Metrics of assets by the buckets of a calendar: from the values as they are stored.
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_proto::v1::QueryTimeSeriesResponse;
 use flowmeter_service::error::ApiError;
-use flowmeter_service::time::to_proto;
 use flowmeter_store::assets::{AssetSeriesQuestion, read_asset_series};
 
 use super::answer::{self, Answered};
 use super::{Call, refer};
 use crate::lookup;
 use crate::question::asset;
-use crate::question::enums::reading_to_proto;
 use crate::question::frame::Frame;
+use flowmeter_contract::enums::reading_to_proto;
 
 pub(super) async fn answer(call: &Call<'_>) -> Result<QueryTimeSeriesResponse, ApiError> {
     let &Call { query, tenant, asked, .. } = call;

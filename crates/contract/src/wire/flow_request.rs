@@ -66,8 +66,8 @@ fn read_latency(bytes: &[u8]) -> Result<Latency, Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1::{self, FlowOutcome};
     use flowmeter_core::timestamp::Timestamp;
+    use flowmeter_proto::v1::{self, FlowOutcome};
     use proptest::prelude::*;
     use prost::Message;
 

@@ -74,7 +74,7 @@ fn read_value_type(number: i32) -> Result<Option<ValueType>, Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1::{self, asset_metric};
+    use flowmeter_proto::v1::{self, asset_metric};
     use proptest::prelude::*;
     use prost::Message;
     use prost_types::value::Kind;

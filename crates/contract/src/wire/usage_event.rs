@@ -113,8 +113,8 @@ impl EventValue<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1;
     use flowmeter_core::timestamp::Timestamp;
+    use flowmeter_proto::v1;
     use proptest::prelude::*;
     use prost::Message;
 

@@ -1,24 +1,27 @@
-//! The enumerations of the contract and those of the domain.
+//! The enumerations of the contract and those of the domain. A number that names no value is a violation of the
+//! field in which it stands.
 
 use flowmeter_core::asset::{Reading, Truth};
 use flowmeter_core::metric::{Measure, MethodClass, Observed};
+use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1;
 
 /// Reads an aggregation of events. None if none is given.
-pub fn observed(number: i32) -> Result<Option<Observed>, String> {
-    match reading(number) {
-        Ok(None) => Ok(None),
-        Ok(Some(Reading::Numbers(observed))) => Ok(Some(observed)),
-        Ok(Some(Reading::Booleans(_))) => Err(format!(
+pub fn observed(field: &str, number: i32) -> Result<Option<Observed>, Violation> {
+    let text = match reading(field, number) {
+        Ok(None) => return Ok(None),
+        Ok(Some(Reading::Numbers(observed))) => return Ok(Some(observed)),
+        Ok(Some(Reading::Booleans(_))) => format!(
             "expected {OF_NUMBERS}, because the others are of booleans of assets, found {}",
             shown(number)
-        )),
-        Err(_) => Err(format!("expected {OF_NUMBERS}, found {number}")),
-    }
+        ),
+        Err(_) => format!("expected {OF_NUMBERS}, found {number}"),
+    };
+    Err(Violation::new(field, text))
 }
 
 /// Reads an aggregation of values of assets. None if none is given.
-pub fn reading(number: i32) -> Result<Option<Reading>, String> {
+pub fn reading(field: &str, number: i32) -> Result<Option<Reading>, Violation> {
     Ok(Some(match v1::Observed::try_from(number) {
         Ok(v1::Observed::Unspecified) => return Ok(None),
         Ok(v1::Observed::Summed) => Reading::Numbers(Observed::Summed),
@@ -30,12 +33,16 @@ pub fn reading(number: i32) -> Result<Option<Reading>, String> {
         Ok(v1::Observed::CountTrue) => Reading::Booleans(Truth::CountTrue),
         Ok(v1::Observed::CountFalse) => Reading::Booleans(Truth::CountFalse),
         Ok(v1::Observed::FractionTrue) => Reading::Booleans(Truth::FractionTrue),
-        Err(_) => return Err(format!("expected {OF_NUMBERS}; or {OF_BOOLEANS}, found {number}")),
+        Err(_) => {
+            let text = format!("expected {OF_NUMBERS}; or {OF_BOOLEANS}, found {number}");
+            return Err(Violation::new(field, text));
+        }
     }))
 }
 
-/// The aggregations of numbers, and those of booleans, in words.
+/// The aggregations of numbers, in words.
 pub const OF_NUMBERS: &str = "OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END";
+/// The aggregations of booleans, in words.
 pub const OF_BOOLEANS: &str = "OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE";
 
 /// An aggregation as its sender knows it: by its name, or the number that is none.
@@ -45,6 +52,7 @@ fn shown(number: i32) -> String {
 }
 
 /// An aggregation as the contract writes it.
+#[must_use]
 pub fn observed_to_proto(observed: Observed) -> v1::Observed {
     match observed {
         Observed::Summed => v1::Observed::Summed,
@@ -57,6 +65,7 @@ pub fn observed_to_proto(observed: Observed) -> v1::Observed {
 }
 
 /// An aggregation of values of assets as the contract writes it.
+#[must_use]
 pub fn reading_to_proto(reading: Reading) -> v1::Observed {
     match reading {
         Reading::Numbers(observed) => observed_to_proto(observed),
@@ -67,17 +76,21 @@ pub fn reading_to_proto(reading: Reading) -> v1::Observed {
 }
 
 /// Reads a measure; COUNT if none is given.
-pub fn measure(number: i32) -> Result<Measure, String> {
+pub fn measure(field: &str, number: i32) -> Result<Measure, Violation> {
     match v1::Measure::try_from(number) {
         Ok(v1::Measure::Unspecified | v1::Measure::Count) => Ok(Measure::Count),
         Ok(v1::Measure::Duration) => Ok(Measure::Duration),
         Ok(v1::Measure::ResponseSize) => Ok(Measure::ResponseSize),
         Ok(v1::Measure::Value) => Ok(Measure::Value),
-        Err(_) => Err(format!("expected MEASURE_COUNT, _DURATION, _RESPONSE_SIZE or _VALUE, found {number}")),
+        Err(_) => {
+            let text = format!("expected MEASURE_COUNT, _DURATION, _RESPONSE_SIZE or _VALUE, found {number}");
+            Err(Violation::new(field, text))
+        }
     }
 }
 
 /// A measure as the contract writes it.
+#[must_use]
 pub fn measure_to_proto(measure: Measure) -> v1::Measure {
     match measure {
         Measure::Count => v1::Measure::Count,
@@ -88,17 +101,21 @@ pub fn measure_to_proto(measure: Measure) -> v1::Measure {
 }
 
 /// Reads a class of methods. None if none is given.
-pub fn method_class(number: i32) -> Result<Option<MethodClass>, String> {
+pub fn method_class(field: &str, number: i32) -> Result<Option<MethodClass>, Violation> {
     match v1::MethodClass::try_from(number) {
         Ok(v1::MethodClass::Unspecified) => Ok(None),
         Ok(v1::MethodClass::Read) => Ok(Some(MethodClass::Read)),
         Ok(v1::MethodClass::Write) => Ok(Some(MethodClass::Write)),
         Ok(v1::MethodClass::Delete) => Ok(Some(MethodClass::Delete)),
-        Err(_) => Err(format!("expected METHOD_CLASS_READ, _WRITE or _DELETE, found {number}")),
+        Err(_) => {
+            let text = format!("expected METHOD_CLASS_READ, _WRITE or _DELETE, found {number}");
+            Err(Violation::new(field, text))
+        }
     }
 }
 
 /// A class of methods as the contract writes it.
+#[must_use]
 pub fn method_class_to_proto(class: Option<MethodClass>) -> v1::MethodClass {
     match class {
         None => v1::MethodClass::Unspecified,

@@ -37,7 +37,7 @@ fn read_field<'a>(reader: &mut Reader<'a>, document: &mut AssetDocument<'a>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1;
+    use flowmeter_proto::v1;
     use proptest::prelude::*;
     use prost::Message;
 
