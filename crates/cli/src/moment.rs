@@ -2,7 +2,7 @@
 //! on the wire that jiff cannot hold (beyond the year 9999) become none.
 
 use flowmeter_core::written;
-use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
 
 /// Reads a timestamp of the wire.
 pub(crate) fn from_wire(timestamp: &prost_types::Timestamp) -> Option<Timestamp> {
@@ -44,16 +44,19 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
 
 /// Reads the first time of a range: a time, or a day in UTC from its beginning on.
 pub(crate) fn parse_first(text: &str) -> Result<Timestamp, String> {
-    parse_or_day(text, Zoned::start_of_day)
+    parse_or_day(text, ZonedDateTime::start_of_day)
 }
 
 /// Reads the last time of a range: a time, or a day in UTC up to its end.
 pub(crate) fn parse_last(text: &str) -> Result<Timestamp, String> {
-    parse_or_day(text, Zoned::end_of_day)
+    parse_or_day(text, ZonedDateTime::end_of_day)
 }
 
-fn parse_or_day(text: &str, end: fn(&Zoned) -> Result<Zoned, jiff::Error>) -> Result<Timestamp, String> {
-    let day = written::day(text).ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+fn parse_or_day(
+    text: &str,
+    end: fn(&ZonedDateTime) -> Result<ZonedDateTime, jiff::Error>,
+) -> Result<Timestamp, String> {
+    let day = written::day(text).ok().and_then(|day| day.to_zoned_datetime(TimeZone::UTC).ok());
     if let Some(end) = day.and_then(|day| end(&day).ok()) {
         return Ok(end.timestamp());
     }
@@ -82,7 +85,7 @@ pub(crate) fn duration_to_wire(duration: std::time::Duration) -> prost_types::Du
 /// 24 hours. Returns the moment.
 pub(crate) fn parse_from_now(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let span: jiff::Span = text.parse().map_err(|_| "expected a duration such as 30d or 12h".to_owned())?;
-    now.to_zoned(TimeZone::UTC)
+    now.to_zoned_datetime(TimeZone::UTC)
         .checked_add(span)
         .map(|moment| moment.timestamp())
         .map_err(|_| "that is too far away".to_owned())

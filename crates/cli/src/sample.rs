@@ -151,7 +151,7 @@ fn status(random: &mut Random, method: &str, failing: bool) -> i32 {
 /// How lively the traffic is at a time: a wave over the day with its top in the
 /// afternoon (UTC), and quieter on weekends.
 fn liveliness(time: Timestamp) -> f64 {
-    let time = time.to_zoned(TimeZone::UTC);
+    let time = time.to_zoned_datetime(TimeZone::UTC);
     let hour = f64::from(time.hour()) + f64::from(time.minute()) / 60.0;
     let wave = ((hour - 9.0) / 24.0 * std::f64::consts::TAU).sin();
     let weekend = matches!(time.weekday(), Weekday::Saturday | Weekday::Sunday);

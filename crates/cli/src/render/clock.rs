@@ -34,7 +34,7 @@ impl Clock {
         let mut offsets = times.into_iter().map(|time| zone.to_offset(time));
         let Some(first) = offsets.next() else { return utc };
         if offsets.all(|offset| offset == first) {
-            let offset = Timestamp::UNIX_EPOCH.to_zoned(first.to_time_zone()).strftime("%:z");
+            let offset = Timestamp::UNIX_EPOCH.to_zoned_datetime(first.to_time_zone()).strftime("%:z");
             let label = format!(" in {zone_name}, {offset}");
             return Self { zone, form: Form::Local, label };
         }
@@ -57,7 +57,9 @@ impl Clock {
         match self.form {
             Form::Utc => time.to_string(),
             Form::Local => local.to_string(),
-            Form::WithOffset => format!("{local}{}", time.to_zoned(self.zone.clone()).strftime("%:z")),
+            Form::WithOffset => {
+                format!("{local}{}", time.to_zoned_datetime(self.zone.clone()).strftime("%:z"))
+            }
         }
     }
 }

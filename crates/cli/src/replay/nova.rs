@@ -64,7 +64,7 @@ fn timestamp(line: &str) -> Result<(prost_types::Timestamp, &str), Malformed> {
     }
     let civil: DateTime =
         format!("{date}T{time}").parse().map_err(|_| format!("there is no time {date} {time}"))?;
-    let zoned = civil.to_zoned(TimeZone::UTC).map_err(|_| EXPECTED)?;
+    let zoned = civil.to_zoned_datetime(TimeZone::UTC).map_err(|_| EXPECTED)?;
     Ok((moment::to_wire(zoned.timestamp()), rest))
 }
 

@@ -20,7 +20,7 @@ fn range(start: &str, end: &str) -> TimeRange {
 fn starts(calendar: &Calendar, start: &str, end: &str) -> Vec<String> {
     let starts = calendar.bucket_starts(range(start, end), 25_000).unwrap();
     let shown = |at: &Timestamp| {
-        at.to_jiff().to_zoned(calendar.zone().clone()).strftime("%Y-%m-%dT%H:%M%:z").to_string()
+        at.to_jiff().to_zoned_datetime(calendar.zone().clone()).strftime("%Y-%m-%dT%H:%M%:z").to_string()
     };
     starts.iter().map(shown).collect()
 }

@@ -31,7 +31,7 @@ impl Days {
     #[must_use]
     pub fn edges_within(self, granularity: Granularity, now: Timestamp) -> Vec<TimeRange> {
         // A day begins less than a day before or after that of UTC, and so today may be the day before or after.
-        let today = now.to_jiff().to_zoned(TimeZone::UTC).date();
+        let today = now.to_jiff().to_zoned_datetime(TimeZone::UTC).date();
         let last = plus_days(today, 2 + 1);
         let until = self.until.map_or(last, |until| until.min(last));
         let Some(max_days) = granularity.max_days() else {
@@ -90,7 +90,7 @@ impl Period {
         now: Timestamp,
         beginning: Timestamp,
     ) -> Result<Self, Violation> {
-        let day_of = |time: Timestamp| time.to_jiff().to_zoned(zone.clone()).date();
+        let day_of = |time: Timestamp| time.to_jiff().to_zoned_datetime(zone.clone()).date();
         let today = day_of(now);
         let oldest = match granularity.max_days() {
             Some(days) => plus_days(today, -days),
@@ -144,7 +144,7 @@ fn points(granularity: Granularity, range: TimeRange, zone: &TimeZone) -> Vec<Ti
 
 /// The first instant of a day. A day that a zone skips begins with the next.
 fn beginning_of(day: Date, zone: &TimeZone) -> Timestamp {
-    day.to_zoned(zone.clone()).map_or(Timestamp::END, |start| Timestamp::from(start.timestamp()))
+    day.to_zoned_datetime(zone.clone()).map_or(Timestamp::END, |start| Timestamp::from(start.timestamp()))
 }
 
 #[cfg(test)]
@@ -271,7 +271,7 @@ mod tests {
             length in 1_i32..90,
         ) {
             let (zone, now) = (zone(name), Timestamp::from_micros(now));
-            let today = now.to_jiff().to_zoned(zone.clone()).date();
+            let today = now.to_jiff().to_zoned_datetime(zone.clone()).date();
             let since = today.saturating_sub(jiff::Span::new().days(back));
             let until = since.saturating_add(jiff::Span::new().days(length));
             let days = Days { since: Some(since), until: Some(until) };
@@ -296,7 +296,7 @@ mod tests {
             until in prop::option::of(-80_i32..80),
         ) {
             let (zone, now) = (zone(name), Timestamp::from_micros(now));
-            let today = now.to_jiff().to_zoned(zone.clone()).date();
+            let today = now.to_jiff().to_zoned_datetime(zone.clone()).date();
             let days = Days {
                 since: back.map(|back| plus_days(today, -back)),
                 until: until.map(|days| plus_days(today, days)),

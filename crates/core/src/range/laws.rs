@@ -1,7 +1,7 @@
 //! What holds for every range, and rules against plainer ways to count.
 
 use jiff::civil::{DateTime, Weekday};
-use jiff::{Span, ToSpan, Zoned};
+use jiff::{Span, ToSpan, ZonedDateTime};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -179,7 +179,7 @@ proptest! {
         let sign = if back { '-' } else { '+' };
         let rule = format!("T{sign}{months}M{weeks}W{days}D{hours}h{minutes}m{seconds}s");
         let span = Span::new().months(months).weeks(weeks).days(days).hours(hours).minutes(minutes).seconds(seconds);
-        let now: Zoned = reference.now.to_jiff().to_zoned(reference.zone.clone());
+        let now: ZonedDateTime = reference.now.to_jiff().to_zoned_datetime(reference.zone.clone());
         let expected = if back { now.checked_sub(span) } else { now.checked_add(span) }.unwrap();
         let found = resolve(&rule, &reference).unwrap();
         let expected = Timestamp::from(expected.timestamp());
@@ -200,9 +200,9 @@ proptest! {
     #[test]
     fn business_days_are_counted_one_by_one(day in 0_i64..40_000, days in -600_i64..=600) {
         let date = DateTime::constant(1980, 1, 1, 12, 0, 0, 0).date().checked_add(day.days()).unwrap();
-        let now: Timestamp = date.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp().into();
+        let now: Timestamp = date.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC).unwrap().timestamp().into();
         let found = resolve(&format!("T{days:+}B"), &reference(now.micros(), "UTC")).unwrap();
-        let expected = walk(date, days).to_zoned(TimeZone::UTC).unwrap().timestamp();
+        let expected = walk(date, days).to_zoned_datetime(TimeZone::UTC).unwrap().timestamp();
         prop_assert_eq!(found.start, Timestamp::from(expected));
     }
 

@@ -181,7 +181,7 @@ impl DateRule {
         };
         let [years, quarters, months, weeks, business_days, days, hours, minutes, seconds] =
             self.shifts.map(signed);
-        let now = now.to_jiff().to_zoned(zone.clone());
+        let now = now.to_jiff().to_zoned_datetime(zone.clone());
         let date =
             now.date().checked_add(Span::new().try_months(12 * years + 3 * quarters + months).ok()?).ok()?;
         let date = plus_business_days(plus_days(date, 7 * weeks)?, business_days)?;
@@ -192,7 +192,7 @@ impl DateRule {
             return Some(shifted);
         }
         // The reference itself is an instant also where its time comes twice.
-        let from = if date == now.date() { now } else { shifted.to_zoned(zone.clone()).ok()? };
+        let from = if date == now.date() { now } else { shifted.to_zoned_datetime(zone.clone()).ok()? };
         Some(from.checked_add(SignedDuration::from_secs(seconds)).ok()?.datetime())
     }
 

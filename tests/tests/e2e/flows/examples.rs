@@ -4,7 +4,7 @@ use flowmeter_proto::v1::{DeleteFlowRequest, Flow, FlowOutcome, FlowRequest, Upd
 use flowmeter_tests::{Installation, Tenant, request_id};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -14,7 +14,7 @@ const ZONE: &str = "America/Los_Angeles";
 
 /// The day so many days ago in the zone.
 fn day(ago: i64) -> Date {
-    Zoned::now().with_time_zone(zone()).date().saturating_sub(ago.days())
+    ZonedDateTime::now().with_time_zone(zone()).date().saturating_sub(ago.days())
 }
 
 fn zone() -> TimeZone {
@@ -23,7 +23,7 @@ fn zone() -> TimeZone {
 
 /// The time on the zone's clock.
 fn at(day: Date, hour: i8, minute: i8) -> i64 {
-    day.at(hour, minute, 0, 0).to_zoned(zone()).unwrap().timestamp().as_second()
+    day.at(hour, minute, 0, 0).to_zoned_datetime(zone()).unwrap().timestamp().as_second()
 }
 
 fn data(data: &[(&str, f64)]) -> Vec<(String, f64)> {

@@ -222,7 +222,7 @@ impl Question {
         let flow = &flows[self.flow];
         let zone = TimeZone::get(flow.zone).unwrap();
         loop {
-            let today = Timestamp::now().to_zoned(zone.clone()).date();
+            let today = Timestamp::now().to_zoned_datetime(zone.clone()).date();
             let mut request = question(&flow.id, self.metric, self.granularity, "");
             let named = |ago: i64| today.saturating_sub(ago.days()).to_string();
             request.since = self.since.map(named).unwrap_or_default();
@@ -233,7 +233,7 @@ impl Question {
                 Err(status) if status.code() == Code::InvalidArgument => Expected::Invalid,
                 Err(status) => return Err(format!("{self:?}: {status}")),
             };
-            if today != Timestamp::now().to_zoned(zone.clone()).date() {
+            if today != Timestamp::now().to_zoned_datetime(zone.clone()).date() {
                 // Midnight has passed; whichever day it was meant for.
                 continue;
             }
@@ -254,7 +254,7 @@ impl Question {
             "HOUR" => Some(30),
             _ => None,
         };
-        let date = |at: Timestamp| at.to_zoned(zone.clone()).date();
+        let date = |at: Timestamp| at.to_zoned_datetime(zone.clone()).date();
         let since = match (self.since, max_days) {
             (Some(ago), _) => today.saturating_sub(ago.days()),
             (None, Some(days)) => today.saturating_sub(days.days()),
@@ -292,7 +292,7 @@ impl Question {
 }
 
 fn start_of(day: Date, zone: &TimeZone) -> Timestamp {
-    day.to_zoned(zone.clone()).unwrap().timestamp()
+    day.to_zoned_datetime(zone.clone()).unwrap().timestamp()
 }
 
 /// Goes back minute by minute for as long as the clock shows the same hour.
@@ -301,7 +301,7 @@ fn start_of_hour(at: Timestamp, zone: &TimeZone) -> Timestamp {
     let mut minute = Timestamp::from_second(seconds - seconds.rem_euclid(60)).unwrap();
     loop {
         let before = minute - 1.minute();
-        let (now, then) = (minute.to_zoned(zone.clone()), before.to_zoned(zone.clone()));
+        let (now, then) = (minute.to_zoned_datetime(zone.clone()), before.to_zoned_datetime(zone.clone()));
         let is_same_hour = (now.date(), now.hour()) == (then.date(), then.hour());
         // A clock that is put back to the beginning of the hour begins it anew; one that is put back by half
         // an hour goes on with it.

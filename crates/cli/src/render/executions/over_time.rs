@@ -1,7 +1,7 @@
 //! Calls by type over hours or days.
 
 use flowmeter_proto::v1::{ExecutionPoint, ExecutionSeries, Point, QueryExecutionsResponse, Series};
-use jiff::{RoundMode, Timestamp, Unit, ZonedRound};
+use jiff::{RoundMode, Timestamp, Unit, ZonedDateTimeRound};
 
 use super::{Page, clock as clock_of};
 use crate::{
@@ -72,8 +72,8 @@ fn ends(answer: &QueryExecutionsResponse, clock: &Clock) -> Vec<Timestamp> {
     let wire = |time: &Option<prost_types::Timestamp>| time.as_ref().and_then(moment::from_wire);
     let unit = if answer.calendar == "#PT1H" { Unit::Hour } else { Unit::Day };
     let begin = |time: Timestamp| {
-        let to_start = ZonedRound::new().smallest(unit).mode(RoundMode::Trunc);
-        Some(time.to_zoned(clock.zone().clone()).round(to_start).ok()?.timestamp())
+        let to_start = ZonedDateTimeRound::new().smallest(unit).mode(RoundMode::Trunc);
+        Some(time.to_zoned_datetime(clock.zone().clone()).round(to_start).ok()?.timestamp())
     };
     let last = [wire(&answer.end_time), wire(&answer.fresh_through)].into_iter().flatten().min();
     let start = wire(&answer.start_time);

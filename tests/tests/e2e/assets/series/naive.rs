@@ -148,7 +148,7 @@ impl Question {
         let last = first.saturating_add(length.days());
         let midnight = |day: Date| {
             let zone = if zone.is_empty() { TimeZone::UTC } else { TimeZone::get(zone).unwrap() };
-            day.to_zoned(zone).unwrap().timestamp().as_microsecond()
+            day.to_zoned_datetime(zone).unwrap().timestamp().as_microsecond()
         };
         let chosen = dice.of(&FILTERS);
         let request = QueryTimeSeriesRequest {
