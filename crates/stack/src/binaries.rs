@@ -1,11 +1,10 @@
 //! The programs of the workspace, built by cargo.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+
+use crate::cargo::build_executables;
 
 /// How to compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,20 +61,7 @@ impl Binaries {
     }
 
     fn build_selected(profile: Profile, selection: &[&str]) -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.arg("build").args(selection).arg("--message-format=json-render-diagnostics");
-        if profile == Profile::Release {
-            command.arg("--release");
-        }
-        let output = command
-            .current_dir(workspace_root())
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .context("run cargo build")?;
-        anyhow::ensure!(output.status.success(), "cargo build failed with {}", output.status);
-        let built = executables(&String::from_utf8_lossy(&output.stdout));
+        let built = build_executables(profile, selection)?;
         let find = |name: &str| {
             built.get(name).cloned().with_context(|| format!("cargo built no program called {name}"))
         };
@@ -99,33 +85,4 @@ impl Binaries {
 pub fn workspace_root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here)
-}
-
-/// The executables in cargo's stream of messages, by the name of their target.
-fn executables(messages: &str) -> HashMap<String, PathBuf> {
-    let parse = |line: &str| -> Option<(String, PathBuf)> {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let name = message.get("target")?.get("name")?.as_str()?;
-        Some((name.to_owned(), message.get("executable")?.as_str()?.into()))
-    };
-    messages.lines().filter_map(parse).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn executables_are_found_among_libraries() {
-        let messages = concat!(
-            r#"{"reason":"compiler-artifact","target":{"name":"flowmeter_core"},"executable":null}"#,
-            "\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"flowmeter"},"executable":"/t/debug/flowmeter"}"#,
-            "\n",
-            r#"{"reason":"build-finished","success":true}"#,
-        );
-        let found = executables(messages);
-        assert_eq!(found.len(), 1);
-        assert_eq!(found["flowmeter"], Path::new("/t/debug/flowmeter"));
-    }
 }

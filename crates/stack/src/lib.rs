@@ -8,6 +8,7 @@
 //! (what fault tests kill and restart). Everything here is synchronous; it knows nothing of the contract.
 
 mod binaries;
+mod cargo;
 mod credentials;
 mod directory;
 mod install;
@@ -22,6 +23,7 @@ mod stack;
 pub mod usage;
 
 pub use binaries::{Binaries, Profile, workspace_root};
+pub use cargo::{build_executables, cargo, cargo_of_toolchain};
 pub use directory::{StackDir, read_tail};
 pub use install::{ensure_postgres, ensure_rabbitmq};
 pub use ports::{free_port, is_free};

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flowmeter_stack::workspace_root;
+use flowmeter_stack::{Profile, build_executables};
 
 #[derive(Clone, Debug, Args)]
 #[command(disable_help_flag = true)]
@@ -18,17 +18,12 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        // The whole workspace, which the bench asks for as well: so nothing is compiled twice.
-        let built = Command::new(&cargo)
-            .args(["build", "--release", "--workspace", "--bins"])
-            .current_dir(workspace_root())
-            .status()
-            .context("run cargo build")?;
-        anyhow::ensure!(built.success(), "the benches do not build");
+        // The whole workspace, as the bench itself and `cargo build --release` ask for it.
+        let built = build_executables(Profile::Release, &["--workspace", "--bins"])?;
+        let program =
+            built.get("flowmeter-bench").context("cargo built no program called flowmeter-bench")?;
         let arguments = if self.arguments.is_empty() { &["--help".to_owned()][..] } else { &self.arguments };
-        let program = workspace_root().join("target/release/flowmeter-bench");
-        let ended = Command::new(&program)
+        let ended = Command::new(program)
             .args(arguments)
             .status()
             .with_context(|| format!("run {}", program.display()))?;

@@ -1,10 +1,10 @@
 //! `cargo xtask fuzz`: feeds what callers may write to everything that reads it.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use flowmeter_stack::workspace_root;
+use flowmeter_stack::{cargo_of_toolchain, workspace_root};
 
 /// What can be fuzzed, by the names of the targets in `fuzz/fuzz_targets`.
 const TARGETS: [&str; 7] = ["range", "calendar", "holiday", "filter", "page_token", "names", "list"];
@@ -27,7 +27,7 @@ pub struct Fuzz {
 impl Fuzz {
     pub fn run(self) -> Result<ExitCode> {
         let root = &workspace_root();
-        require(&["+nightly", "--version"], "a nightly compiler: rustup toolchain install nightly")?;
+        require(&["--version"], "a nightly compiler: rustup toolchain install nightly")?;
         require(&["fuzz", "--version"], "cargo-fuzz: cargo install cargo-fuzz --locked")?;
         let chosen = if self.targets.is_empty() { TARGETS.map(str::to_owned).to_vec() } else { self.targets };
         for target in &chosen {
@@ -39,18 +39,16 @@ impl Fuzz {
     }
 }
 
-/// Names what is missing, where `cargo` with these arguments does not work.
+/// Names what is missing where the nightly cargo does not accept these arguments.
 fn require(arguments: &[&str], what: &str) -> Result<()> {
-    let found = Command::new("cargo").args(arguments).env_remove("RUSTUP_TOOLCHAIN").output();
-    match found {
+    match cargo_of_toolchain("nightly", arguments).output() {
         Ok(output) if output.status.success() => Ok(()),
         _ => bail!("fuzzing needs {what}"),
     }
 }
 
 fn fuzz(root: &Path, target: &str, seconds: u32) -> Result<()> {
-    let status = Command::new("cargo")
-        .args(["+nightly", "fuzz", "run", "--fuzz-dir"])
+    let status = cargo_of_toolchain("nightly", ["fuzz", "run", "--fuzz-dir"])
         .arg(root.join("fuzz"))
         .arg("--target-dir")
         .arg(root.join("target/fuzz"))
@@ -60,8 +58,6 @@ fn fuzz(root: &Path, target: &str, seconds: u32) -> Result<()> {
         .arg(format!("-max_len={MAX_INPUT_BYTES}"))
         // Everything that is read is bounded; what takes longer is a finding.
         .arg("-timeout=5")
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .current_dir(root)
         .status()
         .context("cargo fuzz cannot be run")?;
     if !status.success() {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flowmeter_stack::{Binaries, Profile, Progress, Servers, Signal, StackDir, signal_group, workspace_root};
+use flowmeter_stack::{
+    Binaries, Profile, Progress, Servers, Signal, StackDir, cargo, signal_group, workspace_root,
+};
 
 use crate::interrupt;
 
@@ -75,7 +77,7 @@ impl Test {
     /// Runs all tests, and counts them in what cargo prints meanwhile.
     fn cargo_test(&self, servers: &Servers, programs: &Path, progress: &Progress) -> Result<Counts> {
         let color = if std::io::stdout().is_terminal() { "always" } else { "never" };
-        let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        let mut command = cargo(["test", "--workspace", "--no-fail-fast"]);
         command.args(self.filter.iter()).args(["--", "--color", color]);
         command
             .env("CARGO_TERM_COLOR", color)
@@ -124,13 +126,13 @@ fn copy_and_count(output: impl Read) -> Result<Counts> {
 
 /// The checks beside the tests; says which failed.
 fn failing_checks(progress: &Progress) -> Vec<String> {
-    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+    let mut doc = cargo(["doc", "--workspace", "--no-deps", "--quiet"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     let checks = [
-        ("cargo fmt --check", cargo(&["fmt", "--all", "--check"])),
+        ("cargo fmt --check", cargo(["fmt", "--all", "--check"])),
         (
             "cargo clippy -D warnings",
-            cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+            cargo(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
         ),
         ("cargo doc -D warnings", doc),
     ];
@@ -147,12 +149,6 @@ fn failing_checks(progress: &Progress) -> Vec<String> {
         }
     }
     failures
-}
-
-fn cargo(args: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).current_dir(workspace_root()).stdin(Stdio::null());
-    command
 }
 
 /// What the directories of all test runs are called.

@@ -1,0 +1,137 @@
+//! Cargo as a child process: the one place that makes its commands.
+//!
+//! A program that `cargo run` or `cargo test` started has the variables that cargo sets for it, such as
+//! `CARGO_MANIFEST_DIR` and `CARGO_PKG_VERSION`. Build scripts can watch these variables (`ring`'s does), so a build
+//! that inherits them compiles again what a build from the shell has compiled, and the next build from the shell
+//! compiles it once more.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::binaries::{Profile, workspace_root};
+
+/// The variables that cargo sets for the programs it runs, by their beginnings. What cargo reads is not among them:
+/// `CARGO_HOME`, `CARGO_TARGET_DIR`, `CARGO_BUILD_…`, `CARGO_TERM_…`, `CARGO_NET_…`, `CARGO_REGISTRIES_…` and so on.
+const SET_BY_CARGO: [&str; 11] = [
+    "CARGO_BIN_EXE_",
+    "CARGO_BIN_NAME",
+    "CARGO_CFG_",
+    "CARGO_CRATE_NAME",
+    "CARGO_FEATURE_",
+    "CARGO_MAKEFLAGS",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+    "OUT_DIR",
+];
+
+/// A cargo command in the root of the workspace, without input, whose environment is that of the user's shell.
+#[must_use]
+pub fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    cargo_program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)
+}
+
+/// Like [`cargo`], for another toolchain, such as `nightly`.
+///
+/// The program is rustup's `cargo`, because the one that runs now belongs to a toolchain.
+#[must_use]
+pub fn cargo_of_toolchain<S: AsRef<OsStr>>(
+    toolchain: &str,
+    arguments: impl IntoIterator<Item = S>,
+) -> Command {
+    let mut command = cargo_program("cargo".into(), [format!("+{toolchain}")]);
+    command.args(arguments).env_remove("RUSTUP_TOOLCHAIN");
+    command
+}
+
+fn cargo_program<S: AsRef<OsStr>>(program: OsString, arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if is_set_by_cargo(&name) {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).current_dir(workspace_root()).stdin(Stdio::null());
+    command
+}
+
+fn is_set_by_cargo(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    SET_BY_CARGO.iter().any(|beginning| name.starts_with(beginning))
+}
+
+/// Builds what `selection` names, and returns the executables by the names of their targets. Cargo's own progress
+/// goes to stderr.
+pub fn build_executables(profile: Profile, selection: &[&str]) -> Result<HashMap<String, PathBuf>> {
+    let mut command = cargo(["build", "--message-format=json-render-diagnostics"]);
+    command.args(selection);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let output = command.stderr(Stdio::inherit()).output().context("run cargo build")?;
+    anyhow::ensure!(output.status.success(), "cargo build failed with {}", output.status);
+    Ok(executables(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// The executables in cargo's stream of messages, by the name of their target.
+fn executables(messages: &str) -> HashMap<String, PathBuf> {
+    let parse = |line: &str| -> Option<(String, PathBuf)> {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let name = message.get("target")?.get("name")?.as_str()?;
+        Some((name.to_owned(), message.get("executable")?.as_str()?.into()))
+    };
+    messages.lines().filter_map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn executables_are_found_among_libraries() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"flowmeter_core"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"flowmeter"},"executable":"/t/debug/flowmeter"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        let found = executables(messages);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found["flowmeter"], Path::new("/t/debug/flowmeter"));
+    }
+
+    #[test]
+    fn cargo_inherits_its_settings_but_not_what_cargo_told_this_program() {
+        // Cargo set these for this test.
+        let command = cargo(["--version"]);
+        let removed: Vec<_> =
+            command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
+            assert!(removed.contains(&OsStr::new(name)), "{name}");
+        }
+        for name in [
+            "CARGO",
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_BUILD_BUILD_DIR",
+            "CARGO_TERM_COLOR",
+            "CARGO_NET_OFFLINE",
+            "CARGO_HTTP_PROXY",
+            "CARGO_REGISTRIES_INTERNAL_INDEX",
+            "CARGO_PROFILE_DEV_DEBUG",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER",
+            "RUSTUP_HOME",
+        ] {
+            assert!(!is_set_by_cargo(OsStr::new(name)), "{name}");
+        }
+    }
+}
