@@ -1,12 +1,12 @@
 //! The order and the words of a list are read or refused.
 #![no_main]
 
-use flowmeter_query::list;
+use flowmeter_query::event_list;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let _ = list::order(text);
-    if let Ok(words) = list::words(text) {
+    let _ = event_list::order(text);
+    if let Ok(words) = event_list::words(text) {
         assert!(words.iter().all(|word| !word.is_empty() && !word.contains('\n')));
     }
 });

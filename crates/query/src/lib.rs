@@ -1,15 +1,16 @@
 //! The query service: it reads what workers have applied, keeps what tenants define, and
 //! manages tenants and tokens. It never writes measured data.
 
-mod admin;
-mod catalog;
+mod answer;
+mod api;
 mod config;
-mod lookup;
-pub mod page_token;
-mod question;
-mod rpc;
-mod turns;
+pub mod page;
+mod plan;
+mod resolve;
+mod spec;
+mod tenant_limiter;
 
+use crate::api::{admin, catalog, query};
 use flowmeter_proto::v1::admin_service_server::AdminServiceServer;
 use flowmeter_proto::v1::catalog_service_server::CatalogServiceServer;
 use flowmeter_proto::v1::query_service_server::QueryServiceServer;
@@ -20,7 +21,7 @@ use flowmeter_store::receipts::Receipts;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
-pub use question::list;
+pub use spec::event_list;
 
 /// Serves until `stop`; then finishes the calls that are under way.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
@@ -33,11 +34,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     )
     .await?;
     let authenticator = Authenticator::new(store.clone());
-    let query = rpc::Query {
+    let query_service = query::Query {
         store: store.clone(),
         receipts: Receipts::listen(store.clone()),
         authenticator: authenticator.clone(),
-        turns: turns::Turns::new(store.question_connections()),
+        turns: tenant_limiter::Turns::new(store.question_connections()),
         max_points: config.max_points,
         max_event_ahead: config.max_event_ahead,
         flow_min_requests: config.flow_min_requests,
@@ -46,7 +47,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let catalog = catalog::Catalog { store: store.clone(), authenticator: authenticator.clone() };
     server
         .routes()
-        .add_service(QueryServiceServer::new(query))
+        .add_service(QueryServiceServer::new(query_service))
         .add_service(CatalogServiceServer::new(catalog))
         .add_service(AdminServiceServer::new(admin));
     let watching = watch_health(server.health(), stop.clone(), || store.check());

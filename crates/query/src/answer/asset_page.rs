@@ -1,0 +1,231 @@
+//! How much of what was found makes a page of metrics of an asset. Pure.
+//!
+//! An answer stays within what gRPC clients take by default, however long the texts are and however much
+//! has been merged into one document: a document that alone is more goes on on the next page.
+
+use flowmeter_contract::asset_value::{to_proto as value_to_proto, type_to_proto};
+use flowmeter_contract::time::to_proto as time_to_proto;
+use flowmeter_core::timestamp::Timestamp;
+use flowmeter_proto::v1::{AssetDocument, AssetMetric, LatestAssetMetric};
+use flowmeter_store::assets::{FoundMetric, LatestMetric};
+use prost::Message;
+
+use crate::page::asset_place::Place;
+
+/// Metrics of a page at most.
+pub const MAX_METRICS: usize = 10_000;
+/// Bytes of the documents or metrics of a page at most: of 4 MiB, which gRPC clients take by default, the rest
+/// is for the page token, whose name is the longest part.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024 - 4 * 1024;
+
+/// Bytes at most that stand before a part of a message: its tag and its length.
+const FRAME_BYTES: usize = 5;
+/// Bytes of a document without its metrics at most: its frame and its timestamp.
+const DOCUMENT_BYTES: usize = FRAME_BYTES + 24;
+
+/// What still fits.
+struct Room {
+    metrics: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes the room of a metric, if there is enough.
+    fn take(&mut self, bytes: usize) -> bool {
+        if self.metrics == 0 || bytes > self.bytes {
+            return false;
+        }
+        self.metrics -= 1;
+        self.bytes -= bytes;
+        true
+    }
+}
+
+/// The documents of a page, and where the next one goes on, which has what is left up to `to`. Of what was
+/// found, one metric more than fits tells that there is a next page.
+pub fn documents(
+    found: Vec<FoundMetric>,
+    to: Timestamp,
+    max_documents: usize,
+) -> (Vec<AssetDocument>, Option<Place>) {
+    let mut documents: Vec<AssetDocument> = Vec::new();
+    let mut room = Room { metrics: MAX_METRICS, bytes: MAX_BYTES };
+    // The last metric that has a place on the page, and the time of the last document that is whole.
+    let mut last: Option<FoundMetric> = None;
+    let mut whole: Option<Timestamp> = None;
+    for metric in found {
+        let is_first = last.as_ref().is_none_or(|last| last.timestamp != metric.timestamp);
+        let document_bytes = if is_first { DOCUMENT_BYTES } else { 0 };
+        let written = write(&metric);
+        if is_first {
+            whole = last.as_ref().map(|last| last.timestamp);
+        }
+        let is_full = is_first && documents.len() == max_documents;
+        if is_full || !room.take(document_bytes + FRAME_BYTES + written.encoded_len()) {
+            let next = match whole {
+                Some(time) => {
+                    documents.truncate(documents.len() - usize::from(!is_first));
+                    Place { from: Timestamp::from_micros(time.micros() + 1), to, after: None }
+                }
+                None => Place { from: metric.timestamp, to, after: last.map(|last| last.arrival) },
+            };
+            return (documents, Some(next));
+        }
+        if is_first {
+            let timestamp = Some(time_to_proto(metric.timestamp));
+            documents.push(AssetDocument { asset_urn: String::new(), timestamp, metrics: Vec::new() });
+        }
+        documents.last_mut().expect("the first of a time begins one").metrics.push(written);
+        last = Some(metric);
+    }
+    (documents, None)
+}
+
+fn write(metric: &FoundMetric) -> AssetMetric {
+    let value = metric.value.borrowed();
+    AssetMetric {
+        name: metric.arrival.name.clone(),
+        value: Some(value_to_proto(value)),
+        value_type: type_to_proto(value.value_type()).into(),
+    }
+}
+
+/// The current values of a page, and whether there are more.
+pub fn latest(found: Vec<LatestMetric>, max_metrics: usize) -> (Vec<LatestAssetMetric>, bool) {
+    let mut room = Room { metrics: max_metrics, bytes: MAX_BYTES };
+    let count = found.len();
+    let to_contract = |metric: LatestMetric| LatestAssetMetric {
+        name: metric.name,
+        value: Some(value_to_proto(metric.value.borrowed())),
+        value_type: type_to_proto(metric.value.borrowed().value_type()).into(),
+        timestamp: Some(time_to_proto(metric.timestamp)),
+    };
+    let written = found.into_iter().map(to_contract);
+    let metrics: Vec<_> =
+        written.take_while(|metric| room.take(FRAME_BYTES + metric.encoded_len())).collect();
+    let has_more = metrics.len() < count;
+    (metrics, has_more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flowmeter_core::ids::RequestId;
+    use flowmeter_proto::v1::{GetLatestAssetMetricsResponse, ListAssetMetricsResponse};
+    use flowmeter_store::assets::{Arrival, StoredValue};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    const TO: Timestamp = Timestamp::from_micros(1_000);
+    /// The longest text.
+    const LONG: usize = 64 * 1024;
+
+    fn metric(micros: i64, place: i16, text_bytes: usize) -> FoundMetric {
+        FoundMetric {
+            timestamp: Timestamp::from_micros(micros),
+            arrival: Arrival { request: RequestId(Uuid::nil()), place, name: format!("m{place:05}") },
+            value: StoredValue::Text("x".repeat(text_bytes)),
+        }
+    }
+
+    /// What is left at `place`, as the store finds it.
+    fn left(all: &[FoundMetric], place: &Place) -> Vec<FoundMetric> {
+        let is_left = |metric: &&FoundMetric| {
+            metric.timestamp >= place.from
+                && metric.timestamp <= place.to
+                && (metric.timestamp > place.from
+                    || place.after.as_ref().is_none_or(|after| metric.arrival > *after))
+        };
+        all.iter().filter(is_left).cloned().collect()
+    }
+
+    /// Page after page: the times and numbers of metrics of the documents of each.
+    fn pages(all: &[FoundMetric], max_documents: usize) -> Vec<Vec<(i64, usize)>> {
+        let mut place = Place { from: Timestamp::EPOCH, to: TO, after: None };
+        let mut pages = Vec::new();
+        loop {
+            let (documents, next) = documents(left(all, &place), TO, max_documents);
+            let answer = ListAssetMetricsResponse {
+                documents: documents.clone(),
+                ..ListAssetMetricsResponse::default()
+            };
+            assert!(answer.encoded_len() <= MAX_BYTES);
+            let shown = |document: &AssetDocument| {
+                (i64::from(document.timestamp.unwrap().nanos / 1_000), document.metrics.len())
+            };
+            pages.push(documents.iter().map(shown).collect());
+            let Some(next) = next else { return pages };
+            place = next;
+        }
+    }
+
+    #[test]
+    fn a_page_has_as_many_documents_as_asked_for() {
+        let all: Vec<_> = (1..=3).flat_map(|time| [metric(time, 0, 1), metric(time, 1, 1)]).collect();
+        assert_eq!(pages(&all, 1), [[(1, 2)], [(2, 2)], [(3, 2)]]);
+        assert_eq!(pages(&all, 2), [vec![(1, 2), (2, 2)], vec![(3, 2)]]);
+        assert_eq!(pages(&all, 3), [[(1, 2), (2, 2), (3, 2)]]);
+        assert_eq!(pages(&[], 3), [[]]);
+    }
+
+    #[test]
+    fn a_document_that_does_not_fit_is_first_on_the_next_page() {
+        let mut all = vec![metric(1, 0, 1)];
+        all.extend((0..10_000).map(|place| metric(2, place, 1)));
+        all.push(metric(3, 0, 1));
+        assert_eq!(pages(&all, 100), [[(1, 1)], [(2, 10_000)], [(3, 1)]]);
+    }
+
+    #[test]
+    fn a_document_that_alone_is_too_much_goes_on() {
+        let mut all = vec![metric(1, 0, 1)];
+        all.extend((0..10_001).map(|place| metric(2, place, 1)));
+        all.push(metric(3, 0, 1));
+        assert_eq!(pages(&all, 100), [vec![(1, 1)], vec![(2, 10_000)], vec![(2, 1), (3, 1)]]);
+        let long: Vec<_> = (0..65).map(|place| metric(2, place, LONG)).collect();
+        assert_eq!(pages(&long, 100), [[(2, 63)], [(2, 2)]]);
+    }
+
+    proptest! {
+        #[test]
+        fn pages_have_everything_once(
+            documents in proptest::collection::vec(proptest::collection::vec(0..=LONG, 1..90), 1..5),
+            max_documents in 1..4_usize,
+        ) {
+            let all: Vec<_> = (1..)
+                .zip(&documents)
+                .flat_map(|(time, lengths)| (0..).zip(lengths).map(move |(place, length)| metric(time, place, *length)))
+                .collect();
+            let mut found = vec![0; documents.len() + 1];
+            for (time, metrics) in pages(&all, max_documents).concat() {
+                found[usize::try_from(time).unwrap()] += metrics;
+            }
+            let expected: Vec<_> = documents.iter().map(Vec::len).collect();
+            prop_assert_eq!(&found[1..], expected);
+        }
+    }
+
+    #[test]
+    fn current_values_fit_an_answer() {
+        let found = |count: usize, text_bytes: usize| -> Vec<_> {
+            let metric = |index| LatestMetric {
+                name: format!("m{index}"),
+                timestamp: TO,
+                value: StoredValue::Text("x".repeat(text_bytes)),
+            };
+            (0..count).map(metric).collect()
+        };
+        let counted = |(metrics, has_more): (Vec<LatestAssetMetric>, bool)| {
+            let answer = GetLatestAssetMetricsResponse {
+                metrics: metrics.clone(),
+                ..GetLatestAssetMetricsResponse::default()
+            };
+            assert!(answer.encoded_len() <= MAX_BYTES);
+            (metrics.len(), has_more)
+        };
+        assert_eq!(counted(latest(found(3, 1), 3)), (3, false));
+        assert_eq!(counted(latest(found(4, 1), 3)), (3, true));
+        assert_eq!(counted(latest(found(100, LONG), 1_000)), (63, true));
+        assert_eq!(counted(latest(Vec::new(), 3)), (0, false));
+    }
+}

@@ -1,0 +1,48 @@
+//! Where a list of events goes on: the range as it was on the first page, and the keys and the id
+//! of the last event.
+
+use flowmeter_core::range::TimeRange;
+use flowmeter_store::events::{OrderKey, Place};
+use uuid::Uuid;
+
+use super::range;
+
+/// A place as a token carries it: the range as it was on the first page, the event and its keys.
+#[must_use]
+pub fn write(range: TimeRange, place: &Place) -> Vec<u8> {
+    let (start, end) = (range.start.micros(), range.end.micros());
+    serde_json::json!([start, end, place.id.to_string(), place.keys]).to_string().into_bytes()
+}
+
+/// Reads a place in an order of these keys, if it is one.
+#[must_use]
+pub fn read(bytes: &[u8], order: &[OrderKey]) -> Option<(TimeRange, Place)> {
+    let (start, end, id, keys): (i64, i64, String, Vec<String>) = serde_json::from_slice(bytes).ok()?;
+    Some((range(start, end)?, Place::new(keys, Uuid::try_parse(&id).ok()?, order)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::event_list;
+    use flowmeter_core::ids::EventId;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_place_is_read_as_it_was_written() {
+        let order = event_list::order("duration desc, user").unwrap();
+        let place = Place { keys: vec!["-1".into(), "a \"b\" ü".into()], id: EventId(Uuid::from_u128(7)) };
+        let again = read(&write(TimeRange::ALL, &place), &order);
+        assert_eq!(again, Some((TimeRange::ALL, place.clone())));
+        assert_eq!(read(&write(TimeRange::ALL, &place), &[]), None);
+        let wrong = Place { keys: vec!["many".into(), String::new()], ..place };
+        assert_eq!(read(&write(TimeRange::ALL, &wrong), &order), None);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(text in "[\\[\\]0-9\",a-f -]{0,60}") {
+            let _ = read(text.as_bytes(), &event_list::order("duration").unwrap());
+        }
+    }
+}

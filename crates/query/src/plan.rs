@@ -1,0 +1,3 @@
+//! Decides how a question is answered, before anything is read. Pure.
+
+pub mod bucket_grid;
