@@ -56,9 +56,9 @@ impl Assets {
 
     async fn measure(&self, stack: &Stack) -> Result<()> {
         let bench = Bench {
-            token: format!("Bearer {}", stack.token).parse()?,
-            ingest: stack.ingest.url(),
-            query: QueryServiceClient::new(channel(&stack.query.url()).await?),
+            token: format!("Bearer {}", stack.installation.token).parse()?,
+            ingest: stack.installation.ingest.url(),
+            query: QueryServiceClient::new(channel(&stack.installation.query.url()).await?),
         };
         let (client, connection) = tokio_postgres::connect(stack.servers.postgres.url(), NoTls).await?;
         let connection = tokio::spawn(connection);

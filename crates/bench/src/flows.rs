@@ -58,12 +58,12 @@ impl Flows {
 
     async fn measure(&self, stack: &Stack) -> Result<()> {
         let bench = Bench {
-            token: format!("Bearer {}", stack.token).parse()?,
-            ingest: stack.ingest.url(),
-            query: QueryServiceClient::new(channel(&stack.query.url()).await?),
+            token: format!("Bearer {}", stack.installation.token).parse()?,
+            ingest: stack.installation.ingest.url(),
+            query: QueryServiceClient::new(channel(&stack.installation.query.url()).await?),
             flows: (0..self.number).map(|index| format!("flow-{index:06}")).collect(),
         };
-        bench.register(CatalogServiceClient::new(channel(&stack.query.url()).await?)).await?;
+        bench.register(CatalogServiceClient::new(channel(&stack.installation.query.url()).await?)).await?;
 
         let before = Used::by(stack);
         let sent = load::run(&bench, self).await?;

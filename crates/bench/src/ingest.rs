@@ -61,9 +61,9 @@ impl Ingest {
     }
 
     async fn measure(&self, stack: &Stack) -> Result<()> {
-        let token: MetadataValue<Ascii> = format!("Bearer {}", stack.token).parse()?;
+        let token: MetadataValue<Ascii> = format!("Bearer {}", stack.installation.token).parse()?;
         let templates = Arc::new(Templates::new());
-        let query = QueryServiceClient::new(channel(&stack.query.url()).await?);
+        let query = QueryServiceClient::new(channel(&stack.installation.query.url()).await?);
         let before = Used::by(stack);
         let bytes_before = database_bytes(stack).await?;
 
@@ -71,7 +71,7 @@ impl Ingest {
         let next = Arc::new(AtomicUsize::new(0));
         let mut senders = Vec::new();
         for _ in 0..self.connections {
-            let channel = channel(&stack.ingest.url()).await?;
+            let channel = channel(&stack.installation.ingest.url()).await?;
             for _ in 0..self.in_flight {
                 let sender = Sender {
                     client: IngestServiceClient::new(channel.clone()),

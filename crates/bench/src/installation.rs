@@ -45,9 +45,9 @@ impl Used {
     /// So far.
     pub fn by(stack: &Stack) -> Self {
         Self(vec![
-            ("ingest", stack.ingest.usage().unwrap_or_default()),
-            ("worker", stack.worker.usage().unwrap_or_default()),
-            ("query", stack.query.usage().unwrap_or_default()),
+            ("ingest", stack.installation.ingest.usage().unwrap_or_default()),
+            ("worker", stack.installation.worker.usage().unwrap_or_default()),
+            ("query", stack.installation.query.usage().unwrap_or_default()),
             ("postgresql", stack.servers.postgres.pid().and_then(of_tree).unwrap_or_default()),
             ("rabbitmq", stack.servers.rabbit.pid().and_then(of_tree).unwrap_or_default()),
             ("load", of(std::process::id()).unwrap_or_default()),

@@ -33,7 +33,7 @@ impl Binaries {
     /// built now.
     pub fn for_tests() -> Result<Self> {
         let Some(dir) = std::env::var_os("FLOWMETER_TEST_BIN_DIR") else {
-            return Self::build_with_workspace(Profile::Dev);
+            return Self::build_with_tests();
         };
         let program = |name: &str| {
             let path = Path::new(&dir).join(name);
@@ -54,10 +54,15 @@ impl Binaries {
         Self::build_selected(profile, &packages.map(|package| ["-p", package]).concat())
     }
 
-    /// Builds them as part of the whole workspace, which resolves features just as `cargo test --workspace` does,
-    /// so that nothing is compiled twice.
+    /// Builds them for use, as `cargo build --release` does, so that nothing is compiled twice.
     pub fn build_with_workspace(profile: Profile) -> Result<Self> {
         Self::build_selected(profile, &["--workspace", "--bins"])
+    }
+
+    /// Builds them together with all test programs. The tests ask for more features of some dependencies, so that a
+    /// build of the programs alone would compile most dependencies a second time.
+    pub fn build_with_tests() -> Result<Self> {
+        Self::build_selected(Profile::Dev, &["--workspace", "--bins", "--tests"])
     }
 
     fn build_selected(profile: Profile, selection: &[&str]) -> Result<Self> {

@@ -79,12 +79,41 @@ pub fn build_executables(profile: Profile, selection: &[&str]) -> Result<HashMap
     Ok(executables(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// The executables in cargo's stream of messages, by the name of their target.
+/// The programs in cargo's stream of messages, by the name of their target; not test programs, which can have the
+/// same names.
 fn executables(messages: &str) -> HashMap<String, PathBuf> {
     let parse = |line: &str| -> Option<(String, PathBuf)> {
         let message: Value = serde_json::from_str(line).ok()?;
+        if message.pointer("/profile/test") == Some(&Value::Bool(true)) {
+            return None;
+        }
         let name = message.get("target")?.get("name")?.as_str()?;
         Some((name.to_owned(), message.get("executable")?.as_str()?.into()))
+    };
+    messages.lines().filter_map(parse).collect()
+}
+
+/// What cargo compiles when it is called with these arguments: nothing, if all of it has been compiled already.
+///
+/// # Errors
+/// When it does not compile.
+pub fn compiled_by<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Result<Vec<String>> {
+    let mut command = cargo(arguments);
+    let output = command
+        .args(["--quiet", "--message-format=json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("run cargo")?;
+    anyhow::ensure!(output.status.success(), "cargo failed with {}", output.status);
+    Ok(not_fresh(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// The artifacts in cargo's stream of messages that were not there before, by their names.
+fn not_fresh(messages: &str) -> Vec<String> {
+    let parse = |line: &str| -> Option<String> {
+        let message: Value = serde_json::from_str(line).ok()?;
+        (message.get("fresh")? == false)
+            .then(|| message.pointer("/target/name")?.as_str().map(str::to_owned))?
     };
     messages.lines().filter_map(parse).collect()
 }
@@ -102,11 +131,25 @@ mod tests {
             "\n",
             r#"{"reason":"compiler-artifact","target":{"name":"flowmeter"},"executable":"/t/debug/flowmeter"}"#,
             "\n",
+            r#"{"target":{"name":"flowmeter"},"profile":{"test":true},"executable":"/t/debug/deps/flowmeter-1"}"#,
+            "\n",
             r#"{"reason":"build-finished","success":true}"#,
         );
         let found = executables(messages);
         assert_eq!(found.len(), 1);
         assert_eq!(found["flowmeter"], Path::new("/t/debug/flowmeter"));
+    }
+
+    #[test]
+    fn what_was_compiled_is_known() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"old"},"fresh":true}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"new"},"fresh":false}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(not_fresh(messages), ["new"]);
     }
 
     #[test]

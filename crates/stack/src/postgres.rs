@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,20 @@ impl Postgres {
         &self.url
     }
 
+    /// Creates an empty database, and returns its URL.
+    pub fn create_database(&self, name: &str) -> Result<String> {
+        let psql = self.server.as_ref().map_or(PathBuf::from("psql"), |server| server.bin.join("psql"));
+        let statement = format!("CREATE DATABASE \"{name}\"");
+        let output = Command::new(&psql)
+            .args(["--no-psqlrc", "--quiet", "--command", &statement, &self.url])
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("run {}, PostgreSQL's client", psql.display()))?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "cannot create the database {name}: {}", errors.trim_end());
+        Ok(with_database(&self.url, name))
+    }
+
     /// Its main process, if it is a private server and runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
@@ -111,6 +126,15 @@ impl Postgres {
     pub fn start_again(&mut self) -> Result<()> {
         self.server.as_mut().context("this PostgreSQL server is not ours to start")?.start()
     }
+}
+
+/// The URL of another database on the same server.
+fn with_database(url: &str, name: &str) -> String {
+    let (url, parameters) = url.split_once('?').map_or((url, None), |(url, rest)| (url, Some(rest)));
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let parameters = parameters.map_or(String::new(), |parameters| format!("?{parameters}"));
+    format!("{scheme}://{authority}/{name}{parameters}")
 }
 
 impl Drop for Postgres {

@@ -1,6 +1,6 @@
 //! What to type next: commands that work as they stand against the stack that runs.
 
-use flowmeter_stack::Stack;
+use flowmeter_stack::Installation;
 
 /// A metric of the built-in sample.
 pub(crate) const METRIC: &str = "ODSLRequest/ReadRequests";
@@ -9,10 +9,10 @@ pub(crate) const METRIC: &str = "ODSLRequest/ReadRequests";
 pub(crate) const CALENDAR: &str = "#PT1H";
 
 /// The commands, ready to paste. `since` is the date from which on there are events.
-pub(crate) fn commands(stack: &Stack, since: &str) -> String {
-    let (ingest, query) = (stack.ingest.url(), stack.query.url());
-    let (ingest_at, query_at) = (stack.ingest.address(), stack.query.address());
-    let (cli, token) = (stack.binaries.cli.display(), &stack.token);
+pub(crate) fn commands(installation: &Installation, since: &str) -> String {
+    let (ingest, query) = (installation.ingest.url(), installation.query.url());
+    let (ingest_at, query_at) = (installation.ingest.address(), installation.query.address());
+    let (cli, token) = (installation.binaries.cli.display(), &installation.token);
     let range = format!("from({since})");
     let authorization = format!("-H 'authorization: Bearer {token}'");
     format!(
@@ -41,8 +41,9 @@ With grpcurl:
 
 As the operator, who administers all tenants:
 
-  flowmeter --token {operator} tenant list
+  export FLOWMETER_OPERATOR_TOKEN={operator}
+  flowmeter --token $FLOWMETER_OPERATOR_TOKEN tenant list
 "#,
-        operator = stack.operator_token,
+        operator = installation.operator_token,
     )
 }

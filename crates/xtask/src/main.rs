@@ -2,9 +2,12 @@
 
 mod bench;
 mod detach;
+mod docs;
 mod fuzz;
 mod guide;
 mod interrupt;
+mod run_directory;
+mod sample;
 mod test;
 mod up;
 
@@ -32,9 +35,13 @@ enum Task {
     Down,
     /// Checks format, lints and documentation, and runs all tests against private servers.
     ///
-    /// The last line says `N passed, N failed`. With a filter only the tests run whose names contain it, and no
-    /// other checks.
+    /// The console blocks of the documents are run as well. The last line says `N passed, N failed`. With a filter
+    /// only the tests run whose names contain it, the documents whose paths contain it, and no other checks.
     Test(test::Test),
+    /// Runs the console blocks of the documents, and compares what they show with what is printed.
+    ///
+    /// `--bless` writes what is printed into the documents. CONTRIBUTING.md says how a block is written.
+    Docs(docs::Docs),
     /// Measures speed, memory and size in release mode, with servers and a load of its own.
     ///
     /// `cargo xtask bench --help` names the benches, and each has a `--help` of its own.
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
         Task::Up(task) => task.run(),
         Task::Down => detach::down(),
         Task::Test(task) => task.run(),
+        Task::Docs(task) => task.run(),
         Task::Bench(task) => task.run(),
         Task::Fuzz(task) => task.run(),
     };

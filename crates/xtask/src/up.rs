@@ -14,7 +14,7 @@ use clap::Args;
 use flowmeter_stack::{Progress, ServicePorts, Stack, StackDir, StackOptions, workspace_root};
 use jiff::{Timestamp, ToSpan};
 
-use crate::{detach, guide, interrupt};
+use crate::{detach, guide, interrupt, sample};
 
 /// What people remember; others are taken when these are in use.
 const PORTS: ServicePorts = ServicePorts { ingest: 7071, query: 7072, worker: 7073 };
@@ -78,7 +78,7 @@ impl Up {
             return Ok(ExitCode::FAILURE);
         }
         let (mut stack, since) = started?;
-        println!("{}", guide::commands(&stack, &since));
+        println!("{}", guide::commands(&stack.installation, &since));
         if self.background {
             detach::say_ready()?;
             println!("Running in the background; `cargo xtask down` stops it.");
@@ -118,7 +118,7 @@ fn sample_since(stack: &Stack, progress: &Progress) -> Result<String> {
     if let Ok(since) = fs::read_to_string(&marker) {
         return Ok(since);
     }
-    progress.step("sample replayed", || replay_sample(stack))?;
+    progress.step("sample replayed", || sample::replay(&stack.installation))?;
     // The sample is a day long and ends now.
     let since = Timestamp::now() - 24.hours();
     let since = since.strftime("%Y-%m-%d").to_string();
@@ -126,32 +126,11 @@ fn sample_since(stack: &Stack, progress: &Progress) -> Result<String> {
     Ok(since)
 }
 
-fn replay_sample(stack: &Stack) -> Result<()> {
-    let mut sample = stack
-        .cli()
-        .arg("sample")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("run `flowmeter sample`")?;
-    let lines = sample.stdout.take().context("the sample has no output")?;
-    let replay = stack
-        .cli()
-        .args(["replay", "-", "--format", "jsonl"])
-        .stdin(lines)
-        .output()
-        .context("run `flowmeter replay`")?;
-    let made = sample.wait().context("wait for `flowmeter sample`")?;
-    let said = String::from_utf8_lossy(&replay.stderr);
-    anyhow::ensure!(replay.status.success(), "`flowmeter replay` failed:\n{}", said.trim_end());
-    anyhow::ensure!(made.success(), "`flowmeter sample` ended with {made}");
-    Ok(())
-}
-
 /// Draws the sample as a time series, to show that all parts work together.
 fn show_series(stack: &Stack, since: &str) -> Result<()> {
     let range = format!("from({since})");
     let status = stack
+        .installation
         .cli()
         .args(["series", guide::METRIC, "--calendar", guide::CALENDAR, "--range", &range])
         .stdin(Stdio::null())
