@@ -1,10 +1,10 @@
-//! The ingest service: it validates what is reported, gives it ids, and answers when the
-//! broker has made it durable. It needs the store for tokens and for the names of flows alone.
+//! The ingest service: validates what is reported, assigns ids, and answers when the broker has made it durable.
+//! It needs the store only for tokens and for the registrations of flows.
 
 mod accept;
 mod config;
-mod flows;
-mod recorder;
+mod flow_registry;
+mod publish;
 mod rpc;
 
 use std::sync::Arc;
@@ -30,9 +30,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let authenticator = Authenticator::new(store.clone());
     let mut server =
         GrpcServer::bind(config.listen, &config.server, "ingest", &["flowmeter.v1.IngestService"]).await?;
-    let recorder = recorder::Recorder::new(publisher.clone(), authenticator.clone(), store, &config);
-    let service = IngestServiceServer::new(rpc::Ingest { recorder: Arc::new(recorder) })
-        .max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let service = rpc::Ingest {
+        authenticator: authenticator.clone(),
+        flows: flow_registry::FlowRegistry::new(store),
+        limits: config.limits(),
+        publisher: Arc::new(publish::BoundedPublisher::new(publisher.clone(), &config)),
+    };
+    let service = IngestServiceServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
     server.routes().add_service(service);
     let check =
         || async { if publisher.is_connected() { Ok(()) } else { Err("no connection to the broker") } };

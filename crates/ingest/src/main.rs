@@ -1,4 +1,4 @@
-//! `flowmeter-ingest`: takes reports of usage over gRPC.
+//! `flowmeter-ingest`: accepts reports of usage over gRPC.
 
 use clap::Parser;
 use flowmeter_ingest::Config;

@@ -121,7 +121,7 @@ async fn what_cannot_get_better_is_final() {
 async fn wrong_fields_are_named() {
     let fake = Fake::start().await;
     let mut details = ErrorDetails::new();
-    details.add_bad_request_violation("events", "expected one of the events at least");
+    details.add_bad_request_violation("events", "expected at least one item");
     let status = Status::with_error_details(Code::InvalidArgument, "no events", details);
     let violation = |field: &str| FieldViolation { field: field.into(), description: "is wrong".into() };
     let rejection = Rejection {

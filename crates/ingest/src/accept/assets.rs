@@ -1,4 +1,4 @@
-//! Metrics of assets, in one document or in many.
+//! Metrics of assets, in one document or in a batch of documents.
 
 mod document;
 
@@ -17,17 +17,16 @@ use foldhash::fast::RandomState;
 use prost::Message;
 
 pub use self::document::Document;
-use self::document::Settler;
+use self::document::DocumentReader;
 use super::rejections::Rejections;
-use super::usage::UsageLimits;
-use super::{Decision, empty_request, request_id};
+use super::{Decision, Limits, start};
 
-/// Decides about one document of `tenant` at the time `now`. With the decision comes what the document was
-/// taken for. If anything is wrong with it, nothing of it is accepted.
+/// Decides about one document of `tenant` at the time `now`. Also returns the document as it was read. If any
+/// metric is invalid, the whole document is refused.
 pub fn decide_document<'a>(
     tenant: TenantId,
     request: &'a EmitAssetMetricsRequest,
-    limits: &UsageLimits,
+    limits: &Limits,
     now: Timestamp,
 ) -> Result<(Decision, Document<'a>), ApiError> {
     if !request.metrics.is_empty() {
@@ -35,25 +34,25 @@ pub fn decide_document<'a>(
     } else if let Some(value) = &request.value {
         limits.batch.check("value", slice::from_ref(value))?;
     }
-    let request_id = request_id(&request.request_id, now)?;
+    let (request_id, published) = start(tenant, &request.request_id, now)?;
     let mut violations = Vec::new();
-    let document = Settler::new(request_id, &limits.event, now).settle_request(request, &mut violations);
+    let document = DocumentReader::new(request_id, &limits.event, now).read_request(request, &mut violations);
     if !violations.is_empty() {
         return Err(ApiError::violations(Reason::InvalidField, &violations));
     }
-    check_answer(&document)?;
-    let mut kept = Kept::default();
-    kept.add(0, &document);
-    Ok((kept.decision(tenant, request_id, Vec::new()), document))
+    check_response_size(&document)?;
+    let mut accepted = AcceptedValues::default();
+    accepted.add(0, &document);
+    Ok((accepted.decision(request_id, published, Vec::new()), document))
 }
 
-/// Checks that a document can be answered, each value with its type, to a client that takes no more than usual.
-fn check_answer(document: &Document<'_>) -> Result<(), ApiError> {
-    /// What gRPC clients take by default.
+/// Checks that the response, which repeats each value with its type, is not larger than clients accept by default.
+fn check_response_size(document: &Document<'_>) -> Result<(), ApiError> {
+    /// What gRPC clients accept by default.
     const MAX_BYTES: usize = 4 * 1024 * 1024;
-    /// Of a metric: tags and lengths of its parts, and its type.
+    /// Of each metric: the tags and lengths of its fields, and its type.
     const FRAME_BYTES: usize = 20;
-    /// Request id and time.
+    /// The request id and the time.
     const REST_BYTES: usize = 128;
     let metric = |(name, value): &(&str, Value<'_>)| {
         let bytes = match value {
@@ -66,22 +65,22 @@ fn check_answer(document: &Document<'_>) -> Result<(), ApiError> {
     let bytes = document.values.iter().map(metric).sum::<usize>() + REST_BYTES;
     if bytes > MAX_BYTES {
         let text =
-            format!("expected metrics that take at most {MAX_BYTES} bytes in the answer, found {bytes}");
+            format!("expected metrics that take at most {MAX_BYTES} bytes in the response, found {bytes}");
         return Err(ApiError::too_large(text));
     }
     Ok(())
 }
 
-/// Decides about documents of `tenant` at the time `now`, each for itself. Of those that give the same
-/// metric, of one asset and time, the first one is accepted.
+/// Decides about each document of `tenant` on its own, at the time `now`. If several documents have the same metric
+/// of one asset and time, only the first of them is accepted.
 pub fn decide_batch(
     tenant: TenantId,
     batch: &BatchEmitAssetMetricsRequest,
-    limits: &UsageLimits,
+    limits: &Limits,
     now: Timestamp,
 ) -> Result<Decision, ApiError> {
     limits.batch.check("documents", &batch.documents)?;
-    let request_id = request_id(&batch.request_id, now)?;
+    let (request_id, published) = start(tenant, &batch.request_id, now)?;
     let documents: Vec<_> = batch
         .documents
         .iter()
@@ -97,65 +96,69 @@ pub fn decide_batch(
         return Err(ApiError::too_large(text));
     }
 
-    let mut settler = Settler::new(request_id, &limits.event, now);
-    let mut kept = Kept::default();
+    let mut reader = DocumentReader::new(request_id, &limits.event, now);
+    let mut accepted = AcceptedValues::default();
     let mut rejections = Rejections::of("documents");
     for (index, (document, mut violations)) in documents.into_iter().enumerate() {
-        let document = settler.settle_document(&document, &mut violations);
+        let document = reader.read_document(&document, &mut violations);
         if violations.is_empty() {
-            kept.check(&document, &mut violations);
+            accepted.check(&document, &mut violations);
         }
         if violations.is_empty() {
-            kept.add(index, &document);
+            accepted.add(index, &document);
         } else {
             rejections.push(index, Reason::InvalidField, &mut violations);
         }
     }
-    Ok(kept.decision(tenant, request_id, rejections.into_vec()))
+    Ok(accepted.decision(request_id, published, rejections.into_vec()))
 }
 
-/// What is accepted so far.
+/// The values accepted so far.
 #[derive(Default)]
-struct Kept<'a> {
+struct AcceptedValues<'a> {
     /// The values of each asset and time.
     values: Vec<AssetValues>,
-    /// Where in `values` those of an asset and time are.
-    places: HashMap<(&'a str, Timestamp), usize, RandomState>,
-    /// Which document gave a name, by the place of its asset and time.
-    names: HashMap<(usize, &'a str), usize, RandomState>,
+    /// The index in `values` of an asset and time.
+    indexes: HashMap<(&'a str, Timestamp), usize, RandomState>,
+    /// Which document had a metric: by the index of its asset and time, and the metric's name.
+    documents: HashMap<(usize, &'a str), usize, RandomState>,
 }
 
-impl<'a> Kept<'a> {
-    /// Adds what of a document is accepted already.
+impl<'a> AcceptedValues<'a> {
+    /// Adds a violation for each metric of a document that has been accepted already.
     fn check(&self, document: &Document<'a>, violations: &mut Vec<Violation>) {
-        let Some(place) = self.places.get(&(document.asset_urn, document.timestamp)) else { return };
-        for (index, (name, _)) in document.values.iter().enumerate() {
-            if let Some(other) = self.names.get(&(*place, *name)) {
+        let Some(index) = self.indexes.get(&(document.asset_urn, document.timestamp)) else { return };
+        for (position, (name, _)) in document.values.iter().enumerate() {
+            if let Some(other) = self.documents.get(&(*index, *name)) {
                 let text = format!(
-                    "expected each metric of an asset and time once, found that of documents[{other}] again"
+                    "expected each metric of an asset and time once, found it in documents[{other}] as well"
                 );
-                violations.push(Violation::new(format!("metrics[{index}].name"), text));
+                violations.push(Violation::new(format!("metrics[{position}].name"), text));
             }
         }
     }
 
-    /// Accepts the document at `index`.
-    fn add(&mut self, index: usize, document: &Document<'a>) {
+    /// Accepts a document, whose index in the batch is `number`.
+    fn add(&mut self, number: usize, document: &Document<'a>) {
         let Document { asset_urn, timestamp, values } = document;
-        let place = *self.places.entry((asset_urn, *timestamp)).or_insert_with(|| {
+        let index = *self.indexes.entry((asset_urn, *timestamp)).or_insert_with(|| {
             let (asset_urn, timestamp_micros) = ((*asset_urn).to_owned(), timestamp.micros());
             self.values.push(AssetValues { asset_urn, timestamp_micros, values: Vec::new() });
             self.values.len() - 1
         });
-        self.names.extend(values.iter().map(|(name, _)| ((place, *name), index)));
-        self.values[place].values.extend(values.iter().map(|(name, value)| to_queue(name, *value)));
+        self.documents.extend(values.iter().map(|(name, _)| ((index, *name), number)));
+        self.values[index].values.extend(values.iter().map(|(name, value)| to_queue(name, *value)));
     }
 
-    fn decision(self, tenant: TenantId, request_id: RequestId, rejections: Vec<Rejection>) -> Decision {
-        let mut request = empty_request(tenant, request_id);
+    fn decision(
+        self,
+        request_id: RequestId,
+        mut request: queue::Request,
+        rejections: Vec<Rejection>,
+    ) -> Decision {
         request.asset_values = self.values;
         let bytes = request.encoded_len();
-        Decision { request, request_id, accepted: self.names.len(), bytes, rejections }
+        Decision { request, request_id, accepted: self.documents.len(), bytes, rejections }
     }
 }
 

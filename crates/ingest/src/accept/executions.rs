@@ -5,24 +5,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flowmeter_contract::executions::usage_events;
-use flowmeter_core::ids::{EventId, RequestEventIds, TenantId};
+use flowmeter_core::ids::{EventId, RequestEventIds};
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_core::usage::Limits;
+use flowmeter_core::usage::Limits as EventLimits;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::{Schedule, Usage};
+use flowmeter_proto::raw::ReportExecutionsRequest;
 use flowmeter_proto::v1::{ExecutionReport, ExecutionSchedule};
+use flowmeter_service::auth::Caller;
 use flowmeter_service::error::{ApiError, Reason};
 use prost::Message;
 
 use super::rejections::Rejections;
-use super::usage::UsageLimits;
-use super::{Decision, empty_request, request_id};
-
-/// A batch as it came.
-pub struct ExecutionBatch {
-    pub reports: Vec<Bytes>,
-    pub request_id: String,
-}
+use super::{Decision, Limits, start};
 
 /// Metrics of a report at most.
 const MAX_METRICS: usize = 100;
@@ -31,18 +26,16 @@ const MAX_COUNT: i64 = 1_000_000_000_000;
 /// How far ahead a deadline may be.
 const MAX_DEADLINE_AHEAD: Duration = Duration::from_hours(400 * 24);
 
-/// Decides about a batch of `tenant`, which may allow all metric types, at the time `now`.
+/// Decides about a batch of `caller` at the time `now`.
 pub fn decide(
-    (tenant, allow_all): (TenantId, bool),
-    batch: &ExecutionBatch,
-    limits: &UsageLimits,
+    caller: &Caller,
+    batch: &ReportExecutionsRequest,
+    limits: &Limits,
     now: Timestamp,
 ) -> Result<Decision, ApiError> {
     limits.batch.check("reports", &batch.reports)?;
-    let request_id = request_id(&batch.request_id, now)?;
-    let ids = RequestEventIds::new(tenant, request_id);
-
-    let mut request = empty_request(tenant, request_id);
+    let (request_id, mut request) = start(caller.tenant, &batch.request_id, now)?;
+    let ids = RequestEventIds::new(caller.tenant, request_id);
     let (mut accepted, mut rejections, mut violations) = (0, Rejections::of("reports"), Vec::new());
     for (index, bytes) in batch.reports.iter().enumerate() {
         let Some(report) = read(bytes, &mut violations) else {
@@ -60,7 +53,7 @@ pub fn decide(
         request
             .schedules
             .extend(report.schedule.as_ref().map(|schedule| to_queue(&report, schedule, update)));
-        for event in usage_events(&report, timestamp, allow_all) {
+        for event in usage_events(&report, timestamp, caller.allow_all_metric_types) {
             let id = Bytes::copy_from_slice(ids.at(request.usage.len(), timestamp).0.as_bytes());
             request.usage.push(Usage { id, keyed: false, event: event.encode_to_vec().into() });
         }
@@ -104,7 +97,7 @@ fn time(report: &ExecutionReport, request_time: Timestamp, violations: &mut Vec<
 fn check(
     report: &ExecutionReport,
     timestamp: Timestamp,
-    limits: &Limits,
+    limits: &EventLimits,
     now: Timestamp,
     violations: &mut Vec<Violation>,
 ) {
@@ -146,7 +139,7 @@ fn check_count(field: &str, count: i64) -> Result<(), Violation> {
 /// Adds what is wrong with a schedule.
 fn check_schedule(
     schedule: &ExecutionSchedule,
-    limits: &Limits,
+    limits: &EventLimits,
     now: Timestamp,
     violations: &mut Vec<Violation>,
 ) {
@@ -186,8 +179,9 @@ fn to_queue(report: &ExecutionReport, schedule: &ExecutionSchedule, update: Even
 mod tests {
     use super::*;
     use crate::accept::BatchLimits;
-    use crate::accept::tests::request_at;
+    use crate::accept::tests::{LIMITS, request_at};
     use flowmeter_contract::wire::read_usage_event;
+    use flowmeter_core::ids::TenantId;
     use flowmeter_core::usage::TextField;
     use flowmeter_proto::v1::ExecutionMetric;
 
@@ -206,10 +200,10 @@ mod tests {
 
     fn decided(reports: &[ExecutionReport], allow_all: bool) -> Decision {
         let reports = reports.iter().map(|report| report.encode_to_vec().into()).collect();
-        let batch = ExecutionBatch { reports, request_id: request_at(1_800_000_000) };
-        let limits =
-            UsageLimits { batch: BatchLimits { max_items: 10, max_bytes: 10_000 }, event: Limits::default() };
-        decide((TENANT, allow_all), &batch, &limits, NOW).unwrap()
+        let batch = ReportExecutionsRequest { reports, request_id: request_at(1_800_000_000) };
+        let limits = Limits { batch: BatchLimits { max_items: 10, ..LIMITS.batch }, ..LIMITS };
+        let caller = Caller { tenant: TENANT, scopes: Vec::new(), allow_all_metric_types: allow_all };
+        decide(&caller, &batch, &limits, NOW).unwrap()
     }
 
     fn events(decision: &Decision) -> Vec<(String, String)> {

@@ -1,78 +1,65 @@
-//! Requests to the endpoints of flows. They become counters here: nothing is queued or stored for each.
+//! Requests to the endpoints of flows. They are counted here: what is published and stored is counters, not requests.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use bytes::Bytes;
 use flowmeter_contract::wire::read_flow_request;
-use flowmeter_core::flow::{Counters, FlowLimits};
+use flowmeter_core::flow::Counters;
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::FlowCounts;
+use flowmeter_proto::raw::RecordFlowRequestsRequest;
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::flows::Registration;
 use foldhash::fast::RandomState;
 
 use super::rejections::Rejections;
-use super::{BatchLimits, Decision, empty_request, request_id};
-use crate::flows::Registered;
+use super::{Decision, Limits, start};
+use crate::flow_registry::RegisteredFlows;
 
-/// A batch as it came.
-pub struct FlowBatch {
-    pub requests: Vec<Bytes>,
-    pub request_id: String,
-}
-
-/// What is accepted.
-#[derive(Debug, Clone, Copy)]
-pub struct FlowBatchLimits {
-    pub batch: BatchLimits,
-    pub request: FlowLimits,
-}
-
-/// Characters of an unknown flow's id that a rejection repeats.
+/// How many characters of an unknown flow id a rejection repeats.
 const SHOWN_CHARS: usize = 40;
-/// What a row of counters takes in memory, about, whose items may have been smaller.
+/// About what a row of counters takes in memory. The items that it counts may have been smaller.
 const ROW_BYTES: usize = 256;
 
-/// Decides about a batch of `tenant`, which has registered `flows`, at the time `now`. With the decision
-/// come the places of the items whose flows were not registered.
+/// Decides about a batch of `tenant`, whose flows are `flows`, at the time `now`. Also returns the indexes of the
+/// items whose flows were not registered.
 ///
-/// A request counts once, so a repetition must be told what the first one was: whether a flow is
-/// registered is a question of when the request was made, not of when it arrives.
+/// A request is counted once, so a retry must get the same answer as the first attempt: what matters is whether
+/// the flow was registered when the request was made, not when it arrives.
 pub fn decide(
     tenant: TenantId,
-    batch: &FlowBatch,
-    flows: &Registered,
-    limits: &FlowBatchLimits,
+    batch: &RecordFlowRequestsRequest,
+    flows: &RegisteredFlows,
+    limits: &Limits,
     now: Timestamp,
 ) -> Result<(Decision, Vec<usize>), ApiError> {
     limits.batch.check("requests", &batch.requests)?;
-    let request_id = request_id(&batch.request_id, now)?;
+    let (request_id, mut request) = start(tenant, &batch.request_id, now)?;
     let request_time = request_id.timestamp();
-    // One whose id we made cannot be repeated, and our clock is not that of the store.
+    // A request whose id we generated cannot be retried, and our clock differs from the store's.
     let made_at = (!batch.request_id.is_empty()).then_some(request_time);
 
     let mut cells: HashMap<(&str, Timestamp), Counters, RandomState> = HashMap::default();
     let mut accepted = 0;
     let mut rejections = Rejections::of("requests");
-    let mut unknown = Vec::new();
+    let mut unregistered = Vec::new();
     let mut violations = Vec::new();
     for (index, bytes) in batch.requests.iter().enumerate() {
         let item = read_flow_request(bytes, &mut violations);
         let timestamp = item.timestamp.unwrap_or(request_time);
-        limits.request.check(&item, timestamp, now, &mut violations);
+        limits.flow.check(&item, timestamp, now, &mut violations);
         let Some(outcome) = item.outcome.filter(|_| violations.is_empty()) else {
             rejections.push(index, Reason::InvalidField, &mut violations);
             continue;
         };
-        if let Some(text) = unregistered(item.flow_id, flows.get(item.flow_id), made_at) {
+        if let Some(text) = describe_unregistered(item.flow_id, flows.get(item.flow_id), made_at) {
             violations.push(Violation::new("flow_id", text));
             rejections.push(index, Reason::UnknownFlow, &mut violations);
-            unknown.push(index);
+            unregistered.push(index);
             continue;
         }
         let bucket = timestamp.floor_to(Resolution::QuarterHour.width());
@@ -84,15 +71,14 @@ pub fn decide(
         accepted += 1;
     }
     let bytes = cells.len() * ROW_BYTES;
-    let mut request = empty_request(tenant, request_id);
     request.flow_requests = i32::try_from(accepted).expect("a batch has at most 10,000 items");
     request.flow_counts =
         cells.into_iter().map(|((flow, bucket), counters)| to_queue(flow, bucket, &counters)).collect();
-    Ok((Decision { request, request_id, accepted, bytes, rejections: rejections.into_vec() }, unknown))
+    Ok((Decision { request, request_id, accepted, bytes, rejections: rejections.into_vec() }, unregistered))
 }
 
-/// What is wrong where a flow is not registered for a request that was made at that time, or now.
-fn unregistered(
+/// Why a flow is not registered for a request that was made at `made_at`, or now. None if it is registered.
+fn describe_unregistered(
     flow_id: &str,
     registration: Option<Registration>,
     made_at: Option<Timestamp>,
@@ -100,29 +86,29 @@ fn unregistered(
     const PRECISION: Duration = Duration::from_millis(1);
     let shown = || flow_id.chars().take(SHOWN_CHARS).collect::<String>();
     let Some(Registration { from, until }) = registration else {
-        return Some(format!("expected a flow that is registered, found {:?}", shown()));
+        return Some(format!("expected a registered flow, found {:?}", shown()));
     };
     let is_deleted = made_at.map_or(until != Timestamp::END, |made_at| made_at >= until);
     match made_at {
-        // The time in an id has milliseconds.
+        // The time in an id is in whole milliseconds.
         Some(made_at) if made_at < from.floor_to(PRECISION) => Some(format!(
-            "expected a flow that was registered when the request was made: {:?} is since {from}, and the request's \
-             id says {made_at}; report it under a new request_id",
+            "expected a flow that was registered when the request was made: {:?} is registered since {from}, and the \
+             time in request_id is {made_at}; report it with a new request_id",
             shown()
         )),
         _ if is_deleted => {
-            Some(format!("expected a flow that is not deleted, which {:?} was at {until}", shown()))
+            Some(format!("expected a flow that is not deleted: {:?} was deleted at {until}", shown()))
         }
         _ => None,
     }
 }
 
-/// The flows of the items at these places, each once.
-pub fn flow_ids<'a>(batch: &'a FlowBatch, places: &[usize]) -> Vec<&'a str> {
+/// The distinct flow ids of the items at `indexes`.
+pub fn flow_ids<'a>(batch: &'a RecordFlowRequestsRequest, indexes: &[usize]) -> Vec<&'a str> {
     let mut violations = Vec::new();
-    let mut ids: Vec<_> = places
+    let mut ids: Vec<_> = indexes
         .iter()
-        .map(|place| read_flow_request(&batch.requests[*place], &mut violations).flow_id)
+        .map(|index| read_flow_request(&batch.requests[*index], &mut violations).flow_id)
         .collect();
     ids.sort_unstable();
     ids.dedup();
@@ -136,17 +122,13 @@ fn to_queue(flow: &str, bucket: Timestamp, counters: &Counters) -> FlowCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accept::tests::request_at;
+    use crate::accept::tests::{LIMITS, request_at};
     use flowmeter_core::flow::{Counter, Latency, Outcome};
     use flowmeter_proto::v1::{FlowOutcome, FlowRequest};
     use prost::Message;
 
     const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
-    const LIMITS: FlowBatchLimits = FlowBatchLimits {
-        batch: BatchLimits { max_items: 100, max_bytes: 10_000 },
-        request: FlowLimits { max_age: Duration::from_hours(90 * 24), max_ahead: Duration::from_hours(1) },
-    };
 
     fn request(flow_id: &str, seconds: i64, outcome: FlowOutcome) -> FlowRequest {
         FlowRequest {
@@ -163,12 +145,13 @@ mod tests {
         let from = Timestamp::from_micros(NOW.micros() - 60_000_000);
         let always = Registration { from, until: Timestamp::END };
         let deleted = Registration { from, until: NOW };
-        let flows = Registered::from_iter([("a", always), ("b", always), ("deleted", deleted)]);
-        decide(TENANT, &FlowBatch { requests, request_id: request_id.into() }, &flows, &LIMITS, NOW).unwrap()
+        let flows = RegisteredFlows::from_iter([("a", always), ("b", always), ("deleted", deleted)]);
+        let batch = RecordFlowRequestsRequest { requests, request_id: request_id.into() };
+        decide(TENANT, &batch, &flows, &LIMITS, NOW).unwrap()
     }
 
     #[test]
-    fn what_is_alike_becomes_one_row_of_counters() {
+    fn requests_of_a_flow_and_quarter_hour_share_a_row_of_counters() {
         let quarter = 1_800_000_000;
         let id = request_at(1_800_000_000);
         let requests = [
@@ -180,9 +163,9 @@ mod tests {
             // It has the time of the request.
             FlowRequest { timestamp: None, ..request("b", 0, FlowOutcome::TimeoutError) },
         ];
-        let (decision, unknown) = decided(&requests, &id);
+        let (decision, unregistered) = decided(&requests, &id);
         assert_eq!((decision.accepted, decision.request.flow_requests), (6, 6));
-        assert!(unknown.is_empty() && decision.rejections.is_empty());
+        assert!(unregistered.is_empty() && decision.rejections.is_empty());
         let mut counts = decision.request.flow_counts;
         counts.sort_by_key(|counts| (counts.flow_id.clone(), counts.minute));
         let rows: Vec<_> = counts
@@ -202,15 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn wrong_items_and_unknown_flows_are_named_and_the_others_kept() {
+    fn invalid_items_and_unknown_flows_are_rejected_and_the_others_accepted() {
         let requests = [
             request("c", 1_800_000_000, FlowOutcome::Succeeded),
             FlowRequest { count: Some(-1), ..request("c", 1_800_000_000, FlowOutcome::Unspecified) },
             request("a", 1_800_000_000, FlowOutcome::Succeeded),
             request("a", 1_700_000_000, FlowOutcome::Succeeded),
         ];
-        let (decision, unknown) = decided(&requests, "");
-        assert_eq!((decision.accepted, unknown), (1, vec![0]));
+        let (decision, unregistered) = decided(&requests, "");
+        assert_eq!((decision.accepted, unregistered), (1, vec![0]));
         let found: Vec<_> = decision
             .rejections
             .iter()
@@ -231,17 +214,17 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_is_registered_when_the_request_is_made() {
+    fn a_flow_must_be_registered_when_the_request_is_made() {
         let accepted = |flow: &str, request_id: &str| {
-            let (decision, unknown) =
+            let (decision, unregistered) =
                 decided(&[request(flow, 1_800_000_000, FlowOutcome::Succeeded)], request_id);
-            assert_eq!(decision.accepted + unknown.len(), 1);
+            assert_eq!(decision.accepted + unregistered.len(), 1);
             decision.accepted == 1
         };
         assert!(accepted("a", &request_at(1_800_000_000)) && accepted("a", &request_at(1_799_999_940)));
         assert!(!accepted("a", &request_at(1_799_999_939)), "it was not registered then");
-        assert!(accepted("a", ""), "an id of ours is of now");
-        assert!(accepted("deleted", &request_at(1_799_999_999)), "a repetition is told the same");
+        assert!(accepted("a", ""), "an id that we generate has the time of now");
+        assert!(accepted("deleted", &request_at(1_799_999_999)), "a retry gets the same answer");
         assert!(!accepted("deleted", &request_at(1_800_000_000)) && !accepted("deleted", ""));
     }
 }

@@ -1,34 +1,34 @@
-//! What of a batch is not accepted, and why.
+//! The rejected items of a batch, and why they are rejected.
 
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::raw::{FieldViolation, Rejection};
 use flowmeter_service::error::Reason;
 
-/// Violations of an item that are listed.
+/// How many violations of an item are listed.
 const MAX_VIOLATIONS: usize = 10;
-/// Bytes of the violations of a batch at most, about. Clients take answers of 4 MiB by default, and there may
-/// be an id for each event besides.
+/// About how many bytes the violations of a batch may take. Clients accept responses of up to 4 MiB by default, and
+/// the response may also have an id for each event.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
-/// What a violation takes beside its texts.
+/// What a violation takes in addition to its texts.
 const FRAME_BYTES: usize = 16;
 
-/// The rejections of a batch, by ascending index.
+/// The rejections of a batch, in ascending order of their index.
 pub(super) struct Rejections {
-    /// What items are called in their request.
+    /// The name of the field that has the items.
     items: &'static str,
     all: Vec<Rejection>,
-    /// Bytes that violations may still take.
-    room: usize,
+    /// How many bytes violations may still take.
+    free_bytes: usize,
 }
 
 impl Rejections {
-    /// None so far, of what is called `items` in its request.
+    /// No rejections yet, of a batch whose items are in the field `items`.
     pub(super) fn of(items: &'static str) -> Self {
-        Self { items, all: Vec::new(), room: MAX_BYTES }
+        Self { items, all: Vec::new(), free_bytes: MAX_BYTES }
     }
 
-    /// Rejects the item at `index` and takes what is wrong with it. The first violations are listed, while
-    /// there is room, and then how many more there are.
+    /// Rejects the item at `index` and empties `violations`. Lists the first violations while there is room, and then
+    /// the number of the others.
     pub(super) fn push(&mut self, index: usize, reason: Reason, violations: &mut Vec<Violation>) {
         let parent = format!("{}[{index}]", self.items);
         let count = violations.len();
@@ -38,7 +38,10 @@ impl Rejections {
         if let more @ 1.. = count - field_violations.len()
             && !field_violations.is_empty()
         {
-            let text = format!("{more} more violations are not listed");
+            let text = match more {
+                1 => "1 more violation is not listed".to_owned(),
+                _ => format!("{more} more violations are not listed"),
+            };
             field_violations.extend(self.fitting(Violation::new(parent, text)));
         }
         self.all.push(Rejection {
@@ -48,9 +51,9 @@ impl Rejections {
         });
     }
 
-    /// The violation as it is answered, if there is room for it.
+    /// The violation as the response has it, if there is room for it.
     fn fitting(&mut self, Violation { field, description }: Violation) -> Option<FieldViolation> {
-        self.room = self.room.checked_sub(field.len() + description.len() + FRAME_BYTES)?;
+        self.free_bytes = self.free_bytes.checked_sub(field.len() + description.len() + FRAME_BYTES)?;
         Some(FieldViolation { field, description })
     }
 
@@ -65,7 +68,7 @@ mod tests {
     use prost::Message;
 
     #[test]
-    fn an_answer_stays_within_what_clients_take() {
+    fn a_response_is_no_larger_than_clients_accept() {
         const ITEMS: usize = 10_000;
         let mut rejections = Rejections::of("documents");
         for index in 0..ITEMS {
@@ -78,11 +81,11 @@ mod tests {
         assert_eq!(all.len(), ITEMS);
         assert_eq!(all[0].field_violations.len(), 4);
         assert_eq!(all[0].field_violations[0].field, "documents[0].metrics[0].value");
-        assert!(all[ITEMS - 1].field_violations.is_empty(), "there was no more room");
+        assert!(all[ITEMS - 1].field_violations.is_empty(), "no room is left");
     }
 
     #[test]
-    fn an_item_with_much_wrong_is_told_some_of_it() {
+    fn an_item_with_many_violations_lists_the_first_ones() {
         let mut rejections = Rejections::of("documents");
         let violation = |at: usize| {
             let (metric, field) = (at / 2, ["name", "value"][at % 2]);
@@ -92,12 +95,14 @@ mod tests {
             rejections.push(index, Reason::InvalidField, &mut (0..count).map(violation).collect());
         }
         let all = rejections.into_vec();
-        for (rejection, more) in all.iter().zip([None, Some(1), Some(19_988)]) {
+        let one = "1 more violation is not listed";
+        let many = "19988 more violations are not listed";
+        for (rejection, more) in all.iter().zip([None, Some(one), Some(many)]) {
             let violations = &rejection.field_violations;
             let parent = format!("documents[{}]", rejection.index);
             assert_eq!(violations[9].field, format!("{parent}.metrics[4].value"));
             let note = violations.get(10).map(|note| (note.field.as_str(), note.description.clone()));
-            let expected = more.map(|more| (&*parent, format!("{more} more violations are not listed")));
+            let expected = more.map(|more| (&*parent, more.to_owned()));
             assert_eq!((violations.len(), note), (10 + usize::from(more.is_some()), expected));
         }
     }

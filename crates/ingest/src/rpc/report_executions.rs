@@ -1,22 +1,37 @@
-//! `ReportExecutions`: one batch, one answer.
+//! `ReportExecutions`: one batch of reports of executions, one answer.
 
+use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::raw::{ReportExecutionsRequest, ReportExecutionsResponse};
+use flowmeter_service::auth::Scope;
+use flowmeter_service::error::ApiError;
 use flowmeter_service::telemetry;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
-use crate::accept::executions::ExecutionBatch;
-use crate::recorder::{Recorded, Recorder};
+use super::Ingest;
+use crate::accept::executions;
+use crate::publish::Acknowledged;
 
 pub(super) async fn handle(
-    recorder: &Recorder,
+    ingest: &Ingest,
     request: Request<ReportExecutionsRequest>,
 ) -> Result<Response<ReportExecutionsResponse>, Status> {
-    let (metadata, _, ReportExecutionsRequest { reports, request_id }) = request.into_parts();
-    let span = tracing::info_span!("ReportExecutions", reports = reports.len());
+    let (metadata, _, request) = request.into_parts();
+    let span = tracing::info_span!("ReportExecutions", reports = request.reports.len());
     telemetry::continue_trace(&span, &metadata);
-    let batch = ExecutionBatch { reports, request_id };
-    let Recorded { request_id, accepted_count, rejections } =
-        recorder.report_executions(&metadata, batch).instrument(span).await?;
-    Ok(Response::new(ReportExecutionsResponse { request_id, accepted_count, rejections }))
+    Ok(Response::new(report(ingest, &metadata, &request).instrument(span).await?))
+}
+
+async fn report(
+    ingest: &Ingest,
+    metadata: &MetadataMap,
+    request: &ReportExecutionsRequest,
+) -> Result<ReportExecutionsResponse, ApiError> {
+    let deadline = ingest.publisher.deadline(metadata);
+    let caller = ingest.authenticator.authorize(metadata, Scope::Ingest).await?;
+    let decision = executions::decide(&caller, request, &ingest.limits, Timestamp::now())?;
+    let Acknowledged { request_id, accepted_count, rejections } =
+        ingest.publisher.publish(decision, deadline).await?;
+    Ok(ReportExecutionsResponse { request_id, accepted_count, rejections })
 }

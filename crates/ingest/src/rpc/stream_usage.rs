@@ -1,42 +1,39 @@
-//! `StreamUsage`: batches over one stream, one answer each, in order.
+//! `StreamUsage`: batches of usage events over one stream, one answer each, in order.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
-use flowmeter_proto::raw::{StreamUsageRequest, StreamUsageResponse};
+use flowmeter_proto::raw::{
+    RecordUsageRequest, RecordUsageResponse, StreamUsageRequest, StreamUsageResponse,
+};
 use flowmeter_service::{error, telemetry};
 use futures::{Stream, StreamExt};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
-use crate::accept::usage::UsageBatch;
-use crate::recorder::{Recorded, Recorder};
+use super::{Ingest, record_usage};
 
 /// The answers, in the order of the requests.
-pub type Answers = Pin<Box<dyn Stream<Item = Result<StreamUsageResponse, Status>> + Send>>;
+pub type Responses = Pin<Box<dyn Stream<Item = Result<StreamUsageResponse, Status>> + Send>>;
 
-/// Batches of one stream that may wait for the broker at the same time. The next is not
-/// read before one of them is answered, so a fast sender is held back.
+/// Batches of one stream that may wait for the broker at the same time. The next batch is not read before one of
+/// them is answered, which slows down a sender that is faster than the broker.
 const WINDOW: usize = 16;
 
-pub(super) fn handle(
-    recorder: Arc<Recorder>,
-    request: Request<Streaming<StreamUsageRequest>>,
-) -> Response<Answers> {
+pub(super) fn handle(ingest: Ingest, request: Request<Streaming<StreamUsageRequest>>) -> Response<Responses> {
     let (mut metadata, _, requests) = request.into_parts();
-    // The deadline of a stream is for all of it; each batch has our own.
+    // The caller's deadline is that of the whole stream; each batch has our own.
     metadata.remove("grpc-timeout");
     let metadata = Arc::new(metadata);
-    let answers =
-        requests.map(move |request| record(recorder.clone(), metadata.clone(), request)).buffered(WINDOW);
-    Response::new(Box::pin(answers))
+    let responses =
+        requests.map(move |request| record(ingest.clone(), metadata.clone(), request)).buffered(WINDOW);
+    Response::new(Box::pin(responses))
 }
 
-/// Records one batch. The token is looked at again for each, because a stream can
-/// outlive it.
+/// Records one batch. This checks the token again for each batch, because a stream can outlive its token.
 async fn record(
-    recorder: Arc<Recorder>,
+    ingest: Ingest,
     metadata: Arc<MetadataMap>,
     request: Result<StreamUsageRequest, Status>,
 ) -> Result<StreamUsageResponse, Status> {
@@ -44,8 +41,8 @@ async fn record(
     let StreamUsageRequest { events, request_id, return_ids } = request?;
     let span = tracing::info_span!("StreamUsage", events = events.len());
     telemetry::continue_trace(&span, &metadata);
-    let batch = UsageBatch { events, request_id, return_ids };
-    let (recorded, event_ids) = recorder.record_usage(&metadata, batch).instrument(span).await?;
-    let Recorded { request_id, accepted_count, rejections } = recorded;
+    let request = RecordUsageRequest { events, request_id, return_ids };
+    let RecordUsageResponse { request_id, accepted_count, rejections, event_ids } =
+        record_usage::record(&ingest, &metadata, request).instrument(span).await?;
     Ok(StreamUsageResponse { request_id, accepted_count, rejections, event_ids })
 }

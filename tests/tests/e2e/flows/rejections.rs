@@ -68,7 +68,7 @@ async fn wrong_items_are_named_and_the_others_counted() {
         ]
     );
     let description = &answer.rejections[0].field_violations[0].description;
-    assert_eq!(description, "expected a flow that is registered, found \"other\"");
+    assert_eq!(description, "expected a registered flow, found \"other\"");
 
     // The same request again is not counted again, and its receipt is that of the first.
     record(&tenant, &id, all).await.unwrap();
@@ -80,7 +80,7 @@ async fn wrong_items_are_named_and_the_others_counted() {
     assert_eq!(points(answer)[0].1, [("value".to_owned(), 301.0)]);
 
     for (requests, expected) in [
-        (vec![], "requests: expected one of the requests at least"),
+        (vec![], "requests: expected at least one item"),
         (vec![right(); 10_001], "expected at most 10000 requests, found 10001"),
     ] {
         let error = record(&tenant, "", requests).await.unwrap_err();
@@ -104,7 +104,7 @@ async fn a_repeated_request_is_told_the_same_whatever_was_registered_meanwhile()
     let again = record(&tenant, &early, both()).await.unwrap();
     assert_eq!(again.accepted_count, 1, "what is not counted is not accepted");
     let description = &again.rejections[0].field_violations[0].description;
-    assert!(description.contains("report it under a new request_id"), "{description}");
+    assert!(description.contains("report it with a new request_id"), "{description}");
     let late = request_id();
     assert_eq!(record(&tenant, &late, both()).await.unwrap().accepted_count, 2);
     for (flow, expected) in [("first", 500.0), ("second", 250.0)] {

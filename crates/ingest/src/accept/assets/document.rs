@@ -1,4 +1,4 @@
-//! What a document is taken for, or what is wrong with it.
+//! Reads documents: their values with types, or their violations.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,26 +12,26 @@ use flowmeter_core::violation::Violation;
 use flowmeter_proto::raw::EmitAssetMetricsRequest;
 use foldhash::fast::RandomState;
 
-/// A document with its values settled.
+/// A document with the type of each value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Document<'a> {
     pub asset_urn: &'a str,
     pub timestamp: Timestamp,
-    /// The values with their names, in the order in which they came.
+    /// The values with their names, in the order of the request.
     pub values: Vec<(&'a str, Value<'a>)>,
 }
 
-/// Settles the documents of a request.
-pub(super) struct Settler<'a> {
-    /// The time of documents that give none.
+/// Reads the documents of a request.
+pub(super) struct DocumentReader<'a> {
+    /// The time of documents that have none.
     request_time: Timestamp,
     oldest: Timestamp,
     newest: Timestamp,
-    /// The names of a document, with their places: kept for its memory.
+    /// The indexes of the metrics of one document by their names. It is a field so that documents share its memory.
     names: HashMap<&'a str, usize, RandomState>,
 }
 
-impl<'a> Settler<'a> {
+impl<'a> DocumentReader<'a> {
     pub(super) fn new(request_id: RequestId, limits: &Limits, now: Timestamp) -> Self {
         Self {
             request_time: request_id.timestamp(),
@@ -41,9 +41,9 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// Settles the document that is a request. What is wrong with it is added to `violations`, and is absent
-    /// from the document.
-    pub(super) fn settle_request(
+    /// Reads the document that a request consists of. Values that are invalid are left out of the document and
+    /// added to `violations`.
+    pub(super) fn read_request(
         &mut self,
         request: &'a EmitAssetMetricsRequest,
         violations: &mut Vec<Violation>,
@@ -55,7 +55,7 @@ impl<'a> Settler<'a> {
         });
         let timestamp = self.check(&request.asset_urn, timestamp, violations);
         let has_value = match &request.value {
-            // An answer to the array form has a null there, and may be sent again.
+            // A response in the array form has a null there, and may be sent back.
             Some(bytes) if !request.metrics.is_empty() => {
                 !matches!(read_asset_value(bytes), Ok(None | Some(Sent::Other("null"))))
             }
@@ -63,8 +63,8 @@ impl<'a> Settler<'a> {
         };
         let is_single = !request.name.is_empty() || has_value;
         let values = match (request.metrics.is_empty(), is_single) {
-            (false, false) => self.settle_metrics(request.metrics.iter().map(|bytes| &**bytes), violations),
-            (true, true) => settle_single(request, violations).into_iter().collect(),
+            (false, false) => self.read_metrics(request.metrics.iter().map(|bytes| &**bytes), violations),
+            (true, true) => read_single(request, violations).into_iter().collect(),
             (is_empty, _) => {
                 let found = if is_empty { "neither" } else { "both" };
                 let text = format!("expected either metrics, or name and value, found {found}");
@@ -73,29 +73,28 @@ impl<'a> Settler<'a> {
             }
         };
         if request.value_type != 0 {
-            let text =
-                "expected none: a type is given with each of the metrics, and the single form knows none";
+            let text = "expected none: each of metrics has its own type, and the single form infers it";
             violations.push(Violation::new("value_type", text));
         }
         Document { asset_urn: &request.asset_urn, timestamp, values }
     }
 
-    /// Settles a document of a batch, with which `violations` are wrong already. What else is wrong with it
-    /// is added to these, and is absent from the document.
-    pub(super) fn settle_document(
+    /// Reads a document of a batch, whose decoding gave `violations`. Values that are invalid are left out of the
+    /// document and added to these.
+    pub(super) fn read_document(
         &mut self,
         document: &AssetDocument<'a>,
         violations: &mut Vec<Violation>,
     ) -> Document<'a> {
         let timestamp = self.check(document.asset_urn, document.timestamp, violations);
         if document.metrics.is_empty() && !is_wrong("metrics", violations) {
-            violations.push(Violation::new("metrics", "expected one of them at least"));
+            violations.push(Violation::new("metrics", "expected at least one item"));
         }
-        let values = self.settle_metrics(document.metrics.iter().copied(), violations);
+        let values = self.read_metrics(document.metrics.iter().copied(), violations);
         Document { asset_urn: document.asset_urn, timestamp, values }
     }
 
-    /// Checks what a document is of, and returns its time.
+    /// Checks the asset and the time of a document, and returns the time.
     fn check(&self, urn: &str, timestamp: Option<Timestamp>, violations: &mut Vec<Violation>) -> Timestamp {
         let timestamp = timestamp.unwrap_or(self.request_time);
         if !is_wrong("asset_urn", violations) {
@@ -107,7 +106,7 @@ impl<'a> Settler<'a> {
         timestamp
     }
 
-    fn settle_metrics(
+    fn read_metrics(
         &mut self,
         metrics: impl ExactSizeIterator<Item = &'a [u8]>,
         violations: &mut Vec<Violation>,
@@ -116,13 +115,13 @@ impl<'a> Settler<'a> {
         let mut values = Vec::with_capacity(metrics.len());
         let mut wrong = Vec::new();
         for (index, bytes) in metrics.enumerate() {
-            let (name, value) = settle_metric(bytes, &mut wrong);
+            let (name, value) = read_metric(bytes, &mut wrong);
             if !is_wrong("name", &wrong) {
                 match self.names.entry(name) {
                     Entry::Vacant(free) => _ = free.insert(index),
                     Entry::Occupied(first) => {
                         let text =
-                            format!("expected each name once, found that of metrics[{}] again", first.get());
+                            format!("expected each name once, found it in metrics[{}] as well", first.get());
                         wrong.push(Violation::new("name", text));
                     }
                 }
@@ -137,8 +136,8 @@ impl<'a> Settler<'a> {
     }
 }
 
-/// Settles a metric: its name, and the value if nothing is wrong with that.
-fn settle_metric<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> (&'a str, Option<Value<'a>>) {
+/// Reads a metric: its name, and its value if that is valid.
+fn read_metric<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> (&'a str, Option<Value<'a>>) {
     let AssetMetric { name, value, value_type } = read_asset_metric(bytes, violations);
     if !is_wrong("name", violations) {
         violations.extend(check_name("name", name).err());
@@ -151,8 +150,8 @@ fn settle_metric<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> (&'a s
     (name, value)
 }
 
-/// Settles the single form.
-fn settle_single<'a>(
+/// Reads the metric of the single form.
+fn read_single<'a>(
     request: &'a EmitAssetMetricsRequest,
     violations: &mut Vec<Violation>,
 ) -> Option<(&'a str, Value<'a>)> {
@@ -170,7 +169,7 @@ fn no_value() -> Violation {
     Violation::new("value", "expected a text, a number or a boolean, found none")
 }
 
-/// Whether a field is known to be wrong, or all of what it is in.
+/// Whether there is a violation of a field already, or of all that contains it.
 fn is_wrong(field: &str, violations: &[Violation]) -> bool {
     violations.iter().any(|violation| violation.field.is_empty() || violation.field == field)
 }

@@ -1,20 +1,17 @@
 use super::*;
 use crate::accept::BatchLimits;
-use crate::accept::tests::request_at;
+use crate::accept::tests::{self, request_at};
 use crate::accept::total_bytes;
 use bytes::Bytes;
-use flowmeter_core::usage::Limits;
 use flowmeter_proto::v1::{AssetDocument, AssetMetric, asset_metric::ValueType};
 use prost_types::value::Kind;
 
 const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
-const LIMITS: BatchLimits = BatchLimits { max_items: 20, max_bytes: 1_000 };
-const WIDE: BatchLimits = BatchLimits { max_items: 10_000, max_bytes: 4 * 1024 * 1024 };
-
-fn limits() -> UsageLimits {
-    UsageLimits { batch: LIMITS, event: Limits::default() }
-}
+const LIMITS: Limits = Limits { batch: BatchLimits { max_items: 20, max_bytes: 1_000 }, ..tests::LIMITS };
+/// The default limits of the service.
+const WIDE: Limits =
+    Limits { batch: BatchLimits { max_items: 10_000, max_bytes: 4 * 1024 * 1024 }, ..tests::LIMITS };
 
 fn text(text: &str) -> Kind {
     Kind::StringValue(text.to_owned())
@@ -53,13 +50,13 @@ fn single(kind: Kind) -> EmitAssetMetricsRequest {
 }
 
 fn decided(request: &EmitAssetMetricsRequest) -> Result<(Decision, Document<'_>), String> {
-    decide_document(TENANT, request, &limits(), NOW)
+    decide_document(TENANT, request, &LIMITS, NOW)
         .map_err(|error| tonic::Status::from(error).message().to_owned())
 }
 
-/// What is wrong with a request.
+/// The error message of a request that is refused.
 fn refused(request: &EmitAssetMetricsRequest) -> String {
-    decided(request).expect_err("something is wrong with it")
+    decided(request).expect_err("the request is refused")
 }
 
 fn document(urn: &str, seconds: Option<i64>, metrics: Vec<AssetMetric>) -> AssetDocument {
@@ -72,14 +69,14 @@ fn batch(documents: &[AssetDocument]) -> BatchEmitAssetMetricsRequest {
 }
 
 fn decided_batch(documents: &[AssetDocument]) -> Result<Decision, String> {
-    decide_batch(TENANT, &batch(documents), &limits(), NOW)
+    decide_batch(TENANT, &batch(documents), &LIMITS, NOW)
         .map_err(|error| tonic::Status::from(error).message().to_owned())
 }
 
-/// What is queued of an asset and time: its URN, the microseconds, and each name with its value.
-type Queued<'a> = (&'a str, i64, Vec<(&'a str, String)>);
+/// What is published of an asset and time: its URN, the microseconds, and each name with its value.
+type Published<'a> = (&'a str, i64, Vec<(&'a str, String)>);
 
-fn queued(decision: &Decision) -> Vec<Queued<'_>> {
+fn published(decision: &Decision) -> Vec<Published<'_>> {
     let shown = |value: &queue::AssetValue| match value.value.as_ref().unwrap() {
         asset_value::Value::Text(text) => format!("text {text}"),
         asset_value::Value::Number(number) => format!("number {number}"),
@@ -92,7 +89,7 @@ fn queued(decision: &Decision) -> Vec<Queued<'_>> {
     of_one.collect()
 }
 
-/// The place of each rejected document, and what is wrong with it.
+/// The index of each rejected document with its violations.
 fn rejected(decision: &Decision) -> Vec<(i32, Vec<String>)> {
     let of_one = |rejection: &Rejection| {
         assert_eq!(rejection.reason, "INVALID_FIELD");
@@ -103,7 +100,7 @@ fn rejected(decision: &Decision) -> Vec<(i32, Vec<String>)> {
 }
 
 #[test]
-fn metrics_are_settled_and_queued() {
+fn metrics_get_their_types_and_are_published() {
     let request = EmitAssetMetricsRequest {
         timestamp: Some(time(1_799_999_999).encode_to_vec().into()),
         ..array(&[
@@ -120,24 +117,24 @@ fn metrics_are_settled_and_queued() {
         ("exact", "number 12345678901234567.89".to_owned()),
         ("boolean", "boolean false".to_owned()),
     ];
-    assert_eq!(queued(&decision), [("urn:a", 1_799_999_999_000_001, expected.to_vec())]);
+    assert_eq!(published(&decision), [("urn:a", 1_799_999_999_000_001, expected.to_vec())]);
     assert_eq!((decision.accepted, decision.rejections.len()), (4, 0));
     assert_eq!((document.asset_urn, document.timestamp.micros()), ("urn:a", 1_799_999_999_000_001));
     assert_eq!(document.values[0], ("text", Value::Text("50")));
 }
 
 #[test]
-fn a_repetition_has_the_same_time() {
+fn a_retry_has_the_same_time() {
     let request = array(&[metric("a", Kind::BoolValue(true))]);
     let later = Timestamp::from_micros(NOW.micros() + 5_000_000);
-    let (first, document) = decide_document(TENANT, &request, &limits(), NOW).unwrap();
-    let (again, _) = decide_document(TENANT, &request, &limits(), later).unwrap();
+    let (first, document) = decide_document(TENANT, &request, &LIMITS, NOW).unwrap();
+    let (again, _) = decide_document(TENANT, &request, &LIMITS, later).unwrap();
     assert_eq!(first.request, again.request);
-    assert_eq!(document.timestamp, NOW, "that of its id");
+    assert_eq!(document.timestamp, NOW, "the time in its id");
 }
 
 #[test]
-fn the_single_form_reads_its_text() {
+fn the_single_form_infers_the_type_from_the_text() {
     for (kind, expected) in [
         (text("50"), "number 50"),
         (text("true"), "boolean true"),
@@ -147,7 +144,7 @@ fn the_single_form_reads_its_text() {
     ] {
         let request = single(kind);
         let (decision, document) = decided(&request).unwrap();
-        assert_eq!(queued(&decision), [("urn:a", NOW.micros(), vec![("a", expected.to_owned())])]);
+        assert_eq!(published(&decision), [("urn:a", NOW.micros(), vec![("a", expected.to_owned())])]);
         assert_eq!(document.values.len(), 1);
     }
 }
@@ -163,7 +160,7 @@ fn a_request_has_one_of_two_forms() {
     ] {
         assert_eq!(refused(&both), format!("{form} both"));
     }
-    // A null is no value beside metrics: the answers of the reference have one.
+    // A null beside metrics is not a value: responses in the array form have one, and may be sent back.
     for value in [value(Kind::NullValue(0)), Bytes::new()] {
         let (decision, _) = decided(&EmitAssetMetricsRequest { value: Some(value), ..array(&one) }).unwrap();
         assert_eq!(decision.accepted, 1);
@@ -179,13 +176,13 @@ fn a_request_has_one_of_two_forms() {
         assert_eq!(refused(&EmitAssetMetricsRequest { value, ..single(text("a")) }), no_value);
     }
     let no_type =
-        "value_type: expected none: a type is given with each of the metrics, and the single form knows none";
+        "value_type: expected none: each of metrics has its own type, and the single form infers it";
     assert_eq!(refused(&EmitAssetMetricsRequest { value_type: 1, ..single(text("a")) }), no_type);
     assert_eq!(refused(&EmitAssetMetricsRequest { value_type: 7, ..array(&one) }), no_type);
 }
 
 #[test]
-fn all_that_is_wrong_with_a_request_is_named() {
+fn an_error_names_all_violations() {
     let request = EmitAssetMetricsRequest {
         asset_urn: "a\tb".into(),
         timestamp: Some(time(0).encode_to_vec().into()),
@@ -204,13 +201,13 @@ fn all_that_is_wrong_with_a_request_is_named() {
         "metrics[2].value_type: expected the type of the value, which is NUMBER, found BOOLEAN",
         "metrics[3].value_type: expected STRING (1), NUMBER (2), BOOLEAN (3) or none, found 9",
         "metrics[3].value: expected a text, a number or a boolean, found none",
-        "metrics[3].name: expected each name once, found that of metrics[0] again",
+        "metrics[3].name: expected each name once, found it in metrics[0] as well",
     ];
     assert_eq!(refused(&request), expected.join("; "));
 }
 
 #[test]
-fn what_cannot_be_read_is_named_once() {
+fn an_undecodable_field_is_one_violation() {
     let metric = |bytes: &'static [u8]| Bytes::from_static(bytes);
     for (bytes, expected) in [
         (metric(b"\xff"), "metrics[0]: expected an encoded message of this kind"),
@@ -229,17 +226,16 @@ fn what_cannot_be_read_is_named_once() {
     assert_eq!(refused(&value), "value: expected an encoded message of this kind");
     let mut documents = batch(&[]);
     documents.documents = vec![Bytes::from_static(b"\xff")];
-    let decision = decide_batch(TENANT, &documents, &limits(), NOW).unwrap();
+    let decision = decide_batch(TENANT, &documents, &LIMITS, NOW).unwrap();
     let expected = "documents[0]: expected an encoded message of this kind".to_owned();
     assert_eq!(rejected(&decision), [(0, vec![expected])]);
 }
 
 #[test]
-fn an_error_lists_no_more_than_headers_take() {
-    let limits = UsageLimits { batch: WIDE, event: Limits::default() };
+fn an_error_lists_no_more_than_headers_hold() {
     let wrong: Vec<_> = (0..100).map(|n| metric(&format!("{n}"), Kind::NullValue(0))).collect();
     let request = array(&wrong);
-    let status = tonic::Status::from(decide_document(TENANT, &request, &limits, NOW).unwrap_err());
+    let status = tonic::Status::from(decide_document(TENANT, &request, &WIDE, NOW).unwrap_err());
     let listed = status.message().matches("found null").count();
     assert!((10..20).contains(&listed), "{listed}");
     let more = format!("; {} more violations are not listed", 100 - listed);
@@ -247,12 +243,11 @@ fn an_error_lists_no_more_than_headers_take() {
 }
 
 #[test]
-fn texts_that_are_no_numbers_fit_into_an_error() {
+fn texts_that_are_not_numbers_fit_into_an_error() {
     for character in ["漢", "\u{1f600}", "\u{7f}"] {
         let wrong = |at: usize| typed(&at.to_string(), text(&character.repeat(40)), ValueType::Number);
-        let limits = UsageLimits { batch: WIDE, event: Limits::default() };
         let request = array(&(0..12).map(wrong).collect::<Vec<_>>());
-        let status = tonic::Status::from(decide_document(TENANT, &request, &limits, NOW).unwrap_err());
+        let status = tonic::Status::from(decide_document(TENANT, &request, &WIDE, NOW).unwrap_err());
         assert_eq!(status.code(), tonic::Code::InvalidArgument);
         // Percent-encoded, and in base64.
         let bytes = 3 * status.message().len() + status.details().len().div_ceil(3) * 4;
@@ -262,36 +257,34 @@ fn texts_that_are_no_numbers_fit_into_an_error() {
 }
 
 #[test]
-fn what_is_wrong_again_and_again_is_named_once() {
-    let limits = UsageLimits { batch: WIDE, event: Limits::default() };
+fn a_repeated_violation_is_listed_once() {
     let not_utf_8 = b"\x0a\x01\xff".repeat(1_390_000);
     let documents = BatchEmitAssetMetricsRequest { documents: vec![not_utf_8.clone().into()], ..batch(&[]) };
-    let decision = decide_batch(TENANT, &documents, &limits, NOW).unwrap();
+    let decision = decide_batch(TENANT, &documents, &WIDE, NOW).unwrap();
     let wrong = [
         "documents[0].asset_urn: expected UTF-8, found another byte at 0",
         "documents[0]: expected fewer than 10 wrong fields: the others are not read",
     ];
     assert_eq!(rejected(&decision), [(0, wrong.map(str::to_owned).to_vec())]);
     let request = EmitAssetMetricsRequest { metrics: vec![not_utf_8.into()], ..array(&[]) };
-    let status = tonic::Status::from(decide_document(TENANT, &request, &limits, NOW).unwrap_err());
+    let status = tonic::Status::from(decide_document(TENANT, &request, &WIDE, NOW).unwrap_err());
     let wrong = "metrics[0].name: expected UTF-8, found another byte at 0; \
         metrics[0]: expected fewer than 10 wrong fields: the others are not read";
     assert_eq!(status.message(), wrong);
 }
 
 #[test]
-fn an_answer_is_no_larger_than_clients_take() {
-    let limits = UsageLimits { batch: WIDE, event: Limits::default() };
+fn a_response_is_no_larger_than_clients_accept() {
     let decided = |value: &str, count: usize| {
         let metric = |at| typed(&format!("{at:0375}"), text(value), ValueType::Number);
         let request = array(&(0..count).map(metric).collect::<Vec<_>>());
-        assert!(total_bytes(&request.metrics) < WIDE.max_bytes);
-        let decided = decide_document(TENANT, &request, &limits, NOW);
+        assert!(total_bytes(&request.metrics) < WIDE.batch.max_bytes);
+        let decided = decide_document(TENANT, &request, &WIDE, NOW);
         decided.map(|_| ()).map_err(|error| tonic::Status::from(error).message().to_owned())
     };
-    // It is answered in 40 digits.
+    // The response has the number with 40 digits.
     let error = decided("9007199254740993e24", 10_000).unwrap_err();
-    assert!(error.starts_with("expected metrics that take at most 4194304 bytes in the answer"), "{error}");
+    assert!(error.starts_with("expected metrics that take at most 4194304 bytes in the response"), "{error}");
     assert_eq!(decided("9007199254740993e24", 9_000), Ok(()));
 }
 
@@ -309,11 +302,11 @@ fn requests_have_limits() {
     assert!(decided_batch(&documents).unwrap_err().starts_with("expected documents of at most 1000 bytes"));
     let single = single(text(&"x".repeat(1_000)));
     assert!(refused(&single).starts_with("expected value of at most 1000 bytes"));
-    assert_eq!(decided_batch(&[]).unwrap_err(), "documents: expected one of the documents at least");
+    assert_eq!(decided_batch(&[]).unwrap_err(), "documents: expected at least one item");
 }
 
 #[test]
-fn documents_of_one_asset_and_time_are_queued_together() {
+fn documents_of_one_asset_and_time_are_published_together() {
     let of = |name: &str| vec![metric(name, Kind::BoolValue(true))];
     let second = 1_799_999_999;
     let decision = decided_batch(&[
@@ -329,12 +322,12 @@ fn documents_of_one_asset_and_time_are_queued_together() {
         ("urn:b", micros, vec![("a", value.clone())]),
         ("urn:a", NOW.micros(), vec![("a", value)]),
     ];
-    assert_eq!(queued(&decision), expected);
+    assert_eq!(published(&decision), expected);
     assert_eq!((decision.accepted, decision.rejections.len()), (4, 0));
 }
 
 #[test]
-fn wrong_documents_are_named_and_the_others_kept() {
+fn invalid_documents_are_rejected_and_the_others_accepted() {
     let of = |name: &str| metric(name, Kind::BoolValue(true));
     let decision = decided_batch(&[
         document("urn:a", None, vec![of("a"), metric("b", Kind::NullValue(0))]),
@@ -360,15 +353,15 @@ fn wrong_documents_are_named_and_the_others_kept() {
         (5, vec!["documents[5].asset_urn", "documents[5].timestamp", "documents[5].metrics[1].name"]),
     ];
     assert_eq!(fields, expected);
-    let again = "expected each metric of an asset and time once, found that of documents[1] again";
-    assert!(rejected[1].1[0].ends_with(again), "the rejected one gave nothing: {}", rejected[1].1[0]);
+    let again = "expected each metric of an asset and time once, found it in documents[1] as well";
+    assert!(rejected[1].1[0].ends_with(again), "the rejected document gave no values: {}", rejected[1].1[0]);
     let value = "boolean true".to_owned();
-    assert_eq!(queued(&decision), [("urn:a", NOW.micros(), vec![("a", value.clone()), ("b", value)])]);
+    assert_eq!(published(&decision), [("urn:a", NOW.micros(), vec![("a", value.clone()), ("b", value)])]);
     assert_eq!(decision.accepted, 2);
 }
 
 #[test]
-fn a_batch_of_which_nothing_is_accepted_has_a_request_all_the_same() {
+fn a_batch_without_accepted_documents_is_published_too() {
     let decision = decided_batch(&[document("urn:a", None, vec![])]).unwrap();
     assert_eq!((decision.accepted, decision.request.asset_values.len()), (0, 0));
     assert_eq!(decision.request.request_id, decision.request_id.0.as_bytes().as_slice());
