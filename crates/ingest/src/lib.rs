@@ -13,20 +13,21 @@ use flowmeter_proto::raw::ingest_service_server::IngestServiceServer;
 use flowmeter_queue::{Publisher, PublisherSettings};
 use flowmeter_service::auth::Authenticator;
 use flowmeter_service::server::{GrpcServer, MAX_MESSAGE_BYTES, watch_health};
+use flowmeter_service::tasks::Tasks;
 use flowmeter_store::Store;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use config::Config;
 
-/// Serves until `stop`; then finishes the calls that are under way.
-pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+/// Serves until the tasks are asked to stop; then finishes the calls that are under way.
+pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
-    // The publishers outlive the calls: they stop when the last sender is gone.
-    let (publishers, stop_publishers) = (TaskTracker::new(), CancellationToken::new());
     let settings = PublisherSettings { linger: config.linger, ..PublisherSettings::default() };
-    let publisher = Publisher::start(&config.queue.settings(), settings, &publishers, &stop_publishers);
-
+    let (publisher, shards) = Publisher::new(&config.queue.settings(), settings);
+    for shard in shards {
+        // Calls wait for what it publishes, so it stops after them.
+        let stop = tasks.stop_last();
+        tasks.spawn_last(format!("publisher of shard {}", shard.shard()), shard.run(stop));
+    }
     let authenticator = Authenticator::new(store.clone());
     let mut server =
         GrpcServer::bind(config.listen, &config.server, "ingest", &["flowmeter.v1.IngestService"]).await?;
@@ -38,15 +39,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     };
     let service = IngestServiceServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
     server.routes().add_service(service);
-    let check =
-        || async { if publisher.is_connected() { Ok(()) } else { Err("no connection to the broker") } };
-    let watching = watch_health(server.health(), stop.clone(), check);
-    let (served, ()) = tokio::join!(server.serve(Some(authenticator), stop.clone()), watching);
-
-    stop_publishers.cancel();
-    publishers.close();
-    if tokio::time::timeout(config.confirm_timeout, publishers.wait()).await.is_err() {
-        tracing::warn!("the broker did not confirm what was left; it was not acknowledged either");
-    }
-    served
+    let check = move || {
+        let is_connected = publisher.is_connected();
+        async move { if is_connected { Ok(()) } else { Err("no connection to the broker") } }
+    };
+    let stop = tasks.stop();
+    tasks.spawn("health", watch_health(server.health(), stop.clone(), check));
+    tasks.spawn("gRPC server", server.serve(Some(authenticator), stop));
+    // What the broker does not confirm was not acknowledged either.
+    tasks.supervise(config.server.drain_timeout, config.confirm_timeout).await
 }

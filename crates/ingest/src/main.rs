@@ -2,14 +2,14 @@
 
 use clap::Parser;
 use flowmeter_ingest::Config;
-use flowmeter_service::{shutdown, telemetry};
+use flowmeter_service::tasks::Tasks;
+use flowmeter_service::telemetry;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let _telemetry = telemetry::start(&config.server.telemetry, "ingest")?;
-    let stop = shutdown::on_signal()?;
-    flowmeter_ingest::run(config, stop).await?;
+    flowmeter_ingest::run(config, Tasks::until_signal()?).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -10,21 +10,23 @@ mod resolve;
 mod spec;
 mod tenant_limiter;
 
+use std::time::Duration;
+
 use crate::api::{admin, catalog, query};
 use flowmeter_proto::v1::admin_service_server::AdminServiceServer;
 use flowmeter_proto::v1::catalog_service_server::CatalogServiceServer;
 use flowmeter_proto::v1::query_service_server::QueryServiceServer;
 use flowmeter_service::auth::Authenticator;
 use flowmeter_service::server::{GrpcServer, watch_health};
+use flowmeter_service::tasks::Tasks;
 use flowmeter_store::Store;
 use flowmeter_store::receipts::Receipts;
-use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 pub use spec::event_list;
 
-/// Serves until `stop`; then finishes the calls that are under way.
-pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+/// Serves until the tasks are asked to stop; then finishes the calls that are under way.
+pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
     let mut server = GrpcServer::bind(
         config.listen,
@@ -34,9 +36,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     )
     .await?;
     let authenticator = Authenticator::new(store.clone());
+    let (receipts, listener) = Receipts::new(store.clone());
     let query_service = query::Query {
         store: store.clone(),
-        receipts: Receipts::listen(store.clone()),
+        receipts,
         authenticator: authenticator.clone(),
         turns: tenant_limiter::Turns::new(store.question_connections()),
         max_points: config.max_points,
@@ -50,7 +53,16 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         .add_service(QueryServiceServer::new(query_service))
         .add_service(CatalogServiceServer::new(catalog))
         .add_service(AdminServiceServer::new(admin));
-    let watching = watch_health(server.health(), stop.clone(), || store.check());
-    let (served, ()) = tokio::join!(server.serve(Some(authenticator), stop.clone()), watching);
-    served
+    let stop = tasks.stop();
+    let listening = stop.clone();
+    tasks.spawn("listener for applied requests", async move {
+        listening.run_until_cancelled(listener.run()).await;
+    });
+    let check = move || {
+        let store = store.clone();
+        async move { store.check().await }
+    };
+    tasks.spawn("health", watch_health(server.health(), stop.clone(), check));
+    tasks.spawn("gRPC server", server.serve(Some(authenticator), stop));
+    tasks.supervise(config.server.drain_timeout, Duration::ZERO).await
 }

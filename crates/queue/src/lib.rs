@@ -3,6 +3,7 @@
 
 mod backoff;
 mod connect;
+mod connections;
 mod consumer;
 mod message;
 mod publisher;
@@ -10,7 +11,8 @@ mod topology;
 
 pub use backoff::Backoff;
 pub use connect::{QueueError, Settings};
+pub use connections::{Connections, OpenConnection};
 pub use consumer::{Delivery, Session, Subscription};
 pub use message::{Accepted, TraceContext};
-pub use publisher::{PublishError, Publisher, PublisherSettings};
+pub use publisher::{PublishError, Publisher, PublisherSettings, ShardPublisher};
 pub use topology::{DEAD_LETTER_REASON, Topology};

@@ -4,8 +4,6 @@
 //! One task for each shard owns a connection and its confirm channel, so that delivery
 //! tags cannot be swapped. Small requests that wait at the same time share a message.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flowmeter_core::timestamp::Timestamp;
@@ -18,11 +16,10 @@ use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::connect::{MANDATORY, close};
 use crate::message::{self, Accepted};
-use crate::{Backoff, QueueError, Settings};
+use crate::{Backoff, Connections, QueueError, Settings};
 
 /// How requests share messages.
 #[derive(Debug, Clone, Copy)]
@@ -75,40 +72,34 @@ type Waiters = Vec<(Waiter, OwnedSemaphorePermit)>;
 #[derive(Clone)]
 pub struct Publisher {
     shards: Vec<mpsc::Sender<(Accepted, Waiter)>>,
-    /// Shards that have no connection.
-    disconnected: Arc<AtomicUsize>,
+    connections: Connections,
 }
 
 impl Publisher {
-    /// Starts a task for each shard. They end, with all that they hold confirmed or
-    /// refused, when every publisher is dropped or `stop` is cancelled.
+    /// A publisher, and what publishes for it: each is to run in a task of its own.
     #[must_use]
-    pub fn start(
-        settings: &Settings,
-        publishing: PublisherSettings,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Self {
-        let disconnected = Arc::new(AtomicUsize::new(usize::from(settings.topology.shards)));
+    pub fn new(settings: &Settings, publishing: PublisherSettings) -> (Self, Vec<ShardPublisher>) {
+        let connections = Connections::new(settings.topology.shards);
         let shards = (0..settings.topology.shards).map(|shard| {
             let (sender, requests) = mpsc::channel(WAITING_REQUESTS);
-            let task = ShardPublisher {
+            let publisher = ShardPublisher {
                 settings: settings.clone(),
                 publishing,
+                shard,
                 queue: settings.topology.queue(shard),
                 requests,
-                disconnected: disconnected.clone(),
+                connections: connections.clone(),
             };
-            tasks.spawn(task.run(stop.clone()));
-            sender
+            (sender, publisher)
         });
-        Self { shards: shards.collect(), disconnected }
+        let (shards, publishers) = shards.unzip();
+        (Self { shards, connections }, publishers)
     }
 
     /// Whether every shard has a connection to the broker.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.disconnected.load(Ordering::Relaxed) == 0
+        self.connections.are_open()
     }
 
     /// Publishes a request, and returns when the broker has made it durable. Dropping the
@@ -155,25 +146,39 @@ async fn confirmed((waiters, confirm): Sent) -> (Waiters, Result<Confirmation, l
     (waiters, confirm.await)
 }
 
-struct ShardPublisher {
+/// Publishes the requests of one shard over a connection of its own.
+pub struct ShardPublisher {
     settings: Settings,
     publishing: PublisherSettings,
+    shard: u16,
     queue: String,
     requests: mpsc::Receiver<(Accepted, Waiter)>,
-    disconnected: Arc<AtomicUsize>,
+    connections: Connections,
 }
 
 impl ShardPublisher {
-    async fn run(mut self, stop: CancellationToken) {
+    /// The number of its shard.
+    #[must_use]
+    pub fn shard(&self) -> u16 {
+        self.shard
+    }
+
+    /// Publishes until `stop` is cancelled or every [`Publisher`] is dropped, and then until the broker has
+    /// confirmed or refused what was taken before. Connects again whenever the connection fails.
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
         loop {
-            let outcome = match self.connect().await {
+            let connected = tokio::select! {
+                connected = self.connect() => connected,
+                () = stop.cancelled() => return,
+            };
+            let outcome = match connected {
                 Ok((connection, channel)) => {
                     backoff.reset();
                     tracing::info!(queue = self.queue, "publishing");
-                    self.disconnected.fetch_sub(1, Ordering::Relaxed);
+                    let open = self.connections.open();
                     let outcome = self.publish(&channel, &stop).await;
-                    self.disconnected.fetch_add(1, Ordering::Relaxed);
+                    drop(open);
                     // A connection that is not closed in order ends all the same.
                     let _ = close(&connection).await;
                     outcome

@@ -227,6 +227,16 @@ impl ApiError {
         error
     }
 
+    /// A defect. The caller gets a name for it, the operator the cause.
+    #[must_use]
+    pub fn internal(cause: &dyn std::fmt::Display) -> Self {
+        let trace = uuid::Uuid::now_v7();
+        tracing::error!(error = %cause, %trace, "a defect");
+        let mut internal = Self::new(Reason::Internal, format!("internal error, trace {trace}"));
+        internal.details.set_request_info(trace.to_string(), "");
+        internal
+    }
+
     /// Not done in time.
     pub fn deadline(message: impl Into<String>) -> Self {
         Self::new(Reason::DeadlineExceeded, message)
@@ -292,12 +302,7 @@ impl From<StoreError> for ApiError {
                 "the database is unavailable or busy; the call can be repeated",
             );
         }
-        // The caller gets a name for it, the operator the cause.
-        let trace = uuid::Uuid::now_v7();
-        tracing::error!(%error, %trace, "a defect");
-        let mut internal = Self::new(Reason::Internal, format!("internal error, trace {trace}"));
-        internal.details.set_request_info(trace.to_string(), "");
-        internal
+        Self::internal(&error)
     }
 }
 

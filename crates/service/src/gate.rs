@@ -1,11 +1,14 @@
 //! The gate before every method: it looks at the token before a byte of the body is read,
 //! and lets in so many bodies at a time, so that the memory of a service is bounded
-//! whoever calls. A request that cannot be read, which no method sees, is answered here.
+//! whoever calls. A request that cannot be read, which no method sees, is answered here, and so is one whose
+//! method panics.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures::FutureExt;
 use http::{Request, Response};
 use tokio::sync::Semaphore;
 use tonic::Status;
@@ -15,7 +18,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::auth::Authenticator;
-use crate::error;
+use crate::error::{self, ApiError};
+use crate::tasks::panic_message;
 
 /// Calls whose bodies may be in memory at the same time; more wait, and their bodies with
 /// their senders. Streams count until they begin to answer.
@@ -72,8 +76,7 @@ where
         let path = request.uri().path();
         let asks = path.starts_with(OURS) && !WITHOUT_TOKEN.contains(&path);
         let Some(authenticator) = self.gate.authenticator.clone().filter(|_| asks) else {
-            let answer = self.inner.call(request);
-            return Box::pin(async move { Ok(in_our_words(answer.await?)) });
+            return Box::pin(answer(self.inner.call(request)));
         };
         let calls = self.gate.calls.clone();
         // The clone is not ready, the one that is asked was.
@@ -85,8 +88,21 @@ where
                 return Ok(Status::from(error).into_http());
             }
             let _call = calls.acquire().await.expect("it is never closed");
-            Ok(in_our_words(inner.call(request).await?))
+            answer(inner.call(request)).await
         })
+    }
+}
+
+/// Waits for the answer of a method. One that panics answers INTERNAL instead of leaving its caller with a
+/// stream that was reset, and neither the connection nor other calls notice. What a method shares with others
+/// is behind locks that a panic does not leave half changed.
+async fn answer<E>(method: impl Future<Output = Result<Response<Body>, E>>) -> Result<Response<Body>, E> {
+    match AssertUnwindSafe(method).catch_unwind().await {
+        Ok(answer) => Ok(in_our_words(answer?)),
+        Err(panic) => {
+            let error = ApiError::internal(&format!("a method panicked: {}", panic_message(&*panic)));
+            Ok(Status::from(error).into_http())
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the three services share around their work: settings, logs and traces, the
-//! gRPC server and its end, who may call, and how errors look from outside.
+//! gRPC server and its end, the supervision of background tasks, who may call, and how errors look from
+//! outside.
 
 pub mod auth;
 pub mod config;
@@ -7,5 +8,6 @@ pub mod deadline;
 pub mod error;
 mod gate;
 pub mod server;
-pub mod shutdown;
+mod shutdown;
+pub mod tasks;
 pub mod telemetry;

@@ -1,20 +1,28 @@
-//! The end of a process: one token that all tasks watch, cancelled by a signal.
+//! The signals that ask a process to stop.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled when the process is asked to stop, by SIGTERM or Ctrl-C.
-pub fn on_signal() -> std::io::Result<CancellationToken> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    tokio::spawn(async move {
+/// SIGTERM, as Kubernetes sends it, and SIGINT, as Ctrl-C does.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on these signals no longer end the process by themselves.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Cancels `stop` when one of the signals arrives. Ends when `stop` is cancelled.
+    pub(crate) async fn stop_service(mut self, stop: CancellationToken) {
         let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            () = stop.cancelled() => return,
         };
         tracing::info!(signal = name, "stopping");
-        token.cancel();
-    });
-    Ok(stop)
+        stop.cancel();
+    }
 }

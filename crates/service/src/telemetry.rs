@@ -1,7 +1,9 @@
 //! Logs, and traces where an address for them is set. A trace goes with a request from
 //! the client's `traceparent` through the message's headers to the worker.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::HashMap;
+use std::panic::PanicHookInfo;
 
 use anyhow::Context;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -13,11 +15,13 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tonic::metadata::MetadataMap;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{LogFormat, TelemetryArgs};
+use crate::tasks::TASK_SPAN;
 
 /// Keeps telemetry going; dropping it sends what is left.
 pub struct Telemetry {
@@ -36,10 +40,31 @@ pub fn start(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Tele
         Some(endpoint) => Some(trace_provider(endpoint, service)?),
         None => None,
     };
-    let spans =
-        traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
+    let spans = traces.as_ref().map(|provider| {
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer(service));
+        // The span of a background task names its log lines. It lasts as long as the process, so it must not be
+        // the parent of all that the task does.
+        layer.with_filter(filter_fn(|metadata| metadata.name() != TASK_SPAN))
+    });
     tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init()?;
+    std::panic::set_hook(Box::new(log_panic));
     Ok(Telemetry { traces })
+}
+
+/// Logs a panic, wherever it happens, like anything else that is logged: with the task or the call that it
+/// happened in, and with a backtrace where `RUST_BACKTRACE` asks for one.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("(no message)");
+    let thread = std::thread::current();
+    let backtrace = Backtrace::capture();
+    tracing::error!(
+        panic = message,
+        location = panic.location().map(tracing::field::display),
+        thread = thread.name(),
+        backtrace =
+            (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(backtrace)),
+        "panicked"
+    );
 }
 
 fn trace_provider(endpoint: &str, service: &'static str) -> anyhow::Result<SdkTracerProvider> {

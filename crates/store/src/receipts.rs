@@ -1,5 +1,6 @@
 //! What became of requests, and waiting until it is known.
 
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use flowmeter_core::ids::{RequestId, TenantId};
@@ -38,23 +39,13 @@ pub struct Receipts {
 }
 
 impl Receipts {
-    /// Starts to listen for what workers apply. The task ends with the last receiver.
+    /// Finds receipts in `store`. Those that wait for one depend on the listener, which is to run in a task of
+    /// its own: without it they look for it now and then.
     #[must_use]
-    pub fn listen(store: Store) -> Self {
+    pub fn new(store: Store) -> (Self, ReceiptListener) {
         let (notify, applied) = watch::channel(0);
-        let config = store.config().clone();
-        tokio::spawn(async move {
-            while !notify.is_closed() {
-                if let Err(error) = listen_once(&config, &notify).await {
-                    tracing::debug!(%error, "not listening for applied requests");
-                }
-                tokio::select! {
-                    () = notify.closed() => {}
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                }
-            }
-        });
-        Self { store, applied }
+        let listener = ReceiptListener { config: store.config().clone(), notify };
+        (Self { store, applied }, listener)
     }
 
     /// The receipt of a request, if it is settled.
@@ -105,8 +96,37 @@ impl Receipts {
     }
 }
 
-/// Listens until the connection fails or nobody waits any more.
-async fn listen_once(config: &tokio_postgres::Config, notify: &watch::Sender<u64>) -> Result<(), StoreError> {
+/// Listens for what workers apply, and wakes those that wait for a receipt.
+pub struct ReceiptListener {
+    config: tokio_postgres::Config,
+    notify: watch::Sender<u64>,
+}
+
+/// How long after its end the connection that listens is made anew.
+const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+
+impl ReceiptListener {
+    /// Listens, over a connection of its own that is made anew whenever it fails. Never ends.
+    pub async fn run(self) -> Infallible {
+        let mut is_failing = false;
+        loop {
+            let listening = listen_once(&self.config, &self.notify, &mut is_failing);
+            let error =
+                listening.await.err().map_or_else(|| "it was closed".to_owned(), |error| error.to_string());
+            let retry_in_ms = RECONNECT_AFTER.as_millis();
+            tracing::warn!(error, retry_in_ms, "not listening for applied requests; trying again");
+            is_failing = true;
+            tokio::time::sleep(RECONNECT_AFTER).await;
+        }
+    }
+}
+
+/// Listens until the connection ends.
+async fn listen_once(
+    config: &tokio_postgres::Config,
+    notify: &watch::Sender<u64>,
+    is_failing: &mut bool,
+) -> Result<(), StoreError> {
     let (client, mut connection) = config.connect(NoTls).await?;
     let messages = std::future::poll_fn(|context| {
         while let std::task::Poll::Ready(message) = connection.poll_message(context) {
@@ -121,8 +141,10 @@ async fn listen_once(config: &tokio_postgres::Config, notify: &watch::Sender<u64
     });
     let listening = async {
         client.batch_execute("LISTEN flowmeter_applied").await?;
-        notify.closed().await;
-        Ok(())
+        if std::mem::take(is_failing) {
+            tracing::info!("listening for applied requests again");
+        }
+        std::future::pending().await
     };
     tokio::select! {
         ended = messages => ended,

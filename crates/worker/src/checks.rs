@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_queue::{Backoff, Settings};
+use flowmeter_service::tasks::Tasks;
 use flowmeter_store::flows::{CheckedFlow, count_flow_changes, list_checked_flows};
 use flowmeter_store::{Store, StoreError};
 use futures::future::BoxFuture;
@@ -43,15 +44,6 @@ const REREAD_INTERVAL: Duration = Duration::from_secs(2);
 /// that are near again because the clock was put back.
 const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Makes the checks while this worker has the lease.
-pub struct Job {
-    store: Store,
-    queue: Settings,
-    probe: Probe,
-    interval: Duration,
-    concurrency: usize,
-}
-
 /// The flows, as they were after so many changes.
 struct Snapshot {
     changes: i64,
@@ -61,39 +53,59 @@ struct Snapshot {
 /// The flows that are being read. None where they have not changed.
 type Reading = BoxFuture<'static, Result<Option<Snapshot>, StoreError>>;
 
-impl Job {
-    /// Fails if the file of authorities is of no use.
-    pub fn new(store: Store, queue: Settings, settings: &Checks) -> Result<Self, CaError> {
-        let probe = Probe::new(
-            settings.flow_check_allow.clone(),
-            settings.flow_check_timeout,
-            settings.flow_check_ca.as_deref(),
-            probe::system_resolver(),
-            probe::MAX_LOOKUPS,
-        )?;
-        let concurrency = usize::from(settings.flow_check_concurrency);
-        Ok(Self { store, queue, probe, interval: settings.flow_check_interval, concurrency })
-    }
+/// How long results that are on their way may take to be confirmed when this worker stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-    /// Works until `stop`. Checks that are under way then are abandoned, results that are on their
-    /// way are confirmed, and then the lease is given back, so that the next worker never meets us.
-    pub async fn run(self, stop: CancellationToken) {
-        let (keeper, lease) = Keeper::new(self.store.clone());
-        let release = CancellationToken::new();
-        let keeping = tokio::spawn(keeper.run(release.clone()));
-        // Also where the work panics: a lease that is kept for nobody would stop all checks.
-        let guard = release.drop_guard();
-        Work::new(self, lease, stop).run().await;
-        drop(guard);
-        if let Err(error) = keeping.await {
-            tracing::error!(%error, "the keeper of the checks' lease failed");
-        }
-    }
+/// Spawns what makes the checks while this worker has the lease, and what keeps the lease. Fails if the file of
+/// authorities is of no use.
+pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, settings: &Checks) -> Result<(), CaError> {
+    let probe = Probe::new(
+        settings.flow_check_allow.clone(),
+        settings.flow_check_timeout,
+        settings.flow_check_ca.as_deref(),
+        probe::system_resolver(),
+        probe::MAX_LOOKUPS,
+    )?;
+    let concurrency = usize::from(settings.flow_check_concurrency);
+    let (keeper, lease) = Keeper::new(store.clone());
+    // The lease is given back as soon as no check is made any more, while other tasks may still be stopping,
+    // and also where the work panics.
+    let (release, stop) = (CancellationToken::new(), tasks.stop());
+    let released = release.clone();
+    tasks.spawn("lease of the checks", async move {
+        keeper.run(released).await;
+        stop.cancelled().await;
+    });
+    let work = Work {
+        store: store.clone(),
+        probe,
+        concurrency,
+        lease,
+        stop: tasks.stop(),
+        agenda: Agenda::new(settings.flow_check_interval, concurrency),
+        reading: None,
+        read_next: Instant::now(),
+        read_backoff: Backoff::default(),
+        known: None,
+        running: JoinSet::new(),
+        names: HashMap::new(),
+        changes: Arc::default(),
+        reporter: Reporter::spawn(tasks, "results of checks", queue, concurrency),
+        missed: Missed::default(),
+    };
+    let release = release.drop_guard();
+    tasks.spawn("checks of flows", async move {
+        let _release = release;
+        work.run().await;
+    });
+    Ok(())
 }
 
-/// The work of a job.
+/// Makes the checks while this worker has the lease.
 struct Work {
-    job: Job,
+    store: Store,
+    probe: Probe,
+    concurrency: usize,
     lease: Lease,
     stop: CancellationToken,
     agenda: Agenda,
@@ -107,30 +119,13 @@ struct Work {
     running: JoinSet<Option<String>>,
     names: HashMap<task::Id, Arc<Name>>,
     changes: Arc<Changes>,
-    /// Connects when the lease is first taken: workers that stand by need no connection.
-    reporter: Option<Arc<Reporter>>,
+    reporter: Arc<Reporter>,
     missed: Missed,
 }
 
 impl Work {
-    fn new(job: Job, lease: Lease, stop: CancellationToken) -> Self {
-        Self {
-            lease,
-            stop,
-            agenda: Agenda::new(job.interval, job.concurrency),
-            reading: None,
-            read_next: Instant::now(),
-            read_backoff: Backoff::default(),
-            known: None,
-            running: JoinSet::new(),
-            names: HashMap::new(),
-            changes: Arc::default(),
-            reporter: None,
-            missed: Missed::default(),
-            job,
-        }
-    }
-
+    /// Works until it is asked to stop. Checks that are under way then are abandoned, and results that are on
+    /// their way are confirmed, so that the next worker never meets this one.
     async fn run(mut self) {
         while !self.stop.is_cancelled() {
             if self.lease.is_held() {
@@ -139,8 +134,9 @@ impl Work {
                 self.stand_by().await;
             }
         }
-        if let Some(reporter) = &self.reporter {
-            reporter.drain().await;
+        let drained = async { while self.running.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+            tracing::warn!("the broker did not confirm the last results of checks");
         }
         self.running.shutdown().await;
     }
@@ -163,11 +159,10 @@ impl Work {
     async fn step(&mut self) {
         if self.reading.is_none() && self.read_next <= Instant::now() {
             let known = self.known.filter(|(_, until)| Instant::now() < *until).map(|(changes, _)| changes);
-            self.reading = Some(Box::pin(read(self.job.store.clone(), known)));
+            self.reading = Some(Box::pin(read(self.store.clone(), known)));
         }
         self.missed.skipped(self.agenda.advance(Timestamp::now()));
-        let late = self.reporter.as_ref().map_or(0, |reporter| reporter.late());
-        self.missed.tell(self.job.concurrency, late);
+        self.missed.tell(self.concurrency, self.reporter.late());
         while self.lease.is_held()
             && let Some(due) = self.agenda.take_due()
         {
@@ -205,9 +200,7 @@ impl Work {
     }
 
     fn start(&mut self, due: Due) {
-        let (queue, concurrency) = (&self.job.queue, self.job.concurrency);
-        let reporter = self.reporter.get_or_insert_with(|| Arc::new(Reporter::start(queue, concurrency)));
-        let (probe, reporter, changes) = (self.job.probe.clone(), reporter.clone(), self.changes.clone());
+        let (probe, reporter, changes) = (self.probe.clone(), self.reporter.clone(), self.changes.clone());
         let name = due.name.clone();
         let task = self.running.spawn(check(probe, due, changes, reporter, self.stop.clone()));
         self.names.insert(task.id(), name);

@@ -12,6 +12,7 @@ use flowmeter_contract::executions::Caller;
 use flowmeter_core::ids::{RequestEventIds, RequestId};
 use flowmeter_proto::queue::{Request, Usage};
 use flowmeter_queue::{Backoff, Settings};
+use flowmeter_service::tasks::Tasks;
 use flowmeter_store::schedules::{Due, Overdue, forget_schedules, list_overdue, settle_schedule};
 use flowmeter_store::{Store, StoreError};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -31,13 +32,18 @@ const FORGET_EVERY: u32 = 3_600;
 /// How the calls of what remained have ended.
 const TYPE: &str = "RetryTimeout";
 
+/// Spawns what reports overdue schedules.
+pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings) {
+    let reporter = Reporter::spawn(tasks, "timeouts of schedules", queue, UNDER_WAY);
+    tasks.spawn("deadlines of schedules", run(store.clone(), queue.topology.shards, reporter, tasks.stop()));
+}
+
 /// Reports what is overdue until `stop`.
-pub async fn run(store: Store, queue: Settings, stop: CancellationToken) {
+async fn run(store: Store, shards: u16, reporter: Arc<Reporter>, stop: CancellationToken) {
     let mut backoff = Backoff::default();
-    let mut reporter = None;
     let mut looks = 0_u32;
     while !stop.is_cancelled() {
-        let wait = match step(&store, &queue, &mut reporter, &stop).await {
+        let wait = match step(&store, shards, &reporter, &stop).await {
             Ok(is_full) => {
                 backoff.reset();
                 if is_full { Duration::ZERO } else { INTERVAL }
@@ -58,25 +64,17 @@ pub async fn run(store: Store, queue: Settings, stop: CancellationToken) {
             () = stop.cancelled() => {}
         }
     }
-    if let Some(reporter) = reporter {
-        reporter.drain().await;
-    }
 }
 
 /// Reports some of what is overdue. Returns whether there may be more.
 async fn step(
     store: &Store,
-    queue: &Settings,
-    reporter: &mut Option<Arc<Reporter>>,
+    shards: u16,
+    reporter: &Reporter,
     stop: &CancellationToken,
 ) -> Result<bool, StoreError> {
-    let Due { overdue, is_full } = list_overdue(store, queue.topology.shards, AT_ONCE).await?;
-    if overdue.is_empty() {
-        return Ok(is_full);
-    }
-    // It connects when there is something to report.
-    let reporter = reporter.get_or_insert_with(|| Arc::new(Reporter::start(queue, UNDER_WAY))).clone();
-    let reports = stream::iter(overdue).map(|one| report(store, &reporter, one, stop));
+    let Due { overdue, is_full } = list_overdue(store, shards, AT_ONCE).await?;
+    let reports = stream::iter(overdue).map(|one| report(store, reporter, one, stop));
     reports.buffer_unordered(UNDER_WAY).try_collect::<()>().await?;
     Ok(is_full)
 }

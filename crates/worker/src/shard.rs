@@ -1,11 +1,9 @@
 //! One shard: takes messages from its queue, applies them in order, and acknowledges
 //! what is committed. While a transaction runs the next one gathers.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flowmeter_queue::{Backoff, Session, Settings, Subscription};
+use flowmeter_queue::{Backoff, Connections, Session, Settings, Subscription};
 use flowmeter_service::telemetry;
 use flowmeter_store::Store;
 use flowmeter_store::batch::Writer;
@@ -32,8 +30,8 @@ pub struct Shard {
     settings: Settings,
     index: u16,
     batching: Batching,
-    /// Shards without a connection, for the health check.
-    disconnected: Arc<AtomicUsize>,
+    /// Of all shards, for the health check.
+    connections: Connections,
 }
 
 impl Shard {
@@ -42,9 +40,9 @@ impl Shard {
         settings: Settings,
         index: u16,
         batching: Batching,
-        disconnected: Arc<AtomicUsize>,
+        connections: Connections,
     ) -> Self {
-        Self { store, settings, index, batching, disconnected }
+        Self { store, settings, index, batching, connections }
     }
 
     /// Works until `stop`, subscribing again whenever the broker or the database was away.
@@ -75,12 +73,12 @@ impl Shard {
         let mut subscription = session.subscribe().await?;
         tracing::info!(shard = self.index, "consuming");
         backoff.reset();
-        self.disconnected.fetch_sub(1, Ordering::Relaxed);
+        let open = self.connections.open();
         let outcome = tokio::select! {
             outcome = self.consume(&mut subscription, worker, given, stop) => outcome,
             () = self.stay_known(worker, joining) => Err(Abandoned::Silent),
         };
-        self.disconnected.fetch_add(1, Ordering::Relaxed);
+        drop(open);
         // What was gathered and not begun goes back to the broker. Where it does not say that it knows,
         // the worker does not leave: it counts as if it had died.
         let left = match subscription.close().await {

@@ -21,4 +21,5 @@ mod rollups;
 mod schema;
 mod series;
 mod stream;
+mod supervision;
 mod traces;

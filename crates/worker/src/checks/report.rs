@@ -1,5 +1,5 @@
-//! Reports results of checks through the queue, like anything else that is counted. The id of a
-//! report follows from the check, so however often it arrives, and from whom, it counts once.
+//! Reports what a worker finds out by itself through the queue, like anything else that is counted. The id of a
+//! report follows from what it reports, so however often it arrives, and from whom, it counts once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,56 +12,71 @@ use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::queue::{FlowCounts, Request};
 use flowmeter_queue::{Accepted, Backoff, Publisher, PublisherSettings, Settings};
+use flowmeter_service::tasks::Tasks;
 use flowmeter_store::flows::CheckedFlow;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// A result that is not confirmed for so long waits for the broker, which the log then tells.
+/// A report that is not confirmed for so long waits for the broker, which the log then tells.
 const LATE_AFTER: Duration = Duration::from_secs(2);
-/// How long to wait for the last confirmations. A broker that is there needs milliseconds.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Reports results.
+/// Reports what a worker finds out by itself.
 pub struct Reporter {
+    /// What it reports, for the log.
+    what: &'static str,
     publisher: Publisher,
-    /// One for each check that may be under way: that is what bounds the memory.
+    /// Cancelled by the first report: until then a worker that stands by needs no connection.
+    begun: CancellationToken,
+    /// One for each report that may be under way: that is what bounds the memory.
     rooms: Arc<Semaphore>,
-    /// Results that wait for the broker.
+    /// Reports that wait for the broker.
     late: AtomicUsize,
-    publishers: TaskTracker,
-    stop_publishers: CancellationToken,
 }
 
 impl Reporter {
-    /// Reports the results of up to `concurrency` checks at a time.
-    pub fn start(settings: &Settings, concurrency: usize) -> Self {
-        let (publishers, stop_publishers) = (TaskTracker::new(), CancellationToken::new());
+    /// A reporter of up to `concurrency` reports at a time, with publishers of its own, which connect when
+    /// there is something to report.
+    pub fn spawn(
+        tasks: &mut Tasks,
+        what: &'static str,
+        settings: &Settings,
+        concurrency: usize,
+    ) -> Arc<Self> {
         // These messages do not tell the time. How far the answers are complete is a promise about
         // what was acknowledged by ingest services, by their clocks: the clock of a worker would
         // have it run ahead of a report that is still on its way, and go on while no ingest
         // service reaches the broker. Nobody was promised the result of a check.
         let publishing = PublisherSettings { tick: None, ..PublisherSettings::default() };
-        let publisher = Publisher::start(settings, publishing, &publishers, &stop_publishers);
-        publishers.close();
+        let (publisher, shards) = Publisher::new(settings, publishing);
+        let begun = CancellationToken::new();
+        for shard in shards {
+            let (begun, stop) = (begun.clone(), tasks.stop_last());
+            tasks.spawn_last(format!("publisher of {what} to shard {}", shard.shard()), async move {
+                tokio::select! {
+                    () = begun.cancelled() => shard.run(stop).await,
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
         let rooms = Arc::new(Semaphore::new(concurrency));
-        Self { publisher, rooms, late: AtomicUsize::new(0), publishers, stop_publishers }
+        Arc::new(Self { what, publisher, begun, rooms, late: AtomicUsize::new(0) })
     }
 
-    /// Reports a result, and returns when the broker has made it durable, however long it is away,
-    /// or at `stop`.
+    /// Makes a report, and returns when the broker has made it durable, however long that takes, or at `stop`
+    /// where the broker is unavailable.
     pub async fn report(&self, request: Request, stop: &CancellationToken) {
+        self.begun.cancel();
         let mut publishing = std::pin::pin!(self.publish(request, stop));
         if tokio::time::timeout(LATE_AFTER, &mut publishing).await.is_ok() {
             return;
         }
         if self.late.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::warn!("results of checks wait for the broker");
+            tracing::warn!(reports = self.what, "reports wait for the broker");
         }
         publishing.await;
         if self.late.fetch_sub(1, Ordering::Relaxed) == 1 && !stop.is_cancelled() {
-            tracing::info!("no result of a check waits for the broker any more");
+            tracing::info!(reports = self.what, "no report waits for the broker any more");
         }
     }
 
@@ -71,7 +86,7 @@ impl Reporter {
             let room = self.rooms.clone().acquire_owned().await.expect("it is never closed");
             let accepted = Accepted { request: request.clone(), trace: None, room };
             let Err(error) = self.publisher.publish(accepted).await else { return };
-            tracing::debug!(%error, "the result of a check could not be published; trying again");
+            tracing::debug!(reports = self.what, %error, "a report could not be published; trying again");
             tokio::select! {
                 () = tokio::time::sleep(backoff.next_wait()) => {}
                 () = stop.cancelled() => return,
@@ -79,17 +94,9 @@ impl Reporter {
         }
     }
 
-    /// How many results wait for the broker.
+    /// How many reports wait for the broker.
     pub fn late(&self) -> usize {
         self.late.load(Ordering::Relaxed)
-    }
-
-    /// Waits for the confirmation of what is on its way, and publishes nothing more.
-    pub async fn drain(&self) {
-        self.stop_publishers.cancel();
-        if tokio::time::timeout(DRAIN_TIMEOUT, self.publishers.wait()).await.is_err() {
-            tracing::warn!("the broker did not confirm the last results of checks");
-        }
     }
 }
 
