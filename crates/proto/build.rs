@@ -1,14 +1,12 @@
-//! Compiles the contract with protox, so that no protoc has to be installed, and
-//! generates three things from it:
+//! Compiles the contract with protox, so that protoc need not be installed, and generates three modules:
 //!
 //! * `v1`: the public types, clients and servers;
-//! * `raw`: the ingest service once more, with events, flow requests and reports left as
-//!   the bytes in which they came (a message field and a bytes field look alike on the
-//!   wire). The server validates them in place instead of building ten strings for each
-//!   of them, and a load generator encodes them once;
+//! * `raw`: the ingest service again, with events, flow requests and reports as encoded bytes (a message field and a
+//!   bytes field are the same on the wire). The server validates items in place instead of allocating ten strings for
+//!   each of them, and clients encode an item only once;
 //! * `queue`: the envelope between ingest and worker.
 //!
-//! The descriptor set for reflection is the one that the code was made from.
+//! The descriptor set for reflection is the one from which the code is generated.
 
 use std::path::PathBuf;
 
@@ -27,8 +25,7 @@ const PUBLIC: [&str; 8] = [
     "flowmeter/v1/admin.proto",
 ];
 const QUEUE: [&str; 1] = ["flowmeter/queue/v1/envelope.proto"];
-/// What the items of a batch are and what the messages around them take from other files, and so the fields
-/// that are left undecoded.
+/// The messages of items, and the messages of other files that requests contain. Fields of these types stay encoded.
 const ITEMS: [&str; 7] = [
     ".flowmeter.v1.UsageEvent",
     ".flowmeter.v1.FlowRequest",
@@ -64,8 +61,7 @@ fn subdirectory(out: &std::path::Path, name: &str) -> std::io::Result<PathBuf> {
     Ok(path)
 }
 
-/// The ingest contract with each batch's items as bytes, and without what the
-/// ingest service does not serve.
+/// The contract of the ingest service alone, with the items of batches as bytes.
 fn with_raw_items(mut set: FileDescriptorSet) -> FileDescriptorSet {
     set.file.retain(|file| file.name().ends_with("/ingest.proto"));
     for file in &mut set.file {
@@ -73,12 +69,12 @@ fn with_raw_items(mut set: FileDescriptorSet) -> FileDescriptorSet {
         for message in &mut file.message_type {
             for field in &mut message.field {
                 if ITEMS.contains(&field.type_name()) {
-                    // A message that is there but empty, such as the epoch, is not one that is absent.
+                    // An empty message, such as the epoch, differs from an absent message.
                     field.proto3_optional = Some(field.label() == Label::Optional);
                     field.set_type(Type::Bytes);
                     field.type_name = None;
                 } else if field.r#type() == Type::Enum {
-                    // Of another file: the number that it is on the wire.
+                    // The enumeration is in another file, so the field is its number on the wire.
                     field.set_type(Type::Int32);
                     field.type_name = None;
                 }

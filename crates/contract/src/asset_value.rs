@@ -1,11 +1,11 @@
-//! Values of assets in the contract.
+//! Converts the values of assets to the contract.
 
 use flowmeter_core::asset::{Value, ValueType};
 use flowmeter_proto::v1::asset_metric;
 use prost_types::value::Kind;
 
-/// A value as the contract writes it. A number that no double stands for exactly is a text, whose type
-/// says that it is a number.
+/// Converts a value to the contract. A number that no double represents exactly becomes a text; its type says that it is a
+/// number.
 #[must_use]
 pub fn to_proto(value: Value<'_>) -> prost_types::Value {
     let kind = match value {
@@ -19,7 +19,7 @@ pub fn to_proto(value: Value<'_>) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
-/// A type as the contract writes it.
+/// Converts a type to the contract.
 #[must_use]
 pub fn type_to_proto(value_type: ValueType) -> asset_metric::ValueType {
     match value_type {

@@ -1,12 +1,11 @@
-//! The enumerations of the contract and those of the domain. A number that names no value is a violation of the
-//! field in which it stands.
+//! Converts enumerations between the contract and the domain. An unknown number is a violation of its field.
 
 use flowmeter_core::asset::{Reading, Truth};
 use flowmeter_core::metric::{Measure, MethodClass, Observed};
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1;
 
-/// Reads an aggregation of events. None if none is given.
+/// Reads an aggregation method for events. None if it is unspecified.
 pub fn observed(field: &str, number: i32) -> Result<Option<Observed>, Violation> {
     let text = match reading(field, number) {
         Ok(None) => return Ok(None),
@@ -20,7 +19,7 @@ pub fn observed(field: &str, number: i32) -> Result<Option<Observed>, Violation>
     Err(Violation::new(field, text))
 }
 
-/// Reads an aggregation of values of assets. None if none is given.
+/// Reads an aggregation method for values of assets. None if it is unspecified.
 pub fn reading(field: &str, number: i32) -> Result<Option<Reading>, Violation> {
     Ok(Some(match v1::Observed::try_from(number) {
         Ok(v1::Observed::Unspecified) => return Ok(None),
@@ -40,18 +39,18 @@ pub fn reading(field: &str, number: i32) -> Result<Option<Reading>, Violation> {
     }))
 }
 
-/// The aggregations of numbers, in words.
+/// The names of the aggregation methods for numbers.
 pub const OF_NUMBERS: &str = "OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END";
-/// The aggregations of booleans, in words.
+/// The names of the aggregation methods for booleans.
 pub const OF_BOOLEANS: &str = "OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE";
 
-/// An aggregation as its sender knows it: by its name, or the number that is none.
+/// The name of an aggregation method, or its number if it has no name.
 fn shown(number: i32) -> String {
     v1::Observed::try_from(number)
         .map_or_else(|_| number.to_string(), |observed| observed.as_str_name().to_owned())
 }
 
-/// An aggregation as the contract writes it.
+/// Converts an aggregation method for events to the contract.
 #[must_use]
 pub fn observed_to_proto(observed: Observed) -> v1::Observed {
     match observed {
@@ -64,7 +63,7 @@ pub fn observed_to_proto(observed: Observed) -> v1::Observed {
     }
 }
 
-/// An aggregation of values of assets as the contract writes it.
+/// Converts an aggregation method for values of assets to the contract.
 #[must_use]
 pub fn reading_to_proto(reading: Reading) -> v1::Observed {
     match reading {
@@ -75,7 +74,7 @@ pub fn reading_to_proto(reading: Reading) -> v1::Observed {
     }
 }
 
-/// Reads a measure; COUNT if none is given.
+/// Reads a measure. The default is the count.
 pub fn measure(field: &str, number: i32) -> Result<Measure, Violation> {
     match v1::Measure::try_from(number) {
         Ok(v1::Measure::Unspecified | v1::Measure::Count) => Ok(Measure::Count),
@@ -89,7 +88,7 @@ pub fn measure(field: &str, number: i32) -> Result<Measure, Violation> {
     }
 }
 
-/// A measure as the contract writes it.
+/// Converts a measure to the contract.
 #[must_use]
 pub fn measure_to_proto(measure: Measure) -> v1::Measure {
     match measure {
@@ -100,7 +99,7 @@ pub fn measure_to_proto(measure: Measure) -> v1::Measure {
     }
 }
 
-/// Reads a class of methods. None if none is given.
+/// Reads a class of HTTP methods. None if it is unspecified.
 pub fn method_class(field: &str, number: i32) -> Result<Option<MethodClass>, Violation> {
     match v1::MethodClass::try_from(number) {
         Ok(v1::MethodClass::Unspecified) => Ok(None),
@@ -114,7 +113,7 @@ pub fn method_class(field: &str, number: i32) -> Result<Option<MethodClass>, Vio
     }
 }
 
-/// A class of methods as the contract writes it.
+/// Converts a class of HTTP methods to the contract.
 #[must_use]
 pub fn method_class_to_proto(class: Option<MethodClass>) -> v1::MethodClass {
     match class {

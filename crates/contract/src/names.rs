@@ -1,4 +1,4 @@
-//! Names: of tenants and what is below them, of metrics, calendars and time series.
+//! Resource names: of tenants and their tokens, metrics, objects and time series.
 
 use flowmeter_core::asset;
 use flowmeter_core::ids::TenantId;
@@ -8,15 +8,15 @@ use uuid::Uuid;
 const TENANT_ID: &str =
     "expected 1 to 63 of a-z, 0-9 and -, beginning with a letter and not ending with a dash";
 
-/// How the operator's own tenant, whose name is empty, stands in a resource name.
+/// The id of the operator's own tenant in resource names. Elsewhere its id is empty.
 const OPERATOR: &str = "-";
 
-/// The id of a tenant as its users know it, such as `acme`; empty for the operator's.
+/// The name of a tenant, such as `acme`. Empty for the operator's own tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantName(String);
 
 impl TenantName {
-    /// Reads the plain id, which stands in `field`.
+    /// Parses the name of a tenant in `field`.
     pub fn parse(field: &str, id: &str) -> Result<Self, Violation> {
         let fits = (1..=63).contains(&id.len())
             && id.starts_with(|c: char| c.is_ascii_lowercase())
@@ -25,7 +25,7 @@ impl TenantName {
         if fits { Ok(Self(id.to_owned())) } else { Err(Violation::new(field, TENANT_ID)) }
     }
 
-    /// Reads `tenants/{tenant}`.
+    /// Parses `tenants/{tenant}`.
     pub fn from_resource(field: &str, name: &str) -> Result<Self, Violation> {
         let id = name
             .strip_prefix("tenants/")
@@ -33,37 +33,37 @@ impl TenantName {
         if id == OPERATOR { Ok(Self(String::new())) } else { Self::parse(field, id) }
     }
 
-    /// The id by which the tenant is kept.
+    /// The id under which the tenant is stored.
     #[must_use]
     pub fn id(&self) -> TenantId {
         if self.0.is_empty() { TenantId::OPERATOR } else { TenantId::named(&self.0) }
     }
 
-    /// The plain id.
+    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// `tenants/{tenant}`; the operator's own tenant has an empty id.
+/// `tenants/{tenant}`, for a tenant name that is empty for the operator's own tenant.
 #[must_use]
 pub fn tenant_resource(tenant: &str) -> String {
     format!("tenants/{}", if tenant.is_empty() { OPERATOR } else { tenant })
 }
 
-/// A metric: its provider and its name there. Metrics of assets, whose provider is
-/// [`asset::PROVIDER`], have the names that their senders gave them.
+/// The name of a metric: its provider, and its name within the provider. Metrics of assets, with the provider
+/// [`asset::PROVIDER`], have the names that their senders chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricName {
     /// The provider.
     pub provider: String,
-    /// The name.
+    /// The name within the provider.
     pub name: String,
 }
 
 impl MetricName {
-    /// Reads `provider/name`.
+    /// Parses `provider/name`.
     pub fn parse(field: &str, text: &str) -> Result<Self, Violation> {
         let fits = |provider: &str, name: &str| match provider {
             asset::PROVIDER => asset::check_name(field, name).is_ok(),
@@ -105,17 +105,17 @@ fn is_label(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
-/// A time series and the object on which it hangs.
+/// The name of a time series and of its object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeSeriesName {
     /// The object.
     pub object: String,
-    /// The name on that object.
+    /// The name within the object.
     pub name: String,
 }
 
 impl TimeSeriesName {
-    /// Reads `objects/{object}/timeSeries/{time_series}`.
+    /// Parses `objects/{object}/timeSeries/{time_series}`.
     pub fn parse(field: &str, text: &str) -> Result<Self, Violation> {
         let parts = text.rsplit_once("/timeSeries/");
         let (object, name) = parts.filter(|(_, name)| is_label(name)).ok_or_else(|| {
@@ -131,7 +131,7 @@ impl std::fmt::Display for TimeSeriesName {
     }
 }
 
-/// Reads `objects/{object}`.
+/// Parses `objects/{object}`.
 pub fn parse_object(field: &str, name: &str) -> Result<String, Violation> {
     let object = name.strip_prefix("objects/").filter(|object| {
         (1..=255).contains(&object.len())
@@ -151,7 +151,7 @@ pub fn token_resource(tenant: &str, token: Uuid) -> String {
     format!("{}/tokens/{token}", tenant_resource(tenant))
 }
 
-/// Reads `tenants/{tenant}/tokens/{token}`.
+/// Parses `tenants/{tenant}/tokens/{token}`.
 pub fn parse_token_resource(field: &str, name: &str) -> Result<(TenantName, Uuid), Violation> {
     let expected = || Violation::new(field, "expected a name such as tenants/acme/tokens/018f…");
     let (tenant, token) = name.split_once("/tokens/").ok_or_else(expected)?;
@@ -165,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_are_read_as_they_are_written() {
+    fn names_are_parsed_as_they_are_written() {
         let metric = MetricName::parse("metric", "ODSLRequest/ReadRequests").unwrap();
         assert_eq!((metric.provider.as_str(), metric.name.as_str()), ("ODSLRequest", "ReadRequests"));
         for wrong in ["", "a", "/a", "a/", "a/b/c", "a/b c", "ä/b", &format!("a/{}", "b".repeat(64))] {
@@ -187,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_never_panics_and_keeps_the_name(text in "(objects/|asset/)?[a-zA-Z0-9_./#-]{0,20}(/timeSeries/)?\\PC{0,9}") {
+        fn parsing_never_panics_and_keeps_the_name(text in "(objects/|asset/)?[a-zA-Z0-9_./#-]{0,20}(/timeSeries/)?\\PC{0,9}") {
             if let Ok(name) = MetricName::parse("metric", &text) {
                 prop_assert_eq!(name.full(), text.clone());
             }

@@ -1,9 +1,9 @@
-//! Timestamps between the domain and the contract.
+//! Converts timestamps between the domain and the contract.
 
 use flowmeter_core::timestamp::Timestamp;
 
-/// As the contract writes it. Instants that it cannot write, which are those before the year 1 and the
-/// end of time, become the nearest that it can.
+/// Converts a timestamp to the contract. Timestamps before the year 1, and the end of time, which the contract cannot
+/// represent, become the nearest timestamp that it can.
 #[must_use]
 pub fn to_proto(timestamp: Timestamp) -> prost_types::Timestamp {
     const FIRST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
@@ -12,7 +12,7 @@ pub fn to_proto(timestamp: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds, nanos }
 }
 
-/// As the contract reads it. None outside the years 0001 to 9999.
+/// Converts a timestamp from the contract. None if it is outside the years 0001 to 9999.
 #[must_use]
 pub fn from_proto(timestamp: &prost_types::Timestamp) -> Option<Timestamp> {
     Timestamp::from_seconds_nanos(timestamp.seconds, timestamp.nanos)

@@ -1,8 +1,7 @@
-//! Reads the items of batches from the wire without copying a byte of text.
+//! Decodes the items of batches without copying text.
 //!
-//! The generated decoder would build a string for each field of text, and would
-//! fail a whole batch for one text that is not UTF-8; here it is a violation of that
-//! field of that item.
+//! The generated decoder would allocate a string for each text field, and would reject a whole batch because of one text
+//! that is not UTF-8. Here, such a text is a violation of one field of one item.
 
 mod asset_document;
 mod asset_metric;

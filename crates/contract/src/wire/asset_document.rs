@@ -1,22 +1,22 @@
-//! Documents of assets.
+//! Decodes asset documents.
 
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 
 use super::reader::{Reader, read_fields, read_timestamp};
 
-/// A document whose metrics are not read yet.
+/// A document with encoded metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AssetDocument<'a> {
-    /// The asset.
+    /// The URN of the asset.
     pub asset_urn: &'a str,
-    /// The time, if it is given.
+    /// The time, if it is set.
     pub timestamp: Option<Timestamp>,
-    /// The metrics, for [`read_asset_metric`](super::read_asset_metric).
+    /// The encoded metrics, for [`read_asset_metric`](super::read_asset_metric).
     pub metrics: Vec<&'a [u8]>,
 }
 
-/// Reads a document. What cannot be read is added to `violations`, and is absent from the document.
+/// Reads a document. A field that cannot be read is added to `violations` and is absent from the document.
 pub fn read_asset_document<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> AssetDocument<'a> {
     let mut document = AssetDocument::default();
     read_fields(bytes, violations, |reader| read_field(reader, &mut document));
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_read_from_its_place() {
+    fn every_field_is_read() {
         let bytes = full().encode_to_vec();
         let mut violations = Vec::new();
         let document = read_asset_document(&bytes, &mut violations);
@@ -66,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn the_epoch_is_not_the_absence_of_a_time() {
+    fn the_epoch_is_a_time() {
         let epoch = v1::AssetDocument { timestamp: Some(prost_types::Timestamp::default()), ..full() };
         let bytes = epoch.encode_to_vec();
         assert_eq!(read_asset_document(&bytes, &mut Vec::new()).timestamp, Some(Timestamp::EPOCH));
     }
 
     #[test]
-    fn wrong_fields_are_named_and_the_others_read() {
+    fn invalid_fields_are_violations_and_the_others_are_read() {
         let time = Some(prost_types::Timestamp { seconds: 0, nanos: -1 });
         let bytes = v1::AssetDocument { timestamp: time, ..full() }.encode_to_vec();
         let bytes = [b"\x0a\x02\xffa".as_slice(), &bytes[7..]].concat();

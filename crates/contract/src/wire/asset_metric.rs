@@ -1,4 +1,4 @@
-//! Metrics of assets and their values.
+//! Decodes the metrics of assets and their values.
 
 use flowmeter_core::asset::{AssetMetric, Sent, ValueType};
 use flowmeter_core::violation::Violation;
@@ -6,7 +6,7 @@ use prost::encoding::WireType;
 
 use super::reader::{Reader, read_fields};
 
-/// Reads a metric. What cannot be read is added to `violations`, and is absent from the metric.
+/// Reads a metric. A field that cannot be read is added to `violations` and is absent from the metric.
 pub fn read_asset_metric<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> AssetMetric<'a> {
     let mut metric = AssetMetric::default();
     read_fields(bytes, violations, |reader| read_field(reader, &mut metric));
@@ -24,13 +24,13 @@ fn read_field<'a>(reader: &mut Reader<'a>, metric: &mut AssetMetric<'a>) -> Resu
     Ok(())
 }
 
-/// Reads a `google.protobuf.Value`, which stands in `value`. None if it says nothing.
+/// Reads a `google.protobuf.Value` of the field `value`. None if the value is not set.
 pub fn read_asset_value(bytes: &[u8]) -> Result<Option<Sent<'_>>, Violation> {
     let mut value = None;
     let mut reader = Reader::new(bytes);
     while !reader.is_empty() {
         let (number, wire_type) = reader.key()?;
-        // The last one is the value, as for every oneof.
+        // The last value wins, as in every oneof.
         match number {
             1 => {
                 reader.varint(wire_type)?;
@@ -47,7 +47,7 @@ pub fn read_asset_value(bytes: &[u8]) -> Result<Option<Sent<'_>>, Violation> {
     Ok(value)
 }
 
-/// A value that is skipped, because it cannot be one of an asset.
+/// Skips a value that an asset cannot have.
 fn other<'a>(
     reader: &mut Reader<'a>,
     wire_type: WireType,
@@ -57,7 +57,7 @@ fn other<'a>(
     Ok(Sent::Other(kind))
 }
 
-/// The type of a number in the contract, which stands in `value_type`; none for the one that says nothing.
+/// The type for its number in the contract. None if the type is unspecified.
 fn read_value_type(number: i32) -> Result<Option<ValueType>, Violation> {
     match number {
         0 => Ok(None),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_read_from_its_place() {
+    fn every_field_is_read() {
         let (list, object) = (prost_types::ListValue::default(), prost_types::Struct::default());
         for (kind, expected) in [
             (Kind::NumberValue(-0.5), Sent::Number(-0.5)),
@@ -116,11 +116,11 @@ mod tests {
         }
         assert_eq!(read(b""), Ok(AssetMetric::default()));
         let empty = v1::AssetMetric { value: Some(prost_types::Value { kind: None }), ..Default::default() };
-        assert_eq!(read(&empty.encode_to_vec()), Ok(AssetMetric::default()), "a value that says nothing");
+        assert_eq!(read(&empty.encode_to_vec()), Ok(AssetMetric::default()), "a value that is not set");
     }
 
     #[test]
-    fn the_last_value_is_the_value() {
+    fn the_last_value_wins() {
         let value = |kind| prost_types::Value { kind: Some(kind) }.encode_to_vec();
         let bytes = [value(Kind::StringValue("a".into())), value(Kind::BoolValue(true))].concat();
         assert_eq!(read_asset_value(&bytes), Ok(Some(Sent::Boolean(true))));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn types_have_the_numbers_of_the_contract() {
+    fn value_types_have_the_numbers_of_the_contract() {
         for core in [ValueType::String, ValueType::Number, ValueType::Boolean] {
             let number = asset_metric::ValueType::from_str_name(core.name()).unwrap() as i32;
             assert_eq!(read_value_type(number), Ok(Some(core)));

@@ -1,12 +1,11 @@
-//! Requests to the endpoints of flows.
+//! Decodes requests to the endpoints of flows.
 
 use flowmeter_core::flow::{FlowRequest, Latency, Outcome};
 use flowmeter_core::violation::Violation;
 
 use super::reader::{Reader, read_fields, read_seconds_nanos, read_timestamp};
 
-/// Reads a request, or several that are alike. What cannot be read is added to `violations`, and is
-/// absent from the request.
+/// Reads a request. A field that cannot be read is added to `violations` and is absent from the request.
 pub fn read_flow_request<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> FlowRequest<'a> {
     let mut request = FlowRequest::default();
     let mut has_outcome = false;
@@ -39,7 +38,7 @@ fn read_field<'a>(
     Ok(())
 }
 
-/// The outcome of a number in the contract; none for the one that says nothing.
+/// The outcome for its number in the contract. None if the outcome is unspecified.
 fn outcome(number: i32) -> Result<Option<Outcome>, Violation> {
     let Some(index) = number.checked_sub(1).and_then(|index| usize::try_from(index).ok()) else {
         if number == 0 {
@@ -89,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_read_from_its_place() {
+    fn every_field_is_read() {
         let bytes = full().encode_to_vec();
         let mut violations = Vec::new();
         let request = read_flow_request(&bytes, &mut violations);
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_fields_are_named() {
+    fn invalid_fields_are_violations() {
         assert_eq!(
             violations(&v1::FlowRequest { outcome: 0, ..full() }),
             ["outcome: expected an outcome such as FLOW_OUTCOME_SUCCEEDED"]

@@ -1,20 +1,20 @@
-//! The wire format itself.
+//! The wire format of Protocol Buffers.
 
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 use prost::encoding::WireType;
 
-/// What is left of a message.
+/// The rest of a message.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
-/// Wrong fields of a message after which the rest of it is not read: a message has no end of fields, because
-/// each may be there again and again.
+/// The number of invalid fields after which the rest of a message is not read. Any field can occur any number of times, so
+/// a message can have any number of invalid fields.
 const MAX_WRONG_FIELDS: usize = 10;
 
-/// Reads the fields of a message, one after the other, with `read_field`. Each that cannot be read is added to
-/// `violations`, once. Returns whether all of the message was read.
+/// Reads the fields of a message in order with `read_field`. Adds each field that cannot be read to `violations` once.
+/// Returns whether the whole message was read.
 pub(super) fn read_fields<'a>(
     bytes: &'a [u8],
     violations: &mut Vec<Violation>,
@@ -66,8 +66,8 @@ impl<'a> Reader<'a> {
         prost::encoding::decode_varint(&mut self.rest).map_err(|_| broken())
     }
 
-    /// An int32, which is sent as 64 bits of which the lower half counts.
-    #[allow(clippy::cast_possible_truncation, reason = "as protobuf prescribes")]
+    /// Reads an int32, which is the lower half of a 64-bit varint.
+    #[allow(clippy::cast_possible_truncation, reason = "as Protocol Buffers prescribe")]
     pub(super) fn int32(&mut self, wire_type: WireType) -> Result<i32, Violation> {
         Ok((self.varint(wire_type)? as u32).cast_signed())
     }
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Skips a field of a newer contract.
+    /// Skips a field that this version of the contract does not have.
     pub(super) fn skip(&mut self, wire_type: WireType) -> Result<(), Violation> {
         let fixed = match wire_type {
             WireType::Varint => return self.varint(wire_type).map(|_| ()),
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A `google.protobuf.Timestamp`, which stands in `timestamp`.
+/// Reads a `google.protobuf.Timestamp` of the field `timestamp`.
 pub fn read_timestamp(bytes: &[u8]) -> Result<Timestamp, Violation> {
     let (seconds, nanos) = read_seconds_nanos(bytes)?;
     Timestamp::from_seconds_nanos(seconds, nanos).ok_or_else(|| {
@@ -126,7 +126,7 @@ pub fn read_timestamp(bytes: &[u8]) -> Result<Timestamp, Violation> {
     })
 }
 
-/// The fields of a `google.protobuf.Timestamp` or `Duration`, which are alike.
+/// Reads the fields of a `google.protobuf.Timestamp` or `Duration`, which have the same fields.
 pub(super) fn read_seconds_nanos(bytes: &[u8]) -> Result<(i64, i32), Violation> {
     let (mut seconds, mut nanos) = (0, 0);
     let mut reader = Reader::new(bytes);
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::wire::{read_asset_document, read_asset_metric, read_flow_request, read_usage_event};
 
-    /// The fields that are wrong with a message, for each kind of message of which batches consist.
+    /// The invalid fields of a message, for each type of item.
     fn wrong(bytes: &[u8]) -> [Vec<String>; 4] {
         let fields = |read: &dyn Fn(&mut Vec<Violation>)| {
             let mut violations = Vec::new();
@@ -161,14 +161,14 @@ mod tests {
         ]
     }
 
-    /// Field 1, which is a text in every one of them, of a byte that is no text.
+    /// Field 1, which is a text in all of them, with a byte that is not UTF-8.
     const NOT_UTF_8: &[u8] = b"\x0a\x01\xff";
 
     #[test]
-    fn a_field_that_is_wrong_again_and_again_is_named_once() {
+    fn a_repeated_invalid_field_is_one_violation() {
         let few = [vec!["event_id"], vec!["flow_id", "outcome"], vec!["name"], vec!["asset_urn"]];
         assert_eq!(wrong(&NOT_UTF_8.repeat(MAX_WRONG_FIELDS - 1)), few);
-        // Of what is not read nothing is said: the outcome may be there.
+        // The rest of the message is not read, so a missing outcome is not a violation.
         let many = [vec!["event_id", ""], vec!["flow_id", ""], vec!["name", ""], vec!["asset_urn", ""]];
         for times in [MAX_WRONG_FIELDS, 1_390_000] {
             assert_eq!(wrong(&NOT_UTF_8.repeat(times)), many);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_a_message_with_much_wrong_is_not_read() {
+    fn a_message_with_many_invalid_fields_is_not_read_to_its_end() {
         let name = b"\x0a\x01a";
         let read = |times: usize| {
             let bytes = [&NOT_UTF_8.repeat(times), &name[..]].concat();

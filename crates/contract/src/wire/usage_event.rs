@@ -1,4 +1,4 @@
-//! Usage events.
+//! Decodes usage events.
 
 use flowmeter_core::quantity::Quantity;
 use flowmeter_core::usage::{TextField, UsageEvent};
@@ -6,14 +6,13 @@ use flowmeter_core::violation::Violation;
 
 use super::reader::{Reader, read_fields, read_timestamp};
 
-/// Reads an event. What cannot be read is added to `violations`, and is absent from
-/// the event.
+/// Reads an event. A field that cannot be read is added to `violations` and is absent from the event.
 pub fn read_usage_event<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) -> UsageEvent<'a> {
     let mut event = UsageEvent::default();
     let mut value = EventValue::default();
     read_fields(bytes, violations, |reader| read_field(reader, &mut event, &mut value));
     event.value = value.settle(violations);
-    // The last of several entries of one name counts, as in every protobuf map.
+    // The last entry of a name wins, as in every map of Protocol Buffers.
     if event.attributes.len() > 1 {
         event.attributes.reverse();
         event.attributes.sort_by_key(|(name, _)| *name);
@@ -22,7 +21,7 @@ pub fn read_usage_event<'a>(bytes: &'a [u8], violations: &mut Vec<Violation>) ->
     event
 }
 
-/// The fields of text by their number in the contract.
+/// The text field for its number in the contract.
 const fn text_field(number: u32) -> Option<TextField> {
     Some(match number {
         3 => TextField::Provider,
@@ -83,7 +82,7 @@ fn read_attribute(bytes: &[u8]) -> Result<(&str, &str), Violation> {
     Ok((name, value))
 }
 
-/// The two ways to give a value.
+/// The two fields that can hold the value.
 #[derive(Default)]
 struct EventValue<'a> {
     whole: Option<i64>,
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_read_from_its_place() {
+    fn every_field_is_read() {
         let bytes = full().encode_to_vec();
         let (event, violations) = read(&bytes);
         assert_eq!(violations, Vec::<String>::new());
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decimal_value_is_exact_and_the_only_one() {
+    fn a_decimal_value_is_exact_and_excludes_a_value() {
         let decimal = |text: &str, value| {
             let event = v1::UsageEvent { decimal_value: text.into(), value, ..v1::UsageEvent::default() };
             let bytes = event.encode_to_vec();
@@ -200,7 +199,7 @@ mod tests {
         }
 
         #[test]
-        fn what_the_generated_decoder_takes_is_taken(
+        fn what_the_generated_decoder_accepts_is_accepted(
             service in "\\PC{0,9}",
             status in any::<Option<i32>>(),
             duration in any::<Option<i64>>(),
