@@ -1,45 +1,45 @@
-//! What became of what was reported, as the service answered.
+//! The results of calls, as the service returned them.
 
 use bytes::Bytes;
+use flowmeter_proto::prost_types::Timestamp;
 use flowmeter_proto::raw;
 use flowmeter_proto::v1::{AssetMetric, FieldViolation, Rejection};
 use prost::Message;
-use prost_types::Timestamp;
 use tonic::Status;
 use uuid::Uuid;
 
-/// What became of a batch that was recorded.
+/// The result of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
-    /// The id of the request. A question that names it as `after_request_id` is answered with it in.
+    /// The id of the request. A query that passes it as `after_request_id` waits until the request is applied.
     pub request_id: Uuid,
-    /// The number of items that were accepted.
+    /// The number of accepted items.
     pub accepted_count: usize,
-    /// The items that were not accepted, and why, by ascending index. They are wrong for good.
+    /// The rejected items by ascending index. A retry of them would fail again.
     pub rejections: Vec<Rejection>,
 }
 
-/// Metrics of an asset that were accepted.
+/// The accepted metrics of an asset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Emitted {
-    /// The id of the request. A question that names it as `after_request_id` is answered with it in.
+    /// The id of the request. A query that passes it as `after_request_id` waits until the request is applied.
     pub request_id: Uuid,
     /// The time of the metrics.
     pub timestamp: Timestamp,
-    /// The metrics, with what their values were taken for.
+    /// The metrics with the types of their values.
     pub metrics: Vec<AssetMetric>,
 }
 
-/// What became of a batch of documents.
+/// The result of a batch of documents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmittedBatch {
-    /// The id of the request. A question that names it as `after_request_id` is answered with it in.
+    /// The id of the request. A query that passes it as `after_request_id` waits until the request is applied.
     pub request_id: Uuid,
-    /// The time of the documents that gave none.
+    /// The time of documents that were sent without a timestamp.
     pub timestamp: Timestamp,
-    /// The number of metrics that were accepted.
+    /// The number of accepted metrics.
     pub accepted_count: usize,
-    /// The documents that were not accepted, and why, by ascending index. They are wrong for good.
+    /// The rejected documents by ascending index. A retry of them would fail again.
     pub rejections: Vec<Rejection>,
 }
 
@@ -84,7 +84,7 @@ fn read_rejections(rejections: Vec<raw::Rejection>) -> Vec<Rejection> {
     rejections.into_iter().map(rejection).collect()
 }
 
-/// Decodes a part of an answer. One that cannot be decoded is INTERNAL, as for tonic.
+/// Decodes a part of an answer. If it cannot be decoded, the code is INTERNAL, as in tonic.
 fn read<M: Message + Default>(bytes: Bytes) -> Result<M, Status> {
     M::decode(bytes).map_err(|error| Status::internal(format!("the answer cannot be decoded: {error}")))
 }

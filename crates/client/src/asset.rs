@@ -1,13 +1,13 @@
-//! Values of assets, made of what Rust has for them.
+//! Values of assets, converted from Rust types.
 
+use flowmeter_proto::prost_types::Value;
 use flowmeter_proto::v1::AssetMetric;
 use flowmeter_proto::v1::asset_metric::ValueType;
-use prost_types::Value;
 
 /// A value of an asset: a text, a number or a boolean.
 ///
-/// Integers and [decimals](AssetValue::decimal) are kept exactly, an `f64` as the shortest decimal that it has. The
-/// service refuses `f64`s that are no numbers, and more than 28 digits.
+/// Integers and [decimals](AssetValue::decimal) are kept exactly. An `f64` is kept as its shortest decimal. The service
+/// rejects NaN and infinity, and numbers of more than 28 digits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AssetValue {
     value: Value,
@@ -15,15 +15,15 @@ pub struct AssetValue {
 }
 
 impl AssetValue {
-    /// An exact decimal in JSON's notation, of at most 28 digits, such as `-12345678901234567.89`. The service
-    /// refuses a text that is none.
+    /// An exact decimal of at most 28 digits in the notation of JSON, such as `-12345678901234567.89`. The service
+    /// rejects any other text.
     #[must_use]
     pub fn decimal(text: impl Into<String>) -> Self {
         Self { value: Value::from(text.into()), value_type: ValueType::Number }
     }
 }
 
-/// A metric of an asset, of a text, a number or a boolean.
+/// Creates a metric of an asset from a text, a number or a boolean.
 ///
 /// ```
 /// use flowmeter_client::{AssetValue, asset_metric};
@@ -67,7 +67,7 @@ impl From<f64> for AssetValue {
     }
 }
 
-/// As text, because no double holds every integer of 64 bits.
+/// Sent as text, because a double cannot represent every 64-bit integer.
 macro_rules! from_integers {
     ($($integer:ty),*) => {$(
         impl From<$integer> for AssetValue {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn integers_are_exact_and_in_the_notation_that_the_service_reads() {
+    fn integers_are_exact_and_in_the_notation_of_the_service() {
         let of = |value: AssetValue| match value.value.kind {
             Some(Kind::StringValue(text)) => text,
             other => panic!("{other:?}"),

@@ -1,4 +1,4 @@
-//! Reporting in the background: items are gathered into batches and sent while the service goes on with its work.
+//! Reporting in the background: items are gathered into batches and sent while the service continues its work.
 
 mod buffer;
 mod deliver;
@@ -24,60 +24,71 @@ use self::item::Item;
 use crate::client::Client;
 use crate::guard::{ExecutionGuard, FlowRequestGuard, UsageGuard};
 
-/// Why an item was not taken. It is counted as [`Tally::dropped`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why an item was dropped. The item is counted as [`Tally::dropped`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// There is no room in the buffer. Only where the caller does not wait for room.
-    #[error("the buffer is full")]
+    /// The buffer is full. Only methods that do not wait fail with this error.
     Full,
-    /// The item alone is larger than a batch may be.
-    #[error("an item of {bytes} bytes is larger than a batch may be, which is {max_bytes}")]
+    /// The item is larger than the limit of a batch.
     TooLarge {
-        /// Its size, encoded; of a report of an execution that of the events that it becomes.
+        /// The encoded size of the item. For an execution, the size of the resulting usage events.
         bytes: usize,
-        /// What was allowed.
+        /// The limit.
         max_bytes: usize,
     },
     /// The batcher was shut down.
-    #[error("the batcher was shut down")]
     Closed,
 }
 
-/// What was in the buffer when a batcher was shut down and is not known to be recorded.
+impl fmt::Display for RecordError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => formatter.write_str("the buffer is full"),
+            Self::TooLarge { bytes, max_bytes } => {
+                write!(formatter, "expected an item of at most {max_bytes} bytes, found {bytes}")
+            }
+            Self::Closed => formatter.write_str("the batcher was shut down"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+/// The number of items that were in the buffer at shutdown and were not confirmed by the service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Lost {
     /// Usage events.
     pub usage: u64,
-    /// Requests to the endpoints of flows, by their counts.
+    /// Requests to the endpoints of flows, including their counts.
     pub flow_requests: u64,
     /// Reports of executions.
     pub executions: u64,
 }
 
 impl Lost {
-    /// Whether nothing was.
+    /// Whether nothing was lost.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Gathers usage events, flow requests and reports of executions into batches and sends them in the background. Cheap
-/// to clone; all clones share one buffer.
+/// Gathers usage events, flow requests and executions into batches, and sends the batches in the background. A batcher is
+/// cheap to clone, and all clones share one buffer.
 ///
-/// What it was given is in memory until the service acknowledges it: [`Batcher::shutdown`] before the process ends
-/// waits for that. When the last clone is dropped without it, what waits is still sent, for as long as the
+/// Items are in memory until the service acknowledges them. Call [`Batcher::shutdown`] before the process ends, and it
+/// waits for the acknowledgements. If the last clone is dropped instead, the remaining items are still sent while the
 /// runtime lives.
 ///
-/// Each batch has one request id, whatever happens to it, so that it counts once however often it is sent.
+/// Each batch has one request id for all its attempts, so that it counts once.
 #[derive(Clone)]
 pub struct Batcher {
     handle: Arc<Handle>,
 }
 
-/// Closes the buffer when nobody can add to it any more.
+/// Closes the buffer when the last clone of the batcher is dropped.
 struct Handle(Arc<Shared>);
 
 impl Drop for Handle {
@@ -89,8 +100,8 @@ impl Drop for Handle {
 impl Batcher {
     pub(crate) fn spawn(client: Client, settings: BatcherSettings) -> Self {
         let shared = Arc::new(Shared::new(settings));
-        shared.tasks.spawn(deliver::run(shared.clone(), client));
-        shared.tasks.spawn(drops::run(shared.clone()));
+        shared.spawn(deliver::run(shared.clone(), client));
+        shared.spawn(drops::run(shared.clone()));
         Self { handle: Arc::new(Handle(shared)) }
     }
 
@@ -98,40 +109,40 @@ impl Batcher {
         &self.handle.0
     }
 
-    /// Records an event, and waits for room in the buffer. An event without a timestamp gets the present time, unless
-    /// it has an `event_id`, which needs a timestamp that stays the same.
+    /// Records an event. Waits while the buffer is full. An event without a timestamp gets the current time, unless it has
+    /// an `event_id`, which requires a timestamp that is the same in every report.
     ///
-    /// It is in the buffer when this returns, and in Flowmeter later. Cancel safe: when the future is dropped
-    /// before it is ready, the event is not recorded.
+    /// When this method returns, the event is in the buffer, but not yet in Flowmeter. The method is cancel safe: if the
+    /// future is dropped before it is ready, the event is not recorded.
     pub async fn record(&self, event: UsageEvent) -> Result<(), RecordError> {
         self.enqueue(usage(event)).await
     }
 
-    /// Records an event if there is room for it now, and drops it otherwise. Never waits. See [`Batcher::record`].
+    /// Records an event, or drops it if the buffer is full. Never waits. See [`Batcher::record`].
     pub fn try_record(&self, event: UsageEvent) -> Result<(), RecordError> {
         self.try_enqueue(usage(event))
     }
 
-    /// Records a request to the endpoint of a flow, and waits for room in the buffer. A request without a
-    /// timestamp gets the present time. Cancel safe.
+    /// Records a request to the endpoint of a flow. Waits while the buffer is full. A request without a timestamp gets the
+    /// current time. The method is cancel safe.
     ///
-    /// Requests that Flowmeter does not tell apart (of the same flow and quarter of an hour, with the same outcome
-    /// and the same latency in seconds, rounded up) take the room of one while they wait.
+    /// Requests that Flowmeter counts together use the room of one item in the buffer. These are requests of the same flow
+    /// and quarter of an hour with the same outcome and the same latency in seconds, rounded up.
     pub async fn record_flow_request(&self, request: FlowRequest) -> Result<(), RecordError> {
         self.enqueue(flow_request(request)).await
     }
 
-    /// Records a request to the endpoint of a flow if there is room for it now, and drops it otherwise. Never
-    /// waits. See [`Batcher::record_flow_request`].
+    /// Records a request to the endpoint of a flow, or drops it if the buffer is full. Never waits. See
+    /// [`Batcher::record_flow_request`].
     pub fn try_record_flow_request(&self, request: FlowRequest) -> Result<(), RecordError> {
         self.try_enqueue(flow_request(request))
     }
 
-    /// Reports an execution, and waits for room in the buffer. A report without a timestamp gets the present time.
-    /// Cancel safe. [`Batcher::start_execution`] makes the report as well.
+    /// Reports an execution. Waits while the buffer is full. A report without a timestamp gets the current time. The method
+    /// is cancel safe. [`Batcher::start_execution`] also creates the report.
     ///
-    /// It takes the room of the events that it becomes, one for each metric. Where the service is of a version that
-    /// takes no executions, it is counted as [`Tally::unsupported`], which is no loss.
+    /// In the buffer a report uses the room of the resulting usage events, one for each metric. If the version of the
+    /// service does not support executions, the report is counted as [`Tally::unsupported`], which is not a loss.
     ///
     /// ```
     /// # use flowmeter_client::{BatcherSettings, Client, ClientSettings, ExecutionMetrics, MetricType};
@@ -151,26 +162,24 @@ impl Batcher {
         self.enqueue(execution(report)).await
     }
 
-    /// Reports an execution if there is room for it now, and drops it otherwise. Never waits. See
-    /// [`Batcher::report_execution`].
+    /// Reports an execution, or drops the report if the buffer is full. Never waits. See [`Batcher::report_execution`].
     pub fn try_report_execution(&self, report: ExecutionReport) -> Result<(), RecordError> {
         self.try_enqueue(execution(report))
     }
 
-    /// Begins an event that ends, and is recorded, when the guard is dropped.
+    /// Starts an event. The guard records the event with its duration when the guard is dropped.
     #[must_use = "the event ends when the guard is dropped"]
     pub fn start(&self, event: UsageEvent) -> UsageGuard {
         UsageGuard::new(self.clone(), event)
     }
 
-    /// Begins a request to the endpoint of a flow, which the guard is told the end of.
+    /// Starts a request to the endpoint of a flow. Call a method of the guard when the request ends.
     #[must_use = "the request ends when the guard is dropped"]
     pub fn start_flow_request(&self, flow_id: impl Into<String>) -> FlowRequestGuard {
         FlowRequestGuard::new(self.clone(), flow_id.into())
     }
 
-    /// Begins an execution of `command` by an instance of `integration`, whose metrics are reported when the guard is
-    /// dropped.
+    /// Starts an execution of `command` by an instance of `integration`. The guard reports the metrics when it is dropped.
     #[must_use = "the execution ends when the guard is dropped"]
     pub fn start_execution(
         &self,
@@ -181,21 +190,21 @@ impl Batcher {
         ExecutionGuard::new(self.clone(), integration.into(), instance.into(), command.into())
     }
 
-    /// Sends all that waits, and returns when all that was given before is settled: accepted, rejected or given
-    /// up. [`Batcher::stats`] tells which.
+    /// Sends everything in the buffer, and returns when every item recorded before this call is accepted, rejected or given
+    /// up. See [`Batcher::stats`].
     pub async fn flush(&self) {
         self.shared().flush().await;
     }
 
-    /// Takes nothing more, sends all that waits, and returns when it is settled, at the latest after `within`. What
-    /// has no answer then is given up, and it is not known whether it was recorded.
+    /// Closes the batcher, sends everything in the buffer, and returns when every item is accepted, rejected or given up, or
+    /// after `within`. Items without an answer by then are given up; the service may have recorded them.
     ///
-    /// Says what was lost of what was in the buffer. What was lost before is in [`Batcher::stats`].
+    /// Returns the items in the buffer that were lost. [`Batcher::stats`] also contains earlier losses.
     pub async fn shutdown(&self, within: Duration) -> Lost {
         self.shared().shutdown(within).await
     }
 
-    /// What became of all that was given until now.
+    /// The number of items so far by their results.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared().stats()
@@ -231,8 +240,8 @@ impl Batcher {
 }
 
 fn usage(mut event: UsageEvent) -> Item {
-    // A named event is told by its name and its own time: a time made up here would count it again with
-    // each report. The service rejects it instead.
+    // An event with an event_id is identified by the id and the timestamp. A timestamp generated here would count the
+    // event again with each report, so the service rejects the event instead.
     if event.event_id.is_empty() {
         event.timestamp.get_or_insert_with(|| SystemTime::now().into());
     }

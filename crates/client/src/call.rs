@@ -1,4 +1,4 @@
-//! One request until it has an answer or patience ends.
+//! One request with its retries.
 
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::retry::{self, Patience};
 
-/// Makes a call under a request id, and repeats it as long as that can help and patience lasts.
+/// Makes a call with a request id, and retries it after failures that may be temporary until its patience ends.
 pub(crate) async fn until_answered<M: Clone, T, F>(
     patience: Patience,
     request_id: Uuid,
@@ -19,7 +19,7 @@ where
     let mut attempts = 1;
     let failed = |status: &Status| {
         let error = Error::new(status, request_id);
-        tracing::debug!(%request_id, %error, attempts, "the call is repeated");
+        tracing::debug!(%request_id, %error, attempts, "retrying a call to Flowmeter");
         attempts += 1;
     };
     let call = || retry::within(patience.call, message.clone(), &call);

@@ -1,4 +1,4 @@
-//! One call for one batch.
+//! The client of the ingest service: one call for each batch.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,11 +23,10 @@ use crate::items::{Items, Kind, encode};
 use crate::retry::Patience;
 use crate::settings::ClientSettings;
 
-/// A client of the ingest service. Cheap to clone; clones share a connection, which is made when the first call is
-/// and anew after it broke.
+/// A client of the ingest service. It is cheap to clone, and clones share a connection. The client connects at the first
+/// call, and reconnects after the connection breaks.
 ///
-/// Its methods report one batch, at once. A service that reports what it does while it does it uses a
-/// [`Batcher`], which [`Client::batcher`] starts.
+/// Each method sends one batch immediately. To report in the background, start a [`Batcher`] with [`Client::batcher`].
 #[derive(Clone)]
 pub struct Client {
     service: IngestServiceClient<InterceptedService<Channel, Bearer>>,
@@ -36,10 +35,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of these settings. It does not connect yet, so it succeeds while the service is away.
+    /// Creates a client. It does not connect yet, so this succeeds even if the service is unavailable.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Panics outside of a tokio runtime.
     pub fn new(settings: ClientSettings) -> Result<Self, SettingsError> {
         let bearer = Bearer(settings.authorization()?);
         let service = IngestServiceClient::new(InterceptedService::new(settings.channel()?, bearer));
@@ -47,29 +46,28 @@ impl Client {
         Ok(Self { service, features, settings })
     }
 
-    /// Records a batch of usage events: 1 to 10,000, and 4 MiB in all.
+    /// Records a batch of 1 to 10,000 usage events with at most 4 MiB in total.
     ///
-    /// While that can help, a failed call is repeated with the same request id, so that the batch counts once:
-    /// with backoff and jitter, not before the service asks for it, and as long as the client's
-    /// [patience](ClientSettings::patience) lasts. An event without a timestamp gets the time of the call.
+    /// If a call fails for a reason that may be temporary, it is retried with the same request id, so that the batch
+    /// counts once. Retries use backoff and jitter, respect the delay that the service asks for, and end after the
+    /// [patience](ClientSettings::patience) of the client. An event without a timestamp gets the time of the call.
     pub async fn record_usage(&self, events: &[UsageEvent]) -> Result<Recorded, Error> {
         self.record_usage_as(Uuid::now_v7(), events).await
     }
 
-    /// [`Client::record_usage`] under a request id that the caller made (`Uuid::now_v7()`) and keeps, to repeat
-    /// the batch after its process died, within 7 days. The same id means the same events in the same order.
+    /// [`Client::record_usage`] with a request id of the caller (`Uuid::now_v7()`). A caller that stores the id can send
+    /// the batch again after a crash, within 7 days. With the same id, send the same events in the same order.
     pub async fn record_usage_as(&self, request_id: Uuid, events: &[UsageEvent]) -> Result<Recorded, Error> {
         self.send(Items::encode(Kind::Usage, events), request_id, self.patience()).await
     }
 
-    /// Records a batch of requests to the endpoints of flows: 1 to 10,000 items, and 4 MiB in all. Repeated like
+    /// Records a batch of 1 to 10,000 requests to the endpoints of flows with at most 4 MiB in total. Retries are those of
     /// [`Client::record_usage`]. An item without a timestamp gets the time of the call.
     pub async fn record_flow_requests(&self, requests: &[FlowRequest]) -> Result<Recorded, Error> {
         self.record_flow_requests_as(Uuid::now_v7(), requests).await
     }
 
-    /// [`Client::record_flow_requests`] under a request id that the caller made and keeps. See
-    /// [`Client::record_usage_as`].
+    /// [`Client::record_flow_requests`] with a request id of the caller. See [`Client::record_usage_as`].
     pub async fn record_flow_requests_as(
         &self,
         request_id: Uuid,
@@ -78,16 +76,15 @@ impl Client {
         self.send(Items::encode(Kind::FlowRequests, requests), request_id, self.patience()).await
     }
 
-    /// Reports a batch of executions: 1 to 10,000 with 10,000 metrics, and 4 MiB in all. Repeated like
+    /// Reports a batch of 1 to 10,000 executions with at most 10,000 metrics and 4 MiB in total. Retries are those of
     /// [`Client::record_usage`]. A report without a timestamp gets the time of the call.
     ///
-    /// Ok(None) if the service is of a version that does not take them: then nothing is reported, which is no error.
+    /// Returns `Ok(None)` if the version of the service does not support executions. Then nothing is reported.
     pub async fn report_executions(&self, reports: &[ExecutionReport]) -> Result<Option<Recorded>, Error> {
         self.report_executions_as(Uuid::now_v7(), reports).await
     }
 
-    /// [`Client::report_executions`] under a request id that the caller made and keeps. See
-    /// [`Client::record_usage_as`].
+    /// [`Client::report_executions`] with a request id of the caller. See [`Client::record_usage_as`].
     pub async fn report_executions_as(
         &self,
         request_id: Uuid,
@@ -96,12 +93,11 @@ impl Client {
         self.send_if_supported(Items::encode(Kind::Executions, reports), request_id, self.patience()).await
     }
 
-    /// Emits metrics of an asset at one time: 1 to 10,000, and 4 MiB in all. Repeated like [`Client::record_usage`]. A
-    /// document without a timestamp gets the time of the call. Metrics of one asset and time merge by name, and those
-    /// of the newest request win.
+    /// Emits 1 to 10,000 metrics of an asset at one time, with at most 4 MiB in total. Retries are those of
+    /// [`Client::record_usage`]. A document without a timestamp gets the time of the call. Metrics of the same asset and
+    /// time are merged by name, and the newest request wins.
     ///
-    /// If anything is wrong with it, nothing of it is kept: then this fails with
-    /// [violations](Error::field_violations).
+    /// If any metric is invalid, nothing is kept and the call fails with [violations](Error::field_violations).
     ///
     /// ```
     /// # use flowmeter_client::{AssetDocument, AssetValue, Client, ClientSettings, asset_metric};
@@ -129,8 +125,7 @@ impl Client {
         self.emit_asset_metrics_as(Uuid::now_v7(), document).await
     }
 
-    /// [`Client::emit_asset_metrics`] under a request id that the caller made and keeps. See
-    /// [`Client::record_usage_as`].
+    /// [`Client::emit_asset_metrics`] with a request id of the caller. See [`Client::record_usage_as`].
     pub async fn emit_asset_metrics_as(
         &self,
         request_id: Uuid,
@@ -151,10 +146,10 @@ impl Client {
         Emitted::read(request_id, answer).map_err(|status| Error::new(&status, request_id))
     }
 
-    /// Emits metrics of many assets and times: 1 to 10,000 documents with 10,000 metrics, and 4 MiB in all. Repeated
-    /// like [`Client::record_usage`]. A document without a timestamp gets the time of the call.
+    /// Emits metrics of many assets and times: 1 to 10,000 documents with at most 10,000 metrics and 4 MiB in total.
+    /// Retries are those of [`Client::record_usage`]. A document without a timestamp gets the time of the call.
     ///
-    /// Wrong documents are rejected one by one, and of these nothing is kept; the others are.
+    /// Invalid documents are rejected individually, each as a whole. The others are kept.
     ///
     /// ```
     /// # use flowmeter_client::{AssetDocument, Client, ClientSettings, Rejection, asset_metric};
@@ -180,8 +175,7 @@ impl Client {
         self.batch_emit_asset_metrics_as(Uuid::now_v7(), documents).await
     }
 
-    /// [`Client::batch_emit_asset_metrics`] under a request id that the caller made and keeps. See
-    /// [`Client::record_usage_as`].
+    /// [`Client::batch_emit_asset_metrics`] with a request id of the caller. See [`Client::record_usage_as`].
     pub async fn batch_emit_asset_metrics_as(
         &self,
         request_id: Uuid,
@@ -199,9 +193,9 @@ impl Client {
         EmittedBatch::read(request_id, answer).map_err(|status| Error::new(&status, request_id))
     }
 
-    /// Whether the service has a feature, such as `executions`, as its build information says. It is asked once in
-    /// five minutes, where [`ClientSettings::query_url`] says of whom. Without that, and while there is no answer,
-    /// every feature is taken to be there.
+    /// Whether the service supports a feature, such as `executions`, according to the build information of the query
+    /// service at [`ClientSettings::query_url`]. The answer is cached for five minutes. Returns true if there is no
+    /// `query_url`, and if the query service does not answer.
     pub async fn is_supported(&self, feature: &str) -> bool {
         match &self.features {
             None => true,
@@ -212,7 +206,7 @@ impl Client {
     /// Starts a batcher, which reports in the background.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Panics outside of a tokio runtime.
     #[must_use]
     pub fn batcher(&self, settings: BatcherSettings) -> Batcher {
         Batcher::spawn(self.clone(), settings)
@@ -227,8 +221,8 @@ impl Client {
         self.settings.call_timeout
     }
 
-    /// Records a batch whose items are encoded. Ok(None) if the service is of a version that does not take items of
-    /// their kind: then nothing is recorded.
+    /// Records a batch of encoded items. Returns `Ok(None)` if the version of the service does not support items of their
+    /// kind. Then nothing is recorded.
     pub(crate) async fn send_if_supported(
         &self,
         items: Items,
@@ -242,7 +236,7 @@ impl Client {
             return Ok(None);
         }
         match self.send(items, request_id, patience).await {
-            // Nobody said before what it takes.
+            // There was no build information that said so before the call.
             Err(error) if error.code() == Code::Unimplemented => Ok(None),
             sent => sent.map(Some),
         }
@@ -288,7 +282,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Adds the token to every call, if one was given.
+/// Adds the token, if there is one, to every call.
 #[derive(Clone)]
 struct Bearer(Option<MetadataValue<Ascii>>);
 

@@ -1,39 +1,75 @@
-//! Why a client cannot be made, and why a call failed: the code, and the details that the service adds to it.
+//! Errors: why a client cannot be created, and why a call failed.
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::time::Duration;
 
 use flowmeter_proto::v1::FieldViolation;
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use crate::status;
+use crate::status::{self, Details};
 
-/// Why a [`Client`](crate::Client) cannot be made of its settings.
-#[derive(Debug, thiserror::Error)]
+/// Why a [`Client`](crate::Client) cannot be created from its settings.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// The URL is none of a service.
-    #[error("{url:?} is not a URL such as http://127.0.0.1:7071 or https://ingest.example.com")]
+    /// The URL is not the URL of a service.
     Url {
-        /// What was given.
+        /// The URL that was given.
         url: String,
     },
-    /// The token holds characters that no token has. It is not shown.
-    #[error("the token holds characters that no token has")]
+    /// The token contains characters that are not allowed in a token. The token is not shown.
     Token,
-    /// There are settings of TLS, but the URL is not `https://`, so that they would be ignored.
-    #[error("{url:?} does not use TLS, but there are settings of TLS; use https://")]
+    /// There are settings for TLS, but the URL does not begin with `https://`, so that they would have no effect.
     TlsUnused {
-        /// What was given.
+        /// The URL that was given.
         url: String,
     },
-    /// The PEM holds no certificate.
-    #[error("the PEM of the authority holds no certificate")]
+    /// The URL begins with `https://`, but this library was compiled without its feature `tls`.
+    TlsMissing {
+        /// The URL that was given.
+        url: String,
+    },
+    /// The PEM of the authority contains no certificate.
     NoCertificate,
-    /// A certificate or key cannot be read, or the name of the server is none.
-    #[error("the settings of TLS cannot be used")]
-    Tls(#[source] tonic::transport::Error),
+    /// A certificate or a key cannot be read, or the name of the server is not a host name.
+    Tls(tonic::transport::Error),
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { url } => write!(
+                formatter,
+                "expected a URL such as http://127.0.0.1:7071 or https://ingest.example.com, found {url:?}"
+            ),
+            Self::Token => {
+                formatter.write_str("the token contains characters that are not allowed in a token")
+            }
+            Self::TlsUnused { url } => {
+                write!(
+                    formatter,
+                    "expected a URL that begins with https://, because there are settings for TLS, found {url:?}"
+                )
+            }
+            Self::TlsMissing { url } => write!(
+                formatter,
+                "expected a URL that begins with http://, because flowmeter-client was compiled without its \
+                 feature tls, found {url:?}"
+            ),
+            Self::NoCertificate => {
+                formatter.write_str("expected a certificate in the PEM of the authority, found none")
+            }
+            Self::Tls(_) => formatter.write_str("the settings for TLS cannot be used"),
+        }
+    }
+}
+
+impl StdError for SettingsError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        if let Self::Tls(error) = self { Some(error) } else { None }
+    }
 }
 
 /// Why a call failed.
@@ -57,8 +93,7 @@ pub enum SettingsError {
 /// # Ok(())
 /// # });
 /// ```
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{}{}: {}{}", status::code_name(self.0.code), Reason(self.0.reason.as_deref()), self.0.message, Attempts(self.0.attempts))]
+#[derive(Debug, Clone)]
 pub struct Error(Box<Failure>);
 
 #[derive(Debug, Clone)]
@@ -73,72 +108,66 @@ struct Failure {
 }
 
 impl Error {
-    /// Reads what the service said, or what became of the connection.
+    /// Reads the status of a failed call.
     pub(crate) fn new(status: &Status, request_id: Uuid) -> Self {
-        let details = status.get_error_details();
-        let violations = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
-        let field_violations = violations.iter().map(|violation| FieldViolation {
-            field: violation.field.clone(),
-            description: violation.description.clone(),
-        });
+        let Details { reason, retry_delay, field_violations } = Details::of(status);
         Self(Box::new(Failure {
             code: status::code(status),
-            reason: status::reason(status),
+            reason,
             message: status::message(status),
-            field_violations: field_violations.collect(),
-            retry_delay: details.retry_info().and_then(|info| info.retry_delay),
+            field_violations,
+            retry_delay,
             request_id,
             attempts: 1,
         }))
     }
 
-    /// The same after so many attempts.
+    /// Sets the number of attempts.
     pub(crate) fn after(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
     }
 
-    /// The gRPC code. A connection that cannot be made or that breaks is `UNAVAILABLE`.
+    /// The gRPC code. It is `UNAVAILABLE` if the connection failed or broke.
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
     }
 
-    /// The reason in capitals, such as `QUEUE_FULL` or `TOKEN_EXPIRED`, from `google.rpc.ErrorInfo`. None if
-    /// it was not the service that answered.
+    /// The reason in capitals, such as `QUEUE_FULL` or `TOKEN_EXPIRED`, from `google.rpc.ErrorInfo`. None if the error
+    /// does not come from the service.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.0.reason.as_deref()
     }
 
-    /// What is wrong, in words.
+    /// The error message.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The wrong fields of the request as a whole, from `google.rpc.BadRequest`. Wrong items are no error: see
+    /// The invalid fields of the request as a whole, from `google.rpc.BadRequest`. Invalid items are not errors: see
     /// [`Recorded::rejections`](crate::Recorded::rejections).
     #[must_use]
     pub fn field_violations(&self) -> &[FieldViolation] {
         &self.0.field_violations
     }
 
-    /// How long the service asks to wait at least, from `google.rpc.RetryInfo`.
+    /// The minimum delay before a retry that the service asks for, from `google.rpc.RetryInfo`.
     #[must_use]
     pub fn retry_delay(&self) -> Option<Duration> {
         self.0.retry_delay
     }
 
-    /// Whether the same request may succeed later: `UNAVAILABLE`, `DEADLINE_EXCEEDED`, and `RESOURCE_EXHAUSTED`
-    /// unless the batch is too large. With [`Error::request_id`] it counts once, although it is not known whether
-    /// this attempt was recorded.
+    /// Whether the same request may succeed later: for `UNAVAILABLE`, `DEADLINE_EXCEEDED`, and `RESOURCE_EXHAUSTED`
+    /// unless the batch is too large. A retry with [`Error::request_id`] counts once, even if this attempt was recorded.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         status::may_be_repeated(self.0.code, self.reason())
     }
 
-    /// Whether the service takes no batch so large.
+    /// Whether the batch is too large for the service.
     pub(crate) fn is_too_large(&self) -> bool {
         status::is_too_large(self.reason())
     }
@@ -149,39 +178,40 @@ impl Error {
         self.0.request_id
     }
 
-    /// How often it was tried.
+    /// The number of attempts.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 }
 
-struct Reason<'a>(Option<&'a str>);
-
-impl std::fmt::Display for Reason<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.map_or(Ok(()), |reason| write!(formatter, " ({reason})"))
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { code, reason, message, attempts, .. } = &*self.0;
+        formatter.write_str(status::code_name(*code))?;
+        if let Some(reason) = reason {
+            write!(formatter, " ({reason})")?;
+        }
+        write!(formatter, ": {message}")?;
+        if *attempts > 1 {
+            write!(formatter, " (after {attempts} attempts)")?;
+        }
+        Ok(())
     }
 }
 
-struct Attempts(u32);
-
-impl std::fmt::Display for Attempts {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 > 1 { write!(formatter, " (after {} attempts)", self.0) } else { Ok(()) }
-    }
-}
+impl StdError for Error {}
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
-    use tonic_types::ErrorDetails;
+    use tonic_types::{ErrorDetails, StatusExt};
 
     use super::*;
 
     #[test]
-    fn says_what_the_service_said() {
+    fn an_error_contains_the_details_of_the_status() {
         let mut details = ErrorDetails::with_error_info("INVALID_FIELD", "flowmeter", HashMap::new());
         details.add_bad_request_violation("request_id", "expected a UUID");
         details.set_retry_info(Some(Duration::from_secs(2)));
@@ -198,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_repeated() {
+    fn temporary_failures_are_repeatable() {
         let of = |code, reason: &str| {
             let details = ErrorDetails::with_error_info(reason, "flowmeter", HashMap::new());
             Error::new(&Status::with_error_details(code, "", details), Uuid::nil()).is_repeatable()

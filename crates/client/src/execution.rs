@@ -1,4 +1,4 @@
-//! Execution metrics: what the API calls of one execution of a command came to.
+//! Execution metrics: how the API calls of one execution of a command ended.
 
 mod failure;
 
@@ -6,36 +6,36 @@ use std::error::Error;
 
 use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport};
 
-/// How an API call ended, by the names under which code reports it.
+/// How an API call ended.
 ///
-/// The service reads `QuotaError` as `OutOfQuota` and `TimeoutError` as `RetryTimeout`, and counts the types of
-/// transport failures as `GeneralError`, unless the tenant allows all metric types.
+/// The service counts `QuotaError` as `OutOfQuota`, and `TimeoutError` as `RetryTimeout`. Unless the tenant allows all
+/// metric types, it counts the types of transport failures as `GeneralError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MetricType {
-    /// It succeeded.
+    /// The call succeeded.
     Success,
-    /// It was beyond a quota or a rate limit.
+    /// The call exceeded a quota or a rate limit.
     QuotaError,
-    /// It failed in a way that has no type of its own.
+    /// The call failed in another way.
     GeneralError,
-    /// The service did not know or allow the caller.
+    /// The service did not authenticate or authorize the caller.
     AuthError,
     /// The service failed.
     ServiceError,
-    /// The service was not reached.
+    /// The connection to the service failed.
     ConnectionError,
-    /// The proxy on the way failed.
+    /// The proxy failed.
     ProxyError,
-    /// TLS could not be established.
+    /// The TLS handshake failed.
     SslError,
-    /// There was no answer in time.
+    /// The call exceeded its time limit.
     TimeoutError,
-    /// All attempts to repeat it failed.
+    /// All retries failed.
     RetryError,
 }
 
 impl MetricType {
-    /// All of them.
+    /// All types.
     pub const ALL: [Self; 10] = [
         Self::Success,
         Self::QuotaError,
@@ -66,9 +66,9 @@ impl MetricType {
         }
     }
 
-    /// How a call ended that was answered with this HTTP status: 200 to 299 succeeded, 401 is an
+    /// The type of a call that was answered with this HTTP status: 200 to 299 is a [`Success`](Self::Success), 401 an
     /// [`AuthError`](Self::AuthError), 429 a [`QuotaError`](Self::QuotaError), 500 a
-    /// [`ServiceError`](Self::ServiceError), and everything else a [`GeneralError`](Self::GeneralError).
+    /// [`ServiceError`](Self::ServiceError), and any other status a [`GeneralError`](Self::GeneralError).
     #[must_use]
     pub const fn of_http_status(status: u16) -> Self {
         match status {
@@ -80,19 +80,20 @@ impl MetricType {
         }
     }
 
-    /// How a call ended that failed without an answer, by the error and its causes:
+    /// The type of a call that failed without an answer, by the error and its causes. The first rule that applies decides:
     ///
-    /// 1. a [`tonic::Status`] that the service answered with counts like its HTTP status by
-    ///    [`httpstatus_of_grpc`](crate::httpstatus_of_grpc), but `DEADLINE_EXCEEDED` is a
-    ///    [`TimeoutError`](Self::TimeoutError) and `UNAVAILABLE` a [`ConnectionError`](Self::ConnectionError);
-    /// 2. else a time limit of tokio or of the operating system is a [`TimeoutError`](Self::TimeoutError);
-    /// 3. else what their words speak of decides, the outermost first: a proxy, a time limit, TLS or certificates, or
-    ///    retries;
-    /// 4. else what is about a connection is a [`ConnectionError`](Self::ConnectionError): a host that has no address,
-    ///    or a connection that was refused, reset, closed or not to be made.
+    /// 1. A [`tonic::Status`] from the service has the type of its HTTP status by
+    ///    [`httpstatus_of_grpc`](crate::httpstatus_of_grpc), except that `DEADLINE_EXCEEDED` is a
+    ///    [`TimeoutError`](Self::TimeoutError) and `UNAVAILABLE` a [`ConnectionError`](Self::ConnectionError).
+    /// 2. A time limit of tokio or of the operating system is a [`TimeoutError`](Self::TimeoutError).
+    /// 3. A message that mentions a proxy, a time limit, TLS or certificates, or retries has that type. Messages are
+    ///    searched from the outermost to the innermost.
+    /// 4. An error of a connection is a [`ConnectionError`](Self::ConnectionError): a host without an address, or a
+    ///    connection that failed or was refused, reset or closed.
+    /// 5. Any other error is a [`GeneralError`](Self::GeneralError).
     ///
-    /// Anything else is a [`GeneralError`](Self::GeneralError). URLs, names of hosts and a word in quotation marks do
-    /// not count. Whoever knows better records that.
+    /// URLs, host names and quoted words in messages are ignored. If the program knows the type, it should record that
+    /// type instead.
     #[must_use]
     pub fn of_error(error: &(dyn Error + 'static)) -> Self {
         failure::type_of(error)
@@ -101,11 +102,11 @@ impl MetricType {
 
 /// The execution metrics of one run of a command, as in Cortex XSOAR's `ExecutionMetrics`.
 ///
-/// Each type counts from 0. There is nothing to report until one is above zero; then types are listed in the
-/// order in which they first were, each once, with its last count.
+/// Each type has a count, which starts at 0. Types are listed once their count is above zero, in the order in which that
+/// happened, with their last count above zero. Without a listed type there is nothing to report.
 ///
-/// Those of [`Batcher::start_execution`](crate::Batcher::start_execution) are reported in the background, when their
-/// guard is dropped; those made here when their [report](ExecutionMetrics::report) is.
+/// [`Batcher::start_execution`](crate::Batcher::start_execution) reports metrics in the background. To report them
+/// otherwise, create them here and send their [report](ExecutionMetrics::report).
 ///
 /// ```
 /// use flowmeter_client::{ExecutionMetrics, MetricType};
@@ -125,23 +126,23 @@ impl MetricType {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExecutionMetrics {
     counts: [i64; MetricType::ALL.len()],
-    /// The types that were above zero, in the order in which they first were, with their last such count.
+    /// The listed types with their last count above zero.
     listed: Vec<(MetricType, i64)>,
     is_polling: bool,
 }
 
 impl ExecutionMetrics {
-    /// Nothing counted.
+    /// Creates metrics without counts.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Those of a run of a scheduled command that is polling: it tries again what an earlier run has scheduled.
+    /// Creates the metrics of a polling run, which retries the items that an earlier run of the command scheduled.
     ///
-    /// While a command polls, its successes are not counted, nor what only says that it has to be tried again
-    /// ([`QuotaError`](MetricType::QuotaError) and [`RetryError`](MetricType::RetryError)): what is left in the end
-    /// counts when the schedule's deadline passes, and not once for each attempt.
+    /// A polling run does not count successes, [`QuotaError`](MetricType::QuotaError) and
+    /// [`RetryError`](MetricType::RetryError), because an item would count with each retry. The items that remain count when
+    /// the deadline of the schedule passes.
     #[must_use]
     pub fn polling() -> Self {
         Self { is_polling: true, ..Self::default() }
@@ -153,8 +154,8 @@ impl ExecutionMetrics {
         self.counts[of as usize]
     }
 
-    /// Sets the count of a type. A type that was listed stays listed with the count that it had, if it is set to
-    /// zero or less.
+    /// Sets the count of a type. If the count of a listed type is set to zero or less, the type stays listed with its
+    /// previous count.
     pub fn set(&mut self, of: MetricType, count: i64) {
         if self.is_polling
             && matches!(of, MetricType::Success | MetricType::QuotaError | MetricType::RetryError)
@@ -181,7 +182,7 @@ impl ExecutionMetrics {
         self.set(of, self.get(of).saturating_add(count));
     }
 
-    /// Counts a call by its answer's HTTP status, or by the error without one.
+    /// Counts a call by the HTTP status of its answer, or by its error.
     pub fn add_call<E: Error + 'static>(&mut self, ended: &Result<u16, E>) {
         self.add(match ended {
             Ok(status) => MetricType::of_http_status(*status),
@@ -189,7 +190,7 @@ impl ExecutionMetrics {
         });
     }
 
-    /// What is to be reported. None while no type was above zero.
+    /// The listed types with their counts. None if there are none.
     #[must_use]
     pub fn metrics(&self) -> Option<Vec<ExecutionMetric>> {
         if self.listed.is_empty() {
@@ -200,8 +201,7 @@ impl ExecutionMetrics {
         Some(self.listed.iter().map(metric).collect())
     }
 
-    /// The report of an execution of `command` by an instance of `integration`, at the time of the call. None while
-    /// no type was above zero: there is nothing to report.
+    /// The report of an execution of `command` by an instance of `integration`. None if no type is listed.
     #[must_use]
     pub fn report(
         &self,
@@ -213,7 +213,7 @@ impl ExecutionMetrics {
         if report.metrics.is_empty() { None } else { Some(report) }
     }
 
-    /// The same, also without anything counted: a report that only tells of a schedule.
+    /// The same, even if no type is listed, for a report that only has a schedule.
     #[must_use]
     pub fn report_or_empty(
         &self,
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_listed_in_the_order_in_which_they_came() {
+    fn types_are_listed_in_the_order_of_their_first_count() {
         let mut metrics = ExecutionMetrics::new();
         assert_eq!(metrics.metrics(), None);
         metrics.set(MetricType::GeneralError, 0);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_tried_again_while_polling_does_not_count() {
+    fn retries_of_a_polling_run_do_not_count() {
         let mut metrics = ExecutionMetrics::polling();
         for of in [MetricType::Success, MetricType::QuotaError, MetricType::RetryError] {
             metrics.add(of);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_have_types() {
+    fn http_statuses_have_types() {
         let statuses = [200, 204, 301, 401, 403, 404, 429, 500, 502].map(MetricType::of_http_status);
         let names = statuses.map(MetricType::name);
         assert_eq!(

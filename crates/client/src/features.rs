@@ -1,4 +1,4 @@
-//! What the service can do, as it says itself.
+//! The features that the services support, from the build information of the query service.
 
 use std::time::Duration;
 
@@ -14,21 +14,21 @@ use crate::call::until_answered;
 use crate::error::Error;
 use crate::retry::Patience;
 
-/// How long an answer is believed: an update of the service is noticed soon enough.
+/// How long an answer is cached, so that an update of the service is noticed within this time.
 const BELIEVED: Duration = Duration::from_mins(5);
-/// How long nobody asks again after there was no answer.
+/// How long no further request is sent after a request failed.
 const UNANSWERED: Duration = Duration::from_secs(10);
-/// How long an answer may take. It is asked once: reports do not wait for a query service that is away.
+/// The time limit of a request, without retries, so that reports do not wait for an unavailable query service.
 const PATIENCE: Patience = Patience { call: Duration::from_secs(2), in_all: Duration::ZERO };
 
-/// Asks the query service, which needs no token for it.
+/// A client of the query service. The method requires no token.
 pub(crate) struct Features {
     service: QueryServiceClient<Channel>,
     known: Mutex<Known>,
 }
 
-/// What was answered last, and until when that is believed. None: nothing was, and then every feature is
-/// taken to be there; a service without it says so itself.
+/// The last answer, and until when it is used. Without an answer, every feature is assumed to be supported; a service
+/// that does not support it fails with `UNIMPLEMENTED`.
 struct Known {
     until: Instant,
     features: Option<Vec<String>>,
@@ -40,7 +40,7 @@ impl Features {
         Self { service: QueryServiceClient::new(channel), known: Mutex::new(known) }
     }
 
-    /// Whether the service has a feature.
+    /// Whether the service supports a feature.
     pub(crate) async fn has(&self, feature: &str) -> bool {
         let mut known = self.known.lock().await;
         if known.until <= Instant::now() {
@@ -49,7 +49,7 @@ impl Features {
                     *known = Known { until: Instant::now() + BELIEVED, features: Some(features) };
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "the service does not say what it can do");
+                    tracing::debug!(%error, "the query service did not return its features");
                     known.until = Instant::now() + UNANSWERED;
                 }
             }
@@ -64,7 +64,7 @@ impl Features {
         };
         match until_answered(PATIENCE, Uuid::now_v7(), GetBuildInfoRequest {}, call).await {
             Ok(answer) => Ok(answer.features),
-            // One that does not even tell has none.
+            // A service without this method supports no features.
             Err(error) if error.code() == Code::Unimplemented => Ok(Vec::new()),
             Err(error) => Err(error),
         }

@@ -1,19 +1,20 @@
-//! Guards: what they are about ends when they are dropped, and is recorded then, also in a panic.
+//! Guards, which record an event, a flow request or an execution when they are dropped, also in a panic.
 
 use std::error::Error;
 use std::io;
 use std::time::{Instant, SystemTime};
 
+use flowmeter_proto::prost_types;
 use flowmeter_proto::v1::{ExecutionSchedule, FlowOutcome, FlowRequest, UsageEvent};
 
 use crate::batcher::Batcher;
 use crate::execution::ExecutionMetrics;
 
-/// What a panic would have been answered with.
+/// The HTTP status of a panic.
 const INTERNAL_SERVER_ERROR: i32 = 500;
 
-/// A use of an API that is under way. When it is dropped, it records its event with the time since it was started as
-/// `duration`, and drops it if the batcher has no room: it never waits and never fails.
+/// A use of an API in progress. When the guard is dropped, it records the event, with the time since its start as
+/// `duration`. If the buffer of the batcher is full, the event is dropped: a guard never waits and never fails.
 ///
 /// ```
 /// # use flowmeter_client::{Batcher, BatcherSettings, Client, ClientSettings, UsageEvent};
@@ -50,19 +51,19 @@ impl UsageGuard {
         Self { batcher, event: Some(event), start: Instant::now() }
     }
 
-    /// Sets the HTTP status code of the answer, 100 to 999. Default: that of the event that the guard was started
-    /// with, or absent; in a panic 500.
+    /// Sets the HTTP status code of the answer, 100 to 999. Default: the status of the event with which the guard was
+    /// started, otherwise 500 in a panic, otherwise absent.
     pub fn set_httpstatus(&mut self, httpstatus: u16) {
         self.event_mut().httpstatus = Some(httpstatus.into());
     }
 
-    /// The event, to add what is known only now. A `duration` that is set stays as it is; the timestamp is that of
-    /// the start, unless another one was given.
+    /// The event, to set further fields. If `duration` is set, the guard does not change it. The timestamp is the time of
+    /// the start, unless the event had one.
     pub fn event_mut(&mut self) -> &mut UsageEvent {
-        self.event.as_mut().expect("it is taken only when the guard goes away")
+        self.event.as_mut().expect("the event is taken only when the guard is dropped")
     }
 
-    /// Records nothing.
+    /// Drops the guard without recording the event.
     pub fn discard(mut self) {
         self.event = None;
     }
@@ -76,14 +77,14 @@ impl Drop for UsageGuard {
         if std::thread::panicking() {
             event.httpstatus.get_or_insert(INTERNAL_SERVER_ERROR);
         }
-        // What does not fit is counted and logged by the batcher.
+        // The batcher counts and logs what it drops.
         let _ = self.batcher.try_record(event);
     }
 }
 
-/// A request to the endpoint of a flow that is under way. It is told how the request ended, and records it then with
-/// the time since it was started as latency. When it is dropped before, as by a panic or because the caller went
-/// away, the request ended without an answer: [`FlowOutcome::NoHttpResponseError`]. It never waits and never fails.
+/// A request to the endpoint of a flow in progress. Call the method for how the request ended, and the guard records the
+/// request, with the time since its start as latency. If the guard is dropped before, by a panic or because the caller was
+/// cancelled, the outcome is [`FlowOutcome::NoHttpResponseError`]. A guard never waits and never fails.
 ///
 /// ```
 /// # use flowmeter_client::{Batcher, BatcherSettings, Client, ClientSettings, FlowOutcome};
@@ -127,7 +128,7 @@ impl FlowRequestGuard {
         Self { batcher, request, start: Instant::now() }
     }
 
-    /// The endpoint answered with this HTTP status code: 200 to 299 is [`FlowOutcome::Succeeded`], everything else
+    /// The endpoint answered with this HTTP status code: 200 to 299 is [`FlowOutcome::Succeeded`], and any other code is
     /// [`FlowOutcome::UnexpectedHttpStatusCode`].
     pub fn answered(self, httpstatus: u16) {
         self.ended(outcome_of_http(httpstatus));
@@ -138,15 +139,15 @@ impl FlowRequestGuard {
         self.ended(FlowOutcome::TimeoutError);
     }
 
-    /// The request failed without an answer: [`FlowOutcome::TimeoutError`] if the error or one of its causes is a
-    /// time limit of tokio ([`tokio::time::error::Elapsed`]), of tonic ([`tonic::TimeoutExpired`]) or of the
-    /// operating system ([`io::ErrorKind::TimedOut`]), otherwise [`FlowOutcome::NoHttpResponseError`]. A client that
-    /// tells its time limits in another way calls [`FlowRequestGuard::timed_out`].
+    /// The request failed without an answer. The outcome is [`FlowOutcome::TimeoutError`] if the error or one of its causes
+    /// is a time limit of tokio ([`tokio::time::error::Elapsed`]), of tonic ([`tonic::TimeoutExpired`]) or of the operating
+    /// system ([`io::ErrorKind::TimedOut`]), and otherwise [`FlowOutcome::NoHttpResponseError`]. For time limits of other
+    /// types, call [`FlowRequestGuard::timed_out`].
     pub fn failed(self, error: &(dyn Error + 'static)) {
         self.ended(outcome_of_error(error));
     }
 
-    /// The request was not made, because the flow cannot be served. Such a request has no latency.
+    /// The request was not sent, because the flow cannot be served. Such a request has no latency.
     pub fn cannot_be_served(self) {
         self.ended(FlowOutcome::CannotBeServed);
     }
@@ -160,7 +161,7 @@ impl FlowRequestGuard {
         self.request.outcome = outcome.into();
     }
 
-    /// The answer began: its latency is known, though not its outcome.
+    /// The answer started, so its latency is known, but not its outcome.
     pub(crate) fn answer_began(&mut self) {
         self.request.latency = prost_types::Duration::try_from(self.start.elapsed()).ok();
     }
@@ -172,14 +173,14 @@ impl Drop for FlowRequestGuard {
         if request.outcome() != FlowOutcome::CannotBeServed && request.latency.is_none() {
             request.latency = prost_types::Duration::try_from(self.start.elapsed()).ok();
         }
-        // What does not fit is counted and logged by the batcher.
+        // The batcher counts and logs what it drops.
         let _ = self.batcher.try_record_flow_request(request);
     }
 }
 
-/// An execution of a command that is under way, with its [`ExecutionMetrics`]. When it is dropped, it reports what was
-/// counted until then, if anything was, and drops the report if the batcher has no room: it never waits and never
-/// fails. Where the service takes no executions, nothing is reported, and nothing is lost by that.
+/// An execution of a command in progress, with its [`ExecutionMetrics`]. When the guard is dropped, it reports the metrics
+/// and the schedule, if there are any. If the buffer of the batcher is full, the report is dropped: a guard never waits and
+/// never fails. If the service does not support executions, nothing is reported, which is not a loss.
 ///
 /// ```
 /// # use flowmeter_client::{Batcher, BatcherSettings, Client, ClientSettings};
@@ -213,7 +214,7 @@ impl ExecutionGuard {
         Self { batcher, integration, instance, command, metrics: ExecutionMetrics::new(), schedule: None }
     }
 
-    /// Counts as a scheduled command that is polling: see [`ExecutionMetrics::polling`].
+    /// Counts as a polling run. See [`ExecutionMetrics::polling`].
     #[must_use = "the execution ends when the guard is dropped"]
     pub fn polling(mut self) -> Self {
         self.metrics = ExecutionMetrics::polling();
@@ -225,16 +226,16 @@ impl ExecutionGuard {
         &mut self.metrics
     }
 
-    /// What the command has scheduled to be tried again. It is reported also without anything counted.
+    /// Sets what the command has scheduled for a retry. It is reported even if no call was counted.
     ///
-    /// The report has the time at which the guard is dropped. What counts at the deadline is what was reported last
-    /// with a time up to it: a later report neither closes nor moves the schedule. One of before the deadline that
-    /// arrives after it was recorded, as after an outage that the batcher outlasts, changes nothing.
+    /// The timestamp of the report is the time at which the guard is dropped. At the deadline, the last report with a
+    /// timestamp up to the deadline counts. A report with a later timestamp neither closes nor moves the schedule. A report
+    /// with an earlier timestamp that arrives after the items were counted, such as after an outage, has no effect.
     pub fn set_schedule(&mut self, schedule: ExecutionSchedule) {
         self.schedule = Some(schedule);
     }
 
-    /// Reports nothing.
+    /// Drops the guard without a report.
     pub fn discard(mut self) {
         self.metrics = ExecutionMetrics::new();
         self.schedule = None;
@@ -250,7 +251,7 @@ impl Drop for ExecutionGuard {
         if report.metrics.is_empty() && report.schedule.is_none() {
             return;
         }
-        // What does not fit is counted and logged by the batcher.
+        // The batcher counts and logs what it drops.
         let _ = self.batcher.try_report_execution(report);
     }
 }
@@ -284,7 +285,7 @@ mod tests {
     struct Wrapped<E: Error + 'static>(#[source] E);
 
     #[tokio::test(start_paused = true)]
-    async fn tells_time_limits_from_other_failures() {
+    async fn time_limits_are_distinguished_from_other_failures() {
         let elapsed = tokio::time::timeout(std::time::Duration::ZERO, std::future::pending::<()>()).await;
         let elapsed = elapsed.unwrap_err();
         assert_eq!(outcome_of_error(&Wrapped(elapsed)), FlowOutcome::TimeoutError);

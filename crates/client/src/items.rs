@@ -1,9 +1,9 @@
-//! The items of a batch as they go over the wire.
+//! The encoded items of a batch.
 
 use bytes::Bytes;
 use prost::Message;
 
-/// What kind of items there are.
+/// The kinds of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Usage,
@@ -14,7 +14,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Usage, Self::FlowRequests, Self::Executions];
 
-    /// The feature of services that take items of this kind. None: all do.
+    /// The feature of services that support items of this kind. None if all services do.
     pub(crate) const fn feature(self) -> Option<&'static str> {
         match self {
             Self::Usage | Self::FlowRequests => None,
@@ -23,7 +23,7 @@ impl Kind {
     }
 }
 
-/// Items of one kind, encoded once, however often the call is repeated.
+/// Items of one kind, encoded once for all retries.
 #[derive(Debug, Clone)]
 pub(crate) struct Items {
     pub(crate) kind: Kind,

@@ -1,4 +1,4 @@
-//! Layers: a server that records its use by itself, and a client of flows' endpoints that records how they answer.
+//! Tower layers: one records every request to a server, and one records every request to the endpoint of a flow.
 
 mod body;
 mod describe;

@@ -1,21 +1,20 @@
-//! Reports to Flowmeter from Rust: what the calls of an API used, how requests to the endpoints of
-//! flows went, what the API calls of integrations came to, and what is measured of assets.
+//! Reports usage events, flow requests, executions and asset metrics to Flowmeter.
 //!
 //! | to report | use |
 //! | --- | --- |
-//! | all requests to a server, without touching its methods | [`UsageLayer`], around tonic, axum and other tower services |
-//! | what a function does, while it does it | [`Batcher::start`], whose guard records when it is dropped |
-//! | events as they happen, in the background | [`Batcher::record`] and [`Batcher::try_record`] |
-//! | a batch that is there already, and learn what became of it | [`Client::record_usage`] |
-//! | what the API calls of one run of a command came to, in the background | [`Batcher::start_execution`], whose guard reports when it is dropped |
-//! | the same, and learn what became of it | [`ExecutionMetrics`] and [`Client::report_executions`] |
-//! | requests that a client makes to the endpoint of a flow | [`FlowLayer`], [`Batcher::start_flow_request`], [`Batcher::record_flow_request`] |
-//! | values of assets: texts, numbers and booleans | [`Client::emit_asset_metrics`] and [`Client::batch_emit_asset_metrics`] |
+//! | every request to a server, without a change to its methods | [`UsageLayer`], around tonic, axum and other tower services |
+//! | what one function does, with its duration | [`Batcher::start`], whose guard records the event when it is dropped |
+//! | events in the background | [`Batcher::record`] and [`Batcher::try_record`] |
+//! | a batch of events, and get its result | [`Client::record_usage`] |
+//! | how the API calls of one run of a command ended, in the background | [`Batcher::start_execution`], whose guard reports when it is dropped |
+//! | the same, and get the result | [`ExecutionMetrics`] and [`Client::report_executions`] |
+//! | requests to the endpoint of a flow | [`FlowLayer`], [`Batcher::start_flow_request`], [`Batcher::record_flow_request`] |
+//! | metrics of assets: text, numbers and booleans | [`Client::emit_asset_metrics`] and [`Client::batch_emit_asset_metrics`] |
 //!
-//! # In the background
+//! # Reporting in the background
 //!
-//! A [`Batcher`] gathers what is recorded into batches and sends them while the service goes on. One for each process
-//! is enough; its clones share a buffer.
+//! A [`Batcher`] gathers items into batches and sends the batches while the service continues its work. One batcher
+//! per process is enough, because its clones share a buffer.
 //!
 //! ```
 //! use std::time::Duration;
@@ -27,7 +26,7 @@
 //! let settings = ClientSettings::new(url).token(token);
 //! let batcher = Client::new(settings)?.batcher(BatcherSettings::default());
 //!
-//! // Waits where the buffer is full; try_record drops the event instead, and counts that.
+//! // Waits when the buffer is full. `try_record` drops the event instead, and counts it.
 //! batcher
 //!     .record(UsageEvent {
 //!         application: "shop".into(),
@@ -48,15 +47,14 @@
 //! # });
 //! ```
 //!
-//! A batch is sent when it has 1,000 items or 1 MiB, or when its first item has waited for 1 s; up to 4 requests are
-//! under way at a time, and up to 100,000 items or 32 MiB are in memory. [`BatcherSettings`] says what else there is
-//! to choose.
+//! A batch is sent when it has 1,000 items or 1 MiB, or when its first item has waited for 1 s. At most 4 requests are
+//! in flight, and at most 100,000 items and 32 MiB are in memory. [`BatcherSettings`] changes these limits.
 //!
-//! What did not get into Flowmeter, because there was no room for it, the service did not accept it or did not
-//! answer, is counted in [`Batcher::stats`], told to [`BatcherSettings::on_incident`], and logged with [`tracing`] at
-//! most every 10 s for each kind of loss.
+//! An item is lost if the buffer is full, if the service rejects the item, or if the service does not answer in time.
+//! Every lost item is counted in [`Batcher::stats`], reported to [`BatcherSettings::on_incident`], and logged with
+//! [`tracing`], at most every 10 s for each kind of loss.
 //!
-//! # A server that records its use by itself
+//! # Recording every request to a server
 //!
 //! ```
 //! use flowmeter_client::UsageLayer;
@@ -82,7 +80,7 @@
 //! # });
 //! ```
 //!
-//! # One batch, and what became of it
+//! # Sending one batch and reading its result
 //!
 //! ```
 //! # use flowmeter_client::{Client, ClientSettings, Rejection, UsageEvent};
@@ -123,7 +121,7 @@
 //! let mut to_try_again = Vec::new();
 //! for url in urls {
 //!     match call(url).await {
-//!         // They count as RetryTimeout if they are not done by the deadline.
+//!         // Items that are still open at the deadline count as RetryTimeout.
 //!         Ok(429) => to_try_again.push(url),
 //!         ended => metrics.add_call(&ended),
 //!     }
@@ -136,7 +134,7 @@
 //!         deadline: Some((std::time::SystemTime::now() + std::time::Duration::from_secs(600)).into()),
 //!     });
 //! }
-//! // The runs that poll count with ExecutionMetrics::polling(), and report fewer items each time.
+//! // Later runs that retry the items use ExecutionMetrics::polling(), and report the remaining items.
 //! client.report_executions(&[report]).await?;
 //! # let report = fake.executions().remove(0);
 //! # let counted: Vec<_> = report.metrics.iter().map(|metric| (metric.r#type.as_str(), metric.count)).collect();
@@ -146,7 +144,8 @@
 //! # });
 //! ```
 //!
-//! A process that runs many commands need not wait for each report, nor fail while the service is away:
+//! A batcher reports executions in the background, so that a command neither waits for a report nor fails when the
+//! service is unavailable:
 //!
 //! ```
 //! # use flowmeter_client::{BatcherSettings, Client, ClientSettings, ExecutionSchedule, MetricType};
@@ -155,8 +154,8 @@
 //! # let schedule = ExecutionSchedule { id: "run-4711".into(), ..ExecutionSchedule::default() };
 //! let mut execution = batcher.start_execution("VirusTotal", "VirusTotal_instance_1", "url");
 //! execution.metrics_mut().add_many(MetricType::Success, 7);
-//! execution.set_schedule(schedule); // if anything is to be tried again
-//! drop(execution); // it is in the buffer
+//! execution.set_schedule(schedule); // if anything has to be retried
+//! drop(execution); // puts the report into the buffer
 //! # batcher.flush().await;
 //! # let report = fake.executions().remove(0);
 //! # assert_eq!((report.metrics[0].count, report.schedule.is_some()), (7, true));
@@ -174,7 +173,7 @@
 //!     asset_urn: "urn:datasource:crm:customers".into(),
 //!     metrics: vec![
 //!         asset_metric("qualityScore", 97.5),
-//!         asset_metric("revenue", AssetValue::decimal("12345678901234567.89")), // no double holds it
+//!         asset_metric("revenue", AssetValue::decimal("12345678901234567.89")), // exact, unlike a double
 //!         asset_metric("steward", "Kim"),
 //!     ],
 //!     ..AssetDocument::default()
@@ -187,21 +186,23 @@
 //!
 //! # Exactly once
 //!
-//! Every request has an id, a UUID of version 7 that is made here. A call that fails with `UNAVAILABLE` (also because
-//! there is no connection), `DEADLINE_EXCEEDED` or `RESOURCE_EXHAUSTED` is repeated with the same id and the same
-//! items, and Flowmeter counts these once, although nobody knows whether the failed call was recorded. Repetitions
-//! come after 100 ms, then twice as long each time up to 5 s, with jitter, and not before the service asks for them
-//! (`google.rpc.RetryInfo`); they end with the [patience](ClientSettings::patience) of the client or that of the
-//! [batcher](BatcherSettings::patience). Other codes are final, and so is a batch that is too large. Programs that call
-//! methods which this library does not have find the same rule in [`retry`], and how errors are read in [`status`].
+//! Each request has an id, a UUID of version 7 that this library generates. If a call fails with `UNAVAILABLE` (which
+//! includes a failed connection), `DEADLINE_EXCEEDED` or `RESOURCE_EXHAUSTED`, it is retried with the same id and the
+//! same items. Flowmeter counts the items once, even if it recorded the failed call. The wait before a retry is 100 ms,
+//! doubles with each retry up to 5 s, has jitter, and is at least as long as the service asks for
+//! (`google.rpc.RetryInfo`). Retries end after the [patience](ClientSettings::patience) of the client, or the
+//! [patience](BatcherSettings::patience) of the batcher. Other codes are final, and so is a batch that is too large.
+//! Programs that call other methods of the services find the same rule in [`retry`], and functions that read errors in
+//! [`status`].
 //!
-//! What waits in a batcher is only in memory. Who must not lose it with the process keeps events of their own and
-//! reports them with [`Client::record_usage_as`], or names each in
-//! [`UsageEvent::event_id`](UsageEvent#structfield.event_id), with its timestamp.
+//! The buffer of a batcher is only in memory. A process that must not lose events when it crashes keeps the events itself
+//! and reports them with [`Client::record_usage_as`], or sets [`UsageEvent::event_id`](UsageEvent#structfield.event_id)
+//! and the timestamp of each event.
 //!
 //! # TLS
 //!
-//! An `https://` URL is all it takes where the service has a certificate of a public authority.
+//! If the service has a certificate of a public authority, an `https://` URL is enough. The default feature `tls` is
+//! required.
 //!
 //! ```
 //! # use flowmeter_client::{Client, ClientSettings, TlsSettings, UsageEvent};
@@ -222,9 +223,9 @@
 //!
 //! # Units and defaults
 //!
-//! Times are UTC; what has no timestamp gets the time at which it was recorded. `duration` is
-//! in milliseconds and `response_size` in bytes. An empty string means that a field is absent. All else about fields
-//! is in the contract, `proto/flowmeter/v1`.
+//! Times are in UTC. An item without a timestamp gets the time at which it was recorded. `duration` is in milliseconds,
+//! and `response_size` is in bytes. An empty string means that a field is absent. The contract, `proto/flowmeter/v1`,
+//! documents every field.
 
 mod answer;
 mod asset;
@@ -247,8 +248,11 @@ pub use batcher::{Batcher, BatcherSettings, Incident, IncidentItems, Lost, Recor
 pub use client::Client;
 pub use error::{Error, SettingsError};
 pub use execution::{ExecutionMetrics, MetricType};
-/// What is reported, and what the service says about it: the messages of the contract, whose comments in
-/// `proto/flowmeter/v1` say what each field means, its unit, default and limits.
+/// The types of timestamps and latencies. Convert a `std::time::SystemTime` with `into`, and a `std::time::Duration` with
+/// `try_into`.
+pub use flowmeter_proto::prost_types::{Duration as ProtoDuration, Timestamp as ProtoTimestamp};
+/// The messages of the contract. The comments in `proto/flowmeter/v1` document the meaning, unit, default and limits of
+/// each field.
 pub use flowmeter_proto::v1::{
     AssetDocument, AssetMetric, ExecutionMetric, ExecutionReport, ExecutionSchedule, FieldViolation,
     FlowOutcome, FlowRequest, Rejection, UsageEvent,
@@ -258,11 +262,15 @@ pub use layer::{
     FlowLayer, FlowService, RecordedBody, UsageFuture, UsageLayer, UsageService, describe_by_path,
     httpstatus_of_grpc,
 };
-/// Of timestamps and latencies, which `std::time::SystemTime` (with `into`) and `std::time::Duration` (with
-/// `try_into`) become.
-pub use prost_types::{Duration as ProtoDuration, Timestamp as ProtoTimestamp};
-pub use settings::{ClientSettings, TlsSettings};
-/// The codes of [`Error::code`].
+pub use settings::ClientSettings;
+#[cfg(feature = "tls")]
+pub use settings::TlsSettings;
+/// The type of [`Error::code`].
 pub use tonic::Code;
-/// Ids of requests.
+/// The type of request ids.
 pub use uuid::Uuid;
+
+/// Compiles the code of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,8 +1,8 @@
-//! When a call is repeated: with exponential backoff and jitter, not before the service asks for it, and as long
-//! as patience lasts. It knows no message.
+//! Retries a call of any method with exponential backoff and jitter, after at least the delay that the service asks for,
+//! until its patience ends.
 //!
-//! The methods of [`Client`](crate::Client) do this by themselves. It is here for programs that call methods which
-//! the client does not have: repeat only what carries a request id, or only reads.
+//! The methods of [`Client`](crate::Client) retry by themselves. This module is for programs that call other methods of
+//! the services. Retry only requests that have a request id, and requests that only read.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -10,7 +10,7 @@
 //! # use flowmeter_proto::v1::{RecordUsageRequest, ingest_service_client::IngestServiceClient};
 //! # flowmeter_fake::example(async |fake| {
 //! # let service = IngestServiceClient::connect(fake.url()).await?;
-//! # fake.plan([flowmeter_fake::Plan::AcceptAndFail(tonic::Status::unavailable("away"))]);
+//! # fake.plan([flowmeter_fake::Plan::AcceptAndFail(tonic::Status::unavailable("down"))]);
 //! let request = RecordUsageRequest {
 //!     request_id: uuid::Uuid::now_v7().into(),
 //!     return_ids: true,
@@ -29,30 +29,30 @@
 //! ```
 
 use std::error::Error;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::{Request, Status};
-use tonic_types::StatusExt;
 
-use crate::status;
+use crate::status::{self, Details};
 
-/// The wait after the first failure, before jitter: an ingest service that restarts is back in about a second.
+/// The wait after the first failure, before jitter. An ingest service restarts in about a second.
 const FIRST: Duration = Duration::from_millis(100);
-/// The longest wait, unless the service asks for more: whoever comes back is heard within seconds.
+/// The longest wait, unless the service asks for a longer one, so that a recovered service is used within seconds.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// How long to try.
+/// The time limits of a call and its retries.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// The deadline of one call.
     pub call: Duration,
-    /// How long after the first attempt another one may begin.
+    /// How long after the first attempt a retry may start.
     pub in_all: Duration,
 }
 
-/// Makes a call, and repeats it as long as that can help, for so long. Tells each failure that a repetition
-/// follows.
+/// Makes a call, and retries it after failures that may be temporary. A retry starts at most `in_all` after the first
+/// attempt. Calls `failed` with each failure that is followed by a retry.
 pub async fn repeat<T, F>(
     in_all: Duration,
     mut call: impl FnMut() -> F,
@@ -79,8 +79,8 @@ where
     }
 }
 
-/// Makes a call that ends at the deadline: the server is told of it, and a server that does not answer is not
-/// waited for any longer.
+/// Makes a call with a deadline. The deadline is sent to the server, and the call ends then even if the server does not
+/// answer.
 pub async fn within<M, T, F>(
     deadline: Duration,
     message: M,
@@ -93,32 +93,37 @@ where
     request.set_timeout(deadline);
     match tokio::time::timeout(deadline, call(request)).await {
         Ok(Ok(answer)) => Ok(answer.into_inner()),
-        // tonic watches the announced deadline as well and has its own code for it.
+        // tonic watches the deadline as well, but reports it with another code.
         Ok(Err(status)) if !is_timeout(&status) => Err(status),
         _ => Err(Status::deadline_exceeded(format!("no answer within {deadline:?}"))),
     }
 }
 
-/// Its channel tells of it as the cause of its own error.
+/// The channel reports its time limit as the cause of its error.
 fn is_timeout(status: &Status) -> bool {
     let mut causes = std::iter::successors(status.source(), |cause| (**cause).source());
     causes.any(<dyn Error>::is::<tonic::TimeoutExpired>)
 }
 
-/// How long to wait before a call that failed is repeated with the same request id, after so many failures before
-/// this one. None if a repetition cannot help.
+/// The delay before a failed call is retried with the same request id. `failures` is the number of earlier failures. None
+/// if a retry would fail again.
 ///
-/// Grows with each failure, with jitter so that many clients do not come back at once; what the service asks for
-/// (`google.rpc.RetryInfo`) is the least.
+/// The delay grows with each failure. It has jitter, so that many clients do not retry at the same time, and is at least
+/// the delay that the service asks for (`google.rpc.RetryInfo`).
 #[must_use]
 pub fn retry_delay(status: &Status, failures: u32) -> Option<Duration> {
     if !status::is_repeatable(status) {
         return None;
     }
     let backoff = FIRST.saturating_mul(1 << failures.min(16)).min(LONGEST);
-    let jittered = backoff.mul_f64(rand::random_range(0.5..1.0));
-    let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
-    Some(jittered.max(asked.unwrap_or_default()))
+    let jittered = backoff.mul_f64(0.5 + random_fraction() / 2.0);
+    Some(jittered.max(Details::of(status).retry_delay.unwrap_or_default()))
+}
+
+/// A random number from 0 to 1, from the random keys of the standard library's hash maps, which is random enough for
+/// jitter.
+fn random_fraction() -> f64 {
+    f64::from((RandomState::new().hash_one(0) >> 32) as u32) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -126,7 +131,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use tonic::{Code, Response};
-    use tonic_types::ErrorDetails;
+    use tonic_types::{ErrorDetails, StatusExt};
 
     use super::*;
 
@@ -138,39 +143,48 @@ mod tests {
     async fn attempts(in_all: Duration, status: Status) -> (u32, Duration) {
         let made = AtomicU32::new(0);
         let start = Instant::now();
-        let mut told = 0;
+        let mut reported = 0;
         let call = || {
             made.fetch_add(1, Ordering::Relaxed);
             std::future::ready(Err::<(), _>(status.clone()))
         };
-        repeat(in_all, call, |_| told += 1).await.unwrap_err();
+        repeat(in_all, call, |_| reported += 1).await.unwrap_err();
         let made = made.load(Ordering::Relaxed);
-        assert_eq!(told + 1, made);
+        assert_eq!(reported + 1, made);
         (made, start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waits_as_long_as_the_service_asks() {
+    async fn a_retry_waits_as_long_as_the_service_asks() {
         let status = asking_for(Duration::from_secs(9));
         assert_eq!(attempts(Duration::from_secs(20), status.clone()).await.0, 3);
         assert_eq!(attempts(Duration::from_secs(8), status).await.0, 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn backs_off_up_to_a_limit() {
-        let (made, took) = attempts(Duration::from_mins(1), Status::unavailable("away")).await;
+    async fn the_delay_grows_up_to_a_limit() {
+        let (made, took) = attempts(Duration::from_mins(1), Status::unavailable("down")).await;
         // Six waits below 5 s, which take 3.2 to 6.3 s, then one each 2.5 to 5 s.
         assert!((16..=30).contains(&made), "{made}");
         assert!(took <= Duration::from_mins(1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn does_not_repeat_what_cannot_get_better() {
+    async fn final_failures_are_not_retried() {
         assert_eq!(attempts(Duration::from_mins(1), Status::internal("a defect")).await.0, 1);
-        assert_eq!(attempts(Duration::ZERO, Status::unavailable("away")).await.0, 1);
+        assert_eq!(attempts(Duration::ZERO, Status::unavailable("down")).await.0, 1);
     }
 
-    /// As tonic's channel wraps what it noticed.
+    #[test]
+    fn jitter_is_spread_over_half_of_the_wait() {
+        let status = Status::unavailable("down");
+        let delays: Vec<_> = (0..200).filter_map(|_| retry_delay(&status, 0)).collect();
+        let (least, greatest) = (*delays.iter().min().unwrap(), *delays.iter().max().unwrap());
+        assert!(least >= FIRST / 2 && greatest <= FIRST, "{least:?} to {greatest:?}");
+        assert!(least < FIRST.mul_f64(0.6) && greatest > FIRST.mul_f64(0.9), "{least:?} to {greatest:?}");
+    }
+
+    /// An error as tonic's channel wraps it.
     #[derive(Debug, thiserror::Error)]
     #[error("transport error")]
     struct Transport(#[source] tonic::TimeoutExpired);
@@ -181,7 +195,7 @@ mod tests {
         let status = within(Duration::from_secs(2), (), never).await.unwrap_err();
         assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "no answer within 2s"));
 
-        // Whoever of the two notices it.
+        // tonic may notice the deadline first.
         let expired = |_| {
             let expired = Transport(tonic::TimeoutExpired(()));
             std::future::ready(Err::<Response<()>, _>(Status::from_error(expired.into())))

@@ -1,28 +1,32 @@
-//! What a status of the services says, whatever method it is of: this library's errors are made of it, and programs
-//! that call methods which this library does not have read it alike.
+//! Reads the status of a failed call of any method of the services. The errors of this library are built with these
+//! functions, and programs that call other methods can use them too.
+
+mod details;
 
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
 
-/// The same batch would be too large again, although its code may be repeated otherwise.
+pub(crate) use self::details::Details;
+
+/// The reason of a batch that is too large. A retry would fail again, although other errors with the same code are
+/// temporary.
 const BATCH_TOO_LARGE: &str = "BATCH_TOO_LARGE";
 
-/// The gRPC code. A connection that broke while a call was under way has many codes, but always a cause on this side
-/// of the wire: it is gone, whatever the code, so it is `UNAVAILABLE`.
+/// The gRPC code. If the status has a cause on the side of the client, the connection failed or broke, and the code is
+/// `UNAVAILABLE`, whatever code tonic chose.
 #[must_use]
 pub fn code(status: &Status) -> Code {
     if std::error::Error::source(status).is_some() { Code::Unavailable } else { status.code() }
 }
 
-/// The reason in capitals, such as `QUEUE_FULL` or `TOKEN_EXPIRED`, from `google.rpc.ErrorInfo`. None if it was not
-/// the service that answered.
+/// The reason in capitals, such as `QUEUE_FULL` or `TOKEN_EXPIRED`, from `google.rpc.ErrorInfo`. None if the status does
+/// not come from the service.
 #[must_use]
 pub fn reason(status: &Status) -> Option<String> {
-    status.get_details_error_info().map(|info| info.reason).filter(|reason| !reason.is_empty())
+    Details::of(status).reason
 }
 
-/// The message with the causes on this side, which tonic keeps apart: "transport error" alone tells nobody that the
-/// connection was refused.
+/// The message of the status, followed by its causes on the side of the client. The message alone, such as "transport
+/// error", does not say that the connection was refused.
 #[must_use]
 pub fn message(status: &Status) -> String {
     let mut message = status.message().to_owned();
@@ -54,12 +58,12 @@ pub(crate) fn may_be_repeated(code: Code, reason: Option<&str>) -> bool {
     }
 }
 
-/// Whether a batch failed for this reason because the service takes none so large.
+/// Whether this is the reason of a batch that is too large for the service.
 pub(crate) fn is_too_large(reason: Option<&str>) -> bool {
     reason == Some(BATCH_TOO_LARGE)
 }
 
-/// A code as the contract writes it.
+/// The name of a code, such as `UNAVAILABLE`.
 #[must_use]
 pub fn code_name(code: Code) -> &'static str {
     match code {

@@ -1,5 +1,5 @@
-//! What waits: items gather in an open batch of their kind, which is sealed when it is full, when it is old or when
-//! someone wants it sent. It knows no network and waits for nothing.
+//! The items that wait. Items gather in an open batch of their kind. A batch is sealed when it is full, when it is old, or
+//! when a flush asks for it. This module does no I/O and never waits.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -18,17 +18,17 @@ use crate::items::{Items, Kind};
 /// A batch that is ready to be sent.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// Its place in the order in which batches were begun.
+    /// The position in the order in which batches were opened.
     pub(super) number: u64,
     pub(super) items: Items,
-    /// The room that it takes in the buffer.
+    /// The items that it uses of the buffer.
     pub(super) room_items: usize,
     pub(super) room_bytes: usize,
-    /// How many it stands for in [`Stats`].
+    /// The number of items that it counts as in [`Stats`].
     pub(super) recorded: u64,
 }
 
-/// A batch that still takes items.
+/// A batch to which items are added.
 #[derive(Debug)]
 struct Open {
     number: u64,
@@ -79,7 +79,7 @@ impl Gathered {
     }
 }
 
-/// All batches that are not sent yet, and which of all are not settled.
+/// All batches that are not sent yet, and the numbers of all batches that are not settled.
 #[derive(Debug)]
 pub(super) struct Buffer {
     settings: BatcherSettings,
@@ -90,7 +90,7 @@ pub(super) struct Buffer {
     next_number: u64,
     pub(super) closed: bool,
     pub(super) stats: Stats,
-    /// How many were dropped that nobody was told of, and why the last of them was.
+    /// The number of drops that are not reported yet, and the error of the last one.
     pub(super) dropped: Option<(u64, RecordError)>,
 }
 
@@ -108,7 +108,7 @@ impl Buffer {
         }
     }
 
-    /// Adds an item, for which there is room. Returns whether the sender should look.
+    /// Adds an item for which room was reserved. Returns whether to wake the sender.
     pub(super) fn push(&mut self, item: Item) -> bool {
         let (max_items, max_bytes) = self.settings.batch_limits();
         let (kind, bytes, metrics, count) =
@@ -136,7 +136,7 @@ impl Buffer {
         opens || full
     }
 
-    /// Counts what is not taken. Returns whether that is still to be told.
+    /// Counts a drop. Returns whether the drop will be reported.
     pub(super) fn count_dropped(&mut self, kind: Kind, count: u64, error: RecordError) -> bool {
         self.stats.of(kind).dropped += count;
         if !self.closed {
@@ -146,7 +146,7 @@ impl Buffer {
         !self.closed
     }
 
-    /// Adds a flow request to one that is like it and still waits.
+    /// Merges a flow request into a waiting item. Returns false if there is none with the same key.
     pub(super) fn merge(&mut self, request: &FlowRequest) -> bool {
         let Some(open) = &mut self.open[Kind::FlowRequests as usize] else { return false };
         let Gathered::FlowRequests(merged) = &mut open.items else { return false };
@@ -177,8 +177,7 @@ impl Buffer {
         });
     }
 
-    /// Makes all that waits ready to be sent. Returns the number that the next batch will have: those before it
-    /// hold all that was given until now.
+    /// Seals all open batches. Returns the number of the next batch: the batches before it contain every item so far.
     pub(super) fn seal(&mut self) -> u64 {
         for kind in Kind::ALL {
             self.seal_kind(kind);
@@ -186,7 +185,7 @@ impl Buffer {
         self.next_number
     }
 
-    /// Takes a batch that is ready to be sent at the time `now`.
+    /// Takes a batch that is ready at the time `now`.
     pub(super) fn take(&mut self, now: Instant) -> Option<Batch> {
         for kind in Kind::ALL {
             let open = self.open[kind as usize].as_ref();
@@ -197,13 +196,13 @@ impl Buffer {
         self.sealed.pop_front()
     }
 
-    /// When an open batch will be ready because of its age.
+    /// When the next open batch will be ready because of its age.
     pub(super) fn due(&self) -> Option<Instant> {
         let oldest = self.open.iter().flatten().map(|open| open.since).min()?;
         Some(oldest + self.settings.max_age)
     }
 
-    /// A batch is settled: accepted, or given up.
+    /// Marks a batch as settled, which means accepted, rejected or given up.
     pub(super) fn settle(&mut self, number: u64) {
         self.unsettled.remove(&number);
     }
@@ -225,14 +224,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_is_ready_when_it_is_full_or_old_or_wanted() {
+    async fn a_batch_is_ready_when_it_is_full_or_old_or_flushed() {
         let settings = BatcherSettings::new().batch_items(3).batch_bytes(10).max_age(Duration::from_secs(1));
         let mut buffer = Buffer::new(settings);
         let small = || Item::Usage(Bytes::from_static(b"1"));
         let wakes: Vec<_> = (0..4).map(|_| buffer.push(small())).collect();
         assert_eq!(wakes, [true, false, true, true]);
         assert_eq!(sizes(&mut buffer), [3]);
-        // The next one has no room in the open batch, and fills one of its own.
+        // The next item does not fit into the open batch, and fills a new one.
         assert!(buffer.push(Item::Usage(Bytes::from_static(b"1234567890"))));
         assert_eq!(sizes(&mut buffer), [1, 1]);
 
@@ -249,20 +248,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_metrics_of_a_batch_are_bounded_as_well() {
+    async fn the_metrics_of_a_batch_are_limited() {
         let mut buffer = Buffer::new(BatcherSettings::new().batch_items(10_000));
         let of = |metrics| Item::Execution { report: Bytes::new(), metrics, reserved_bytes: 0 };
         for metrics in [6_000, 4_001, 5_999, 1, 10_001, 0] {
             buffer.push(of(metrics));
         }
-        // 4,001 and 5,999 are as many as there may be. What is too much alone goes alone, and is refused.
+        // 4,001 and 5,999 reach the limit. A report beyond the limit is a batch of its own, which the service rejects.
         assert_eq!(sizes(&mut buffer), [1, 2, 1, 1]);
         buffer.seal();
         assert_eq!(sizes(&mut buffer), [1]);
     }
 
     #[tokio::test]
-    async fn it_is_known_what_was_given_before_is_settled() {
+    async fn settled_batches_are_tracked_by_number() {
         let mut buffer = Buffer::new(BatcherSettings::new());
         assert!(buffer.is_settled_before(buffer.next_number));
         buffer.push(Item::Usage(Bytes::new()));

@@ -1,16 +1,15 @@
-//! The buffer as many tasks share it, and the task that sends its batches.
+//! The buffer that the tasks of a batcher share, and the task that sends its batches.
 //!
-//! Room in the buffer is counted by two semaphores. It is taken for an item before that enters the buffer, and given
-//! back when its batch is settled, so that what is under way counts as well.
+//! Two semaphores count the room in the buffer. Room is reserved before an item enters the buffer and released when its
+//! batch is settled, so items in flight count as well.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, TryAcquireError};
+use tokio::sync::{Notify, Semaphore, TryAcquireError, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::buffer::{Batch, Buffer};
 use super::item::Item;
@@ -24,25 +23,27 @@ use crate::error::Error;
 use crate::items::Kind;
 use crate::retry::Patience;
 
-/// What all clones of a batcher and its tasks share.
+/// The state that all clones and tasks of a batcher share.
 pub(super) struct Shared {
     settings: BatcherSettings,
     buffer: Mutex<Buffer>,
     room_items: Semaphore,
     room_bytes: Semaphore,
-    /// Who waits for room. Room comes from what is sent, so as long as anybody does, no batch waits for its age.
+    /// The number of callers that wait for room. Only sent batches release room, so while any caller waits, batches are sent
+    /// without waiting for their age.
     waiting: AtomicUsize,
     /// Wakes the sender.
     wake: Notify,
-    /// Wakes those who wait until something is settled.
+    /// Wakes the callers that wait until batches are settled.
     settled: Notify,
-    pub(super) tasks: TaskTracker,
+    /// Each task holds a receiver, so it is closed when all tasks have ended.
+    tasks: watch::Sender<()>,
     abort: CancellationToken,
-    /// Cancelled when nothing more is taken.
+    /// Cancelled when the batcher closes.
     pub(super) closing: CancellationToken,
-    /// Wakes who tells of drops.
+    /// Wakes the task that reports drops.
     pub(super) dropped: Notify,
-    /// Drops after the end, which are only logged.
+    /// Drops after the shutdown, which are only logged.
     late: Occasional,
     rejections: Occasional,
     losses: Occasional,
@@ -57,7 +58,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             wake: Notify::new(),
             settled: Notify::new(),
-            tasks: TaskTracker::new(),
+            tasks: watch::Sender::new(()),
             abort: CancellationToken::new(),
             closing: CancellationToken::new(),
             dropped: Notify::new(),
@@ -68,6 +69,15 @@ impl Shared {
         }
     }
 
+    /// Starts a task, for which [`Shared::shutdown`] waits.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let running = self.tasks.subscribe();
+        tokio::spawn(async move {
+            task.await;
+            drop(running);
+        });
+    }
+
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,13 +86,13 @@ impl Shared {
         self.buffer().stats
     }
 
-    /// The bytes of room that an item takes, if a batch can hold it.
+    /// The bytes that an item needs, if it fits into a batch.
     pub(super) fn check_size(&self, item: &Item) -> Result<usize, RecordError> {
         let (bytes, max_bytes) = (item.reserved_bytes(), self.settings.batch_limits().1);
         if bytes <= max_bytes { Ok(bytes) } else { Err(RecordError::TooLarge { bytes, max_bytes }) }
     }
 
-    /// Takes the room for an item if there is any. Who waits has come before.
+    /// Reserves room for an item if there is room. Callers that wait go first.
     pub(super) fn try_take_room(&self, bytes: usize) -> Result<(), RecordError> {
         let failed = |error| match error {
             TryAcquireError::NoPermits => RecordError::Full,
@@ -95,7 +105,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes the room for an item when there is any, in the order in which it is asked for.
+    /// Reserves room for an item. Waits for room, in the order of the callers.
     pub(super) async fn take_room(&self, bytes: usize) -> Result<(), RecordError> {
         match self.try_take_room(bytes) {
             Err(RecordError::Full) => {}
@@ -114,19 +124,19 @@ impl Shared {
         self.room_bytes.add_permits(bytes);
     }
 
-    /// Adds a flow request to one that is like it, which takes no room.
+    /// Merges a flow request into a waiting item, which needs no room.
     pub(super) fn merge(&self, item: &Item) -> bool {
         let Item::FlowRequest(request) = item else { return false };
         let mut buffer = self.buffer();
         !buffer.closed && buffer.merge(request)
     }
 
-    /// Puts an item into the buffer, for which room was taken.
+    /// Puts an item into the buffer, for which room was reserved.
     pub(super) fn insert(&self, item: Item) -> Result<(), RecordError> {
         let bytes = item.reserved_bytes();
         let mut buffer = self.buffer();
         let closed = buffer.closed;
-        // One that is like it may have come while this one waited for room.
+        // A request with the same key may have been added while this one waited for room.
         let merged = !closed && matches!(&item, Item::FlowRequest(request) if buffer.merge(request));
         let wakes = !closed && !merged && buffer.push(item);
         drop(buffer);
@@ -139,7 +149,7 @@ impl Shared {
         if closed { Err(RecordError::Closed) } else { Ok(()) }
     }
 
-    /// Counts what was not taken. Nobody tells of it any more who comes after the end.
+    /// Counts drops. Drops after the shutdown are only logged, because the task that reports drops has ended.
     pub(super) fn count_dropped(&self, kind: Kind, count: u64, error: RecordError) {
         if self.buffer().count_dropped(kind, count, error) {
             self.dropped.notify_one();
@@ -148,8 +158,8 @@ impl Shared {
         }
     }
 
-    /// Tells of what was dropped since this was done last.
-    pub(super) fn tell_dropped(&self) {
+    /// Reports the drops since the last report.
+    pub(super) fn report_dropped(&self) {
         let Some((count, error)) = self.buffer().dropped.take() else { return };
         tracing::warn!(dropped = count, %error, "reports to Flowmeter were dropped");
         if let Some(observer) = &self.settings.observer {
@@ -162,7 +172,7 @@ impl Shared {
         self.wake.notify_one();
         loop {
             let mut settled = std::pin::pin!(self.settled.notified());
-            // From here on no notification is missed.
+            // No notification is missed from here on.
             settled.as_mut().enable();
             if self.buffer().is_settled_before(end) {
                 return;
@@ -171,7 +181,7 @@ impl Shared {
         }
     }
 
-    /// Takes nothing more. What waits is sent.
+    /// Closes the batcher. Waiting items are sent.
     pub(super) fn close(&self) {
         let mut buffer = self.buffer();
         buffer.closed = true;
@@ -179,7 +189,6 @@ impl Shared {
         drop(buffer);
         self.room_items.close();
         self.room_bytes.close();
-        self.tasks.close();
         self.closing.cancel();
         self.wake.notify_one();
     }
@@ -187,9 +196,9 @@ impl Shared {
     pub(super) async fn shutdown(&self, within: Duration) -> Lost {
         let before = self.stats();
         self.close();
-        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(within, self.tasks.closed()).await.is_err() {
             self.abort.cancel();
-            self.tasks.wait().await;
+            self.tasks.closed().await;
         }
         let after = self.stats();
         Lost {
@@ -199,7 +208,7 @@ impl Shared {
         }
     }
 
-    /// The next batch, when it is ready. None when there will be no more.
+    /// Waits for the next batch that is ready. None if the batcher is closed and its buffer is empty.
     async fn next_batch(self: &Arc<Self>) -> Option<Unsettled> {
         loop {
             let due = {
@@ -217,14 +226,14 @@ impl Shared {
             };
             match due {
                 None => self.wake.notified().await,
-                // Either way the buffer is looked at again.
+                // In both cases the buffer is checked again.
                 Some(due) => drop(tokio::time::timeout_at(due, self.wake.notified()).await),
             }
         }
     }
 }
 
-/// Someone who waits for room, until it is dropped.
+/// A caller that waits for room, until this is dropped.
 struct Waiting<'a>(&'a Shared);
 
 impl<'a> Waiting<'a> {
@@ -242,31 +251,26 @@ impl Drop for Waiting<'_> {
 }
 
 fn permits(bytes: usize) -> u32 {
-    u32::try_from(bytes).expect("an item is no larger than a batch, which is 4 MiB at most")
+    u32::try_from(bytes).expect("an item fits into a batch, which is at most 4 MiB")
 }
 
-/// Sends batches, so many at a time, until the buffer is closed and empty.
+/// Sends batches, with a limited number in flight, until the buffer is closed and empty.
 pub(super) async fn run(shared: Arc<Shared>, client: Client) {
     let slots = Arc::new(Semaphore::new(shared.settings.in_flight));
     loop {
-        // A batch is taken when it can be sent at once; until then it may grow.
+        // A batch is taken only when it can be sent immediately, so that it can grow until then.
         let next = async {
-            let slot = slots.clone().acquire_owned().await.expect("it is never closed");
+            let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
             shared.next_batch().await.map(|batch| (slot, batch))
         };
-        let next = tokio::select! {
-            biased;
-            () = shared.abort.cancelled() => None,
-            next = next => next,
-        };
-        let Some((slot, batch)) = next else { break };
+        let Some((slot, batch)) = shared.abort.run_until_cancelled(next).await.flatten() else { break };
         let client = client.clone();
-        shared.tasks.spawn(async move {
+        shared.spawn(async move {
             deliver(&client, batch).await;
             drop(slot);
         });
     }
-    // Empty, unless there was no time for it.
+    // The buffer is empty unless the shutdown was out of time.
     let rest: Vec<_> = std::iter::from_fn(|| shared.buffer().take(Instant::now())).collect();
     let rest: Vec<_> = rest.into_iter().map(|batch| Unsettled::new(&shared, batch)).collect();
     for batch in rest {
@@ -274,19 +278,15 @@ pub(super) async fn run(shared: Arc<Shared>, client: Client) {
     }
 }
 
-/// Sends a batch, in parts if the service takes none so large.
+/// Sends a batch, in parts if it is too large for the service.
 async fn deliver(client: &Client, mut batch: Unsettled) {
     let shared = batch.shared.clone();
     let patience = Patience { call: client.call_timeout(), in_all: shared.settings.patience };
-    // The last is sent first.
+    // The last part is sent first.
     let mut parts = vec![Part::new(batch.batch.items.clone())];
     while let Some(part) = parts.pop() {
-        let sent = tokio::select! {
-            biased;
-            sent = client.send_if_supported(part.items.clone(), part.request_id, patience) => Some(sent),
-            () = shared.abort.cancelled() => None,
-        };
-        match sent {
+        let sent = client.send_if_supported(part.items.clone(), part.request_id, patience);
+        match shared.abort.run_until_cancelled(sent).await {
             Some(Ok(Some(recorded))) => batch.record(&part, recorded),
             Some(Ok(None)) => batch.leave_out(&part),
             Some(Err(error)) => match part.halves(&error) {
@@ -298,7 +298,7 @@ async fn deliver(client: &Client, mut batch: Unsettled) {
     }
 }
 
-/// A batch that left the buffer. It gives back its room when it is dropped, whatever became of it.
+/// A batch that left the buffer. It releases its room and settles when it is dropped.
 struct Unsettled {
     shared: Arc<Shared>,
     batch: Batch,
@@ -336,10 +336,10 @@ impl Unsettled {
         }
     }
 
-    /// The service has no use for it.
+    /// The service does not support these items.
     fn leave_out(&mut self, part: &Part) {
         self.unsupported += part.count();
-        tracing::debug!(count = part.count(), kind = ?part.items.kind, "the service does not take such reports");
+        tracing::debug!(count = part.count(), kind = ?part.items.kind, "the service does not support these reports");
     }
 
     fn give_up(&self, part: &Part, error: Option<Error>) {

@@ -1,15 +1,15 @@
-//! Tells of what was dropped: never in the way of whoever recorded it, and not more often than anyone wants to hear.
+//! Reports drops, on a task of its own and with a rate limit, so that the callers of the batcher are not delayed.
 
 use std::sync::Arc;
 
 use super::deliver::Shared;
 use super::stats::LOG_INTERVAL;
 
-/// Tells of the first drop at once, of further ones together, and of the rest when nothing more is taken.
+/// Reports the first drop immediately, further drops together, and the rest when the batcher closes.
 pub(super) async fn run(shared: Arc<Shared>) {
     while shared.closing.run_until_cancelled(shared.dropped.notified()).await.is_some() {
-        shared.tell_dropped();
+        shared.report_dropped();
         shared.closing.run_until_cancelled(tokio::time::sleep(LOG_INTERVAL)).await;
     }
-    shared.tell_dropped();
+    shared.report_dropped();
 }

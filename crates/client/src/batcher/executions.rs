@@ -1,21 +1,20 @@
-//! What reports of executions come to in a batch.
+//! The limits of a batch of executions.
 
 use flowmeter_proto::v1::ExecutionReport;
 use prost::Message;
 
-/// The metrics of all reports of a batch, as the contract has it.
+/// The largest number of metrics of all reports of a batch, from the contract.
 pub(super) const MAX_BATCH_METRICS: usize = 10_000;
 
-/// What an event holds besides names: its id, time, provider and count, and what frames them and its three names.
+/// The bytes of a queued event without its names: id, time, provider, count, and the framing of these and of the names.
 const EVENT_BYTES: usize = 160;
-/// What an update of a schedule holds besides names.
+/// The bytes of a queued schedule without its names.
 const SCHEDULE_BYTES: usize = 80;
 
-/// The bytes to set aside for a report: those of the events that it becomes, if they are more than its own.
+/// The bytes to reserve for a report: its own size, or the size of the resulting usage events if they are larger.
 ///
-/// Each metric becomes an event that repeats the names of its report, and the service takes a batch only if its
-/// events have no more than 4 MiB as well. A batch beyond that could be sent in halves, but not after an attempt
-/// without an answer.
+/// Each metric becomes a usage event that repeats the names of its report, and the service also limits these events to
+/// 4 MiB. A larger batch could be sent in halves, but not after an attempt without an answer.
 pub(super) fn reserved_bytes(report: &ExecutionReport) -> usize {
     let names = report.integration.len() + report.instance.len() + report.command.len();
     let events = report.metrics.iter().map(|metric| EVENT_BYTES + names + metric.r#type.len());
@@ -34,7 +33,7 @@ mod tests {
 
     use super::*;
 
-    /// What the service queues of a report whose types are not settled to others.
+    /// The request that the service queues for a report, if all types are kept unchanged.
     fn queued(report: &ExecutionReport) -> Request {
         let attributes = HashMap::from([
             ("integration".to_owned(), report.integration.clone()),
@@ -65,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_aside_holds_what_a_report_becomes() {
+    fn the_reserved_bytes_hold_the_queued_request() {
         for name_bytes in [0, 1, 127, 128, 1024] {
             for metrics in [0, 1, 100] {
                 let name = "n".repeat(name_bytes);

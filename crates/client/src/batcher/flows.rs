@@ -1,7 +1,7 @@
-//! Requests to the endpoints of flows that are alike to Flowmeter, added up before they are reported.
+//! Merges requests to the endpoints of flows that Flowmeter counts together.
 //!
-//! Flowmeter keeps counters by flow, quarter of an hour, outcome and latency in whole seconds, rounded up. Items
-//! that agree in these are one item with the sum of their counts; nothing that is kept is lost.
+//! Flowmeter keeps counters by flow, quarter of an hour, outcome and latency in whole seconds, rounded up. Items with the
+//! same values of these are merged into one item with the sum of their counts, which changes no counter.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,14 @@ use bytes::Bytes;
 use flowmeter_proto::v1::FlowRequest;
 use prost::Message;
 
-/// Requests that one item may stand for, as the contract has it.
+/// The largest count of an item, from the contract.
 const MAX_COUNT: i32 = 100_000_000;
-/// The finest time that counters are kept by.
+/// The finest interval of the counters.
 const QUARTER_SECONDS: i64 = 15 * 60;
-/// Latencies above this many seconds are one class.
+/// Latencies of more than this number of seconds are counted together.
 const MAX_LATENCY_SECONDS: i64 = 10;
 
-/// What items must agree in to be added up.
+/// The key of items that are merged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Class {
     flow_id: String,
@@ -26,7 +26,7 @@ struct Class {
 }
 
 impl Class {
-    /// None for an item that the service would reject: it must not take others with it.
+    /// None for an item that the service would reject, so that it is not merged with valid items.
     fn of(request: &FlowRequest) -> Option<Self> {
         let well_formed = |nanos| (0..1_000_000_000).contains(&nanos);
         let timestamp = request.timestamp.filter(|timestamp| well_formed(timestamp.nanos))?;
@@ -47,19 +47,19 @@ impl Class {
     }
 }
 
-/// The bytes to set aside for an item: encoded, with the largest count it can grow to.
+/// The bytes to reserve for an item: its encoded size with the largest count.
 pub(super) fn reserved_bytes(request: &FlowRequest) -> usize {
     let grown = FlowRequest { count: None, ..request.clone() };
-    // The tag and a variable-length number of 32 bits, which is longest for what is negative.
+    // The tag and a 32-bit varint, which is longest for negative numbers.
     grown.encoded_len() + if request.count.is_some_and(|count| count < 0) { 11 } else { 6 }
 }
 
-/// How many requests an item stands for.
+/// The number of requests of an item.
 pub(super) fn count(request: &FlowRequest) -> u64 {
     u64::try_from(request.count.unwrap_or(1)).unwrap_or(0)
 }
 
-/// Items that are not alike.
+/// Items with distinct keys.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     items: Vec<FlowRequest>,
@@ -67,7 +67,8 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// Adds an item to one that is like it. False if there is none, or none with room.
+    /// Merges a request into an item with the same key. Returns false if there is no such item, or if the sum of the
+    /// counts would exceed the limit.
     pub(super) fn merge(&mut self, request: &FlowRequest) -> bool {
         let place = Class::of(request).and_then(|class| self.places.get(&class).copied());
         let Some((item, more)) = place.map(|place| &mut self.items[place]).zip(request.count) else {
@@ -81,7 +82,7 @@ impl Merged {
         true
     }
 
-    /// Adds an item of its own. Later ones like it are added to this one.
+    /// Adds an item. Later requests with the same key are merged into it.
     pub(super) fn push(&mut self, request: FlowRequest) {
         if let Some(class) = Class::of(&request) {
             self.places.insert(class, self.items.len());

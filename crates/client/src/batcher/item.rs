@@ -1,4 +1,4 @@
-//! One item as a batcher is given it: the room that it takes, and what it stands for.
+//! An item of a batcher: its kind, its size, and the number of events or requests that it stands for.
 
 use bytes::Bytes;
 use flowmeter_proto::v1::{ExecutionReport, FlowRequest, UsageEvent};
@@ -12,7 +12,7 @@ use crate::items::Kind;
 pub(super) enum Item {
     /// Encoded.
     Usage(Bytes),
-    /// Those that are alike are added up, so it is encoded later.
+    /// Encoded later, because similar requests are merged.
     FlowRequest(FlowRequest),
     /// Encoded.
     Execution { report: Bytes, metrics: usize, reserved_bytes: usize },
@@ -39,7 +39,7 @@ impl Item {
         }
     }
 
-    /// The bytes to set aside for it in its batch and in the buffer.
+    /// The bytes to reserve in the batch and in the buffer.
     pub(super) fn reserved_bytes(&self) -> usize {
         match self {
             Self::Usage(event) => event.len(),
@@ -48,7 +48,7 @@ impl Item {
         }
     }
 
-    /// How many it stands for in [`Stats`](super::Stats).
+    /// The number of items that it counts as in [`Stats`](super::Stats).
     pub(super) fn count(&self) -> u64 {
         match self {
             Self::Usage(_) | Self::Execution { .. } => 1,
@@ -56,7 +56,7 @@ impl Item {
         }
     }
 
-    /// The metrics that it adds to those of its batch.
+    /// The number of metrics that it adds to its batch.
     pub(super) fn metrics(&self) -> usize {
         match self {
             Self::Usage(_) | Self::FlowRequest(_) => 0,

@@ -1,4 +1,4 @@
-//! What goes into one request: a batch or, where the service takes no batch so large, a part of it.
+//! The items of one request: a batch or, if the batch is too large for the service, a part of it.
 
 use bytes::Bytes;
 use prost::Message;
@@ -9,7 +9,7 @@ use super::settings::IncidentItems;
 use crate::error::Error;
 use crate::items::{Items, Kind};
 
-/// Items and the request in which they are sent.
+/// Items and the id of the request in which they are sent.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) items: Items,
@@ -17,13 +17,12 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Items that were never sent. The id is made now and not before, because the service takes ids of the last 7
-    /// days.
+    /// Items that were not sent yet. The id is generated now, because the service accepts ids of the last 7 days.
     pub(super) fn new(items: Items) -> Self {
         Self { items, request_id: Uuid::now_v7() }
     }
 
-    /// How many it stands for in [`Stats`](super::Stats).
+    /// The number of items that it counts as in [`Stats`](super::Stats).
     pub(super) fn count(&self) -> u64 {
         match self.items.kind {
             Kind::Usage | Kind::Executions => self.items.encoded.len() as u64,
@@ -31,12 +30,12 @@ impl Part {
         }
     }
 
-    /// All of its items, as they were given.
+    /// All items, decoded.
     pub(super) fn all(&self) -> IncidentItems {
         self.at(0..self.items.encoded.len())
     }
 
-    /// The items at these places, as they were given.
+    /// The items at these positions, decoded.
     pub(super) fn at(&self, places: impl Iterator<Item = usize>) -> IncidentItems {
         fn at<M: Message + Default>(items: &[Bytes], places: impl Iterator<Item = usize>) -> Vec<M> {
             let items = places.filter_map(|place| items.get(place));
@@ -50,11 +49,10 @@ impl Part {
         }
     }
 
-    /// Both halves, as requests of their own, if it failed because it is too large.
+    /// Both halves as new requests, if the request failed because it was too large.
     ///
-    /// Only where that was the answer to the first attempt: then nothing of it was recorded. An earlier attempt,
-    /// perhaps at a service with other limits, may have been without an answer, and under other ids its items would
-    /// count twice.
+    /// None unless the first attempt failed for that reason, because then nothing was recorded. If an earlier attempt had
+    /// no answer, the service may have recorded it, and the items would count twice under the new ids.
     pub(super) fn halves(&self, error: &Error) -> Option<[Self; 2]> {
         let Items { kind, encoded } = &self.items;
         let (first, second) = encoded.split_at(encoded.len() / 2);
@@ -66,7 +64,7 @@ impl Part {
 }
 
 impl IncidentItems {
-    /// How many they stand for.
+    /// The number of items that they count as.
     pub(super) fn count(&self) -> u64 {
         match self {
             Self::Usage(events) => events.len() as u64,

@@ -1,4 +1,4 @@
-//! How much waits, for how long, and who is told of what is lost.
+//! The settings of a batcher, and the incidents that it reports.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use uuid::Uuid;
 use super::RecordError;
 use crate::error::Error;
 
-/// What the contract allows in a batch.
+/// The limits of a batch in the contract.
 const MAX_BATCH_ITEMS: usize = 10_000;
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// Who is told of incidents.
+/// The function that is called with incidents.
 pub(super) type Observer = Arc<dyn Fn(Incident) + Send + Sync>;
 
-/// How a [`Batcher`](super::Batcher) works. The defaults suit a service of up to some 100,000 events/s; its memory
-/// is at most about `buffer_bytes`, and is used only while there is something to report.
+/// The settings of a [`Batcher`](super::Batcher). The defaults suit a service of up to about 100,000 events/s. A batcher
+/// uses at most about `buffer_bytes` of memory, and only while there are items to report.
 #[derive(Clone)]
 pub struct BatcherSettings {
     pub(super) batch_items: usize,
@@ -53,69 +53,69 @@ impl BatcherSettings {
         Self::default()
     }
 
-    /// A batch is sent when it has so many items, 1 to 10,000, or reports of executions with 10,000 metrics. Default:
-    /// 1,000, from which on larger batches save little.
+    /// Sets the number of items at which a batch is sent, 1 to 10,000. A batch of executions is also sent when it has 10,000
+    /// metrics. Default: 1,000, because larger batches save little.
     #[must_use]
     pub fn batch_items(mut self, items: usize) -> Self {
         self.batch_items = items.clamp(1, MAX_BATCH_ITEMS);
         self
     }
 
-    /// A batch is sent before its items, as they are encoded, take more bytes than this, up to 4 MiB. A larger
-    /// item is refused. Where the service takes less, a batch is sent in halves. Default: 1 MiB.
+    /// Sets the largest size of a batch, in bytes of its encoded items, up to 4 MiB. A larger item is dropped. If the limit
+    /// of the service is smaller, the batch is sent in halves. Default: 1 MiB.
     #[must_use]
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.batch_bytes = bytes.clamp(1, MAX_BATCH_BYTES);
         self
     }
 
-    /// A batch is sent when its first item has waited so long, at most an hour. Default: 1 s.
+    /// Sets how long the first item of a batch waits before the batch is sent, at most 1 h. Default: 1 s.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age.min(Duration::from_hours(1));
         self
     }
 
-    /// So many items may be in memory, waiting or under way. Default: 100,000.
+    /// Sets the largest number of items in memory, waiting or in flight. Default: 100,000.
     #[must_use]
     pub fn buffer_items(mut self, items: usize) -> Self {
         self.buffer_items = items.max(1);
         self
     }
 
-    /// So many bytes of items, as they are encoded, may be in memory, waiting or under way. Default: 32 MiB. A
-    /// batch is never larger than this.
+    /// Sets the largest size of all items in memory, waiting or in flight, in bytes of the encoded items. A batch is never
+    /// larger. Default: 32 MiB.
     #[must_use]
     pub fn buffer_bytes(mut self, bytes: usize) -> Self {
         self.buffer_bytes = bytes.clamp(1, u32::MAX as usize);
         self
     }
 
-    /// So many requests may be under way at a time, repetitions included. Default: 4.
+    /// Sets the largest number of requests in flight, including retries. Default: 4.
     #[must_use]
     pub fn in_flight(mut self, requests: usize) -> Self {
         self.in_flight = requests.max(1);
         self
     }
 
-    /// How long after its first attempt a request may begin to be repeated; then its batch is given up. Meanwhile
-    /// the buffer fills. Up to 6 days, because the service takes ids of requests for 7. Default: 5 minutes.
+    /// Sets how long after the first attempt of a request a retry may start. After that, its batch is given up. In the
+    /// meantime the buffer fills. At most 6 days, because the service accepts request ids of the last 7 days. Default: 5 min.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience.min(Duration::from_hours(6 * 24));
         self
     }
 
-    /// Who is told of items that the service did not accept, of batches that were given up, and of what was
-    /// dropped. It runs on the batcher's tasks, so it should be quick and hand over what takes long. Default: nobody;
-    /// they are counted and logged all the same.
+    /// Sets a function that is called when the service rejects items, when a batch is given up, and when items are dropped.
+    /// It runs on the tasks of the batcher, so it should return quickly. Default: none. Losses are counted and logged in any
+    /// case.
     #[must_use]
     pub fn on_incident(mut self, observer: impl Fn(Incident) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
         self
     }
 
-    /// The limits of a batch: what fits the buffer as well, or a batch would never be full.
+    /// The limits of a batch, which are at most those of the buffer; otherwise a batch would never be full.
     pub(super) fn batch_limits(&self) -> (usize, usize) {
         (self.batch_items.min(self.buffer_items), self.batch_bytes.min(self.buffer_bytes))
     }
@@ -137,11 +137,11 @@ impl fmt::Debug for BatcherSettings {
     }
 }
 
-/// What was given to a batcher and did not get into Flowmeter.
+/// Items that were not recorded.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Incident {
-    /// The service did not accept some items of a batch. They are wrong for good.
+    /// The service rejected some items of a batch. A retry would fail again.
     Rejected {
         /// The id of the request.
         request_id: Uuid,
@@ -157,25 +157,25 @@ pub enum Incident {
         request_id: Uuid,
         /// All of the request.
         items: IncidentItems,
-        /// What the last attempt failed for. None if the batcher was shut down before there was an answer.
+        /// The error of the last attempt. None if the batcher was shut down before an attempt failed.
         error: Option<Error>,
     },
-    /// Items were not taken into the buffer. The first are told at once, further ones together every 10 s, and
-    /// the rest when the batcher is shut down; what comes after that is only counted and logged.
+    /// Items were dropped before they were in the buffer. The first drop is reported immediately, further drops every 10 s,
+    /// and the rest at shutdown. Drops after the shutdown are only counted and logged.
     Dropped {
-        /// How many, of all kinds together, since this was told last. [`Stats`](super::Stats) tells kinds apart.
+        /// The number of items of all kinds since the last such incident. [`Stats`](super::Stats) has them by kind.
         count: u64,
-        /// Why the last of them were not taken.
+        /// Why the last item was dropped.
         error: RecordError,
     },
 }
 
-/// The items that an [`Incident`] is about.
+/// The items of an [`Incident`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum IncidentItems {
     /// Usage events.
     Usage(Vec<UsageEvent>),
-    /// Requests to the endpoints of flows, those that are alike in one item.
+    /// Requests to the endpoints of flows. Requests that Flowmeter counts together are one item.
     FlowRequests(Vec<FlowRequest>),
     /// Reports of executions.
     Executions(Vec<ExecutionReport>),

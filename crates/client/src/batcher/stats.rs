@@ -1,4 +1,4 @@
-//! What became of all that a batcher was given, and lines of log that do not come too often.
+//! Counts of items by their results, and a rate limit for lines of log.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,40 +7,40 @@ use tokio::time::Instant;
 
 use crate::items::Kind;
 
-/// Lines of log about one kind of loss come at most this often, and so do incidents of drops.
+/// The minimum interval between lines of log about one kind of loss, and between incidents of drops.
 pub(super) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What became of all that a [`Batcher`](super::Batcher) was given since it was started.
+/// The number of items of a [`Batcher`](super::Batcher) since its start, by their results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Of usage events.
+    /// Usage events.
     pub usage: Tally,
-    /// Of requests to the endpoints of flows, by their counts.
+    /// Requests to the endpoints of flows, including their counts.
     pub flow_requests: Tally,
-    /// Of reports of executions.
+    /// Reports of executions.
     pub executions: Tally,
 }
 
-/// What became of items of one kind.
+/// The number of items of one kind by their results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Taken into the buffer.
+    /// Put into the buffer.
     pub recorded: u64,
     /// Accepted by the service: durable, and counted once.
     pub accepted: u64,
-    /// Not accepted by the service, because they are wrong.
+    /// Rejected by the service, because they are invalid.
     pub rejected: u64,
-    /// Taken into the buffer and given up later.
+    /// Put into the buffer and given up later.
     pub given_up: u64,
-    /// Taken into the buffer and not sent, or not taken by the service, because that is of a version that knows no
-    /// items of this kind. Nothing is lost by that.
+    /// Put into the buffer and not recorded, because the version of the service does not support items of this kind. They
+    /// are not losses.
     pub unsupported: u64,
-    /// Not taken into the buffer: there was no room, they are too large, or the batcher was shut down.
+    /// Not put into the buffer, because it was full, the item was too large, or the batcher was shut down.
     pub dropped: u64,
 }
 
 impl Tally {
-    /// In the buffer: waiting, or under way.
+    /// In the buffer: waiting or in flight.
     #[must_use]
     pub fn unsettled(&self) -> u64 {
         self.recorded - self.accepted - self.rejected - self.given_up - self.unsupported
@@ -57,12 +57,12 @@ impl Stats {
     }
 }
 
-/// Adds up what there is to say until it is time to say it.
+/// Adds up a count until it is time to log it.
 #[derive(Debug, Default)]
 pub(super) struct Occasional(Mutex<(u64, Option<Instant>)>);
 
 impl Occasional {
-    /// Adds so many. Returns the sum since it was last returned, if that is long enough ago.
+    /// Adds `more`. Returns the sum since the last returned sum, if that was at least [`LOG_INTERVAL`] ago.
     pub(super) fn add(&self, more: u64) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (sum, last) = &mut *state;
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn says_it_at_most_every_so_often() {
+    async fn a_sum_is_returned_at_most_once_per_interval() {
         let occasional = Occasional::default();
         assert_eq!(occasional.add(2), Some(2));
         assert_eq!(occasional.add(3), None);

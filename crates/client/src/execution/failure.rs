@@ -1,6 +1,6 @@
-//! What errors of transports mean: their types where these are known here, and else their words.
+//! Finds the metric type of an error: by the types of the error and its causes, and otherwise by their messages.
 //!
-//! An error of a gRPC call that has no cause is no failure of a transport: it is what the service answered.
+//! An error of a gRPC call without a cause comes from the service, and not from the transport.
 
 use std::error::Error;
 use std::io;
@@ -10,9 +10,9 @@ use tonic::{Code, Status};
 use super::MetricType;
 use crate::layer::httpstatus_of_grpc;
 
-/// Words, and words beside each other, that tell a type, the first of which decides: a handshake of TLS may have timed
-/// out, and one of SOCKS is with a proxy. Those of TLS are rustls' and OpenSSL's, those of proxies hyper's.
-const TOLD: [(MetricType, &[&str]); 4] = [
+/// Phrases in messages and their types, in order of precedence: a TLS handshake may have timed out, and a SOCKS handshake is
+/// one with a proxy. The phrases about TLS are those of rustls and OpenSSL, and those about proxies are those of hyper.
+const PHRASES: [(MetricType, &[&str]); 4] = [
     (MetricType::ProxyError, &["proxy", "tunnel error", "socks error"]),
     (MetricType::TimeoutError, &["timeout", "timed out"]),
     (
@@ -35,8 +35,8 @@ const TOLD: [(MetricType, &[&str]); 4] = [
     (MetricType::RetryError, &["retries"]),
 ];
 
-/// What is said of hosts without an address and of lost connections, where the operating system gives no code. It
-/// decides last, because an error about TLS or a proxy may come within one about the connection.
+/// Phrases about hosts without an address and lost connections, for errors without a code of the operating system. They
+/// decide last, because an error about TLS or a proxy may be the cause of an error about the connection.
 const UNCONNECTED: [&str; 11] = [
     "dns",
     "lookup address",
@@ -59,15 +59,15 @@ pub(super) fn type_of(error: &(dyn Error + 'static)) -> MetricType {
     if causes().any(is_time_limit) {
         return MetricType::TimeoutError;
     }
-    // The text of a status repeats its causes in the notation of Debug.
+    // The message of a status repeats its causes in the format of Debug.
     let in_words = causes().filter(|error| !error.is::<Status>());
     let words: Vec<Words> = in_words.map(|error| Words::of(&error.to_string())).collect();
-    let told = |words: &Words| {
-        let (told, _) = TOLD.iter().find(|(_, phrases)| words.say_any(phrases))?;
-        Some(*told)
+    let type_of_words = |words: &Words| {
+        let (metric_type, _) = PHRASES.iter().find(|(_, phrases)| words.say_any(phrases))?;
+        Some(*metric_type)
     };
-    if let Some(told) = words.iter().find_map(told) {
-        return told;
+    if let Some(metric_type) = words.iter().find_map(type_of_words) {
+        return metric_type;
     }
     if causes().any(is_unconnected) || words.iter().any(|words| words.say_any(&UNCONNECTED)) {
         return MetricType::ConnectionError;
@@ -75,7 +75,7 @@ pub(super) fn type_of(error: &(dyn Error + 'static)) -> MetricType {
     MetricType::GeneralError
 }
 
-/// What a gRPC service answered, if it did.
+/// The code of a gRPC service, if the service answered.
 fn answered(error: &(dyn Error + 'static)) -> Option<Code> {
     error.downcast_ref::<Status>().filter(|status| status.source().is_none()).map(Status::code)
 }
@@ -118,14 +118,14 @@ fn is_unconnected(error: &(dyn Error + 'static)) -> bool {
     )
 }
 
-/// The words of a text in lower case, with a space before and behind each.
+/// The words of a text in lower case, with a space before and after each.
 struct Words(String);
 
 impl Words {
     fn of(text: &str) -> Self {
         let mut words = String::from(" ");
         let tokens = text.split_whitespace().filter(|token| !is_address(token)).flat_map(unquoted);
-        // A hyphen joins: my-proxy is the name of something.
+        // A hyphen joins words: my-proxy is a name.
         for word in
             tokens.flat_map(|token| token.split(|char: char| !char.is_ascii_alphanumeric() && char != '-'))
         {
@@ -142,7 +142,7 @@ impl Words {
     }
 }
 
-/// What is left of a token without the names in it, which are in quotation marks.
+/// The parts of a token that are not in quotation marks, which are names.
 fn unquoted(token: &str) -> impl Iterator<Item = &str> {
     let is_open = token.matches('"').count() % 2 == 1;
     token.split('"').step_by(if is_open { 1 } else { 2 })
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn words_tell_types() {
+    fn messages_have_types() {
         use MetricType::{ConnectionError, GeneralError, ProxyError, RetryError, SslError, TimeoutError};
         let url = "error sending request for url (https://proxy.example/certificate)";
         let table: [(&[&str], MetricType); 36] = [
@@ -223,7 +223,7 @@ mod tests {
             (&["client error (Connect)", "tunnel error: unsuccessful"], ProxyError),
             (&["client error (Connect)", "SOCKS error: io error during SOCKS handshake"], ProxyError),
             (&["too many retries"], RetryError),
-            // Names decide nothing.
+            // Names are ignored.
             (&["proxy.example:443 refused"], GeneralError),
             (&["proxy:443 refused"], GeneralError),
             (&["my-proxy refused, and tls.example as well."], GeneralError),
@@ -231,7 +231,7 @@ mod tests {
             (&[url], GeneralError),
             (&[r#"certificate not valid for name "proxy"; it is for DnsName("timeout")"#], SslError),
             (&[r#"refused by "the proxy here""#], ProxyError),
-            // Words within words are none.
+            // Parts of words are ignored.
             (&["the connections closed early"], GeneralError),
             (&["received unexpected message from connection"], GeneralError),
             (&["it failed"], GeneralError),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_of_the_operating_system_tell_types() {
+    fn codes_of_the_operating_system_have_types() {
         let of = |text, kind: io::ErrorKind| {
             type_of(&Failed { text, source: Some(Box::new(io::Error::from(kind))) })
         };
@@ -261,15 +261,15 @@ mod tests {
         }
         let alert = io::Error::new(io::ErrorKind::InvalidData, "received fatal alert: HandshakeFailure");
         assert_eq!(type_of(&alert), MetricType::SslError);
-        assert_eq!(of("the proxy is away", io::ErrorKind::ConnectionRefused), MetricType::ProxyError);
-        assert_eq!(of("the proxy is away", io::ErrorKind::TimedOut), MetricType::TimeoutError);
+        assert_eq!(of("the proxy is down", io::ErrorKind::ConnectionRefused), MetricType::ProxyError);
+        assert_eq!(of("the proxy is down", io::ErrorKind::TimedOut), MetricType::TimeoutError);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_time_limit_of_tokio_is_a_timeout() {
         let never = std::future::pending::<()>();
         let elapsed = tokio::time::timeout(std::time::Duration::ZERO, never).await.unwrap_err();
-        let failed = Failed { text: "the proxy is away", source: Some(Box::new(elapsed)) };
+        let failed = Failed { text: "the proxy is down", source: Some(Box::new(elapsed)) };
         assert_eq!(type_of(&failed), MetricType::TimeoutError);
     }
 }

@@ -1,4 +1,4 @@
-//! The body of an answer, watched as it passes, and what is known of the answer until then.
+//! The body of an answer, which is observed until it ends, and the record of the answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use super::describe::{CLIENT_CLOSED_REQUEST, grpc_status, httpstatus_of_grpc, outcome_of_grpc};
 use crate::guard::{FlowRequestGuard, UsageGuard, outcome_of_http};
 
-/// What an answer is recorded with.
+/// The guard of an answer.
 #[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
@@ -29,11 +29,11 @@ enum Ended {
     Http(StatusCode),
     /// With this gRPC status.
     Grpc(i32),
-    /// The service failed, or the body of its answer did.
+    /// The service or the body of its answer failed.
     Failed,
 }
 
-/// What is known of an answer. Recorded when it is dropped.
+/// What is known about an answer. It is recorded when this is dropped.
 #[derive(Debug)]
 pub(super) struct Recording {
     guard: Guard,
@@ -47,11 +47,11 @@ impl Recording {
         Self { guard, is_grpc, ended: None, body_bytes: None }
     }
 
-    /// The answer began.
+    /// The answer started.
     pub(super) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.body_bytes = Some(0);
         if self.is_grpc && status == StatusCode::OK {
-            // In the headers where there is no body, in the trailers otherwise.
+            // The status is in the headers if there is no body, and otherwise in the trailers.
             self.read_status(headers);
         } else {
             self.ended = Some(Ended::Http(status));
@@ -67,12 +67,12 @@ impl Recording {
         }
     }
 
-    /// The service failed, or the body of its answer did.
+    /// The service or the body of its answer failed.
     pub(super) fn failed(&mut self) {
         self.ended.get_or_insert(Ended::Failed);
     }
 
-    /// Whether it is known how the request ended, whatever becomes of the body.
+    /// Whether it is known how the request ended, regardless of the body.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.is_some()
     }
@@ -86,7 +86,7 @@ impl Drop for Recording {
                     Some(Ended::Http(status)) => Some(status.as_u16().into()),
                     Some(Ended::Grpc(status)) => Some(httpstatus_of_grpc(status).into()),
                     Some(Ended::Failed) => Some(StatusCode::INTERNAL_SERVER_ERROR.as_u16().into()),
-                    // In a panic the guard has a code of its own.
+                    // In a panic the guard sets its own code.
                     None => (!std::thread::panicking()).then_some(CLIENT_CLOSED_REQUEST),
                 };
                 let event = guard.event_mut();
@@ -97,7 +97,7 @@ impl Drop for Recording {
             Guard::Flow(guard) => match self.ended {
                 Some(Ended::Http(status)) => guard.set_outcome(outcome_of_http(status.as_u16())),
                 Some(Ended::Grpc(status)) => guard.set_outcome(outcome_of_grpc(status)),
-                // A guard that was told nothing has no answer.
+                // Without an outcome, the guard records that there was no answer.
                 Some(Ended::Failed) | None => {}
             },
         }
@@ -105,7 +105,7 @@ impl Drop for Recording {
 }
 
 pin_project! {
-    /// The body of an answer, whose end is recorded.
+    /// The body of an answer, the end of which is recorded.
     #[derive(Debug)]
     pub struct RecordedBody<B> {
         #[pin]
@@ -142,7 +142,7 @@ impl<B: Body> Body for RecordedBody<B> {
             }
         }
         if !matches!(frame, Some(Ok(_))) {
-            // It ends here, and not when the connection lets go of it.
+            // The answer ends here, and not when the connection drops the body.
             *this.recording = None;
         }
         Poll::Ready(frame)
@@ -158,7 +158,7 @@ impl<B: Body> Body for RecordedBody<B> {
 }
 
 impl<B: Default> Default for RecordedBody<B> {
-    /// A body that nobody records.
+    /// A body that is not recorded.
     fn default() -> Self {
         Self { inner: B::default(), recording: None }
     }

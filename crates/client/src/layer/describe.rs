@@ -1,4 +1,4 @@
-//! What a request says about itself, and the status codes of gRPC as those of HTTP.
+//! The event of a request, and the HTTP status codes of gRPC statuses.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
-/// What the contract allows a string.
+/// The limit of a string in the contract.
 const MAX_STRING_BYTES: usize = 1024;
-/// A call that was cancelled, or whose caller went away: the code that `google.rpc.Code` names for it.
+/// The status of a call that was cancelled by its caller, from `google.rpc.Code`.
 pub(super) const CLIENT_CLOSED_REQUEST: i32 = 499;
 
-/// The event of a request as [`UsageLayer`](super::UsageLayer) makes it unless it is told otherwise: `type` is `api`,
-/// `method` the HTTP method in lower case, and from the path come `service` and the attribute `key`:
+/// The default event of a request in [`UsageLayer`](super::UsageLayer): `type` is `api`, `method` is the HTTP method in
+/// lower case, and `service` and the attribute `key` come from the path:
 ///
 /// | path | `service` | `key` |
 /// | --- | --- | --- |
@@ -21,7 +21,7 @@ pub(super) const CLIENT_CLOSED_REQUEST: i32 = 499;
 /// | `/` | absent | absent |
 /// | `/flowmeter.v1.IngestService/RecordUsage`, a gRPC call | `flowmeter.v1.IngestService` | `RecordUsage` |
 ///
-/// The query is left out, because it may hold secrets. A text of more than 1 KiB is cut off.
+/// The query of the URL is left out, because it may contain secrets. A text of more than 1 KiB is truncated.
 #[must_use]
 pub fn describe_by_path(request: &Parts) -> UsageEvent {
     let path = request.uri.path().trim_start_matches('/');
@@ -43,7 +43,7 @@ fn cut(text: &str) -> String {
     text[..text.floor_char_boundary(MAX_STRING_BYTES)].to_owned()
 }
 
-/// Whether a request is a gRPC call, whose outcome is in `grpc-status`.
+/// Whether a request is a gRPC call, the outcome of which is in `grpc-status`.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
     content_type.is_some_and(|value| {
@@ -69,7 +69,7 @@ pub(super) fn grpc_status(headers: &HeaderMap) -> Option<i32> {
 /// | 409 | `ALREADY_EXISTS`, `ABORTED` |
 /// | 429 | `RESOURCE_EXHAUSTED` |
 /// | 499 | `CANCELLED` |
-/// | 500 | `UNKNOWN`, `INTERNAL`, `DATA_LOSS`, and numbers that are none of gRPC's |
+/// | 500 | `UNKNOWN`, `INTERNAL`, `DATA_LOSS`, and numbers that gRPC does not define |
 /// | 501 | `UNIMPLEMENTED` |
 /// | 503 | `UNAVAILABLE` |
 /// | 504 | `DEADLINE_EXCEEDED` |
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_names_service_and_key() {
+    fn service_and_key_come_from_the_path() {
         let of =
             |service: &str, key: Option<&str>| ("get".to_owned(), service.to_owned(), key.map(Into::into));
         assert_eq!(described("GET", "/pets"), of("pets", None));
@@ -124,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn a_grpc_call_is_told_by_its_content_type() {
+    fn a_grpc_call_is_recognized_by_its_content_type() {
         let is = |value: &str| is_grpc(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]));
         assert!(is("application/grpc") && is("application/grpc+proto") && is("application/grpc; x=y"));
         assert!(!is("application/grpc-web") && !is("application/json") && !is_grpc(&HeaderMap::new()));
     }
 
     #[test]
-    fn codes_of_grpc_are_mapped() {
+    fn grpc_statuses_are_mapped() {
         let mapped: Vec<_> = (0..18).map(httpstatus_of_grpc).collect();
         assert_eq!(
             mapped,

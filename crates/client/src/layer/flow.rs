@@ -1,4 +1,4 @@
-//! A client of flows' endpoints that records how they answer.
+//! The layer around a client of a flow's endpoint.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,30 +12,29 @@ use super::body::{Guard, RecordedBody, Recording};
 use super::describe::is_grpc;
 use crate::batcher::Batcher;
 
-/// What a [`FlowService`] fails with: the error of the service below it, or tokio's
-/// [`Elapsed`](tokio::time::error::Elapsed) for its own time limit.
+/// The error of a [`FlowService`]: the error of the inner service, or tokio's [`Elapsed`](tokio::time::error::Elapsed) if
+/// the time limit was exceeded.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Records each request that a client makes to the endpoint of a flow: its latency until the answer's headers, and
-/// its outcome.
+/// Records each request that a client sends to the endpoint of a flow: the outcome, and the latency until the headers of
+/// the answer.
 ///
-/// | the service below it | outcome |
+/// | the inner service | outcome |
 /// | --- | --- |
 /// | answers with 200 to 299 | `SUCCEEDED` |
 /// | answers with another status | `UNEXPECTED_HTTP_STATUS_CODE` |
 /// | answers a gRPC call with `OK` | `SUCCEEDED` |
 /// | … with `DEADLINE_EXCEEDED` | `TIMEOUT_ERROR` |
-/// | … with `UNAVAILABLE`, or its answer breaks off before the `grpc-status` | `NO_HTTP_RESPONSE_ERROR` |
+/// | … with `UNAVAILABLE`, or its answer ends before the `grpc-status` | `NO_HTTP_RESPONSE_ERROR` |
 /// | … with another code | `UNEXPECTED_HTTP_STATUS_CODE` |
-/// | takes longer than the [time limit](FlowLayer::time_limit), or fails because of a time limit as [`FlowRequestGuard::failed`](crate::FlowRequestGuard::failed) tells | `TIMEOUT_ERROR` |
-/// | fails otherwise, or the caller went away | `NO_HTTP_RESPONSE_ERROR` |
+/// | takes longer than the [time limit](FlowLayer::time_limit), or fails with a time limit (see [`FlowRequestGuard::failed`](crate::FlowRequestGuard::failed)) | `TIMEOUT_ERROR` |
+/// | fails otherwise, or the caller is cancelled | `NO_HTTP_RESPONSE_ERROR` |
 ///
-/// A gRPC call is told by its `content-type`, and its outcome is in the headers or the trailers of its answer: so it
-/// is recorded when these came, or when the body was given up. Latency and time limit end with the headers all the
-/// same.
+/// A gRPC call is recognized by its `content-type`. Its outcome is in the headers or the trailers of its answer, so it is
+/// recorded when these arrive or when the body is dropped. Latency and time limit still end with the headers.
 ///
-/// It never delays a request and never fails one, but for the time limit. Where a client is no tower service,
-/// [`Batcher::start_flow_request`] does the same by hand.
+/// Except for the time limit, the layer never delays a request and never fails one. For a client that is not a tower
+/// service, use [`Batcher::start_flow_request`].
 ///
 /// ```
 /// use flowmeter_client::FlowLayer;
@@ -63,12 +62,12 @@ pub struct FlowLayer {
 }
 
 impl FlowLayer {
-    /// Records requests to the endpoint of this flow with this batcher.
+    /// Creates a layer that records the requests to the endpoint of a flow.
     pub fn new(batcher: Batcher, flow_id: impl Into<String>) -> Self {
         Self { batcher, flow_id: flow_id.into(), time_limit: None }
     }
 
-    /// Gives up requests that have no answer after so long. Default: no limit.
+    /// Sets the time limit of requests until the headers of the answer. Default: no limit.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
@@ -84,7 +83,7 @@ impl<S> Layer<S> for FlowLayer {
     }
 }
 
-/// A client whose requests are recorded. Made by [`FlowLayer`].
+/// A client, the requests of which are recorded. Created by [`FlowLayer`].
 #[derive(Debug, Clone)]
 pub struct FlowService<S> {
     layer: FlowLayer,
@@ -132,7 +131,7 @@ where
     }
 }
 
-/// The answer, whose body is watched only where its headers do not tell yet how the request ended.
+/// The answer. Its body is observed only if its headers do not say how the request ended.
 fn recorded<B>(response: Response<B>, mut recording: Recording) -> Response<RecordedBody<B>> {
     recording.answered(response.status(), response.headers());
     let unended = Some(recording).filter(|recording| !recording.has_ended());

@@ -1,4 +1,4 @@
-//! A server that records its use by itself.
+//! The layer around a server.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,19 +17,20 @@ use crate::batcher::Batcher;
 
 type Describe = Arc<dyn Fn(&Parts) -> Option<UsageEvent> + Send + Sync>;
 
-/// Records a usage event for each request to the server below it: tonic's, axum's, or whatever takes
-/// `http::Request` and answers with `http::Response`.
+/// Records a usage event for each request to a server of tonic, axum, or any other tower service that takes an
+/// `http::Request` and returns an `http::Response`.
 ///
-/// The event is that of [`describe_by_path`], or of the function given to [`UsageLayer::describe`], with
+/// The event comes from [`describe_by_path`], or from the function passed to [`UsageLayer::describe`]. The layer adds the
+/// following fields, unless the function has set them:
 ///
-/// - `httpstatus`: that of the answer. For a gRPC call that of its `grpc-status`, by
+/// - `httpstatus`: the status of the answer. For a gRPC call, the HTTP status of its `grpc-status` by
 ///   [`httpstatus_of_grpc`](super::httpstatus_of_grpc). 500 if the service fails or panics, and 499 if the caller
-///   went away before the answer began, or before the `grpc-status`;
-/// - `duration`: until the body of the answer ended or was given up, not only until it began;
-/// - `response_size`: the bytes of the body that were handed to the connection, without headers and trailers.
+///   disconnects before the answer starts, or before the `grpc-status`.
+/// - `duration`: the time until the body of the answer ends or is dropped, in milliseconds.
+/// - `response_size`: the bytes of the body that were passed to the connection, without headers and trailers.
 ///
-/// What the function has set of these stays as it is. The layer never delays a request and never fails one: when the
-/// batcher has no room, the event is dropped, counted and logged.
+/// The layer never delays a request and never fails one. If the buffer of the batcher is full, the event is dropped, counted
+/// and logged.
 ///
 /// ```
 /// use flowmeter_client::{Batcher, UsageEvent, UsageLayer, describe_by_path};
@@ -41,7 +42,7 @@ type Describe = Arc<dyn Fn(&Parts) -> Option<UsageEvent> + Send + Sync>;
 ///     UsageLayer::new(batcher).describe(|request| {
 ///         let user = request.headers.get("x-user").and_then(|user| user.to_str().ok()).unwrap_or_default();
 ///         match request.uri.path() {
-///             "/health" => None, // is not recorded
+///             "/health" => None, // not recorded
 ///             _ => Some(UsageEvent { user: user.into(), ..describe_by_path(request) }),
 ///         }
 ///     })
@@ -66,14 +67,14 @@ pub struct UsageLayer {
 }
 
 impl UsageLayer {
-    /// Records every request with this batcher.
+    /// Creates a layer that records every request with this batcher.
     #[must_use]
     pub fn new(batcher: Batcher) -> Self {
         Self { batcher, describe: Arc::new(|request| Some(describe_by_path(request))) }
     }
 
-    /// Makes the event of a request with this function, or records nothing where it returns none. It runs before the
-    /// request is served, so it should be quick.
+    /// Sets the function that creates the event of a request. If it returns None, the request is not recorded. It runs
+    /// before the request is served, so it should return quickly.
     #[must_use]
     pub fn describe(
         mut self,
@@ -98,7 +99,7 @@ impl<S> Layer<S> for UsageLayer {
     }
 }
 
-/// A service whose use is recorded. Made by [`UsageLayer`].
+/// A service, the requests of which are recorded. Created by [`UsageLayer`].
 #[derive(Debug, Clone)]
 pub struct UsageService<S> {
     layer: UsageLayer,
@@ -129,7 +130,7 @@ where
 }
 
 pin_project! {
-    /// The answer of a service whose use is recorded.
+    /// The future of the answer of a [`UsageService`].
     #[derive(Debug)]
     pub struct UsageFuture<F> {
         #[pin]
@@ -147,7 +148,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        // On the stack, so that a panic of the service drops it while it is one.
+        // On the stack, so that it is dropped during a panic of the service.
         let mut recording = this.recording.take();
         let Poll::Ready(answer) = this.inner.poll(context) else {
             *this.recording = recording;

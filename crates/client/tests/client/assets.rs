@@ -1,4 +1,4 @@
-//! Metrics of assets: what is sent, and when it is repeated.
+//! Metrics of assets: what is sent, and when it is retried.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn values_arrive_with_their_types() {
 }
 
 #[tokio::test]
-async fn a_document_is_emitted_again_under_the_same_id() {
+async fn a_document_is_retried_with_the_same_id() {
     let fake = Fake::start().await;
     let shortly = Some(Duration::from_millis(1));
     let fails = || Plan::AcceptAndFail(failure(Code::Unavailable, "QUEUE_UNAVAILABLE", shortly));
@@ -76,7 +76,7 @@ async fn a_document_is_emitted_again_under_the_same_id() {
 }
 
 #[tokio::test]
-async fn wrong_documents_are_named() {
+async fn invalid_documents_are_rejected() {
     let fake = Fake::start().await;
     let violation = |field: &str| FieldViolation { field: field.into(), description: "is wrong".into() };
     let rejection = Rejection {

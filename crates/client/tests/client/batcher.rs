@@ -1,4 +1,4 @@
-//! Reporting in the background: when batches are sent, what happens when there is no room, and what is told of losses.
+//! Reporting in the background: when batches are sent, what happens when the buffer is full, and how losses are reported.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::connect::client;
 /// Longer than any test runs.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// Batches that are sent only when they are full or wanted.
+/// Batches that are sent only when they are full or flushed.
 fn settings() -> BatcherSettings {
     BatcherSettings::new().max_age(NEVER)
 }
@@ -70,7 +70,7 @@ async fn a_batch_is_sent_when_it_is_old() {
 }
 
 #[tokio::test]
-async fn requests_under_way_are_bounded() {
+async fn requests_in_flight_are_limited() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings().batch_items(1).in_flight(2));
     fake.hold();
@@ -82,7 +82,7 @@ async fn requests_under_way_are_bounded() {
 }
 
 #[tokio::test]
-async fn without_room_an_event_waits_or_is_dropped() {
+async fn an_event_waits_or_is_dropped_when_the_buffer_is_full() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings().batch_items(100).buffer_items(2));
     fake.hold();
@@ -107,15 +107,15 @@ async fn without_room_an_event_waits_or_is_dropped() {
 }
 
 #[tokio::test]
-async fn drops_are_told_the_first_at_once_and_the_rest_in_the_end() {
+async fn the_first_drop_is_reported_immediately_and_the_rest_at_shutdown() {
     let fake = Fake::start().await;
-    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut incidents) = tokio::sync::mpsc::unbounded_channel();
     let observed = move |incident| sender.send(incident).unwrap();
     let settings = settings().batch_items(100).batch_bytes(1000).buffer_items(2).on_incident(observed);
     let batcher = client(&fake).batcher(settings);
     record_all(&batcher, 2).await;
     assert_eq!(batcher.try_record(event("dropped")), Err(RecordError::Full));
-    match told.recv().await.unwrap() {
+    match incidents.recv().await.unwrap() {
         Incident::Dropped { count: 1, error: RecordError::Full } => {}
         other => panic!("{other:?}"),
     }
@@ -125,7 +125,7 @@ async fn drops_are_told_the_first_at_once_and_the_rest_in_the_end() {
     assert_eq!(batcher.try_record_flow_request(request), Err(RecordError::Full));
     let error = batcher.try_record(event("x".repeat(2000))).unwrap_err();
     assert!(batcher.shutdown(NEVER).await.is_none());
-    match told.recv().await.unwrap() {
+    match incidents.recv().await.unwrap() {
         Incident::Dropped { count: 22, error: last } => assert_eq!(last, error),
         other => panic!("{other:?}"),
     }
@@ -133,11 +133,11 @@ async fn drops_are_told_the_first_at_once_and_the_rest_in_the_end() {
     let stats = batcher.stats();
     assert_eq!((stats.usage.dropped, stats.flow_requests.dropped), (4, 20));
     drop(batcher);
-    assert!(told.recv().await.is_none(), "what comes after the end is only counted");
+    assert!(incidents.recv().await.is_none(), "drops after the shutdown are only counted");
 }
 
 #[tokio::test]
-async fn an_item_that_no_batch_can_hold_is_refused() {
+async fn an_item_larger_than_a_batch_is_dropped() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings().batch_bytes(1000).buffer_bytes(500));
     let error = batcher.record(event("x".repeat(600))).await.unwrap_err();
@@ -149,7 +149,7 @@ async fn an_item_that_no_batch_can_hold_is_refused() {
 }
 
 #[tokio::test]
-async fn a_flush_waits_for_all_that_was_given_before() {
+async fn a_flush_waits_for_all_earlier_items() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings().batch_items(2));
     batcher.flush().await;
@@ -161,7 +161,7 @@ async fn a_flush_waits_for_all_that_was_given_before() {
 }
 
 #[tokio::test]
-async fn a_shutdown_sends_what_waits_and_takes_nothing_more() {
+async fn a_shutdown_sends_waiting_items_and_closes_the_batcher() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings());
     record_all(&batcher, 3).await;
@@ -175,7 +175,7 @@ async fn a_shutdown_sends_what_waits_and_takes_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_shutdown_without_time_says_what_was_lost() {
+async fn a_shutdown_that_runs_out_of_time_returns_what_was_lost() {
     let fake = Fake::start().await;
     let (settings, incidents) = incidents(settings().batch_items(2).in_flight(1).buffer_items(5));
     let batcher = client(&fake).batcher(settings);
@@ -202,7 +202,7 @@ async fn a_shutdown_without_time_says_what_was_lost() {
 }
 
 #[tokio::test]
-async fn what_waits_is_sent_when_the_last_clone_is_dropped() {
+async fn waiting_items_are_sent_when_the_last_clone_is_dropped() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings());
     record_all(&batcher.clone(), 2).await;
@@ -211,7 +211,7 @@ async fn what_waits_is_sent_when_the_last_clone_is_dropped() {
 }
 
 #[tokio::test]
-async fn rejections_and_batches_that_were_given_up_are_told() {
+async fn rejections_and_given_up_batches_are_reported() {
     let fake = Fake::start().await;
     let rejection = Rejection { index: 1, reason: "INVALID_FIELD".into(), ..Rejection::default() };
     fake.plan([
@@ -284,7 +284,7 @@ async fn a_batch_that_may_have_been_recorded_is_not_sent_in_halves() {
 }
 
 #[tokio::test]
-async fn flow_requests_that_are_alike_are_added_up() {
+async fn similar_flow_requests_are_merged() {
     let fake = Fake::start().await;
     let unknown = Rejection { index: 1, reason: "UNKNOWN_FLOW".into(), ..Rejection::default() };
     fake.plan([Plan::Accept, Plan::Reject(vec![unknown])]);
@@ -313,7 +313,7 @@ async fn flow_requests_that_are_alike_are_added_up() {
 }
 
 #[tokio::test]
-async fn a_guard_records_when_it_is_dropped_also_in_a_panic() {
+async fn a_dropped_guard_records_also_in_a_panic() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings());
     let mut call = batcher.start(event("done"));

@@ -1,4 +1,4 @@
-//! One call for one batch: what is sent, and when it is repeated.
+//! One call for each batch: what is sent, and when it is retried.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn a_batch_is_recorded() {
 }
 
 #[tokio::test]
-async fn flow_requests_are_recorded_under_the_callers_id() {
+async fn flow_requests_are_recorded_with_the_callers_id() {
     let fake = Fake::start().await;
     let request = FlowRequest {
         flow_id: "signup".into(),
@@ -42,7 +42,7 @@ async fn flow_requests_are_recorded_under_the_callers_id() {
 }
 
 #[tokio::test]
-async fn executions_are_reported_where_the_service_takes_them() {
+async fn executions_are_reported_if_the_service_supports_them() {
     let fake = Fake::start().await;
     let mut metrics = ExecutionMetrics::new();
     assert_eq!(metrics.report("VirusTotal", "one", "url"), None);
@@ -63,7 +63,7 @@ async fn executions_are_reported_where_the_service_takes_them() {
 }
 
 #[tokio::test]
-async fn what_may_be_repeated_is_repeated_under_the_same_id() {
+async fn temporary_failures_are_retried_with_the_same_id() {
     let fake = Fake::start().await;
     let shortly = Some(Duration::from_millis(1));
     fake.plan([
@@ -79,7 +79,7 @@ async fn what_may_be_repeated_is_repeated_under_the_same_id() {
 }
 
 #[tokio::test]
-async fn a_call_without_an_answer_is_repeated_after_its_deadline() {
+async fn a_call_without_an_answer_is_retried_after_its_deadline() {
     let fake = Fake::start().await;
     fake.plan([Plan::AcceptAndHang]);
     let settings =
@@ -90,7 +90,7 @@ async fn a_call_without_an_answer_is_repeated_after_its_deadline() {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_in_retry_info_is_waited_for_or_not_at_all() {
+async fn a_retry_respects_retry_info_or_does_not_happen() {
     let fake = Fake::start().await;
     let later = Duration::from_hours(2);
     fake.plan([Plan::Refuse(failure(Code::ResourceExhausted, "QUEUE_FULL", Some(later)))]);
@@ -101,7 +101,7 @@ async fn what_is_asked_for_in_retry_info_is_waited_for_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn what_cannot_get_better_is_final() {
+async fn other_failures_are_final() {
     let fake = Fake::start().await;
     for (code, reason) in [
         (Code::ResourceExhausted, "BATCH_TOO_LARGE"),
@@ -118,7 +118,7 @@ async fn what_cannot_get_better_is_final() {
 }
 
 #[tokio::test]
-async fn wrong_fields_are_named() {
+async fn invalid_fields_are_in_the_error() {
     let fake = Fake::start().await;
     let mut details = ErrorDetails::new();
     details.add_bad_request_violation("events", "expected at least one item");
@@ -139,7 +139,7 @@ async fn wrong_fields_are_named() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_there_or_breaks_is_unavailable() {
+async fn a_failed_or_broken_connection_is_unavailable() {
     let listener = any_port().await;
     let settings = ClientSettings::new(format!("http://{}", listener.local_addr().unwrap()));
     let client = Client::new(settings.patience(Duration::ZERO)).unwrap();
@@ -160,7 +160,7 @@ async fn a_connection_that_is_not_there_or_breaks_is_unavailable() {
 }
 
 #[tokio::test]
-async fn after_a_connection_broke_there_is_another_one() {
+async fn the_client_reconnects_after_its_connection_breaks() {
     let listener = any_port().await;
     let settings = ClientSettings::new(format!("http://{}", listener.local_addr().unwrap()));
     let client = Client::new(settings.patience(Duration::from_hours(1))).unwrap();

@@ -1,4 +1,4 @@
-//! Reports of executions in the background.
+//! Executions reported in the background.
 
 use std::collections::HashSet;
 use std::sync::mpsc;
@@ -13,12 +13,12 @@ use tonic::{Code, Status};
 
 use crate::connect::{client, client_of_a_service_with};
 
-/// Batches that are sent only when they are full or wanted.
+/// Batches that are sent only when they are full or flushed.
 fn settings() -> BatcherSettings {
     BatcherSettings::new().max_age(Duration::from_hours(1)).in_flight(1)
 }
 
-/// A report that is told from others by its command.
+/// A report with a command of its own.
 fn report(command: usize, metrics: usize) -> ExecutionReport {
     ExecutionReport {
         integration: "VirusTotal".into(),
@@ -43,7 +43,7 @@ async fn report_all(batcher: &Batcher, count: usize) {
 }
 
 #[tokio::test]
-async fn a_guard_reports_what_was_counted_when_it_is_dropped_also_in_a_panic() {
+async fn a_dropped_guard_reports_its_metrics_also_in_a_panic() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings());
     let mut execution = batcher.start_execution("VirusTotal", "one", "url");
@@ -67,11 +67,11 @@ async fn a_guard_reports_what_was_counted_when_it_is_dropped_also_in_a_panic() {
     batcher.flush().await;
 
     let reports = reports(&fake);
-    let told: Vec<_> = reports
+    let reported: Vec<_> = reports
         .iter()
         .map(|report| (report.command.as_str(), report.metrics.len(), report.schedule.is_some()))
         .collect();
-    assert_eq!(told, [("url", 2, false), ("panicked", 1, false), ("polled", 0, true)]);
+    assert_eq!(reported, [("url", 2, false), ("panicked", 1, false), ("polled", 0, true)]);
     assert!(reports.iter().all(|report| report.timestamp.is_some()), "it happened before it was sent");
     assert_eq!((reports[0].integration.as_str(), reports[0].instance.as_str()), ("VirusTotal", "one"));
     let tally = batcher.stats().executions;
@@ -79,7 +79,7 @@ async fn a_guard_reports_what_was_counted_when_it_is_dropped_also_in_a_panic() {
 }
 
 #[tokio::test]
-async fn a_batch_that_failed_is_sent_again_under_the_same_id() {
+async fn a_failed_batch_is_retried_with_the_same_id() {
     let fake = Fake::start().await;
     let again = || failure(Code::Unavailable, "QUEUE_UNAVAILABLE", Some(Duration::from_millis(1)));
     fake.plan([Plan::AcceptAndFail(again()), Plan::Refuse(again())]);
@@ -96,7 +96,7 @@ async fn a_batch_that_failed_is_sent_again_under_the_same_id() {
 }
 
 #[tokio::test]
-async fn a_batch_has_no_more_metrics_than_the_service_takes() {
+async fn a_batch_has_no_more_metrics_than_the_service_allows() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings().batch_bytes(4 << 20));
     for number in 0..101 {
@@ -107,7 +107,7 @@ async fn a_batch_has_no_more_metrics_than_the_service_takes() {
 }
 
 #[tokio::test]
-async fn a_report_takes_the_room_of_its_events() {
+async fn a_report_uses_the_room_of_its_events() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings().batch_bytes(100_000));
     let mut large = report(0, 50);
@@ -124,7 +124,7 @@ async fn a_report_takes_the_room_of_its_events() {
 }
 
 #[tokio::test]
-async fn without_room_a_report_waits_or_is_dropped() {
+async fn a_report_waits_or_is_dropped_when_the_buffer_is_full() {
     let fake = Fake::start().await;
     let batcher = client(&fake).batcher(settings().buffer_items(2));
     fake.hold();
@@ -143,7 +143,7 @@ async fn without_room_a_report_waits_or_is_dropped() {
 }
 
 #[tokio::test]
-async fn what_does_not_get_in_is_told() {
+async fn losses_are_reported() {
     let fake = Fake::start().await;
     let rejection = Rejection { index: 1, reason: "INVALID_FIELD".into(), ..Rejection::default() };
     let too_large = || Plan::Refuse(failure(Code::ResourceExhausted, "BATCH_TOO_LARGE", None));
@@ -177,7 +177,7 @@ async fn what_does_not_get_in_is_told() {
     assert_eq!((tally.accepted, tally.rejected, tally.given_up), (3, 1, 1));
 }
 
-/// Reports three executions in the background, and says what became of them.
+/// Reports three executions in the background, and returns their results.
 async fn in_the_background(client: &Client) -> Tally {
     let observed = |incident| panic!("{incident:?}");
     let batcher = client.batcher(settings().on_incident(observed));
@@ -190,14 +190,14 @@ async fn in_the_background(client: &Client) -> Tally {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_to_a_service_that_does_not_take_executions() {
+async fn nothing_is_sent_to_a_service_without_executions() {
     let fake = Fake::start().await;
     let client = client_of_a_service_with(&fake, &["teleportation"]);
     assert!(client.report_executions(&[report(0, 1)]).await.unwrap().is_none());
     let tally = in_the_background(&client).await;
     assert_eq!((tally.recorded, tally.unsupported, tally.given_up, tally.unsettled()), (3, 3, 0, 0));
     assert_eq!(fake.seen_now(), []);
-    assert_eq!(*fake.asked.lock().unwrap(), 1, "the answer is believed");
+    assert_eq!(*fake.asked.lock().unwrap(), 1, "the answer is cached");
     client.record_usage(&[event(0)]).await.unwrap();
     assert_eq!(fake.seen_now().len(), 1, "other reports need no feature");
 
@@ -209,7 +209,7 @@ async fn nothing_is_sent_to_a_service_that_does_not_take_executions() {
 }
 
 #[tokio::test]
-async fn a_service_that_only_says_so_when_it_is_sent_executions_loses_none() {
+async fn executions_are_unsupported_if_the_service_refuses_them() {
     let fake = Fake::start().await;
     fake.plan([Plan::Refuse(Status::unimplemented("")), Plan::Refuse(Status::unimplemented(""))]);
     assert!(client(&fake).report_executions(&[report(0, 1)]).await.unwrap().is_none());

@@ -1,4 +1,4 @@
-//! What failures count as in execution metrics: real ones, of connections that tonic, hyper, rustls and tokio make.
+//! The metric types of failures: real failures of connections of tonic, hyper, rustls and tokio.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
 use tonic::{Code, Status};
 
-/// Long enough to be noticed, for limits that always pass.
+/// A time limit that always passes.
 const LIMIT: Duration = Duration::from_millis(20);
 
 fn assert_counts<E: std::error::Error + 'static>(error: E, expected: MetricType) {
@@ -36,7 +36,7 @@ async fn call(endpoint: &Endpoint) -> Result<(), Status> {
     service.record_usage(RecordUsageRequest::default()).await.map(drop)
 }
 
-/// With tonic: a call, and what comes before it where that fails.
+/// With tonic: the error of a call, or of the connection before it.
 async fn assert_grpc(endpoint: Endpoint, expected: MetricType) {
     assert_counts(call(&endpoint).await.unwrap_err(), expected);
     if let Err(error) = endpoint.connect().await {
@@ -44,7 +44,7 @@ async fn assert_grpc(endpoint: Endpoint, expected: MetricType) {
     }
 }
 
-/// With hyper, as reqwest has it.
+/// With hyper, as reqwest uses it.
 async fn assert_http(
     connector: impl Connect + Clone + Send + Sync + 'static,
     url: &str,
@@ -54,7 +54,7 @@ async fn assert_http(
     assert_counts(client.get(url.parse().unwrap()).await.unwrap_err(), expected);
 }
 
-/// With the socket alone.
+/// With a socket.
 async fn assert_tcp(address: &str, expected: MetricType) {
     let read = async {
         let mut stream = TcpStream::connect(address).await?;
@@ -64,7 +64,7 @@ async fn assert_tcp(address: &str, expected: MetricType) {
     assert_counts(read.await.unwrap_err(), expected);
 }
 
-/// In every way that is without TLS.
+/// In every way without TLS.
 async fn assert_each(address: &str, expected: MetricType) {
     let url = format!("http://{address}");
     assert_grpc(endpoint(&url), expected).await;
@@ -76,7 +76,7 @@ fn endpoint(url: &str) -> Endpoint {
     Endpoint::from_shared(url.to_owned()).unwrap()
 }
 
-/// A server that treats connections as a function does, until it is dropped.
+/// A server that handles connections with a function, until it is dropped.
 struct Peer {
     address: String,
     _task: AbortOnDropHandle<()>,
@@ -105,7 +105,7 @@ impl Peer {
         Self::start(hold).await
     }
 
-    /// Says this when it was spoken to, and then hangs up.
+    /// Sends this after it has received anything, and then disconnects.
     async fn saying(words: &'static [u8]) -> Self {
         let answer = move |mut stream: TcpStream| async move {
             let _ = stream.read(&mut [0; 1024]).await;
@@ -126,7 +126,7 @@ impl Peer {
     }
 }
 
-/// An address at which nobody listens.
+/// An address without a listener.
 async fn nobody() -> String {
     any_port().await.local_addr().unwrap().to_string()
 }
@@ -192,7 +192,7 @@ fn trusting(authority: &Authority) -> ClientTlsConfig {
 }
 
 #[tokio::test]
-async fn certificates_that_do_not_convince() {
+async fn certificates_that_are_not_trusted() {
     let authority = Authority::new();
     let server = https(authority.issue(NAME)).await;
     call(&to(&server, trusting(&authority))).await.unwrap();
@@ -230,7 +230,7 @@ async fn a_server_that_does_not_speak_tls() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_does_not_help() {
+async fn a_proxy_that_fails() {
     let unused = "http://unused.invalid";
     let any_scheme = || {
         let mut connector = HttpConnector::new();
@@ -255,7 +255,7 @@ async fn a_proxy_that_does_not_help() {
 }
 
 #[tokio::test]
-async fn a_grpc_service_that_answers_with_a_code() {
+async fn a_grpc_service_that_answers_with_an_error() {
     let fake = Fake::start().await;
     let table = [
         (Code::Unauthenticated, MetricType::AuthError),

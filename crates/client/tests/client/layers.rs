@@ -1,4 +1,4 @@
-//! Layers around servers and clients: what they record of each request.
+//! Layers around servers and clients: what they record for each request.
 
 use std::convert::Infallible;
 use std::future::{Ready, poll_fn, ready};
@@ -25,7 +25,7 @@ use tower_service::Service;
 
 use crate::connect::client;
 
-/// A service that answers with what a function returns.
+/// A service that answers with the result of a function.
 #[derive(Clone)]
 struct Answering<F>(F);
 
@@ -63,7 +63,7 @@ fn batcher(fake: &Fake) -> Batcher {
     client(fake).batcher(BatcherSettings::new().max_age(Duration::from_hours(1)))
 }
 
-/// What was recorded, in the order in which it was.
+/// The recorded events in order.
 async fn flushed(fake: &Fake, batcher: &Batcher) -> Vec<UsageEvent> {
     batcher.flush().await;
     fake.seen_now().into_iter().flat_map(|seen| seen.events).collect()
@@ -78,7 +78,7 @@ fn answer(status: u16, body: &'static str) -> Ready<Result<Response<Full<Bytes>>
 }
 
 #[tokio::test]
-async fn a_request_is_recorded_when_its_answer_ended() {
+async fn a_request_is_recorded_when_its_answer_ends() {
     let fake = Fake::start().await;
     let batcher = batcher(&fake);
     let mut service = UsageLayer::new(batcher.clone()).layer(Answering(|_| answer(404, "not here")));
@@ -96,7 +96,7 @@ async fn a_request_is_recorded_when_its_answer_ended() {
 }
 
 #[tokio::test]
-async fn a_request_whose_caller_went_away_or_that_failed_is_recorded() {
+async fn a_cancelled_or_failed_request_is_recorded() {
     let fake = Fake::start().await;
     let batcher = batcher(&fake);
     let layer = UsageLayer::new(batcher.clone());
@@ -110,13 +110,16 @@ async fn a_request_whose_caller_went_away_or_that_failed_is_recorded() {
     assert!(tokio::spawn(panics).await.is_err());
 
     let events = flushed(&fake, &batcher).await;
-    let told: Vec<_> =
+    let recorded: Vec<_> =
         events.iter().map(|event| (event.service.as_str(), event.httpstatus, event.response_size)).collect();
-    assert_eq!(told, [("gone", Some(499), None), ("failed", Some(500), None), ("panicked", Some(500), None)]);
+    assert_eq!(
+        recorded,
+        [("gone", Some(499), None), ("failed", Some(500), None), ("panicked", Some(500), None)]
+    );
 }
 
 #[tokio::test]
-async fn a_function_may_make_the_event_or_none() {
+async fn a_function_can_create_the_event_or_skip_it() {
     let fake = Fake::start().await;
     let batcher = batcher(&fake);
     let layer = UsageLayer::new(batcher.clone()).describe(|request| {
@@ -136,7 +139,7 @@ async fn a_function_may_make_the_event_or_none() {
 }
 
 #[tokio::test]
-async fn a_batcher_that_takes_nothing_fails_no_request() {
+async fn a_closed_batcher_fails_no_request() {
     let fake = Fake::start().await;
     let batcher = batcher(&fake);
     assert!(batcher.shutdown(Duration::ZERO).await.is_none());
@@ -147,7 +150,7 @@ async fn a_batcher_that_takes_nothing_fails_no_request() {
 }
 
 #[tokio::test]
-async fn calls_of_a_grpc_server_are_recorded_with_their_codes() {
+async fn calls_to_a_grpc_server_are_recorded_with_their_codes() {
     let reports = Fake::start().await;
     let batcher = batcher(&reports);
     let served = Fake::start().await;
@@ -188,9 +191,9 @@ async fn requests_to_the_endpoint_of_a_flow_are_recorded_with_their_outcomes() {
 
     batcher.flush().await;
     let requests = fake.seen_now().remove(0).flow_requests;
-    let told: Vec<_> = requests.iter().map(|request| (request.outcome(), request.count())).collect();
+    let recorded: Vec<_> = requests.iter().map(|request| (request.outcome(), request.count())).collect();
     assert_eq!(
-        told,
+        recorded,
         [
             (FlowOutcome::Succeeded, 1),
             (FlowOutcome::UnexpectedHttpStatusCode, 2),
@@ -201,7 +204,7 @@ async fn requests_to_the_endpoint_of_a_flow_are_recorded_with_their_outcomes() {
     assert!(requests.iter().all(|request| request.flow_id == "signup" && request.latency.is_some()));
 }
 
-/// What was recorded of requests to the endpoint of a flow.
+/// The recorded requests to the endpoint of a flow.
 async fn outcomes(fake: &Fake, batcher: &Batcher) -> Vec<(FlowOutcome, i32)> {
     batcher.flush().await;
     let requests = fake.seen_now().into_iter().flat_map(|seen| seen.flow_requests);
@@ -237,7 +240,7 @@ async fn a_grpc_client_is_recorded_by_the_status_of_its_calls() {
 }
 
 #[tokio::test]
-async fn the_outcome_of_a_grpc_call_may_be_in_its_trailers() {
+async fn the_outcome_of_a_grpc_call_can_be_in_its_trailers() {
     let fake = Fake::start().await;
     let batcher = batcher(&fake);
     let layer = FlowLayer::new(batcher.clone(), "signup");

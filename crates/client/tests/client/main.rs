@@ -1,4 +1,4 @@
-//! The client against a server that does what a test tells it to, over real sockets.
+//! The client against a fake service that each test controls, over real sockets.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -6,8 +6,10 @@ mod assets;
 mod batcher;
 mod calls;
 mod connect;
+mod examples;
 mod executions;
 mod failures;
 mod layers;
 mod once;
+#[cfg(feature = "tls")]
 mod tls;

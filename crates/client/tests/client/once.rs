@@ -1,4 +1,4 @@
-//! Whatever the service's failures are, every item that was taken arrives exactly once, and every other one is told.
+//! Whatever failures the service has, every accepted item arrives exactly once, and every other item is reported as lost.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -75,7 +75,7 @@ fn any_case() -> impl Strategy<Value = Case> {
     )
 }
 
-/// Gives items to a batcher. Returns the names of those that it took.
+/// Gives items to a batcher. Returns the names of the items that it accepted.
 async fn produce(batcher: Batcher, producer: usize, items: Vec<Item>) -> Vec<String> {
     let mut taken = Vec::new();
     for (number, item) in items.into_iter().enumerate() {
@@ -142,7 +142,7 @@ async fn check(case: Case) {
     let given = (case.items.len() * case.producers) as u64;
     let recorded = sum(|tally| tally.recorded);
     assert_eq!((recorded, recorded + dropped), (taken.len() as u64, given));
-    assert_eq!(sum(|tally| tally.dropped), dropped, "every drop is told");
+    assert_eq!(sum(|tally| tally.dropped), dropped, "every drop is counted");
     assert_eq!((sum(Tally::unsettled), sum(|tally| tally.given_up)), (0, given_up.len() as u64));
     assert!(lost.usage <= stats.usage.given_up && lost.executions <= stats.executions.given_up);
     assert!(fake.most_active() <= case.in_flight);

@@ -1,4 +1,4 @@
-//! TLS: own authorities, and certificates of clients.
+//! TLS: trusted authorities and client certificates.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn accepted(fake: &Fake, tls: TlsSettings) -> Result<usize, String> {
 }
 
 #[tokio::test]
-async fn a_server_shows_a_certificate_of_an_authority_that_is_trusted() {
+async fn the_certificate_of_a_server_must_be_trusted() {
     let authority = Authority::new();
     let (certificate, key) = authority.issue("ingest.example");
     let fake =
@@ -32,7 +32,7 @@ async fn a_server_shows_a_certificate_of_an_authority_that_is_trusted() {
 }
 
 #[tokio::test]
-async fn a_client_shows_a_certificate_where_one_is_asked_for() {
+async fn a_client_presents_its_certificate() {
     let authority = Authority::new();
     let (certificate, key) = authority.issue("ingest.example");
     let tls = ServerTlsConfig::new()
