@@ -8,6 +8,7 @@ mod guide;
 mod interrupt;
 mod run_directory;
 mod sample;
+mod strings;
 mod test;
 mod up;
 
@@ -46,6 +47,8 @@ enum Task {
     ///
     /// `cargo xtask bench --help` names the benches, and each has a `--help` of its own.
     Bench(bench::Bench),
+    /// Lists all texts that users read, such as help, errors, logs and documentation, in `target/strings.txt`.
+    Strings,
     /// Feeds random texts to everything that reads what callers write.
     ///
     /// Needs a nightly compiler and cargo-fuzz, and says how to get what is missing. The ordinary tests have a
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test(task) => task.run(),
         Task::Docs(task) => task.run(),
         Task::Bench(task) => task.run(),
+        Task::Strings => strings::run(),
         Task::Fuzz(task) => task.run(),
     };
     result.unwrap_or_else(|error| {
