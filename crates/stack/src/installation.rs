@@ -144,14 +144,12 @@ struct Credentials<'a> {
 
 impl Credentials<'_> {
     fn migrate(&self) -> Result<()> {
-        let migrated = self.cli(&["migrate"], &[]).map(drop);
-        migrated.map_err(|error| {
-            // What is kept here is a sample; until the first release the schema changes under it.
-            if format!("{error:#}").contains("different than filesystem") {
-                let dir = self.place.dir.display();
-                return error.context(format!("the data in {dir} is of another version: --fresh removes it"));
-            }
-            error
+        let dir = self.place.dir.display();
+        // Until the first release the schema changes in place, and what is kept here is a sample.
+        self.cli(&["migrate"], &[]).map(drop).with_context(|| {
+            format!(
+                "cannot migrate the database of {dir}; if its data is of another version, --fresh removes it"
+            )
         })
     }
 
@@ -162,12 +160,9 @@ impl Credentials<'_> {
     fn tenant_token(&self, operator: &str, query_url: &str, tenant: &str) -> Result<String> {
         self.kept(&format!("token-{tenant}"), || {
             let env = [("FLOWMETER_TOKEN", operator), ("FLOWMETER_QUERY_URL", query_url)];
-            if let Err(error) = self.cli(&["tenant", "create", tenant], &env) {
-                // The tenant outlives its token where only this directory was removed, not the database.
-                let text = format!("{error:#}").to_lowercase();
-                if !text.contains("already") {
-                    return Err(error);
-                }
+            // The tenant outlives its token where only this directory was removed, not the database.
+            if self.cli(&["tenant", "get", tenant], &env).is_err() {
+                self.cli(&["tenant", "create", tenant], &env)?;
             }
             let scopes = "ingest,query,catalog,admin";
             self.cli(&["token", "create", "--tenant", tenant, "--scopes", scopes], &env)

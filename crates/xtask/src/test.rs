@@ -2,6 +2,7 @@
 
 mod checks;
 mod counts;
+mod dependencies;
 mod runner;
 
 use std::process::ExitCode;

@@ -1,7 +1,9 @@
-//! The checks beside the tests: format, lints and documentation.
+//! The checks beside the tests: format, lints, documentation and dependencies.
 
 use anyhow::Context;
 use flowmeter_stack::{Progress, cargo};
+
+use super::dependencies;
 
 /// Runs all of them; says which failed.
 pub(super) fn failing(progress: &Progress) -> Vec<String> {
@@ -26,6 +28,10 @@ pub(super) fn failing(progress: &Progress) -> Vec<String> {
         if let Err(error) = progress.step(name, run) {
             failures.push(format!("{name}: {error:#}"));
         }
+    }
+    let name = "licences and sources of dependencies";
+    if let Err(error) = progress.step(name, dependencies::check) {
+        failures.push(format!("{name}: {error:#}"));
     }
     failures
 }
