@@ -205,6 +205,8 @@
 //! required.
 //!
 //! ```
+//! # #[cfg(not(feature = "tls"))] fn main() {}
+//! # #[cfg(feature = "tls")] fn main() {
 //! # use flowmeter_client::{Client, ClientSettings, TlsSettings, UsageEvent};
 //! # flowmeter_fake::example(async |_| {
 //! # let (fake, directory) = flowmeter_fake::Fake::start_with_mutual_tls().await;
@@ -219,6 +221,7 @@
 //! # assert_eq!(fake.events().len(), 1);
 //! # Ok(())
 //! # });
+//! # }
 //! ```
 //!
 //! # Units and defaults

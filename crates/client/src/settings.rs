@@ -156,7 +156,7 @@ impl ClientSettings {
 
     /// An endpoint at an `https://` URL, which cannot be used without TLS.
     #[cfg(not(feature = "tls"))]
-    #[allow(clippy::unused_self, reason = "the variant with TLS uses it")]
+    #[allow(clippy::unused_self, clippy::needless_pass_by_value, reason = "as with TLS")]
     fn encrypted(&self, endpoint: Endpoint) -> Result<Endpoint, SettingsError> {
         Err(SettingsError::TlsMissing { url: endpoint.uri().to_string() })
     }
