@@ -1,4 +1,4 @@
-//! Takes messages out of a queue, and says what became of them.
+//! Receives messages from the queue of a shard, acknowledges them, and publishes dead letters.
 
 use bytes::Bytes;
 use flowmeter_core::timestamp::Timestamp;
@@ -12,12 +12,12 @@ use crate::connect::{MANDATORY, close};
 use crate::message::{self, TraceContext};
 use crate::{DEAD_LETTER_REASON, QueueError, Settings};
 
-/// A message that was taken and is not yet acknowledged.
+/// A message that was received and is not yet acknowledged.
 #[derive(Debug)]
 pub struct Delivery {
-    /// Its place in the order of this subscription.
+    /// Its number in the order of this subscription.
     pub tag: u64,
-    /// When it was enqueued. Results of checks do not say so, nor messages put there by other hands.
+    /// When it was enqueued. None for the reports of workers, and for messages of other programs.
     pub enqueued_at: Option<Timestamp>,
     /// The trace that it belongs to.
     pub trace: TraceContext,
@@ -27,13 +27,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// The requests in it, or why it is none of our messages.
+    /// The requests in it, or why it cannot be decoded.
     pub fn envelope(&self) -> Result<Envelope, String> {
-        message::decode(self.data.clone()).map_err(|error| format!("not an envelope: {error}"))
+        message::decode(self.data.clone())
+            .map_err(|error| format!("expected an encoded envelope of requests: {error}"))
     }
 }
 
-/// A connection that takes nothing yet.
+/// A connection that receives nothing yet.
 pub struct Session {
     connection: Connection,
     channel: Channel,
@@ -43,7 +44,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects, to take messages of one shard: at most `prefetch` that are not yet acknowledged.
+    /// Connects, to receive messages of one shard. At most `prefetch` of them are unacknowledged at a time.
     pub async fn open(settings: &Settings, shard: u16, prefetch: u16) -> Result<Self, QueueError> {
         let connection = settings.connect("flowmeter worker").await?;
         let channel = connection.create_channel().await?;
@@ -56,7 +57,7 @@ impl Session {
         Ok(Self { connection, channel, dead_letters, queue, dead_letter_queue })
     }
 
-    /// From now on the broker delivers.
+    /// Subscribes: from now on the broker delivers messages.
     pub async fn subscribe(self) -> Result<Subscription, QueueError> {
         let consumer = self
             .channel
@@ -78,7 +79,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The next message. May be dropped while it waits: no message is lost by that.
+    /// Receives the next message. The future can be dropped while it waits without losing a message.
     pub async fn next(&mut self) -> Result<Delivery, QueueError> {
         let delivery = self.consumer.next().await.ok_or(QueueError::Ended)??;
         Ok(Delivery {
@@ -90,16 +91,21 @@ impl Subscription {
         })
     }
 
-    /// Acknowledges every message up to and including that tag.
+    /// Acknowledges every message up to and including the one with this tag.
     pub async fn ack_through(&self, tag: u64) -> Result<(), QueueError> {
         self.session.channel.basic_ack(tag, BasicAckOptions { multiple: true }).await?;
         Ok(())
     }
 
-    /// Puts `data`, which is all or a part of a message, among the dead letters. The
-    /// message itself is to be acknowledged afterwards: after a crash in between the
-    /// letter is there twice, but never lost.
-    pub async fn bury(&self, delivery: &Delivery, data: &[u8], reason: &str) -> Result<(), QueueError> {
+    /// Publishes `data`, which is all or a part of a message, to the queue of dead letters. The message itself
+    /// must be acknowledged afterwards: after a crash in between, the dead letter exists twice, but it is never
+    /// lost.
+    pub async fn dead_letter(
+        &self,
+        delivery: &Delivery,
+        data: &[u8],
+        reason: &str,
+    ) -> Result<(), QueueError> {
         let mut headers = delivery.properties.headers().clone().unwrap_or_default();
         headers.insert(DEAD_LETTER_REASON.into(), AMQPValue::LongString(reason.into()));
         let confirmation = self
@@ -121,8 +127,8 @@ impl Subscription {
         }
     }
 
-    /// Gives back what was taken and not acknowledged, and disconnects. An error means that the broker
-    /// may take a while to notice.
+    /// Gives back the messages that are not acknowledged, and disconnects. After an error, the broker may take
+    /// a while to notice.
     pub async fn close(self) -> Result<(), QueueError> {
         close(&self.session.connection).await
     }

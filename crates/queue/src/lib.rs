@@ -1,7 +1,6 @@
-//! RabbitMQ: the queues, and how requests get into and out of them. Nothing here
-//! knows of gRPC or SQL, or of what a request means.
+//! RabbitMQ: the queues, the publisher and the subscription. This crate knows nothing of gRPC or SQL, or of what a
+//! request means.
 
-mod backoff;
 mod connect;
 mod connections;
 mod consumer;
@@ -9,7 +8,6 @@ mod message;
 mod publisher;
 mod topology;
 
-pub use backoff::Backoff;
 pub use connect::{QueueError, Settings};
 pub use connections::{Connections, OpenConnection};
 pub use consumer::{Delivery, Session, Subscription};

@@ -1,5 +1,5 @@
-//! A message on the wire: an envelope of whole requests, and headers with the time at
-//! which it was enqueued and the trace that it belongs to.
+//! The format of a message: an envelope of whole requests, and headers with the time at which the message was
+//! enqueued and the trace that it belongs to.
 
 use bytes::Bytes;
 use flowmeter_core::timestamp::Timestamp;
@@ -19,8 +19,8 @@ pub struct Accepted {
     pub request: Request,
     /// The trace of its sender.
     pub trace: TraceContext,
-    /// Its share of the memory that waiting requests may take, given back when it is settled
-    /// or dropped, not when its sender stops to wait.
+    /// Its share of the memory for waiting requests. The share is free again when the request is confirmed,
+    /// rejected or dropped, and not already when its sender stops waiting.
     pub room: OwnedSemaphorePermit,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn properties(enqueued_at: Option<Timestamp>, trace: TraceContext) ->
         .with_headers(headers)
 }
 
-/// When a message was enqueued, by the clock of the ingest service, if it says.
+/// When a message was enqueued, by the clock of the ingest service. None if the message does not say.
 pub(crate) fn enqueued_at(properties: &BasicProperties) -> Option<Timestamp> {
     match properties.headers().as_ref()?.inner().get(ENQUEUED_AT)? {
         AMQPValue::LongLongInt(micros) => Some(Timestamp::from_micros(*micros)),

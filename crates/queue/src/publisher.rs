@@ -1,11 +1,11 @@
-//! Puts accepted requests into the queues, and tells each sender when the broker has
-//! made its request durable.
+//! Publishes accepted requests, and answers each sender when the broker has confirmed that its request is durable.
 //!
-//! One task for each shard owns a connection and its confirm channel, so that delivery
-//! tags cannot be swapped. Small requests that wait at the same time share a message.
+//! Each shard has a task of its own, which owns a connection and its confirm channel, so that delivery tags cannot
+//! be mixed up. Small requests that wait at the same time share a message.
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::queue::Request;
 use futures::StreamExt;
@@ -19,53 +19,61 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connect::{MANDATORY, close};
 use crate::message::{self, Accepted};
-use crate::{Backoff, Connections, QueueError, Settings};
+use crate::{Connections, QueueError, Settings};
 
 /// How requests share messages.
 #[derive(Debug, Clone, Copy)]
 pub struct PublisherSettings {
-    /// How long a request waits for others to share its message with, while earlier
-    /// messages are on their way. Without any it does not wait.
+    /// How long a request waits for others to share a message with, while earlier messages are not confirmed. It
+    /// does not wait when all are.
     pub linger: Duration,
-    /// Bytes at which a message is sent without waiting for more.
+    /// The size in bytes at which a message is published without waiting for more.
     pub message_bytes: usize,
-    /// Messages of a shard that may wait for their confirmation.
+    /// The number of messages of a shard that may be unconfirmed.
     pub window: usize,
-    /// How often a message without requests tells the workers the time, where there was
-    /// none with requests. None: no message tells the time, also not those with requests.
+    /// How often a message without requests carries the time to the workers, where no message with requests does.
+    /// None: no message carries the time.
     pub tick: Option<Duration>,
 }
 
 impl Default for PublisherSettings {
     fn default() -> Self {
         Self {
-            // Little beside the broker's own 2 to 5 ms.
+            // Short beside the 2 to 5 ms that the broker takes.
             linger: Duration::from_millis(2),
-            // Measured: larger messages are not faster, smaller ones cost the broker more.
+            // Measured: larger messages are not faster, and smaller ones cost the broker more.
             message_bytes: 256 * 1024,
-            // 16 MiB of the broker's time: enough to keep it busy, little enough to bound memory.
+            // 16 MiB: enough to keep the broker busy, and little enough to bound memory.
             window: 64,
             tick: Some(Duration::from_millis(500)),
         }
     }
 }
 
-/// Why a request is not in the queue, as far as we know. Publishing it again is safe.
+/// Why a request is not known to be in the queue. It is safe to publish it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// The broker refuses more: the queue is full.
+    /// The queue is full.
     #[error("the queue is full")]
     Full,
-    /// The broker is away, or went away before it confirmed.
-    #[error("the broker is away")]
+    /// The broker is unavailable, or became unavailable before it confirmed.
+    #[error("the broker is unavailable")]
     Unavailable,
 }
 
-/// Requests of a shard that may wait for their turn.
+/// The waits between attempts to connect: from 100 ms, which a restart of the broker takes at least, to 10 s. Each is
+/// lengthened by a random part of itself, so that services do not connect in step.
+const WAITS: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_secs(5))
+    .without_max_times()
+    .with_jitter();
+
+/// The number of requests of a shard that may wait to be published.
 const WAITING_REQUESTS: usize = 1024;
 
 type Waiter = oneshot::Sender<Result<(), PublishError>>;
-/// Who waits for a message, and the memory that it takes.
+/// The senders that wait for a message, and its share of the memory.
 type Waiters = Vec<(Waiter, OwnedSemaphorePermit)>;
 
 /// Publishes accepted requests.
@@ -76,7 +84,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher, and what publishes for it: each is to run in a task of its own.
+    /// A publisher, and the publishers of its shards, each of which is to run in a task of its own.
     #[must_use]
     pub fn new(settings: &Settings, publishing: PublisherSettings) -> (Self, Vec<ShardPublisher>) {
         let connections = Connections::new(settings.topology.shards);
@@ -102,10 +110,10 @@ impl Publisher {
         self.connections.are_open()
     }
 
-    /// Publishes a request, and returns when the broker has made it durable. Dropping the
-    /// future does not take the request back.
+    /// Publishes a request, and returns when the broker has made it durable. Dropping the future does not take the
+    /// request back.
     pub async fn publish(&self, accepted: Accepted) -> Result<(), PublishError> {
-        // A repeated request goes the same way as the first, so its copies meet one worker.
+        // A repeated request goes to the shard of the first, so one worker receives both.
         let id = &accepted.request.request_id;
         let spread = id.last_chunk::<2>().map_or(0, |bytes| u16::from_be_bytes(*bytes));
         let shard = usize::from(spread) % self.shards.len();
@@ -117,7 +125,7 @@ impl Publisher {
 
 /// Requests that will share a message.
 #[derive(Default)]
-struct Gathered {
+struct PendingMessage {
     requests: Vec<Request>,
     waiters: Waiters,
     trace: message::TraceContext,
@@ -125,10 +133,10 @@ struct Gathered {
     since: Option<Instant>,
 }
 
-impl Gathered {
+impl PendingMessage {
     fn add(&mut self, accepted: Accepted, waiter: Waiter) {
         if waiter.is_closed() {
-            // Its sender has given up already; it will send it again.
+            // The sender has given up, and will send the request again.
             return;
         }
         self.bytes += accepted.request.encoded_len();
@@ -139,10 +147,10 @@ impl Gathered {
     }
 }
 
-/// A message that the broker has not confirmed yet, and who waits for it.
-type Sent = (Waiters, PublisherConfirm);
+/// A message that the broker has not confirmed yet, and the senders that wait for it.
+type Unconfirmed = (Waiters, PublisherConfirm);
 
-async fn confirmed((waiters, confirm): Sent) -> (Waiters, Result<Confirmation, lapin::Error>) {
+async fn confirmed((waiters, confirm): Unconfirmed) -> (Waiters, Result<Confirmation, lapin::Error>) {
     (waiters, confirm.await)
 }
 
@@ -164,9 +172,9 @@ impl ShardPublisher {
     }
 
     /// Publishes until `stop` is cancelled or every [`Publisher`] is dropped, and then until the broker has
-    /// confirmed or refused what was taken before. Connects again whenever the connection fails.
+    /// confirmed or rejected the rest. Connects again whenever the connection fails.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::default();
+        let mut waits = WAITS.build();
         loop {
             let connected = tokio::select! {
                 connected = self.connect() => connected,
@@ -174,21 +182,21 @@ impl ShardPublisher {
             };
             let outcome = match connected {
                 Ok((connection, channel)) => {
-                    backoff.reset();
+                    waits = WAITS.build();
                     tracing::info!(queue = self.queue, "publishing");
                     let open = self.connections.open();
                     let outcome = self.publish(&channel, &stop).await;
                     drop(open);
-                    // A connection that is not closed in order ends all the same.
+                    // A connection that is not closed properly ends all the same.
                     let _ = close(&connection).await;
                     outcome
                 }
                 Err(error) => Err(error),
             };
             let Err(error) = outcome else { return };
-            let wait = backoff.next_wait();
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(queue = self.queue, %error, wait_ms, "the broker is away; trying again");
+            let wait = waits.next().unwrap_or_default();
+            let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(queue = self.queue, %error, retry_in_ms, "cannot publish; trying again");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => return,
@@ -204,19 +212,19 @@ impl ShardPublisher {
         Ok((connection, channel))
     }
 
-    /// Publishes until the connection fails, or until there is nothing more to come.
+    /// Publishes until the connection fails, or until `stop` or the end of every [`Publisher`] leaves nothing to do.
     async fn publish(&mut self, channel: &Channel, stop: &CancellationToken) -> Result<(), QueueError> {
-        let mut gathered = Gathered::default();
+        let mut pending = PendingMessage::default();
         let mut confirming = FuturesUnordered::new();
         let mut last_message = Instant::now();
         let mut open = true;
-        while open || !gathered.requests.is_empty() || !confirming.is_empty() {
-            let full = gathered.bytes >= self.publishing.message_bytes;
+        while open || !pending.requests.is_empty() || !confirming.is_empty() {
+            let full = pending.bytes >= self.publishing.message_bytes;
             let room = confirming.len() < self.publishing.window;
-            let linger_end = gathered.since.map(|since| since + self.publishing.linger);
+            let linger_end = pending.since.map(|since| since + self.publishing.linger);
             let due = linger_end.is_some_and(|end| full || confirming.is_empty() || end <= Instant::now());
             if room && due {
-                let message = std::mem::take(&mut gathered);
+                let message = std::mem::take(&mut pending);
                 confirming.push(confirmed(self.send(channel, message).await?));
                 last_message = Instant::now();
                 continue;
@@ -226,20 +234,20 @@ impl ShardPublisher {
                 biased;
                 Some((waiters, confirmation)) = confirming.next() => settle(waiters, confirmation)?,
                 request = self.requests.recv(), if open && !full => match request {
-                    Some((accepted, waiter)) => gathered.add(accepted, waiter),
+                    Some((accepted, waiter)) => pending.add(accepted, waiter),
                     None => open = false,
                 },
                 () = stop.cancelled(), if open => {
                     self.requests.close();
-                    // What was sent to the channel before it closed is still taken.
+                    // What was sent to the channel before it was closed is still published.
                     while let Ok((accepted, waiter)) = self.requests.try_recv() {
-                        gathered.add(accepted, waiter);
+                        pending.add(accepted, waiter);
                     }
                     open = false;
                 }
                 () = sleep_until(linger_end), if room && linger_end.is_some() => {}
                 () = sleep_until(tick), if open && room => {
-                    confirming.push(confirmed(self.send(channel, Gathered::default()).await?));
+                    confirming.push(confirmed(self.send(channel, PendingMessage::default()).await?));
                     last_message = Instant::now();
                 }
             }
@@ -247,9 +255,9 @@ impl ShardPublisher {
         Ok(())
     }
 
-    async fn send(&self, channel: &Channel, gathered: Gathered) -> Result<Sent, QueueError> {
-        let waiters = gathered.waiters;
-        let payload = message::encode(gathered.requests);
+    async fn send(&self, channel: &Channel, pending: PendingMessage) -> Result<Unconfirmed, QueueError> {
+        let waiters = pending.waiters;
+        let payload = message::encode(pending.requests);
         let enqueued_at = self.publishing.tick.map(|_| Timestamp::now());
         let confirm = channel
             .basic_publish(
@@ -257,7 +265,7 @@ impl ShardPublisher {
                 self.queue.as_str().into(),
                 MANDATORY,
                 &payload,
-                message::properties(enqueued_at, gathered.trace),
+                message::properties(enqueued_at, pending.trace),
             )
             .await?;
         Ok((waiters, confirm))
@@ -271,19 +279,19 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// Tells the senders of a message what became of it.
+/// Answers the senders of a message.
 fn settle(waiters: Waiters, confirmation: Result<Confirmation, lapin::Error>) -> Result<(), QueueError> {
     let (answer, outcome) = match confirmation {
         Ok(Confirmation::Ack(None)) => (Ok(()), Ok(())),
-        // The queue is gone. Which message came back is not certain where several are on
-        // their way, so all that are not settled yet fail with this one.
+        // The queue does not exist. Where several messages are unconfirmed, it is not certain which one came back,
+        // so all of them fail.
         Ok(Confirmation::Ack(Some(_))) => (Err(PublishError::Unavailable), Err(QueueError::Unroutable)),
         Ok(Confirmation::Nack(_)) => (Err(PublishError::Full), Ok(())),
         Ok(Confirmation::NotRequested) => (Err(PublishError::Unavailable), Err(QueueError::Refused)),
         Err(error) => (Err(PublishError::Unavailable), Err(error.into())),
     };
     for (waiter, _room) in waiters {
-        // One that has given up waiting does not want to know.
+        // A sender that has given up does not need the answer.
         let _ = waiter.send(answer);
     }
     outcome

@@ -1,5 +1,4 @@
-//! Which queues there are. Every service declares the same ones, so the order in which
-//! they start does not matter.
+//! The queues of an installation. Every service declares all of them, so the services can start in any order.
 
 use lapin::Connection;
 use lapin::options::QueueDeclareOptions;
@@ -7,24 +6,23 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::QueueError;
 
-/// The header of a dead letter that says why it is one.
+/// The header of a dead letter with the reason why it could not be applied.
 pub const DEAD_LETTER_REASON: &str = "x-flowmeter-reason";
 
 /// The queues of an installation.
 #[derive(Debug, Clone)]
 pub struct Topology {
-    /// What every name begins with, so that installations can share a broker.
+    /// The prefix of every queue's name, so that installations can share a broker.
     pub prefix: String,
     /// The number of queues over which requests are spread.
     pub shards: u16,
-    /// Bytes that a queue holds at most. More are refused, and the sender is told so.
+    /// The most bytes that a queue holds. It rejects more, and ingest passes that on to the sender.
     pub max_queue_bytes: i64,
 }
 
-/// Deliveries after which the broker itself calls a message dead. A worker that dies
-/// of a message over and over must not take all others down with it. A worker gives
-/// back everything that it holds when it restarts, so the limit is well above the
-/// restarts of a bad day.
+/// The number of deliveries after which the broker itself moves a message to the dead letters, so that a message
+/// that makes every worker crash does not stop the queue for ever. A worker gives back everything that it holds
+/// when it restarts, so the limit is well above the number of restarts on a bad day.
 const DELIVERY_LIMIT: i32 = 100;
 
 impl Topology {
@@ -43,7 +41,7 @@ impl Topology {
     /// Declares every queue.
     pub(crate) async fn declare(&self, connection: &Connection) -> Result<(), QueueError> {
         let mut dead = quorum();
-        // Dead letters wait for an operator: none is dropped to make room for another.
+        // Dead letters wait for an operator, so none is dropped to make room for another.
         dead.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
         declare(connection, &self.dead_letters(), dead).await?;
         for shard in 0..self.shards {
@@ -71,11 +69,11 @@ fn quorum() -> FieldTable {
     arguments
 }
 
-/// Declares a queue. One that is there with other arguments is used as it is: they cannot
-/// be changed, and a broker that works is worth more than a limit that is exact.
+/// Declares a queue. A queue that exists with other arguments is used as it is: its arguments cannot be changed, and
+/// a queue that works is worth more than an exact limit.
 async fn declare(connection: &Connection, name: &str, arguments: FieldTable) -> Result<(), QueueError> {
     let declare = async |options, arguments| {
-        // A refusal closes the channel, so each attempt has one of its own.
+        // A rejection closes the channel, so each attempt has its own.
         let channel = connection.create_channel().await?;
         channel.queue_declare(ShortString::from(name), options, arguments).await?;
         channel.close(200, "done".into()).await
@@ -83,6 +81,6 @@ async fn declare(connection: &Connection, name: &str, arguments: FieldTable) -> 
     let Err(refused) = declare(QueueDeclareOptions::durable(), arguments).await else { return Ok(()) };
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
     declare(passive, FieldTable::default()).await?;
-    tracing::warn!(queue = name, error = %refused, "the queue keeps its old arguments: delete it to change them");
+    tracing::warn!(queue = name, error = %refused, "the queue exists with other arguments and keeps them: delete the queue to change them");
     Ok(())
 }

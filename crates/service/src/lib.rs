@@ -7,6 +7,7 @@ pub mod config;
 pub mod deadline;
 pub mod error;
 mod gate;
+pub mod retry;
 pub mod server;
 mod shutdown;
 pub mod tasks;

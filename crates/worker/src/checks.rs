@@ -1,25 +1,26 @@
-//! Checks whether the endpoints of flows are available, by one worker at a time.
+//! Checks whether the endpoints of flows are available. One worker at a time does so, the one that has the lease.
 //!
-//! What is to be checked when follows from the flow alone ([`schedule`]), and the id under which a
-//! result is reported follows from that. So a worker that takes over needs to know nothing of the
-//! one before it, and a check that both made counts once.
+//! The times of a flow's checks follow from the flow alone ([`schedule`]), and the id of a report follows from the flow
+//! and the time. So a worker that takes over needs no knowledge of the one before it, and a check that both made counts
+//! once.
 
 mod agenda;
+mod fair_queue;
 pub mod guard;
 mod health;
 mod lease;
 mod missed;
 mod probe;
-pub mod report;
+mod result;
 pub mod schedule;
-mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_queue::{Backoff, Settings};
+use flowmeter_queue::Settings;
+use flowmeter_service::retry::Retry;
 use flowmeter_service::tasks::Tasks;
 use flowmeter_store::flows::{CheckedFlow, count_flow_changes, list_checked_flows};
 use flowmeter_store::{Store, StoreError};
@@ -29,35 +30,36 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Checks;
+use crate::report::Reporter;
 use agenda::{Agenda, Due};
+use fair_queue::FlowName;
 use health::Changes;
 use lease::{Keeper, Lease};
 use missed::Missed;
 use probe::{CaError, Failure, Probe};
-use report::Reporter;
-use turns::Name;
+use result::report_of;
 
-/// How often to look whether flows have changed: changes take effect within 5 s, with room for a slow
-/// answer.
+/// How often a worker looks whether flows have changed. A change takes effect within 5 s, also where the database
+/// answers slowly.
 const REREAD_INTERVAL: Duration = Duration::from_secs(2);
-/// How often the list of flows is read although nothing says that it changed, which also finds slots
-/// that are near again because the clock was put back.
+/// How often the list of flows is read although it is not known to have changed. This also finds slots that are near
+/// again because the clock was set back.
 const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The flows, as they were after so many changes.
+/// The flows, as they were after a number of changes.
 struct Snapshot {
     changes: i64,
     flows: Vec<CheckedFlow>,
 }
 
-/// The flows that are being read. None where they have not changed.
+/// The list of flows that is being read. None if it has not changed.
 type Reading = BoxFuture<'static, Result<Option<Snapshot>, StoreError>>;
 
-/// How long results that are on their way may take to be confirmed when this worker stops.
+/// How long the broker may take to confirm the last results when this worker stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Spawns what makes the checks while this worker has the lease, and what keeps the lease. Fails if the file of
-/// authorities is of no use.
+/// Spawns the task that makes the checks while this worker has the lease, and the one that keeps the lease. Fails if
+/// the file of certificate authorities is invalid.
 pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, settings: &Checks) -> Result<(), CaError> {
     let probe = Probe::new(
         settings.flow_check_allow.clone(),
@@ -68,15 +70,15 @@ pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, settings: &Chec
     )?;
     let concurrency = usize::from(settings.flow_check_concurrency);
     let (keeper, lease) = Keeper::new(store.clone());
-    // The lease is given back as soon as no check is made any more, while other tasks may still be stopping,
-    // and also where the work panics.
+    // The lease is released as soon as the checks have ended, while other tasks may still be stopping, and also
+    // where the checks panic.
     let (release, stop) = (CancellationToken::new(), tasks.stop());
-    let released = release.clone();
-    tasks.spawn("lease of the checks", async move {
-        keeper.run(released).await;
+    let asked = release.clone();
+    tasks.spawn("keep the lease of the checks", async move {
+        keeper.run(asked).await;
         stop.cancelled().await;
     });
-    let work = Work {
+    let checker = Checker {
         store: store.clone(),
         probe,
         concurrency,
@@ -85,7 +87,7 @@ pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, settings: &Chec
         agenda: Agenda::new(settings.flow_check_interval, concurrency),
         reading: None,
         read_next: Instant::now(),
-        read_backoff: Backoff::default(),
+        read_retry: Retry::new("read the list of flows"),
         known: None,
         running: JoinSet::new(),
         names: HashMap::new(),
@@ -94,15 +96,15 @@ pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, settings: &Chec
         missed: Missed::default(),
     };
     let release = release.drop_guard();
-    tasks.spawn("checks of flows", async move {
+    tasks.spawn("check endpoints", async move {
         let _release = release;
-        work.run().await;
+        checker.run().await;
     });
     Ok(())
 }
 
 /// Makes the checks while this worker has the lease.
-struct Work {
+struct Checker {
     store: Store,
     probe: Probe,
     concurrency: usize,
@@ -112,20 +114,20 @@ struct Work {
     /// The list of flows, while it is being read.
     reading: Option<Reading>,
     read_next: Instant,
-    read_backoff: Backoff,
-    /// After how many changes the flows were read, and when that is no longer relied on.
+    read_retry: Retry,
+    /// The number of changes after which the flows were read, and until when that number is relied on.
     known: Option<(i64, Instant)>,
-    /// The checks that are under way, and of which flows they are.
+    /// The checks that are under way, and their flows.
     running: JoinSet<Option<String>>,
-    names: HashMap<task::Id, Arc<Name>>,
+    names: HashMap<task::Id, Arc<FlowName>>,
     changes: Arc<Changes>,
     reporter: Arc<Reporter>,
     missed: Missed,
 }
 
-impl Work {
-    /// Works until it is asked to stop. Checks that are under way then are abandoned, and results that are on
-    /// their way are confirmed, so that the next worker never meets this one.
+impl Checker {
+    /// Makes checks until it is asked to stop. Checks that are under way are then abandoned, and the results that
+    /// were published are confirmed, before the lease is released to the next worker.
     async fn run(mut self) {
         while !self.stop.is_cancelled() {
             if self.lease.is_held() {
@@ -141,8 +143,8 @@ impl Work {
         self.running.shutdown().await;
     }
 
-    /// Waits for the lease, with nothing planned: slots that nobody starts are missed, also where
-    /// it was this worker's the moment before. Checks that it started go on.
+    /// Waits for the lease with an empty agenda: the slots of this time are missed, even if this worker had the lease
+    /// just before. Checks that it has begun go on.
     async fn stand_by(&mut self) {
         self.agenda.clear();
         self.reading = None;
@@ -155,24 +157,24 @@ impl Work {
         }
     }
 
-    /// Does the next thing that is to be done while the lease is held.
+    /// Handles the next event while the lease is held.
     async fn step(&mut self) {
         if self.reading.is_none() && self.read_next <= Instant::now() {
             let known = self.known.filter(|(_, until)| Instant::now() < *until).map(|(changes, _)| changes);
             self.reading = Some(Box::pin(read(self.store.clone(), known)));
         }
         self.missed.skipped(self.agenda.advance(Timestamp::now()));
-        self.missed.tell(self.concurrency, self.reporter.late());
+        self.missed.log(self.concurrency, self.reporter.late());
         while self.lease.is_held()
             && let Some(due) = self.agenda.take_due()
         {
             self.start(due);
         }
         let until_slot = self.agenda.next_slot().map(|slot| slot.since(Timestamp::now()));
-        // Not longer than until the next reading, because the clock may be put forward meanwhile.
+        // Not longer than until the next reading, because the clock may be set forward meanwhile.
         let wake = until_slot.unwrap_or(REREAD_INTERVAL).min(REREAD_INTERVAL);
         tokio::select! {
-            flows = under_way(&mut self.reading) => self.take_over(flows),
+            flows = under_way(&mut self.reading) => self.update(flows),
             Some(ended) = self.running.join_next_with_id() => self.ended(ended),
             () = tokio::time::sleep(wake) => {}
             () = self.lease.changed() => {}
@@ -180,21 +182,19 @@ impl Work {
         }
     }
 
-    fn take_over(&mut self, read: Result<Option<Snapshot>, StoreError>) {
+    fn update(&mut self, read: Result<Option<Snapshot>, StoreError>) {
         self.reading = None;
         let mut wait = REREAD_INTERVAL;
         match read {
             Ok(snapshot) => {
-                self.read_backoff.reset();
+                self.read_retry.succeeded();
                 if let Some(Snapshot { changes, flows }) = snapshot {
                     self.known = Some((changes, Instant::now() + REFRESH_INTERVAL));
                     self.agenda.update(flows, Timestamp::now());
                 }
             }
-            Err(error) => {
-                wait = wait.max(self.read_backoff.next_wait());
-                tracing::warn!(%error, "the flows could not be read; those that are known are checked");
-            }
+            // Meanwhile the flows of the last list are checked.
+            Err(error) => wait = self.read_retry.failed(&error, REREAD_INTERVAL),
         }
         self.read_next = Instant::now() + wait;
     }
@@ -220,9 +220,9 @@ impl Work {
     }
 }
 
-/// Makes one check and reports its result. It ends when the broker has the result, so that results
-/// which wait for it are bounded too. Returns why the check could not be made, if that is our own fault:
-/// nothing is reported then, as if nobody had been there.
+/// Makes one check and reports its result. It ends when the broker has confirmed the result, so that the number of
+/// results that wait is bounded too. Returns why the check could not be made, if the worker itself is at fault: then
+/// nothing is reported, as if the slot was missed.
 async fn check(
     probe: Probe,
     due: Due,
@@ -248,11 +248,11 @@ async fn check(
         return reason;
     }
     changes.record(&flow, &health, &result);
-    reporter.report(report::request(&flow, slot, result.is_ok()), &stop).await;
+    reporter.report(report_of(&flow, slot, result.is_ok()), &stop).await;
     None
 }
 
-/// Reads the flows, unless they are `known` as they were after as many changes as there were till now.
+/// Reads the flows, unless the number of their changes is still `known`.
 async fn read(store: Store, known: Option<i64>) -> Result<Option<Snapshot>, StoreError> {
     let changes = count_flow_changes(&store).await?;
     if known == Some(changes) {

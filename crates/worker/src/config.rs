@@ -10,18 +10,17 @@ use flowmeter_service::config::{DatabaseArgs, QueueArgs, ServerArgs, duration};
 use crate::checks::guard::Guard;
 use crate::checks::schedule::{LONGEST_INTERVAL, SHORTEST_INTERVAL};
 
-/// Applies what was reported: takes requests from the queue and writes events and
-/// roll-ups. Answers health checks only.
+/// Applies reports: receives requests from the queue, and writes events and roll-ups. Its gRPC server answers
+/// health checks and reflection only.
 #[derive(Parser)]
 #[command(name = "flowmeter-worker", version)]
 pub struct Config {
-    /// Address to listen on for gRPC, health checks and reflection. Port 0 takes a free
-    /// one, which the log names.
-    // On every address, because a service in a container is asked from outside.
+    /// Address to listen on for gRPC. With port 0 the system chooses a free port, which the log names.
+    // On every address, because the clients of a service in a container are outside of it.
     #[arg(long, env = "FLOWMETER_LISTEN", default_value = "0.0.0.0:7073")]
     pub listen: SocketAddr,
 
-    /// How to serve.
+    /// The server.
     #[command(flatten)]
     pub server: ServerArgs,
 
@@ -37,8 +36,8 @@ pub struct Config {
     #[command(flatten)]
     pub batching: Batching,
 
-    /// How often roll-ups are folded.
-    // Readers add what is not folded yet, so this is about keeping that little.
+    /// How often partial rows are folded into roll-ups.
+    // Queries add the partial rows, so a longer interval only makes them slower.
     #[arg(long, env = "FLOWMETER_FOLD_INTERVAL", default_value = "1s", value_parser = duration)]
     pub fold_interval: Duration,
 
@@ -47,69 +46,55 @@ pub struct Config {
     pub checks: Checks,
 }
 
-/// How messages are gathered into transactions.
+/// How messages share transactions.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Batching {
-    /// Events, or rows of flows' counters, of a transaction, from which on it does not wait for more.
-    // Measured: larger ones are no faster, and make answers wait.
+    /// Number of events, or rows of flow counters, at which a transaction does not wait for more.
+    // Measured: larger transactions are not faster, and delay answers.
     #[arg(long, env = "FLOWMETER_BATCH_EVENTS", default_value_t = 20_000)]
     pub batch_events: usize,
 
-    /// How long a message waits for others to share a transaction with, when little is
-    /// reported. It grows with the load to five times as much.
-    // Unnoticed beside the second that an answer may be old, and a fifth of a commit's cost.
+    /// How long a message waits for others to share a transaction with, under little load. Under more load, the wait
+    /// grows up to five times as long.
+    // Short beside the second within which answers are complete, and a fifth of the cost of a commit.
     #[arg(long, env = "FLOWMETER_BATCH_LINGER", default_value = "5ms", value_parser = duration)]
     pub batch_linger: Duration,
 
-    /// Messages of a shard that are held and not yet applied.
-    // Two transactions of usual messages of 1,000 events, and some.
+    /// Number of messages of a shard that a worker receives before it acknowledges the first.
+    // Two transactions of messages of 1,000 events, which are usual, and some more.
     #[arg(long, env = "FLOWMETER_PREFETCH", default_value_t = 64)]
     pub prefetch: u16,
 }
 
-impl Batching {
-    /// How long to wait for others, after a transaction of so many `items`. Under load a longer
-    /// wait is worth it: each transaction costs the same few partial rows for more of them.
-    #[must_use]
-    pub fn linger_after(&self, items: usize) -> Duration {
-        /// Items from which on the wait is longer than the least.
-        const MANY: usize = 200;
-        /// At 25 ms a transaction is still far below the second within which answers come.
-        const LONGEST: usize = 5;
-        let factor = (items / MANY).clamp(1, LONGEST);
-        self.batch_linger * u32::try_from(factor).expect("at most 5")
-    }
-}
-
-/// How the endpoints of flows are checked. One worker at a time checks them, so all should have the
-/// same settings.
+/// How the endpoints of flows are checked. One worker at a time checks them, so all workers should have the same
+/// settings.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Checks {
-    /// How often an endpoint is checked whose flow does not say, from 1s to 1d.
-    // Tells an outage within a minute, at a cost that no endpoint notices.
+    /// How often the endpoint of a flow without an interval of its own is checked, from 1s to 1d.
+    // Finds an outage within a minute, at a cost that no endpoint notices.
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_INTERVAL", default_value = "60s", value_parser = interval)]
     pub flow_check_interval: Duration,
 
-    /// How long an endpoint may take to answer a check, the look-up of its name included.
-    // The slowest answer that still counts as within 10 s among the latencies of requests.
+    /// How long an endpoint may take to answer a check, including the look-up of its name.
+    // The slowest answer that counts as within 10 s among the latencies of requests.
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub flow_check_timeout: Duration,
 
-    /// Checks that are under way at the same time; those of one tenant take at most half of them.
-    /// Those that do not get their turn within their interval are skipped.
-    // 1,000 flows of a tenant with the usual interval that all hang need 167. Each takes a socket,
-    // and 1,024 files are what a process often may open.
+    /// Number of checks at the same time; one tenant has at most half of them. A check that cannot begin within its
+    /// flow's interval is skipped.
+    // 1,000 flows of a tenant with the usual interval that all hang need 167. Each takes a socket, and the limit of
+    // open files of a process is often 1,024.
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_CONCURRENCY", default_value_t = 384, value_parser = clap::value_parser!(u16).range(1..))]
     pub flow_check_concurrency: u16,
 
-    /// Networks that checks may reach although they are internal, such as 10.0.0.0/8,127.0.0.1/32.
-    // None: tenants name the endpoints, and the network around the worker is not theirs.
+    /// Internal networks that checks are allowed to reach, such as 10.0.0.0/8,127.0.0.1/32.
+    // None: tenants choose the endpoints, and the network around the worker is not theirs.
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_ALLOW", default_value = "", value_parser = Guard::parse)]
     pub flow_check_allow: Guard,
 
-    /// A PEM file of authorities that https endpoints may have their certificates of, beside
-    /// those that browsers trust.
-    // None: for endpoints within a company, which has its own.
+    /// A PEM file with certificate authorities that are trusted for https endpoints, in addition to those that browsers
+    /// trust.
+    // None: only a company with authorities of its own needs it.
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_CA")]
     pub flow_check_ca: Option<PathBuf>,
 }
@@ -151,13 +136,5 @@ mod tests {
         ] {
             assert!(read(&wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn the_wait_grows_with_the_load_and_has_a_limit() {
-        let batching =
-            Batching { batch_events: 20_000, batch_linger: Duration::from_millis(5), prefetch: 64 };
-        let waits = [0, 200, 500, 1_000, 20_000].map(|events| batching.linger_after(events).as_millis());
-        assert_eq!(waits, [5, 5, 10, 25, 25]);
     }
 }

@@ -1,11 +1,18 @@
-//! The worker: it owns every write of measured data, and the periodic jobs around it.
+//! The worker. It alone writes measured data, runs the periodic jobs that maintain it, and checks the endpoints of
+//! flows.
+//!
+//! A batch of messages goes one way: `shard` receives them, `gather` collects them, `decode` reads them,
+//! `apply` writes them in one transaction, `dead_letters` takes what cannot be written, and `shard`
+//! acknowledges all of them.
 
 mod apply;
 mod checks;
 mod config;
-mod deadlines;
+mod dead_letters;
+mod decode;
 mod gather;
-mod periodic;
+mod jobs;
+mod report;
 mod shard;
 
 use std::time::Duration;
@@ -17,11 +24,11 @@ use flowmeter_store::Store;
 
 pub use config::{Batching, Checks, Config};
 
-/// How long the last reports may take to be confirmed. A broker that is there needs milliseconds.
+/// How long the broker may take to confirm the last reports. It usually takes milliseconds.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Works until the tasks are asked to stop; then finishes the transactions that are under way. What is cut off
-/// goes back to the broker when the process ends.
+/// Works until the tasks are asked to stop, and then finishes the transactions that are under way. Messages that are
+/// not acknowledged by the end of the process go back to the broker.
 pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
     let queue = config.queue.settings();
@@ -30,18 +37,16 @@ pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let stop = tasks.stop();
     let connections = Connections::new(config.queue.shards);
     for index in 0..config.queue.shards {
-        let shard =
-            shard::Shard::new(store.clone(), queue.clone(), index, config.batching, connections.clone());
+        let shard = shard::Shard {
+            store: store.clone(),
+            settings: queue.clone(),
+            index,
+            batching: config.batching,
+            connections: connections.clone(),
+        };
         tasks.spawn(format!("shard {index}"), shard.run(stop.clone()));
     }
-    let fold_interval = config.fold_interval;
-    tasks.spawn("fold of roll-ups", periodic::fold_rollups(store.clone(), fold_interval, stop.clone()));
-    tasks.spawn("fold of flow counters", periodic::fold_flows(store.clone(), fold_interval, stop.clone()));
-    tasks.spawn("removal of gone workers", periodic::forget(store.clone(), stop.clone()));
-    tasks.spawn("backfill", periodic::backfill(store.clone(), stop.clone()));
-    tasks.spawn("purge of roll-ups", periodic::purge(store.clone(), stop.clone()));
-    tasks.spawn("index of label sets", periodic::index_weeks(store.clone(), stop.clone()));
-    deadlines::spawn(&mut tasks, &store, &queue);
+    jobs::spawn(&mut tasks, &store, &queue, config.fold_interval);
     let check = move || {
         let (store, is_connected) = (store.clone(), connections.are_open());
         async move {

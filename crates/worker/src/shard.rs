@@ -1,13 +1,14 @@
-//! One shard: takes messages from its queue, applies them in order, and acknowledges
-//! what is committed. While a transaction runs the next one gathers.
+//! One shard: receives messages from its queue, applies them in order, and acknowledges what is committed. While
+//! a transaction runs, the next batch gathers.
 
 use std::time::Duration;
 
-use flowmeter_queue::{Backoff, Connections, Session, Settings, Subscription};
+use flowmeter_queue::{Connections, QueueError, Session, Settings, Subscription};
+use flowmeter_service::retry::{Retry, Stopping, pause};
 use flowmeter_service::telemetry;
-use flowmeter_store::Store;
 use flowmeter_store::batch::Writer;
-use flowmeter_store::progress::{self, SILENT_AT_MOST, Worker};
+use flowmeter_store::progress::{self, SILENT_AT_MOST, Worker, touch as heartbeat};
+use flowmeter_store::{Store, StoreError};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,74 +16,78 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::Batching;
-use crate::apply::{Abandoned, Applier, DeadLetter};
-use crate::gather::{Gathered, Given};
+use crate::apply::Applier;
+use crate::dead_letters::{self, DeadLetter};
+use crate::gather::{MessageBatch, PendingBatch, Watermark};
 
-/// How often a worker says that it lives.
-const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a worker sends its heartbeat to the database.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A transaction that is under way: it has the applier, and gives it back.
-type Applying = BoxFuture<'static, (Applier, Gathered, Result<Vec<DeadLetter>, Abandoned>)>;
+/// Why a subscription ended.
+#[derive(Debug, thiserror::Error)]
+enum Interrupted {
+    /// What is not applied goes back to the broker.
+    #[error(transparent)]
+    Stopping(#[from] Stopping),
+    /// The broker or the connection to it failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The worker could not be registered.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Other workers cannot tell this one from a dead one, and take over what it holds.
+    #[error("the database received no heartbeat of this worker for {} s", SILENT_AT_MOST.as_secs())]
+    NoHeartbeat,
+}
+
+/// A transaction that is under way. It owns the applier, and gives it back.
+type Applying = BoxFuture<'static, (Applier, MessageBatch, Result<Vec<DeadLetter>, Stopping>)>;
 
 /// The consumer of one shard.
 pub struct Shard {
-    store: Store,
-    settings: Settings,
-    index: u16,
-    batching: Batching,
-    /// Of all shards, for the health check.
-    connections: Connections,
+    pub store: Store,
+    pub settings: Settings,
+    pub index: u16,
+    pub batching: Batching,
+    /// Those of all shards, for the health check.
+    pub connections: Connections,
 }
 
 impl Shard {
-    pub fn new(
-        store: Store,
-        settings: Settings,
-        index: u16,
-        batching: Batching,
-        connections: Connections,
-    ) -> Self {
-        Self { store, settings, index, batching, connections }
-    }
-
-    /// Works until `stop`, subscribing again whenever the broker or the database was away.
+    /// Consumes until `stop`, and subscribes again whenever the broker or the database was unavailable.
     pub async fn run(self, stop: CancellationToken) {
-        let mut backoff = Backoff::default();
+        let mut retry = Retry::new("consume");
         while !stop.is_cancelled() {
-            if let Err(error) = self.work(&mut backoff, &stop).await
-                && !matches!(error, Abandoned::Stopping)
-            {
-                let wait = backoff.next_wait();
-                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(shard = self.index, %error, wait_ms, "not consuming; trying again");
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = stop.cancelled() => {}
+            match self.subscribe(&mut retry, &stop).await {
+                Ok(()) | Err(Interrupted::Stopping(Stopping)) => {}
+                Err(error) => {
+                    let wait = retry.failed(&error, Duration::ZERO);
+                    let _ = pause(wait, &stop).await;
                 }
             }
         }
     }
 
-    /// Subscribes, and consumes until `stop` or until the broker or the database is away. Each
-    /// subscription is a worker of its own to the database: what one held is given to others.
-    async fn work(&self, backoff: &mut Backoff, stop: &CancellationToken) -> Result<(), Abandoned> {
+    /// Subscribes, and consumes until `stop` or until the broker or the database is unavailable. To the
+    /// database, each subscription is a worker of its own: what one held is delivered to others.
+    async fn subscribe(&self, retry: &mut Retry, stop: &CancellationToken) -> Result<(), Interrupted> {
         let session = Session::open(&self.settings, self.index, self.batching.prefetch).await?;
         let worker = Worker { id: Uuid::now_v7(), shard: self.index };
-        let joining = Instant::now();
-        let given = Given::after(progress::join(&self.store, worker).await?);
+        let joined = Instant::now();
+        let watermark = Watermark::starting_at(progress::join(&self.store, worker).await?);
         let mut subscription = session.subscribe().await?;
         tracing::info!(shard = self.index, "consuming");
-        backoff.reset();
+        retry.succeeded();
         let open = self.connections.open();
         let outcome = tokio::select! {
-            outcome = self.consume(&mut subscription, worker, given, stop) => outcome,
-            () = self.stay_known(worker, joining) => Err(Abandoned::Silent),
+            outcome = self.consume(&mut subscription, worker, watermark, stop) => outcome,
+            () = self.send_heartbeats(worker, joined) => Err(Interrupted::NoHeartbeat),
         };
         drop(open);
-        // What was gathered and not begun goes back to the broker. Where it does not say that it knows,
-        // the worker does not leave: it counts as if it had died.
+        // What was received and not begun goes back to the broker. Where the broker does not confirm that, the
+        // worker does not leave: it counts as if it had died.
         let left = match subscription.close().await {
-            Ok(()) => progress::leave(&self.store, worker).await.map_err(Abandoned::from),
+            Ok(()) => progress::leave(&self.store, worker).await.map_err(Interrupted::from),
             Err(error) => Err(error.into()),
         };
         if let Err(error) = left {
@@ -91,43 +96,45 @@ impl Shard {
         outcome
     }
 
-    /// Says that a worker lives, and ends when nobody has heard it for too long.
-    async fn stay_known(&self, worker: Worker, joining: Instant) {
-        let mut heard = joining;
-        while heard.elapsed() < SILENT_AT_MOST {
-            tokio::time::sleep(TOUCH_INTERVAL).await;
-            let asked = Instant::now();
-            let touch = progress::touch(&self.store, worker);
-            match tokio::time::timeout_at(heard + SILENT_AT_MOST, touch).await {
-                Ok(Ok(true)) => heard = asked,
+    /// Sends heartbeats, and ends when the database has received none for too long.
+    async fn send_heartbeats(&self, worker: Worker, joined: Instant) {
+        let mut retry = Retry::every(HEARTBEAT_INTERVAL, "send a heartbeat");
+        let mut last = joined;
+        while last.elapsed() < SILENT_AT_MOST {
+            tokio::time::sleep(HEARTBEAT_INTERVAL).await;
+            let sent = Instant::now();
+            let sending = heartbeat(&self.store, worker);
+            match tokio::time::timeout_at(last + SILENT_AT_MOST, sending).await {
+                Ok(Ok(true)) => {
+                    retry.succeeded();
+                    last = sent;
+                }
                 Ok(Ok(false)) | Err(_) => return,
-                Ok(Err(error)) => tracing::debug!(%error, "could not say that this worker lives"),
+                Ok(Err(error)) => {
+                    retry.failed(&error, Duration::ZERO);
+                }
             }
         }
     }
 
-    /// Consumes until `stop`, or until the broker is away.
+    /// Consumes until `stop`, or until the broker is unavailable.
     async fn consume(
         &self,
         subscription: &mut Subscription,
         worker: Worker,
-        given: Given,
+        watermark: Watermark,
         stop: &CancellationToken,
-    ) -> Result<(), Abandoned> {
+    ) -> Result<(), Interrupted> {
+        let mut pending = PendingBatch::new(self.batching, watermark.clone());
         let writer = Writer::new(self.store.clone(), worker);
-        let mut idle =
-            Some(Applier { store: self.store.clone(), writer, given: given.clone(), stop: stop.clone() });
+        let mut idle = Some(Applier::new(writer, watermark, stop.clone()));
         let mut applying: Option<Applying> = None;
-        let mut gathered = Gathered::default();
-        let mut items_before = 0;
         loop {
-            let due = gathered.due(self.batching, items_before);
+            let due = pending.due();
             if due.is_some_and(|due| due <= Instant::now())
                 && let Some(applier) = idle.take()
             {
-                given.begin();
-                items_before = gathered.items;
-                applying = Some(apply(applier, std::mem::take(&mut gathered)));
+                applying = Some(apply(applier, pending.take()));
                 continue;
             }
             let stopping = stop.is_cancelled();
@@ -136,53 +143,44 @@ impl Shard {
             }
             tokio::select! {
                 biased;
-                (applier, messages, outcome) = under_way(&mut applying) => {
+                (applier, batch, dead) = under_way(&mut applying) => {
                     applying = None;
-                    settle(subscription, &applier, &messages, outcome?).await?;
+                    self.settle(subscription, &batch, &dead?, stop).await?;
                     idle = Some(applier);
                 }
-                delivery = subscription.next(), if !stopping && !gathered.is_full(self.batching) => {
-                    let delivery = delivery?;
-                    given.add(delivery.enqueued_at);
-                    gathered.add(delivery);
-                }
+                delivery = subscription.next(), if !stopping && !pending.is_full() => pending.push(delivery?),
                 () = sleep_until(due), if applying.is_none() => {}
                 () = stop.cancelled(), if !stopping => {}
             }
         }
     }
+
+    /// Publishes the dead letters, records that they are dead, and then acknowledges the batch: in this order,
+    /// so that a crash in between repeats a step and loses nothing.
+    async fn settle(
+        &self,
+        subscription: &Subscription,
+        batch: &MessageBatch,
+        dead: &[DeadLetter],
+        stop: &CancellationToken,
+    ) -> Result<(), Interrupted> {
+        dead_letters::publish(dead, batch, subscription).await?;
+        dead_letters::record(dead, &self.store, stop).await?;
+        if let Some(tag) = batch.last_tag() {
+            subscription.ack_through(tag).await?;
+        }
+        Ok(())
+    }
 }
 
-fn apply(mut applier: Applier, gathered: Gathered) -> Applying {
-    let span = tracing::info_span!("apply", messages = gathered.messages.len());
-    let trace = gathered.messages.iter().find_map(|(delivery, _)| delivery.trace.as_deref());
-    telemetry::continue_traceparent(&span, trace);
+fn apply(mut applier: Applier, batch: MessageBatch) -> Applying {
+    let span = tracing::info_span!("apply", messages = batch.messages.len());
+    telemetry::continue_traceparent(&span, batch.trace());
     let applying = async move {
-        let outcome = applier.apply(&gathered).await;
-        (applier, gathered, outcome)
+        let dead = applier.apply(&batch).await;
+        (applier, batch, dead)
     };
     Box::pin(applying.instrument(span))
-}
-
-/// Writes the dead letters, then that they are dead, and then acknowledges everything: in
-/// this order, so that a crash in between repeats and loses nothing.
-async fn settle(
-    subscription: &Subscription,
-    applier: &Applier,
-    messages: &Gathered,
-    dead: Vec<DeadLetter>,
-) -> Result<(), Abandoned> {
-    for letter in &dead {
-        let (delivery, _) = &messages.messages[letter.message];
-        subscription.bury(delivery, &letter.data, &letter.reason).await?;
-    }
-    for letter in &dead {
-        applier.record_death(letter).await?;
-    }
-    if let Some(tag) = messages.last_tag() {
-        subscription.ack_through(tag).await?;
-    }
-    Ok(())
 }
 
 async fn under_way(applying: &mut Option<Applying>) -> <Applying as Future>::Output {

@@ -57,7 +57,7 @@ async fn a_malformed_message_blocks_nothing() {
     .await;
     let (payload, reason) = letter.unwrap();
     assert_eq!(payload, b"this is no envelope");
-    assert!(reason.starts_with("not an envelope"), "{reason}");
+    assert!(reason.starts_with("expected an encoded envelope"), "{reason}");
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_poisoned_request_dies_alone_and_its_receipt_says_so() {
     for (dead, expected) in [
         (refused, "the database refuses it"),
         (unreadable, "an event cannot be read"),
-        (counters, "counters are not of a quarter of an hour"),
+        (counters, "expected the start of a quarter of an hour"),
     ] {
         let receipt = tenant.settled(&dead).await;
         assert_eq!(receipt.state(), State::Dead);

@@ -1,5 +1,5 @@
-//! What is to be checked next: the flows with their slots, those whose slot has come and that wait for
-//! their turn, and those that are being checked, of which no other check is made meanwhile. Nothing here looks at a clock or does I/O.
+//! What to check next: the flows with their slots, those that are due and wait, and those that are being checked, which
+//! are not checked a second time meanwhile. Nothing here reads a clock or does I/O.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_store::flows::CheckedFlow;
 
+use super::fair_queue::{FairQueue, FlowName};
 use super::health::Health;
 use super::schedule::Schedule;
-use super::turns::{Name, Turns};
 
 #[derive(Debug)]
 struct Entry {
@@ -18,29 +18,29 @@ struct Entry {
     health: Arc<Health>,
     schedule: Schedule,
     next: Timestamp,
-    /// The slot that has come, while the flow waits for its turn.
+    /// The slot that is due, while the flow waits.
     waiting: Option<Timestamp>,
 }
 
-/// A check that is to be made now.
+/// A check that is due.
 #[derive(Debug, Clone)]
 pub struct Due {
-    /// The flow's name, to say by when the check has ended.
-    pub name: Arc<Name>,
+    /// Identifies the flow when the check has ended.
+    pub name: Arc<FlowName>,
     /// The flow.
     pub flow: Arc<CheckedFlow>,
-    /// How it was.
+    /// The results of its last checks.
     pub health: Arc<Health>,
-    /// The time that the check is of.
+    /// The time of the check.
     pub slot: Timestamp,
 }
 
 /// Slots that were skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// Because their flow's turn had not come when its next slot did.
+    /// Because the flow still waited when its next slot was due.
     pub crowded: u64,
-    /// Because their flow was still being checked.
+    /// Because the flow was still being checked.
     pub overlapping: u64,
 }
 
@@ -48,32 +48,32 @@ pub struct Skipped {
 #[derive(Debug)]
 pub struct Agenda {
     usual_interval: Duration,
-    flows: HashMap<Arc<Name>, Entry>,
-    by_time: BTreeSet<(Timestamp, Arc<Name>)>,
-    turns: Turns,
+    flows: HashMap<Arc<FlowName>, Entry>,
+    by_time: BTreeSet<(Timestamp, Arc<FlowName>)>,
+    queue: FairQueue,
 }
 
 impl Agenda {
-    /// Without flows. Those that have no interval of their own get `usual_interval`; up to
-    /// `concurrency` are checked at a time.
+    /// An agenda without flows. Flows without an interval of their own are checked every `usual_interval`, and up to
+    /// `concurrency` of them at a time.
     pub fn new(usual_interval: Duration, concurrency: usize) -> Self {
         let (flows, by_time) = (HashMap::new(), BTreeSet::new());
-        Self { usual_interval, flows, by_time, turns: Turns::new(concurrency) }
+        Self { usual_interval, flows, by_time, queue: FairQueue::new(concurrency) }
     }
 
     /// Forgets everything but what is being checked.
     pub fn clear(&mut self) {
         self.flows.clear();
         self.by_time.clear();
-        self.turns.retain_waiting(|_| false);
+        self.queue.retain_waiting(|_| false);
     }
 
-    /// Takes over the list of all flows, as it is at the time `now`.
+    /// Replaces the list of flows by the one of the time `now`.
     pub fn update(&mut self, flows: Vec<CheckedFlow>, now: Timestamp) {
         let mut before = std::mem::take(&mut self.flows);
         self.by_time.clear();
         for flow in flows {
-            let name = Name { tenant: flow.tenant, flow_id: flow.flow_id.clone() };
+            let name = FlowName { tenant: flow.tenant, flow_id: flow.flow_id.clone() };
             let known = before.remove_entry(&name);
             let (name, entry) = match known {
                 Some((name, entry)) => (name, self.changed(entry, flow, now)),
@@ -83,7 +83,7 @@ impl Agenda {
             self.flows.insert(name, entry);
         }
         let flows = &self.flows;
-        self.turns.retain_waiting(|name| flows.get(name).is_some_and(|entry| entry.waiting.is_some()));
+        self.queue.retain_waiting(|name| flows.get(name).is_some_and(|entry| entry.waiting.is_some()));
     }
 
     fn entry(&self, flow: CheckedFlow, health: Arc<Health>, now: Timestamp) -> Entry {
@@ -96,12 +96,12 @@ impl Agenda {
         if *entry.flow != flow {
             return Entry { waiting: entry.waiting, ..self.entry(flow, entry.health, now) };
         }
-        // Where the clock was put back, the slots that come now are nearer than the next one was.
+        // Where the clock was set back, there are slots before the one that was next.
         entry.next = entry.next.min(entry.schedule.next_after(now));
         entry
     }
 
-    /// Lets flows whose slot has come by `now` wait for their turn.
+    /// Queues the flows whose slot is due at `now`.
     pub fn advance(&mut self, now: Timestamp) -> Skipped {
         let mut skipped = Skipped::default();
         while let Some((slot, _)) = self.by_time.first()
@@ -111,36 +111,35 @@ impl Agenda {
         {
             entry.next = entry.schedule.next_after(now);
             self.by_time.insert((entry.next, name.clone()));
-            // Where this process or the clock stood still, those before are missed, as if nobody
-            // had been there.
+            // Where this process or the clock stood still, the slots before are missed.
             let slot = entry.schedule.last_until(now);
-            if self.turns.is_under_way(&name) {
+            if self.queue.is_under_way(&name) {
                 skipped.overlapping += 1;
             } else if entry.waiting.replace(slot).is_some() {
                 skipped.crowded += 1;
             } else {
-                self.turns.wait(name);
+                self.queue.push(name);
             }
         }
         skipped
     }
 
-    /// When the next slot comes.
+    /// The time of the next slot.
     pub fn next_slot(&self) -> Option<Timestamp> {
         self.by_time.first().map(|(slot, _)| *slot)
     }
 
-    /// The check whose turn it is. It is under way until it is said to have ended.
+    /// Takes the next check that is due, if there is room for one. It is under way until [`Self::ended`].
     pub fn take_due(&mut self) -> Option<Due> {
-        let name = self.turns.take()?;
+        let name = self.queue.pop()?;
         let entry = self.flows.get_mut(&name).expect("only known flows wait");
         let slot = entry.waiting.take().expect("it waits with its slot");
         Some(Due { name, flow: entry.flow.clone(), health: entry.health.clone(), slot })
     }
 
-    /// The check of a flow has ended, also where the flow is not known any more.
-    pub fn ended(&mut self, name: &Arc<Name>) {
-        self.turns.end(name);
+    /// The check of a flow has ended, even if the flow has been deleted meanwhile.
+    pub fn ended(&mut self, name: &Arc<FlowName>) {
+        self.queue.end(name);
     }
 }
 
@@ -159,7 +158,7 @@ mod tests {
         CheckedFlow { tenant, flow_id: flow_id.to_owned(), endpoint_url, interval }
     }
 
-    /// Takes all checks that are due, as far as there are places.
+    /// Takes all checks that are due and for which there is room.
     fn take_all(agenda: &mut Agenda) -> Vec<Due> {
         std::iter::from_fn(|| agenda.take_due()).collect()
     }
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_whose_turn_does_not_come_is_skipped_and_keeps_its_place() {
+    fn a_slot_is_skipped_while_its_flow_waits_and_the_flow_keeps_its_place() {
         let mut agenda = with(vec![flow("often", Some(SECOND)), flow("rarely", Some(MINUTE))]);
         let mut skipped = 0;
         for second in 0..=70 {
@@ -207,13 +206,13 @@ mod tests {
         }
         assert!((66..=72).contains(&skipped), "{skipped}");
         let checks = drain(&mut agenda);
-        // Each once, whoever came first, and of its newest slot.
+        // Each flow once, in the order of arrival, and with its newest slot.
         assert_eq!(checks.len(), 2);
         assert!(checks[0].0 == "often" && checks[0].1 > START.plus(SECOND * 68));
     }
 
     #[test]
-    fn slots_that_passed_while_nobody_looked_are_missed() {
+    fn slots_that_passed_during_a_pause_are_missed() {
         let mut agenda = with(vec![flow("a", None)]);
         let now = START.plus(10 * MINUTE);
         assert_eq!(agenda.advance(now), Skipped::default());
@@ -242,7 +241,7 @@ mod tests {
         let due = agenda.take_due().unwrap();
         let skips = |agenda: &mut Agenda, second| agenda.advance(START.plus(SECOND * second));
         assert_eq!(skips(&mut agenda, 4), Skipped { crowded: 0, overlapping: 1 });
-        // Neither where it was deleted, registered again or forgotten meanwhile.
+        // Not even if it was deleted, registered again or forgotten meanwhile.
         agenda.update(Vec::new(), START.plus(4 * SECOND));
         agenda.update(vec![flow("a", Some(SECOND))], START.plus(4 * SECOND));
         assert_eq!(skips(&mut agenda, 6), Skipped { crowded: 0, overlapping: 1 });
@@ -265,7 +264,7 @@ mod tests {
         let mut agenda = with(flows.clone());
         agenda.advance(START.plus(2 * SECOND));
         assert_eq!(take_all(&mut agenda).len(), 4);
-        // A thousand wait and none ends, but there are places for somebody else.
+        // A thousand wait and none ends, but there is room for another tenant.
         flows.push(of(2, 0));
         agenda.update(flows, START.plus(2 * SECOND));
         agenda.advance(START.plus(4 * SECOND));
@@ -274,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_put_back_does_not_stop_the_checks() {
+    fn a_clock_that_is_set_back_does_not_stop_the_checks() {
         let mut agenda = with(vec![flow("a", None)]);
         let earlier = START.minus(Duration::from_hours(2));
         agenda.update(vec![flow("a", None)], earlier);

@@ -1,13 +1,12 @@
-//! Which addresses checks may reach. Tenants name the endpoints, so without this a check would be
-//! their way into the network that the worker stands in: the cloud's metadata service, the
-//! database, the neighbours. It judges addresses and never names, so it must see the very ones
-//! that are connected to.
+//! The addresses that checks may reach. Tenants choose the endpoints, so without a guard a check would give them access
+//! to the network of the worker: the metadata service of the cloud, the database, other services. The guard judges
+//! addresses and never names, so it must be given the very addresses that are connected to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Judges addresses. What is internal is refused, but for the networks that an operator allows.
+/// Judges addresses. Internal addresses are refused, except in the networks that an operator allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guard {
     allowed: Vec<IpNet>,
@@ -15,16 +14,16 @@ pub struct Guard {
 
 /// An address that checks may not reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{address} is not to be reached: {kind}")]
+#[error("checks may not reach {address}: {kind}")]
 pub struct Internal {
     /// The address.
     pub address: IpAddr,
-    /// What kind of address it is.
+    /// The kind of address.
     pub kind: &'static str,
 }
 
-/// IPv4 addresses that are not of the public internet: the special-purpose registry of the IANA
-/// (RFC 6890 and later), as far as it is not globally reachable, multicast, and one more.
+/// IPv4 addresses outside of the public internet: the entries of IANA's special-purpose registry (RFC 6890 and later)
+/// that are not globally reachable, multicast, and one more.
 const INTERNAL_V4: [(Ipv4Net, &str); 16] = [
     (v4(0, 0, 0, 0, 8), "unspecified"),
     (v4(10, 0, 0, 0, 8), "private"),
@@ -45,7 +44,7 @@ const INTERNAL_V4: [(Ipv4Net, &str); 16] = [
     (v4(240, 0, 0, 0, 4), "reserved or broadcast"),
 ];
 
-/// The same of IPv6 within `2000::/3`. Outside of that nothing is public.
+/// IPv6 addresses within `2000::/3` that are not public. No address outside of it is.
 const INTERNAL_V6: [(Ipv6Net, &str); 3] = [
     // With Teredo (2001::/32), benchmarking and ORCHID.
     (v6([0x2001, 0, 0], 23), "reserved for protocols"),
@@ -53,7 +52,7 @@ const INTERNAL_V6: [(Ipv6Net, &str); 3] = [
     (v6([0x3fff, 0, 0], 20), "documentation"),
 ];
 
-/// Names for what is outside of `2000::/3`.
+/// The kinds of addresses outside of `2000::/3`.
 const OUTSIDE_V6: [(Ipv6Net, &str); 8] = [
     (v6([0, 0, 0], 128), "unspecified"),
     (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "loopback"),
@@ -123,7 +122,7 @@ fn kind_of<N>(table: &[(N, &'static str)], contains: impl Fn(&N) -> bool) -> Opt
     table.iter().find(|(network, _)| contains(network)).map(|(_, kind)| *kind)
 }
 
-/// The IPv4 address that a router on the way turns an IPv6 address into.
+/// The IPv4 address that a router on the way translates an IPv6 address to.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let bytes = address.octets();
     let four = |at: usize| Ipv4Addr::new(bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]);
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn public_addresses_are_not() {
+    fn public_addresses_are_allowed() {
         let addresses = "1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 \
             128.0.0.0 169.253.255.255 169.255.0.0 172.15.255.255 172.32.0.0 192.0.1.0 192.0.3.0 192.167.255.255 \
             192.169.0.0 198.17.255.255 198.20.0.0 203.0.112.255 203.0.114.0 168.63.129.15 168.63.129.17 \
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_is_reached_in_every_spelling_and_nothing_else() {
+    fn allowed_networks_are_reached_in_every_spelling_and_no_others() {
         let guard = Guard::parse("10.0.0.0/8, 127.0.0.1/32,fd00::/8,").unwrap();
         for address in
             ["10.1.2.3", "127.0.0.1", "::ffff:127.0.0.1", "64:ff9b::10.1.2.3", "fd00::1", "1.1.1.1"]
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_setting_is_read_whole() {
+    fn every_network_of_the_setting_must_be_valid() {
         assert_eq!(Guard::parse(""), Ok(Guard::default()));
         for text in ["10.0.0.0", "10.0.0.0/33", "localhost", "10.0.0.0/8;fd00::/8", "10.0.0/8"] {
             let expected = format!("expected networks such as 10.0.0.0/8,fd00::/8, found {text:?}");
@@ -219,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_spelling_of_an_ipv4_address_is_judged_better_than_another(bits: u32) {
+        fn no_spelling_of_an_ipv4_address_escapes_the_guard(bits: u32) {
             let v4 = Ipv4Addr::from_bits(bits);
             let guard = Guard::default();
             let plain = guard.check(v4.into()).is_ok();
@@ -238,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn what_the_standard_library_knows_to_be_internal_is_refused(bits: u32, wide: u128) {
+        fn addresses_that_the_standard_library_calls_internal_are_refused(bits: u32, wide: u128) {
             let v4 = Ipv4Addr::from_bits(bits);
             let internal = v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_multicast()
                 || v4.is_broadcast() || v4.is_documentation() || v4.is_unspecified();

@@ -1,5 +1,5 @@
-//! How a flow's endpoint has been, so that the log tells what changed and lasts, not every check, and
-//! no tenant can flood it.
+//! The availability of the endpoints of flows, as the log reports it: changes that last instead of every check, and
+//! not more of them than an operator reads, so that no tenant can flood the log.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,14 +9,13 @@ use tokio::time::Instant;
 
 use super::probe::Failure;
 
-/// Checks with the same result in a row that make it a change: an endpoint that takes turns is none.
+/// The number of equal results in a row that make a change, so that an endpoint that alternates makes none.
 const LASTING: u32 = 3;
-/// Changes that the log tells in a minute, of all flows: those of an outage that somebody reads about
-/// one by one.
-const MAX_TOLD: u32 = 60;
+/// The most changes of all flows that are logged in a minute, as many as an operator reads one by one.
+const MAX_LOGGED: u32 = 60;
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// How an endpoint was at its last checks.
+/// The results of an endpoint's last checks.
 #[derive(Debug, Default)]
 pub struct Health(Mutex<Results>);
 
@@ -24,13 +23,13 @@ pub struct Health(Mutex<Results>);
 struct Results {
     last_available: Option<bool>,
     in_a_row: u32,
-    /// What it was when it last lasted.
+    /// The last result that lasted.
     lasted: Option<bool>,
 }
 
 impl Health {
-    /// Takes over a result, and returns whether it is new and has lasted. That an endpoint was
-    /// available from the beginning is not new.
+    /// Records a result, and returns whether it is a change that has lasted. An endpoint that is available from the
+    /// beginning is no change.
     fn record(&self, available: bool) -> bool {
         let mut results = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let goes_on = results.last_available.replace(available) == Some(available);
@@ -42,61 +41,61 @@ impl Health {
     }
 }
 
-/// Tells the log of changes, of all flows.
+/// Logs the changes of all flows.
 #[derive(Debug, Default)]
-pub struct Changes(Mutex<Told>);
+pub struct Changes(Mutex<Logged>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct Logged {
     since: Option<Instant>,
     count: u32,
 }
 
-/// Whether a line is written.
+/// Whether a change is logged.
 #[derive(Debug, PartialEq, Eq)]
 enum Room {
     Enough,
-    /// This one is the first without.
+    /// It is the first that is not.
     Exhausted,
     None,
 }
 
 impl Changes {
-    /// Takes over the result of a check, and tells the log of a change.
+    /// Records the result of a check, and logs a change.
     pub fn record(&self, flow: &CheckedFlow, health: &Health, result: &Result<(), Failure>) {
         if !health.record(result.is_ok()) {
             return;
         }
         match self.room(Instant::now()) {
-            Room::Enough => tell(flow, result),
+            Room::Enough => log(flow, result),
             Room::Exhausted => {
-                tracing::info!("more changes of flows' availability are not shown for a minute");
+                tracing::info!("further changes of the availability of flows are not logged for a minute");
             }
             Room::None => {}
         }
     }
 
     fn room(&self, now: Instant) -> Room {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.since.is_none_or(|since| now >= since + MINUTE) {
-            *told = Told { since: Some(now), count: 0 };
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.since.is_none_or(|since| now >= since + MINUTE) {
+            *logged = Logged { since: Some(now), count: 0 };
         }
-        told.count = told.count.saturating_add(1);
-        match told.count {
-            0..=MAX_TOLD => Room::Enough,
-            count if count == MAX_TOLD + 1 => Room::Exhausted,
+        logged.count = logged.count.saturating_add(1);
+        match logged.count {
+            0..=MAX_LOGGED => Room::Enough,
+            count if count == MAX_LOGGED + 1 => Room::Exhausted,
             _ => Room::None,
         }
     }
 }
 
-fn tell(flow: &CheckedFlow, result: &Result<(), Failure>) {
+fn log(flow: &CheckedFlow, result: &Result<(), Failure>) {
     let CheckedFlow { tenant, flow_id, .. } = flow;
     let reason = result.as_ref().err().map(Failure::reason);
     match result {
         Ok(()) => tracing::info!(%tenant, flow = flow_id, "the endpoint of a flow is available again"),
         Err(Failure::Refused(_)) => {
-            tracing::warn!(%tenant, flow = flow_id, reason, "the endpoint of a flow is refused");
+            tracing::warn!(%tenant, flow = flow_id, reason, "the endpoint of a flow has an address that is not allowed");
         }
         Err(_) => {
             tracing::info!(%tenant, flow = flow_id, reason, "the endpoint of a flow became unavailable");
@@ -108,7 +107,7 @@ fn tell(flow: &CheckedFlow, result: &Result<(), Failure>) {
 mod tests {
     use super::*;
 
-    /// The numbers of the checks, from 1, that were news, of results that are `+` or `-`.
+    /// The numbers of the checks, from 1, at which there was news, of results that are `+` or `-`.
     fn news(results: &str) -> Vec<usize> {
         let health = Health::default();
         let news = results.chars().enumerate().filter(|(_, result)| health.record(*result == '+'));
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_has_room_for_so_many_changes() {
+    fn the_number_of_changes_in_a_minute_is_limited() {
         let (changes, begin) = (Changes::default(), Instant::now());
         for _ in 0..2 {
             let rooms: Vec<_> = (0..100).map(|_| changes.room(begin)).collect();

@@ -1,8 +1,9 @@
-//! Keeps the lease of the checks, so that one worker at a time makes them. Even where two do, as
-//! when clocks go wrong, each check still counts once, by its id; the lease spares endpoints.
+//! Keeps the lease of the checks, so that one worker at a time makes them and endpoints are not checked twice. Where two
+//! workers do, for example because a clock is wrong, each check still counts once, by its id.
 
 use std::time::Duration;
 
+use flowmeter_service::retry::Retry;
 use flowmeter_store::Store;
 use flowmeter_store::leases::{acquire_or_renew, release};
 use tokio::sync::watch;
@@ -10,32 +11,32 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Its name.
+/// The name of the lease.
 const NAME: &str = "flow-checks";
-/// How long it lasts. With the time until another asks, the checks pause for 20 s at most when
-/// their worker dies.
+/// How long the lease lasts. With the time until another worker asks, the checks pause for at most 20 s when their
+/// worker dies.
 const DURATION: Duration = Duration::from_secs(15);
-/// How often it is renewed, and how often others ask for it. Two renewals may fail.
+/// How often the lease is renewed, and how often other workers ask for it. Two renewals may fail.
 const RENEW_INTERVAL: Duration = Duration::from_secs(5);
-/// How long to wait for the database's answer, so that one that is lost costs one renewal.
+/// How long to wait for the answer of the database, so that a lost answer costs one renewal.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
-/// Until the next try, where the database did not answer.
+/// How long to wait after an error before asking again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a worker knows of the lease: until when it has it, by its own monotonic clock.
+/// Until when this worker has the lease, by its own monotonic clock.
 #[derive(Clone)]
 pub struct Lease(watch::Receiver<Option<Instant>>);
 
 impl Lease {
-    /// Whether this worker has it. It is counted from when the last renewal was sent, so this ends
-    /// before the row does, also while the database is away or after this process stood still. Where
-    /// the whole machine was suspended, its monotonic clock may have stopped meanwhile: then this
-    /// holds for longer, another worker checks at the same time, and each slot still counts once.
+    /// Whether this worker has the lease. The time counts from when the last renewal was sent, so it ends before the
+    /// row in the database does, also while the database is unavailable or after this process stood still. Where the
+    /// whole machine was suspended, its monotonic clock may have stopped. Then this holds for longer, and another
+    /// worker checks at the same time; each slot still counts once.
     pub fn is_held(&self) -> bool {
         self.0.borrow().is_some_and(|until| Instant::now() < until)
     }
 
-    /// Waits for news of it.
+    /// Waits for a change.
     pub async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -43,29 +44,38 @@ impl Lease {
     }
 }
 
-/// Takes the lease when it is free and keeps it, until it is dropped in order.
+/// Takes the lease when it is free, and keeps it until it is asked to release it.
 pub struct Keeper {
     store: Store,
     holder: Uuid,
     until: watch::Sender<Option<Instant>>,
-    /// Whether the log says that this worker has it.
-    told: bool,
-    failing: bool,
+    /// Whether the log says that this worker has the lease.
+    logged: bool,
+    retry: Retry,
 }
 
 impl Keeper {
-    /// Nobody has anything yet.
+    /// A keeper without the lease, and what it tells the checks.
     pub fn new(store: Store) -> (Self, Lease) {
         let (until, held) = watch::channel(None);
-        (Self { store, holder: Uuid::now_v7(), until, told: false, failing: false }, Lease(held))
+        (
+            Self {
+                store,
+                holder: Uuid::now_v7(),
+                until,
+                logged: false,
+                retry: Retry::every(RETRY_INTERVAL, "renew the lease of the checks"),
+            },
+            Lease(held),
+        )
     }
 
-    /// Works until `stop`, and then gives the lease back.
+    /// Keeps the lease until `stop`, and then releases it.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            // Not cut off by the stop: a request whose answer nobody waits for could take the lease
-            // after it was given back. Where the database does not answer in time that can still be,
-            // and the lease ends by itself.
+            // The stop does not interrupt this: a request without a receiver of its answer could take the lease
+            // after it was released. Where the database does not answer in time, that can still happen, and the lease
+            // expires.
             let wait = self.ask().await;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -73,30 +83,35 @@ impl Keeper {
             }
         }
         self.until.send_replace(None);
-        // Also where it seems not to be ours: an answer may have been lost.
+        // Also if this worker does not seem to have it, because an answer may have been lost.
         if !matches!(timeout(ANSWER_TIMEOUT, release(&self.store, NAME, self.holder)).await, Ok(Ok(()))) {
-            tracing::debug!("the lease of the checks could not be given back; it ends by itself");
+            tracing::debug!("the lease of the checks could not be released; it expires");
         }
     }
 
-    /// Asks for the lease, and returns when to ask again.
+    /// Takes or renews the lease. Returns how long to wait before doing so again.
     async fn ask(&mut self) -> Duration {
         let sent = Instant::now();
         let asking = acquire_or_renew(&self.store, NAME, self.holder, DURATION);
         let answer = timeout(ANSWER_TIMEOUT, asking).await;
-        let (is_held, wait, error) = match answer {
+        let (is_held, wait) = match answer {
             Ok(Ok(true)) => {
                 self.until.send_replace(Some(sent + DURATION));
-                (true, RENEW_INTERVAL, None)
+                self.retry.succeeded();
+                (true, RENEW_INTERVAL)
             }
             Ok(Ok(false)) => {
                 self.until.send_replace(None);
-                (false, RENEW_INTERVAL, None)
+                self.retry.succeeded();
+                (false, RENEW_INTERVAL)
             }
-            Ok(Err(error)) => (self.is_held(), RETRY_INTERVAL, Some(error.to_string())),
-            Err(_) => (self.is_held(), RETRY_INTERVAL, Some("no answer in time".to_owned())),
+            Ok(Err(error)) => (self.is_held(), self.retry.failed(&error, Duration::ZERO)),
+            Err(_) => {
+                let error = format!("the database did not answer within {} s", ANSWER_TIMEOUT.as_secs());
+                (self.is_held(), self.retry.failed(&error, Duration::ZERO))
+            }
         };
-        self.tell(is_held, error);
+        self.log(is_held);
         wait
     }
 
@@ -104,17 +119,12 @@ impl Keeper {
         self.until.borrow().is_some_and(|until| Instant::now() < until)
     }
 
-    fn tell(&mut self, is_held: bool, error: Option<String>) {
-        if is_held && !self.told {
-            tracing::info!(holder = %self.holder, "this worker checks the endpoints of flows now");
-        } else if self.told && !is_held {
-            tracing::info!(holder = %self.holder, "this worker lost the lease and checks no more");
+    fn log(&mut self, is_held: bool) {
+        if is_held && !self.logged {
+            tracing::info!(holder = %self.holder, "this worker now checks the endpoints of flows");
+        } else if self.logged && !is_held {
+            tracing::info!(holder = %self.holder, "this worker has lost the lease and makes no more checks");
         }
-        self.told = is_held;
-        let fails = error.is_some();
-        if let Some(error) = error.filter(|_| !self.failing) {
-            tracing::warn!(error, "the lease of the checks cannot be asked for; trying again");
-        }
-        self.failing = fails;
+        self.logged = is_held;
     }
 }

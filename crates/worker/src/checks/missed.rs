@@ -1,5 +1,4 @@
-//! Checks that were not made, and the log's lines about them: once a minute, and never the endpoints'
-//! fault.
+//! Counts the checks that were not made, and logs them once a minute. They say nothing about the endpoints.
 
 use std::time::Duration;
 
@@ -7,18 +6,18 @@ use tokio::time::Instant;
 
 use super::agenda::Skipped;
 
-/// How often the log tells of them at most.
+/// The shortest time between two logs.
 const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What was missed since the log told of it.
+/// The checks that were missed since the last log.
 #[derive(Debug, Default)]
 pub struct Missed {
     crowded: u64,
     overlapping: u64,
     faults: u64,
-    /// What one of the faults was.
+    /// The reason of the last fault.
     example: String,
-    told: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
 impl Missed {
@@ -28,17 +27,17 @@ impl Missed {
         self.overlapping += skipped.overlapping;
     }
 
-    /// A check could not be made, by our own fault.
+    /// A check could not be made because of this worker.
     pub fn fault(&mut self, reason: String) {
         self.faults += 1;
         self.example = reason;
     }
 
-    /// Tells the log, if there is something to tell and it is time. `late` results wait for the broker.
-    pub fn tell(&mut self, concurrency: usize, late: usize) {
+    /// Logs what was missed, once a minute. `late` results wait for the broker.
+    pub fn log(&mut self, concurrency: usize, late: usize) {
         let now = Instant::now();
-        let Self { crowded, overlapping, faults, ref example, told } = *self;
-        if crowded + overlapping + faults == 0 || told.is_some_and(|told| now < told + WARN_INTERVAL) {
+        let Self { crowded, overlapping, faults, ref example, logged_at } = *self;
+        if crowded + overlapping + faults == 0 || logged_at.is_some_and(|at| now < at + WARN_INTERVAL) {
             return;
         }
         if crowded > 0 {
@@ -46,25 +45,25 @@ impl Missed {
                 skipped = crowded,
                 concurrency,
                 waiting_for_broker = late,
-                "checks were skipped, because too many others were under way, of all tenants or of \
-                 one; unless those wait for the broker, raise --flow-check-concurrency"
+                "checks were skipped because too many others were under way, in total or of one tenant; raise \
+                 --flow-check-concurrency, unless results wait for the broker"
             );
         }
         if overlapping > 0 {
             tracing::info!(
                 skipped = overlapping,
                 waiting_for_broker = late,
-                "checks were skipped, because those of the same flows before them had not ended"
+                "checks were skipped because the previous checks of the same flows had not ended"
             );
         }
         if faults > 0 {
             tracing::warn!(
                 checks = faults,
                 example,
-                "checks could not be made, by our own fault; they count neither way"
+                "checks could not be made because of this worker; they count neither as successes nor as failures"
             );
         }
-        *self = Self { told: Some(now), ..Self::default() };
+        *self = Self { logged_at: Some(now), ..Self::default() };
     }
 }
 
@@ -73,20 +72,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_missed_is_told_once_a_minute() {
+    fn missed_checks_are_logged_once_a_minute() {
         let mut missed = Missed::default();
-        missed.tell(8, 0);
-        assert!(missed.told.is_none(), "there is nothing to tell");
+        missed.log(8, 0);
+        assert!(missed.logged_at.is_none(), "nothing was missed");
         missed.skipped(Skipped { crowded: 1, overlapping: 2 });
         missed.fault("no files".to_owned());
-        missed.tell(8, 0);
+        missed.log(8, 0);
         assert_eq!((missed.crowded, missed.overlapping, missed.faults), (0, 0, 0));
         missed.fault("no ports".to_owned());
         missed.fault("no memory".to_owned());
-        missed.tell(8, 0);
+        missed.log(8, 0);
         assert_eq!((missed.faults, missed.example.as_str()), (2, "no memory"), "it waits");
-        missed.told = Instant::now().checked_sub(WARN_INTERVAL);
-        missed.tell(8, 0);
+        missed.logged_at = Instant::now().checked_sub(WARN_INTERVAL);
+        missed.log(8, 0);
         assert_eq!(missed.faults, 0);
     }
 }

@@ -1,7 +1,6 @@
-//! One check: asks an endpoint whether it is active. The name is resolved once, the guard looks at
-//! every address that it has, and just these are connected to; so nothing that is decided about an
-//! address can be overturned by a second resolution, a proxy or a redirect. Whatever the other side
-//! does, a check ends in time and holds little memory.
+//! One check: asks an endpoint whether it is active. The name is resolved once, the guard judges every address of it, and
+//! only these addresses are connected to, so that no second resolution, proxy or redirect can bypass the guard. Whatever
+//! the endpoint does, a check ends in time and takes little memory.
 
 mod lookup;
 mod target;
@@ -36,49 +35,48 @@ pub use lookup::{MAX_LOOKUPS, Resolve, system_resolver};
 use target::{Host, Target};
 pub use tls::CaError;
 
-/// What an endpoint is asked.
+/// The body of the request to an endpoint.
 const QUESTION: &[u8] = br#"{"action":"ping"}"#;
 const USER_AGENT_TEXT: &str = concat!("flowmeter/", env!("CARGO_PKG_VERSION"));
-/// Bytes of an answer's body at most, and of its status line and headers together. The answer that
-/// is expected has 30 bytes.
+/// The most bytes of an answer's body, and of its status line and headers together. The expected answer has 30 bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Addresses of a name that are tried, so that each has time to answer, and no name makes the worker
-/// knock at many doors.
+/// The most addresses of a name that are tried, so that each has time to answer, and no name makes the worker connect to
+/// many hosts.
 const MAX_ADDRESSES: usize = 4;
 
-/// Why an endpoint is not available, or why that is not known.
+/// Why an endpoint is not available, or why its availability is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("its URL is not an http or https URL without user and password")]
+    #[error("expected an http or https URL without user and password")]
     Url,
-    #[error("its name cannot be resolved: {0}")]
+    #[error("the name of the endpoint cannot be resolved: {0}")]
     Unresolved(io::Error),
     #[error(transparent)]
     Refused(#[from] Internal),
-    #[error("it cannot be connected to: {0}")]
+    #[error("cannot connect to the endpoint: {0}")]
     Unreachable(io::Error),
-    #[error("no TLS: {0}")]
+    #[error("the TLS handshake failed: {0}")]
     Tls(io::Error),
-    #[error("no HTTP answer: {0}")]
+    #[error("the HTTP exchange failed: {0}")]
     Http(#[from] hyper::Error),
-    #[error("it answered with status {}, expected 200", .0.as_u16())]
+    #[error("expected status 200, found {}", .0.as_u16())]
     Status(StatusCode),
-    #[error("its answer has more than {MAX_ANSWER_BYTES} bytes")]
+    #[error("expected an answer of at most {MAX_ANSWER_BYTES} bytes")]
     TooLong,
-    #[error("its answer is not JSON in which data.status is \"active\"")]
+    #[error("expected a JSON answer in which data.status is \"active\"")]
     NotActive,
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
-    /// By our own fault, which says nothing about the endpoint.
-    #[error("it was not checked: {0}")]
+    /// The worker itself is at fault, which says nothing about the endpoint.
+    #[error("the endpoint was not checked: {0}")]
     NotChecked(io::Error),
 }
 
 impl Failure {
-    /// The reason for the log. It never holds the URL, whose query may be a secret, and little of
-    /// what the other side said.
+    /// The reason for the log. It never contains the URL, whose query may be a secret, and little of what the endpoint
+    /// sent.
     pub fn reason(&self) -> String {
-        /// A sentence and a host name.
+        /// Enough for a sentence and a host name.
         const MAX_CHARS: usize = 300;
         self.to_string().chars().take(MAX_CHARS).collect()
     }
@@ -94,8 +92,8 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Gives endpoints `timeout` to answer, and looks up to `max_lookups` names up at a time. `ca` is
-    /// a file with authorities to trust beside those that everybody trusts.
+    /// A probe that gives endpoints `timeout` to answer, and resolves up to `max_lookups` names at a time. `ca` is a
+    /// file with certificate authorities to trust in addition to the public ones.
     pub fn new(
         guard: Guard,
         timeout: Duration,
@@ -116,7 +114,7 @@ impl Probe {
             Host::Ipv6(address) => known((*address).into()),
             Host::Domain(name) => self.lookups.begin(tenant, name.clone(), target.port, self.timeout).await?,
         };
-        // The endpoint's time begins here: it has not let us wait so far.
+        // The endpoint's time begins here: so far the check has only waited for the worker itself.
         let deadline = Instant::now() + self.timeout;
         let asked = timeout_at(deadline, self.ask(&target, addresses, deadline)).await;
         asked.unwrap_or_else(|_| Err(stood_still(deadline).unwrap_or(Failure::TimedOut(self.timeout))))
@@ -124,8 +122,7 @@ impl Probe {
 
     async fn ask(&self, target: &Target, addresses: Addresses, deadline: Instant) -> Result<(), Failure> {
         let addresses = addresses.await?;
-        // A name that has one address which may not be reached is refused whole: no honest endpoint
-        // has such a name.
+        // A name with one address that may not be reached is refused as a whole: no honest endpoint has such a name.
         for address in &addresses {
             self.guard.check(address.ip())?;
         }
@@ -141,25 +138,25 @@ impl Probe {
     }
 }
 
-/// By how much a deadline may be noticed late. It is more where this process stood still: what came meanwhile has
-/// not been read, so nothing is known of the endpoint.
+/// How late a deadline is usually noticed at most. It is noticed later where this process stood still: what the endpoint
+/// sent meanwhile has not been read, so nothing is known of the endpoint.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Our own fault, if it is one that a deadline has passed.
+/// Whether this process is at fault for a deadline that has passed.
 fn stood_still(deadline: Instant) -> Option<Failure> {
     let is_late = Instant::now() > deadline + LATE;
     is_late.then(|| Failure::NotChecked(io::Error::other("this process stood still")))
 }
 
-/// Whether the system lacks something that we need: files, local ports or addresses, memory.
+/// Whether the worker's own system lacks a resource: files, local ports or addresses, memory.
 fn is_ours(error: &io::Error) -> bool {
     const OURS: [Errno; 6] =
         [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN];
     Errno::from_io_error(error).is_some_and(|error| OURS.contains(&error))
 }
 
-/// Connects to the first address that answers. Each has an equal part of the time that is left, so
-/// that one which is silent does not hide the next.
+/// Connects to the first address that answers. Each has an equal part of the remaining time, so that a silent address
+/// does not hide the next.
 async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Failure> {
     let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
     let mut failure =
@@ -179,12 +176,12 @@ async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStrea
             },
         }
     }
-    // One that was tried in earnest tells more than one that was not.
+    // The failure of an address that was tried says more than one of the worker itself.
     Err(theirs.map_or(failure, Failure::Unreachable))
 }
 
-/// Asks over a connection, and returns the body of an answer of status 200. The connection ends
-/// with the future.
+/// Sends the request over a connection, and returns the body of an answer with status 200. The connection ends with the
+/// future.
 async fn exchange<S>(stream: S, target: &Target) -> Result<Vec<u8>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -201,7 +198,7 @@ where
         read(answer).await
     };
     let driving = async {
-        // How it ended shows in what was asked over it, which may not have been read yet.
+        // How the connection ended shows in the answer, which may not have been read yet.
         let _ = connection.await;
         std::future::pending::<Infallible>().await
     };

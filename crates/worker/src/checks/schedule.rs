@@ -1,6 +1,6 @@
-//! When a flow is checked: a function of the flow, its interval and the number of the check alone.
-//! So checks do not drift, every worker names the same times, and a check has one id, whoever makes
-//! it. Nothing here looks at a clock.
+//! The times of a flow's checks, as a function of the flow, its interval and the number of the check. So checks do not
+//! drift, every worker computes the same times, and a check has the same id, whichever worker makes it. Nothing here
+//! reads a clock.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
 use sha2::{Digest, Sha256};
 
-/// The shortest interval that a flow can have. Shorter ones are as long.
+/// The shortest interval of a flow. A shorter one counts as this one.
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest interval that a flow can have. Longer ones are as short.
+/// The longest interval of a flow. A longer one counts as this one.
 pub const LONGEST_INTERVAL: Duration = Duration::from_hours(24);
-/// The part of its interval by which a check is late at most, so that an endpoint does not learn to
-/// expect it, and checks of different flows that met once do not meet for ever.
+/// A check is delayed by up to one of this number of parts of its interval, so that an endpoint cannot predict it, and
+/// checks of different flows that coincide once do not coincide for ever.
 const JITTER_PART: i64 = 10;
 
 /// The times at which one flow is checked, its slots.
@@ -21,7 +21,7 @@ const JITTER_PART: i64 = 10;
 pub struct Schedule {
     seed: u64,
     interval_ms: i64,
-    /// Where in the interval its slots lie: it spreads the flows.
+    /// The position of its slots in the interval, which spreads the flows.
     phase_ms: i64,
 }
 
@@ -30,13 +30,13 @@ impl Schedule {
     pub fn new(tenant: TenantId, flow_id: &str, interval: Duration) -> Self {
         let interval = interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
         let interval_ms = i64::try_from(interval.as_millis()).expect("at most a day");
-        // A tenant's id has a fixed length, so no two flows run together.
+        // The id of a tenant has a fixed length, so no two flows have the same text.
         let digest = Sha256::new_with_prefix(tenant.0.as_bytes()).chain_update(flow_id).finalize();
         let seed = u64::from_be_bytes(digest[..8].try_into().expect("8 bytes"));
         Self { seed, interval_ms, phase_ms: below(interval_ms, mix(seed)) }
     }
 
-    /// The time of a slot, a whole number of milliseconds. It is after that of the slot before.
+    /// The time of a slot, in whole milliseconds. It is later than that of the slot before.
     fn slot(&self, number: i64) -> Timestamp {
         let jitter = below(self.interval_ms / JITTER_PART, mix(self.seed ^ number.cast_unsigned()));
         Timestamp::from_micros((number * self.interval_ms + self.phase_ms + jitter) * 1_000)
@@ -54,19 +54,19 @@ impl Schedule {
 
     /// The number of the last slot that is not after `time`.
     fn last_at(&self, time: Timestamp) -> i64 {
-        // The jitter is less than the interval, so it is this one or the one before.
+        // The jitter is shorter than the interval, so it is this slot or the one before.
         let number = (time.micros().div_euclid(1_000) - self.phase_ms).div_euclid(self.interval_ms);
         if self.slot(number) <= time { number } else { number - 1 }
     }
 }
 
-/// A number from 0 up to but without `end`, evenly by `hash`.
+/// A number of `0..end`, evenly distributed by `hash`.
 fn below(end: i64, hash: u64) -> i64 {
     let scaled = (u128::from(hash) * u128::from(end.unsigned_abs())) >> u64::BITS;
     i64::try_from(scaled).expect("less than the end")
 }
 
-/// The finalizer of `SplitMix64` (Steele, Lea and Flood, 2014): neighbours become unrelated.
+/// The finalizer of `SplitMix64` (Steele, Lea and Flood, 2014), which makes neighbouring numbers unrelated.
 fn mix(number: u64) -> u64 {
     let mut hash = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,6 +1,6 @@
-//! Finds the addresses of names, so many at a time. A look-up cannot be interrupted, so one whose check
-//! has ended holds its place until it ends itself; and since tenants choose the names, and with them the
-//! name servers, each has a part of the places only.
+//! Resolves names, a limited number at a time. A look-up cannot be interrupted, so it keeps its permit until it ends, even
+//! if its check has ended before. Tenants choose the names, and with them the name servers, so each tenant has only a part
+//! of the permits.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,34 +15,33 @@ use tokio::time::timeout;
 
 use super::{Failure, is_ours};
 
-/// Names that are being resolved at most. It is far more than wait at a time as long as the name servers
-/// answer.
+/// The most names that are resolved at the same time, far more than are needed as long as the name servers answer.
 pub const MAX_LOOKUPS: usize = 256;
-/// The part of them that a tenant has.
+/// A tenant has one of this number of parts of them.
 const SHARE: usize = 4;
 
-/// The addresses of a name, which are being found.
+/// The addresses of a name that is being resolved.
 pub type Addresses = BoxFuture<'static, Result<Vec<SocketAddr>, Failure>>;
 /// Finds the addresses of a name.
 pub type Resolve = Arc<dyn Fn(String, u16) -> Addresses + Send + Sync>;
 
-/// Begins look-ups when there is a place.
+/// Begins look-ups when a permit is free.
 pub struct Lookups {
     resolve: Resolve,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     share: usize,
     /// A few bytes for each tenant whose endpoints have names.
     tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
 }
 
 impl Lookups {
-    /// Up to `places` at a time.
-    pub fn new(resolve: Resolve, places: usize) -> Self {
-        let share = (places / SHARE).max(1);
-        Self { resolve, places: Arc::new(Semaphore::new(places)), share, tenants: Mutex::default() }
+    /// Resolves up to `permits` names at a time.
+    pub fn new(resolve: Resolve, permits: usize) -> Self {
+        let share = (permits / SHARE).max(1);
+        Self { resolve, permits: Arc::new(Semaphore::new(permits)), share, tenants: Mutex::default() }
     }
 
-    /// Begins to look a name up. Fails if there is no place within `patience`.
+    /// Begins to resolve a name. Fails if no permit is free within `patience`.
     pub async fn begin(
         &self,
         tenant: TenantId,
@@ -51,32 +50,32 @@ impl Lookups {
         patience: Duration,
     ) -> Result<Addresses, Failure> {
         let late = |_| Failure::NotChecked(io::Error::other("too many names are being resolved"));
-        let place = timeout(patience, self.place(tenant)).await.map_err(late)?;
+        let permits = timeout(patience, self.permits(tenant)).await.map_err(late)?;
         let finding = (self.resolve)(name, port);
-        // A task, because it goes on with its place when nobody waits for it any more.
+        // A task of its own, because the look-up goes on with its permits after its check has ended.
         let task = tokio::spawn(async move {
             let found = finding.await;
-            drop(place);
+            drop(permits);
             found
         });
         let lost = |error| Err(Failure::NotChecked(io::Error::other(error)));
         Ok(Box::pin(async move { task.await.unwrap_or_else(lost) }))
     }
 
-    /// A place among all, and among those of its tenant.
-    async fn place(&self, tenant: TenantId) -> [OwnedSemaphorePermit; 2] {
+    /// One of the tenant's permits, and one of all.
+    async fn permits(&self, tenant: TenantId) -> [OwnedSemaphorePermit; 2] {
         let own = {
             let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
             tenants.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(self.share))).clone()
         };
-        // First among its own, so that who waits there keeps nothing from others.
+        // The tenant's first, so that a look-up that waits for it keeps no permit from other tenants.
         let own = own.acquire_owned().await.expect("it is never closed");
-        [own, self.places.clone().acquire_owned().await.expect("it is never closed")]
+        [own, self.permits.clone().acquire_owned().await.expect("it is never closed")]
     }
 }
 
-/// Resolves by the system's own means, each name on a thread of its own: on the runtime's threads one
-/// that hangs would hold up others and the process's end.
+/// Resolves names by the system's resolver, each on a thread of its own: on the threads of the runtime, a look-up that
+/// hangs would delay others and the end of the process.
 pub fn system_resolver() -> Resolve {
     Arc::new(|name, port| {
         Box::pin(async move {
@@ -84,7 +83,7 @@ pub fn system_resolver() -> Resolve {
             std::thread::Builder::new()
                 .name("resolve".to_owned())
                 .spawn(move || {
-                    // A process that ends does not want to know.
+                    // A process that ends does not need the answer.
                     let _ = found.send(resolve(&name, port));
                 })
                 .map_err(Failure::NotChecked)?;
@@ -98,7 +97,7 @@ fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     match (name, port).to_socket_addrs() {
         Ok(addresses) => Ok(addresses.collect()),
         Err(error) if is_ours(&error) => Err(Failure::NotChecked(error)),
-        // The system says no more than that there is no answer, also where it could not ask.
+        // The system reports no more than that there is no answer, also where it could not ask.
         Err(error) => match UdpSocket::bind("0.0.0.0:0") {
             Err(ours) if is_ours(&ours) => Err(Failure::NotChecked(ours)),
             _ => Err(Failure::Unresolved(error)),

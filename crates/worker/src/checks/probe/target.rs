@@ -1,20 +1,20 @@
-//! Where a check goes, read from the URL of an endpoint.
+//! The target of a check, parsed from the URL of an endpoint.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Url;
 
-/// Where a check goes.
+/// The target of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Whether over TLS.
+    /// Whether the connection uses TLS.
     pub is_tls: bool,
-    /// The host. Addresses are addresses here, in whatever spelling they came.
+    /// The host. An address is an address here, in whatever spelling the URL has it.
     pub host: Host,
     /// The port.
     pub port: u16,
-    /// Host and port as the endpoint knows them.
+    /// Host and port, for the `Host` header.
     pub authority: String,
     /// The path with the query.
     pub path: String,
@@ -29,7 +29,7 @@ pub enum Host {
 }
 
 impl Target {
-    /// Reads an http or https URL without user and password.
+    /// Parses an http or https URL without user and password.
     pub fn parse(url: &str) -> Option<Self> {
         let url = Url::parse(url).ok()?;
         let is_tls = match url.scheme() {
@@ -52,7 +52,7 @@ impl Target {
         Some(Self { is_tls, host, port: url.port_or_known_default()?, authority, path })
     }
 
-    /// Whose certificate is expected.
+    /// The name that the certificate must have.
     pub fn server_name(&self) -> Option<ServerName<'static>> {
         Some(match &self.host {
             Host::Domain(name) => ServerName::try_from(name.clone()).ok()?,
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_of_a_url() {
+    fn a_url_has_these_parts() {
         let target = Target::parse("https://Example.com/a%20b/c?d=e&f#g").unwrap();
         let host = Host::Domain("example.com".to_owned());
         let (authority, path) = ("example.com".to_owned(), "/a%20b/c?d=e&f".to_owned());
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_one_in_every_spelling() {
+    fn an_address_is_recognized_in_every_spelling() {
         for host in [
             "127.0.0.1",
             "2130706433",
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn other_urls_are_no_targets() {
+    fn other_urls_are_rejected() {
         for url in [
             "",
             "/a",

@@ -12,9 +12,9 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use super::*;
 use server::{Answer, Server};
 
-/// Longer than any answer takes that comes at all.
+/// Longer than any answer takes.
 const PATIENT: Duration = Duration::from_mins(1);
-/// For answers that do not come.
+/// For answers that never come.
 const SHORT: Duration = Duration::from_millis(300);
 const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(7));
 
@@ -22,12 +22,12 @@ fn probe_with(allowed: &str, timeout: Duration, ca: Option<&Path>, resolve: Reso
     Probe::new(Guard::parse(allowed).unwrap(), timeout, ca, resolve, MAX_LOOKUPS).unwrap()
 }
 
-/// May reach the servers of these tests.
+/// A probe that may reach the servers of these tests.
 fn probe(timeout: Duration) -> Probe {
     probe_with("127.0.0.0/8", timeout, None, system_resolver())
 }
 
-/// Every name has these addresses, whatever the port.
+/// A resolver that has these addresses for every name and port.
 fn resolving_to(addresses: Vec<SocketAddr>) -> Resolve {
     Arc::new(move |_, _| {
         let addresses = addresses.clone();
@@ -44,7 +44,7 @@ async fn reason(answer: Answer, timeout: Duration) -> String {
 }
 
 #[tokio::test]
-async fn an_active_endpoint_is_asked_as_it_expects() {
+async fn the_request_is_the_one_that_endpoints_expect() {
     let mut server = Server::start(Answer::active()).await;
     let url = format!("http://localhost:{}/flows/1?key=a%20b#part", server.address.port());
     let probe = probe_with("127.0.0.0/8,::1/128", PATIENT, None, resolving_to(vec![server.address]));
@@ -62,7 +62,7 @@ async fn an_active_endpoint_is_asked_as_it_expects() {
 }
 
 #[tokio::test]
-async fn an_answer_is_active_or_not() {
+async fn only_an_active_status_counts_as_available() {
     for body in
         [r#"{"data":{"status":"active"}}"#, r#" {"version":"3.0","data":{"x":[1],"status":"active"}} "#]
     {
@@ -93,12 +93,12 @@ async fn an_answer_is_active_or_not() {
 }
 
 #[tokio::test]
-async fn another_status_has_failed() {
+async fn another_http_status_is_a_failure() {
     let active = r#"{"data":{"status":"active"}}"#;
     for status in
         ["500 Oops", "404 Not Found", "201 Created", "204 No Content", "304 Not Modified", "427 Odd"]
     {
-        let expected = format!("it answered with status {}, expected 200", &status[..3]);
+        let expected = format!("expected status 200, found {}", &status[..3]);
         let body = if status.starts_with("204") || status.starts_with("304") { "" } else { active };
         assert_eq!(reason(Answer::http(status, body), PATIENT).await, expected);
     }
@@ -110,14 +110,14 @@ async fn redirects_are_not_followed() {
         let mut other = Server::start(Answer::active()).await;
         let answer =
             format!("HTTP/1.1 {status} Gone\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", other.url());
-        let expected = format!("it answered with status {status}, expected 200");
+        let expected = format!("expected status 200, found {status}");
         assert_eq!(reason(Answer::Bytes(answer.into()), PATIENT).await, expected);
         assert!(other.is_untouched().await);
     }
 }
 
 #[tokio::test]
-async fn answers_that_do_not_come_end_in_time() {
+async fn an_endpoint_that_does_not_answer_fails_in_time() {
     let head = "HTTP/1.1 200 OK\r\n";
     let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     for answer in [
@@ -132,7 +132,7 @@ async fn answers_that_do_not_come_end_in_time() {
 }
 
 #[tokio::test]
-async fn a_process_that_stood_still_knows_nothing() {
+async fn a_process_that_stood_still_reports_nothing() {
     let server = Server::start(Answer::Silence).await;
     let (probe, url) = (probe(SHORT), server.url());
     let stand_still = async {
@@ -144,7 +144,7 @@ async fn a_process_that_stood_still_knows_nothing() {
 }
 
 #[tokio::test]
-async fn answers_have_limits() {
+async fn the_size_of_an_answer_is_limited() {
     let long = Failure::TooLong.to_string();
     let filler = "                                                                ";
     let chunk = "40\r\n                                                                \r\n";
@@ -160,12 +160,12 @@ async fn answers_have_limits() {
         (endless, "\r\n"),
     ] {
         let reason = reason(Answer::Endless(head, more), PATIENT).await;
-        assert!(reason.starts_with("no HTTP answer: "), "{head} {reason}");
+        assert!(reason.starts_with("the HTTP exchange failed: "), "{head} {reason}");
     }
 }
 
 #[tokio::test]
-async fn what_is_not_http_has_failed() {
+async fn an_answer_that_is_not_http_is_a_failure() {
     for answer in [
         Answer::Hangup,
         Answer::Bytes(Vec::new()),
@@ -177,12 +177,12 @@ async fn what_is_not_http_has_failed() {
         Answer::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 28\r\ncontent-length: 29\r\n\r\n".to_vec()),
     ] {
         let reason = reason(answer.clone(), PATIENT).await;
-        assert!(reason.starts_with("no HTTP answer: "), "{answer:?} {reason}");
+        assert!(reason.starts_with("the HTTP exchange failed: "), "{answer:?} {reason}");
     }
 }
 
 #[tokio::test]
-async fn nothing_internal_is_connected_to_in_any_spelling() {
+async fn internal_addresses_are_refused_in_every_spelling() {
     let mut server = Server::start(Answer::active()).await;
     let port = server.address.port();
     let probe = probe_with("", PATIENT, None, system_resolver());
@@ -204,7 +204,7 @@ async fn nothing_internal_is_connected_to_in_any_spelling() {
 }
 
 #[tokio::test]
-async fn a_name_with_one_internal_address_is_refused_whole() {
+async fn a_name_with_one_internal_address_is_refused() {
     let mut server = Server::start(Answer::active()).await;
     let url = format!("http://endpoint.example:{}/", server.address.port());
     for internal in ["10.0.0.1:80", "[::1]:80", "[fd00::1]:80", "169.254.169.254:80"] {
@@ -217,7 +217,7 @@ async fn a_name_with_one_internal_address_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn a_name_is_resolved_once_and_its_first_answer_counts() {
+async fn a_name_is_resolved_once() {
     let (mut first, mut second) =
         (Server::start(Answer::active()).await, Server::start(Answer::active()).await);
     let (addresses, asked) = ([first.address, second.address], Arc::new(AtomicUsize::new(0)));
@@ -237,7 +237,7 @@ async fn a_name_is_resolved_once_and_its_first_answer_counts() {
 }
 
 #[tokio::test]
-async fn the_next_address_is_tried_where_one_does_not_answer() {
+async fn the_next_address_is_tried_when_one_does_not_answer() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let server = Server::start(Answer::active()).await;
     let check = async |addresses| {
@@ -250,7 +250,7 @@ async fn the_next_address_is_tried_where_one_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_few_addresses_are_tried_and_all_are_looked_at() {
+async fn a_few_addresses_are_tried_and_all_are_judged() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut server = Server::start(Answer::active()).await;
     let check = async |addresses| {
@@ -268,7 +268,7 @@ async fn a_few_addresses_are_tried_and_all_are_looked_at() {
 }
 
 #[tokio::test]
-async fn our_own_faults_say_nothing_about_the_endpoint() {
+async fn faults_of_the_worker_say_nothing_about_the_endpoint() {
     for errno in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM, Errno::NOBUFS] {
         assert!(is_ours(&errno.into()), "{errno}");
     }
@@ -302,11 +302,11 @@ async fn a_tenant_whose_names_hang_leaves_room_for_others() {
     let guard = || Guard::parse("127.0.0.1/32").unwrap();
     let probe = Probe::new(guard(), SHORT, None, resolve, 8).unwrap();
     let hanging = futures::future::join_all((0..9).map(|_| probe.check(TENANT, "http://hangs/"))).await;
-    // Two names hung; for the others there was no place, which nobody can blame on them.
+    // Two names hung. For the others there was no permit, which is not the fault of their endpoints.
     let late = hanging.iter().filter(|result| matches!(result, Err(Failure::TimedOut(_)))).count();
     let ours = hanging.iter().filter(|result| matches!(result, Err(Failure::NotChecked(_)))).count();
     assert_eq!((late, ours, begun.load(Ordering::Relaxed)), (2, 7, 2), "{hanging:?}");
-    // They hold their places although their checks have ended, and other tenants have theirs.
+    // They keep their permits although their checks have ended, and other tenants have their own.
     let again = probe.check(TENANT, "http://endpoint.example/").await;
     assert!(matches!(again, Err(Failure::NotChecked(_))), "{again:?}");
     probe.check(TenantId::OPERATOR, "http://endpoint.example/").await.unwrap();
@@ -317,7 +317,7 @@ async fn a_resolver_that_fails_or_hangs_fails_the_check() {
     let failing: Resolve =
         Arc::new(|_, _| Box::pin(async { Err(Failure::Unresolved(io::Error::other("no such name"))) }));
     let result = probe_with("", PATIENT, None, failing).check(TENANT, "http://endpoint.example/").await;
-    assert_eq!(result.unwrap_err().to_string(), "its name cannot be resolved: no such name");
+    assert_eq!(result.unwrap_err().to_string(), "the name of the endpoint cannot be resolved: no such name");
     let hanging: Resolve = Arc::new(|_, _| Box::pin(std::future::pending()));
     let result = probe_with("", SHORT, None, hanging).check(TENANT, "http://endpoint.example/").await;
     assert!(matches!(result, Err(Failure::TimedOut(_))));
@@ -331,7 +331,7 @@ async fn other_urls_are_not_followed() {
     }
 }
 
-/// A certificate for `endpoint.example`, signed by nobody else, in a file that ends with it.
+/// A self-signed certificate for `endpoint.example`, in a file that is removed with it.
 struct Certificate {
     file: std::path::PathBuf,
     acceptor: TlsAcceptor,
@@ -360,7 +360,7 @@ impl Drop for Certificate {
 }
 
 #[tokio::test]
-async fn https_endpoints_show_who_they_are() {
+async fn https_endpoints_need_a_valid_certificate() {
     let certificate = Certificate::make();
     let mut server = Server::start_tls(Answer::active(), certificate.acceptor.clone()).await;
     let resolve = resolving_to(vec![server.address]);
@@ -393,10 +393,10 @@ async fn a_file_without_certificates_is_no_file_of_authorities() {
     let certificate = Certificate::make();
     let error = || tls::connector(Some(&certificate.file)).map(|_| ()).unwrap_err().to_string();
     std::fs::write(&certificate.file, "nothing").unwrap();
-    assert!(error().ends_with("there is no certificate in it"));
+    assert!(error().ends_with("expected certificates, found none"));
     std::fs::write(&certificate.file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         .unwrap();
     assert!(error().contains("a certificate cannot be used"));
     std::fs::remove_file(&certificate.file).unwrap();
-    assert!(error().contains("no certificates in PEM"));
+    assert!(error().contains("expected certificates in PEM"));
 }

@@ -1,4 +1,4 @@
-//! Whom https endpoints are believed to be.
+//! TLS connections to https endpoints, and the certificate authorities that are trusted for them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,35 +10,34 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
 
-/// Why the file of authorities is of no use.
+/// Why a file of certificate authorities is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
-    /// It cannot be read as PEM.
-    #[error("{path}: no certificates in PEM: {error}")]
+    /// The file cannot be read as PEM.
+    #[error("{path}: expected certificates in PEM: {error}")]
     Pem {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         error: pem::Error,
     },
-    /// A certificate in it cannot be used.
-    #[error("{path}: a certificate cannot be used: {error}")]
+    /// A certificate in the file is invalid.
+    #[error("{path}: a certificate is invalid: {error}")]
     Certificate {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         error: Error,
     },
-    /// There is none in it.
-    #[error("{path}: there is no certificate in it")]
+    /// The file contains no certificate.
+    #[error("{path}: expected certificates, found none")]
     Empty {
         /// The file.
         path: PathBuf,
     },
 }
 
-/// Makes TLS connections to those who show a certificate of an authority that everybody trusts, or
-/// of one in the file `ca`.
+/// A connector that accepts certificates of the public authorities, and of those in the file `ca`.
 pub fn connector(ca: Option<&Path>) -> Result<TlsConnector, CaError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca {
@@ -50,7 +49,7 @@ pub fn connector(ca: Option<&Path>) -> Result<TlsConnector, CaError> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A session that is resumed shows no certificate, and it may have ended since.
+    // A resumed session shows no certificate, and the certificate may have expired since.
     config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }

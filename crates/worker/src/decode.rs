@@ -1,5 +1,5 @@
-//! Reads requests from the queue into a batch, and checks again what only a defect or a stranger would
-//! have put there: nothing that the database would refuse gets into a batch.
+//! Decodes requests into a batch for the database. Ingest has checked them; they are checked again, because other
+//! programs can write to the queue, and because one request that the database refuses would fail the whole batch.
 
 use std::collections::HashSet;
 
@@ -16,44 +16,52 @@ use flowmeter_store::batch::{Batch, NewEvent, NewRequest};
 use flowmeter_store::{flows, schedules};
 use uuid::Uuid;
 
-use super::{DeadLetter, Part, letter};
+use crate::apply::BatchRequest;
+use crate::dead_letters::DeadLetter;
 
-/// Who a request is. None if that cannot be read.
-pub(super) fn ids(request: &Request) -> Option<(TenantId, RequestId)> {
+/// The ids of a request. None if they cannot be read.
+pub fn ids(request: &Request) -> Option<(TenantId, RequestId)> {
     let tenant = Uuid::from_slice(&request.tenant_id).ok()?;
     let id = RequestId(Uuid::from_slice(&request.request_id).ok()?);
-    // Time ends for the ledger as it does for events.
+    // The ledger has the same end of time as the events.
     (id.timestamp() < Timestamp::END).then_some((TenantId(tenant), id))
 }
 
-/// Items of a request, which are counted with 32 bits: beyond any setting of what is taken.
+/// The most items that a request can have. They are counted with 32 bits, and no setting of ingest allows as many.
 const MAX_ITEMS: usize = 100_000_000;
 
-/// Reads requests into a batch. Those that cannot be read are dead.
-pub(super) fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
+/// Decodes requests into a batch. Those that cannot be decoded are dead letters.
+pub fn decode<'a>(requests: &[BatchRequest<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
     let mut batch = Batch::default();
     let mut dead = Vec::new();
     let mut seen = HashSet::new();
-    batch.events.reserve(parts.iter().map(|part| part.request.usage.len()).sum());
-    for part in parts {
-        let Some((tenant, id)) = ids(part.request) else {
-            dead.push(letter(*part, "not a request: its ids are not UUIDs of our time".to_owned()));
+    batch.events.reserve(requests.iter().map(|of_one| of_one.request.usage.len()).sum());
+    for BatchRequest { message, request } in requests {
+        let dead_letter = |reason| DeadLetter::of_request(*message, request, reason);
+        let Some((tenant, id)) = ids(request) else {
+            let reason =
+                "expected UUIDs of version 7 before the year 10000 as the ids of the tenant and the request";
+            dead.push(dead_letter(reason.to_owned()));
             continue;
         };
-        // A redelivered copy can meet its original in one batch.
+        // A redelivered copy can be in one batch with its original.
         if !seen.insert((tenant, id)) {
             continue;
         }
-        let (request, events) = (batch.requests.len(), batch.events.len());
+        let (index, events) = (batch.requests.len(), batch.events.len());
         let (counts, schedules) = (batch.flow_counts.len(), batch.schedules.len());
         let values = batch.asset_values.len();
-        let read = read_events(part.request, request, &mut batch.events)
-            .and_then(|()| read_schedules(part.request, (tenant, request), &mut batch.schedules))
-            .and_then(|()| read_asset_values(part.request, (tenant, id, request), &mut batch.asset_values))
-            .and_then(|()| read_flow_counts(part.request, (tenant, request), &mut batch.flow_counts));
-        let items = read.and_then(|flow_requests| {
-            let items = part.request.usage.len() + flow_requests + batch.asset_values.len() - values;
-            if items > MAX_ITEMS { Err(format!("it has {items} items")) } else { Ok(items) }
+        let decoded = read_events(request, index, &mut batch.events)
+            .and_then(|()| read_schedules(request, (tenant, index), &mut batch.schedules))
+            .and_then(|()| read_asset_values(request, (tenant, id, index), &mut batch.asset_values))
+            .and_then(|()| read_flow_counts(request, (tenant, index), &mut batch.flow_counts));
+        let items = decoded.and_then(|flow_requests| {
+            let items = request.usage.len() + flow_requests + batch.asset_values.len() - values;
+            if items > MAX_ITEMS {
+                Err(format!("expected at most {MAX_ITEMS} items, found {items}"))
+            } else {
+                Ok(items)
+            }
         });
         match items {
             Ok(items) => batch.requests.push(NewRequest { tenant, id, items }),
@@ -62,7 +70,7 @@ pub(super) fn read<'a>(parts: &[Part<'a>]) -> (Batch<'a>, Vec<DeadLetter>) {
                 batch.flow_counts.truncate(counts);
                 batch.schedules.truncate(schedules);
                 batch.asset_values.truncate(values);
-                dead.push(letter(*part, reason));
+                dead.push(dead_letter(reason));
             }
         }
     }
@@ -74,13 +82,15 @@ fn read_events<'a>(request: &'a Request, index: usize, events: &mut Vec<NewEvent
     for usage in &request.usage {
         let id = Uuid::from_slice(&usage.id).ok().map(EventId);
         let id = id.filter(|id| id.timestamp() < Timestamp::END);
-        let id = id.ok_or_else(|| "an event's id is not a UUID of our time".to_owned())?;
+        let id = id.ok_or_else(|| {
+            "expected a UUID of version 7 before the year 10000 as the id of an event".to_owned()
+        })?;
         let mut event = read_usage_event(&usage.event, &mut violations);
         if let Some(violation) = violations.first() {
             return Err(format!("an event cannot be read: {violation}"));
         }
         if event.http_status.is_some_and(|status| i16::try_from(status).is_err()) {
-            return Err("an event's httpstatus is beyond what is stored".to_owned());
+            return Err("expected at most 32767 as the httpstatus of an event".to_owned());
         }
         event.settle();
         events.push(NewEvent { request: index, id, keyed: usage.keyed, event });
@@ -88,7 +98,7 @@ fn read_events<'a>(request: &'a Request, index: usize, events: &mut Vec<NewEvent
     Ok(())
 }
 
-/// Reads what a request adds to the counters of flows, and returns of how many items.
+/// Reads what a request adds to the counters of flows. Returns the number of requests that they count.
 fn read_flow_counts<'a>(
     request: &'a Request,
     (tenant, index): (TenantId, usize),
@@ -99,14 +109,15 @@ fn read_flow_counts<'a>(
             (Timestamp::EPOCH..Timestamp::END).contains(bucket)
                 && bucket.floor_to(Resolution::QuarterHour.width()) == *bucket
         });
-        let bucket =
-            bucket.ok_or_else(|| "counters are not of a quarter of an hour of our time".to_owned())?;
-        let counters =
-            Counters::from_values(values).ok_or_else(|| "counters are not those of a flow".to_owned())?;
+        let bucket = bucket.ok_or_else(|| {
+            format!("expected the start of a quarter of an hour before the year 10000, found minute {minute}")
+        })?;
+        let counters = Counters::from_values(values)
+            .ok_or_else(|| format!("expected the counters of a flow, found {} values", values.len()))?;
         check_flow_id("flow_id", flow_id).map_err(|violation| violation.to_string())?;
         counts.push((index, flows::FlowCounts { tenant, flow_id, bucket, counters }));
     }
-    usize::try_from(request.flow_requests).map_err(|_| "fewer than no requests of flows".to_owned())
+    usize::try_from(request.flow_requests).map_err(|_| "the number of flow requests is negative".to_owned())
 }
 
 /// Reads the schedules that a request opens, updates or closes.
@@ -117,13 +128,16 @@ fn read_schedules<'a>(
 ) -> Result<(), String> {
     for schedule in &request.schedules {
         let update = Uuid::from_slice(&schedule.update_id).map(EventId);
-        let update = update.map_err(|_| "a schedule's update is not a UUID".to_owned())?;
+        let update = update.map_err(|_| "expected a UUID as the id of a schedule's update".to_owned())?;
         let deadline = Timestamp::from_micros(schedule.deadline_micros);
-        if schedule.schedule_id.is_empty()
-            || schedule.items_remaining < 0
-            || !(Timestamp::EPOCH..Timestamp::END).contains(&deadline)
-        {
-            return Err("a schedule has no id, fewer than no items, or a deadline beyond our time".to_owned());
+        if schedule.schedule_id.is_empty() {
+            return Err("a schedule has no id".to_owned());
+        }
+        if schedule.items_remaining < 0 {
+            return Err("the number of remaining items of a schedule is negative".to_owned());
+        }
+        if !(Timestamp::EPOCH..Timestamp::END).contains(&deadline) {
+            return Err("expected a deadline of a schedule between the years 1970 and 9999".to_owned());
         }
         let labels = [&*schedule.integration, &schedule.instance, &schedule.command];
         let (id, items_remaining) = (schedule.schedule_id.as_str(), schedule.items_remaining);
@@ -145,13 +159,13 @@ fn read_asset_values<'a>(
         check_urn("asset_urn", urn).map_err(wrong)?;
         let timestamp = Timestamp::from_micros(of_one.timestamp_micros);
         if !(Timestamp::EPOCH..Timestamp::END).contains(&timestamp) {
-            return Err("values of an asset are not of our time".to_owned());
+            return Err("expected a time of an asset's values between the years 1970 and 9999".to_owned());
         }
         for (place, value) in of_one.values.iter().enumerate() {
             let name = value.name.as_str();
             check_name("name", name).map_err(wrong)?;
             let value = read_asset_value(value.value.as_ref()).map_err(wrong)?;
-            // Names beyond that many of one asset and time are not told apart by their places any more.
+            // Beyond that number, names of one asset and time share a place.
             let place = i16::try_from(place).unwrap_or(i16::MAX);
             let value = AssetValue { tenant, request_id, urn, name, timestamp, place, value };
             values.push((index, value));
@@ -175,7 +189,7 @@ mod tests {
     use bytes::Bytes;
     use flowmeter_proto::queue::{self, AssetValues};
 
-    /// A request with such values of an asset.
+    /// A request with these values of an asset.
     fn request(
         asset_urn: &str,
         timestamp_micros: i64,
@@ -203,11 +217,11 @@ mod tests {
     }
 
     #[test]
-    fn values_of_assets_are_items_with_places() {
+    fn values_of_assets_keep_their_order() {
         let boolean = asset_value::Value::Boolean(false);
         let values = [("a", Some(number("-12.5"))), ("b", Some(text(""))), ("c", Some(boolean))];
         let request = request("urn:a", 1, &values);
-        let (batch, dead) = read(&[Part { message: 0, request: &request }]);
+        let (batch, dead) = decode(&[BatchRequest { message: 0, request: &request }]);
         assert!(dead.is_empty());
         assert_eq!(batch.requests[0].items, 3);
         let number = Value::Number("-12.5".parse().unwrap());
@@ -220,12 +234,17 @@ mod tests {
     }
 
     #[test]
-    fn values_that_the_database_would_refuse_are_dead_and_the_others_kept() {
+    fn a_request_with_invalid_values_is_dead_and_the_others_are_kept() {
         let good = request("urn:a", 1, &[("a", Some(number("1")))]);
         for (urn, micros, values, reason) in [
             ("", 1, vec![], "a value of an asset cannot be read: asset_urn: expected 1 to 512 bytes"),
-            ("urn:a", -1, vec![], "values of an asset are not of our time"),
-            ("urn:a", Timestamp::END.micros(), vec![], "values of an asset are not of our time"),
+            ("urn:a", -1, vec![], "expected a time of an asset's values between the years 1970 and 9999"),
+            (
+                "urn:a",
+                Timestamp::END.micros(),
+                vec![],
+                "expected a time of an asset's values between the years 1970 and 9999",
+            ),
             (
                 "urn:a",
                 1,
@@ -252,8 +271,9 @@ mod tests {
             ),
         ] {
             let bad = request(urn, micros, &values);
-            let parts = [(0, &bad), (1, &good)].map(|(message, request)| Part { message, request });
-            let (batch, dead) = read(&parts);
+            let requests =
+                [(0, &bad), (1, &good)].map(|(message, request)| BatchRequest { message, request });
+            let (batch, dead) = decode(&requests);
             let [DeadLetter { message: 0, reason: found, .. }] = &dead[..] else { panic!("one is bad") };
             assert!(found.starts_with(reason), "{found}");
             let kept: Vec<_> = batch.asset_values.iter().map(|(index, value)| (*index, value.name)).collect();

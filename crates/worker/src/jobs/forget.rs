@@ -1,0 +1,27 @@
+//! Forgets what the database has kept for long enough.
+
+use std::time::Duration;
+
+use flowmeter_store::Store;
+use flowmeter_store::progress::forget_workers;
+use flowmeter_store::schedules::forget_schedules;
+use tokio_util::sync::CancellationToken;
+
+use super::Repeat;
+
+/// How often the job looks for workers that are gone.
+const WORKERS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the job looks for old schedules.
+const SCHEDULES_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Forgets workers that are gone, so that they do not hold back the watermark.
+pub async fn workers((store, stop): (Store, CancellationToken)) {
+    let mut repeat = Repeat::new("forget workers that are gone", WORKERS_INTERVAL, stop);
+    while repeat.after(forget_workers(&store).await.map(|()| WORKERS_INTERVAL)).await {}
+}
+
+/// Forgets schedules of executions that ended long ago.
+pub async fn schedules((store, stop): (Store, CancellationToken)) {
+    let mut repeat = Repeat::new("forget old schedules", Duration::ZERO, stop);
+    while repeat.after(forget_schedules(&store).await.map(|_| SCHEDULES_INTERVAL)).await {}
+}
