@@ -1,8 +1,7 @@
-//! Who calls, and what they may do.
+//! Authentication and authorization of callers.
 //!
-//! A token is looked up once and then believed for a while, so that a revoked one is
-//! refused everywhere within 30 s, and the services go on for the tokens they know
-//! while the database is away.
+//! A token is looked up in the database and then cached for a short time, so that a revoked token is rejected
+//! everywhere within 30 s. While the database is unavailable, tokens that were looked up before are accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +18,9 @@ use crate::error::{ApiError, Reason};
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Recording.
+    /// Recording usage.
     Ingest,
-    /// Reading.
+    /// Reading data.
     Query,
     /// Editing definitions.
     Catalog,
@@ -33,7 +32,7 @@ impl Scope {
     /// Every scope.
     pub const ALL: [Self; 4] = [Self::Ingest, Self::Query, Self::Catalog, Self::Admin];
 
-    /// The scope's name, as the store keeps it.
+    /// The name of the scope, as it is stored.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -44,25 +43,25 @@ impl Scope {
         }
     }
 
-    /// The scope of a name.
+    /// The scope with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.name() == name)
     }
 }
 
-/// Who calls.
+/// A caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// For whom.
+    /// The tenant of its token.
     pub tenant: TenantId,
-    /// What they may do.
+    /// What it may do.
     pub scopes: Vec<Scope>,
     /// Whether the tenant keeps metric types of executions that are not among the permitted ones.
     pub allow_all_metric_types: bool,
 }
 
-/// A token as we remember it.
+/// A token that was looked up.
 #[derive(Debug)]
 pub(crate) struct Grant {
     caller: Caller,
@@ -70,41 +69,41 @@ pub(crate) struct Grant {
     revoked: bool,
 }
 
-/// How long a token is believed: a third of the 30 s within which a revoked one must be
-/// refused, so that a slow look-up does not break the promise.
-const BELIEVED: Duration = Duration::from_secs(10);
-/// How long a known token is good while the database cannot be asked.
-const REMEMBERED: Duration = Duration::from_hours(24);
-/// How long the database may take where there is something to fall back on.
+/// How long a token is accepted without another look-up: a third of the 30 s within which a revoked token must be
+/// rejected, so that a slow look-up does not break the promise.
+const FRESH_FOR: Duration = Duration::from_secs(10);
+/// How long a token is accepted while the database is unavailable.
+const USABLE_FOR: Duration = Duration::from_hours(24);
+/// How long the database may take to answer where an earlier answer can be used instead.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Tokens remembered: a bound on memory, far above what an installation has.
+/// The most tokens in a cache: a bound on memory, far above the number that an installation has.
 const TOKENS: u64 = 10_000;
 
-/// Decides who may call.
+/// Decides whether a caller may call.
 #[derive(Clone)]
 pub struct Authenticator {
     store: Store,
-    /// What the store said lately, also that there is no such token.
-    believed: Cache<Secret, Option<Arc<Grant>>>,
-    /// What it said at any time, for when it is away.
-    remembered: Cache<Secret, Arc<Grant>>,
+    /// The answers of the last seconds, including that there is no such token.
+    fresh: Cache<Secret, Option<Arc<Grant>>>,
+    /// The last answer about each token, for when the database is unavailable.
+    usable: Cache<Secret, Arc<Grant>>,
 }
 
 impl Authenticator {
-    /// Decides by the tokens of that store.
+    /// An authenticator by the tokens in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let believed = Cache::builder().max_capacity(TOKENS).time_to_live(BELIEVED).build();
-        let remembered = Cache::builder().max_capacity(TOKENS).time_to_live(REMEMBERED).build();
-        Self { store, believed, remembered }
+        let fresh = Cache::builder().max_capacity(TOKENS).time_to_live(FRESH_FOR).build();
+        let usable = Cache::builder().max_capacity(TOKENS).time_to_live(USABLE_FOR).build();
+        Self { store, fresh, usable }
     }
 
-    /// The caller, if it may do what needs `scope`.
+    /// The caller, if its token has the scope.
     pub async fn authorize(&self, metadata: &MetadataMap, scope: Scope) -> Result<Caller, ApiError> {
         self.authorize_any(metadata, &[scope]).await
     }
 
-    /// The caller, if it may do what needs one of `scopes`.
+    /// The caller, if its token has one of the scopes.
     pub async fn authorize_any(&self, metadata: &MetadataMap, scopes: &[Scope]) -> Result<Caller, ApiError> {
         let grant = self.authenticate(metadata).await?;
         if !scopes.iter().any(|scope| grant.caller.scopes.contains(scope)) {
@@ -114,13 +113,13 @@ impl Authenticator {
         Ok(grant.caller.clone())
     }
 
-    /// What the caller's token allows, if it is good.
+    /// The caller's token, if it is valid.
     pub(crate) async fn authenticate(&self, metadata: &MetadataMap) -> Result<Arc<Grant>, ApiError> {
         let secret = secret(metadata)?;
-        let looked_up = self.believed.try_get_with(secret.clone(), self.look_up(&secret)).await;
+        let looked_up = self.fresh.try_get_with(secret.clone(), self.look_up(&secret)).await;
         let grant = looked_up
             .map_err(|error| {
-                tracing::warn!(%error, "a token cannot be looked up");
+                tracing::warn!(%error, "cannot look up a token");
                 ApiError::new(Reason::StoreUnavailable, "tokens cannot be looked up now; repeat the call")
             })?
             .ok_or_else(|| ApiError::new(Reason::TokenInvalid, "the token is unknown or revoked"))?;
@@ -134,13 +133,13 @@ impl Authenticator {
     }
 
     async fn look_up(&self, secret: &Secret) -> Result<Option<Arc<Grant>>, StoreError> {
-        let known = self.remembered.get(secret).await;
+        let known = self.usable.get(secret).await;
         let asking = find_token(&self.store, secret);
         let answer = match &known {
             None => asking.await,
-            Some(_) => tokio::time::timeout(PATIENCE, asking)
-                .await
-                .unwrap_or_else(|_| Err(StoreError::Unavailable("no answer about a token".into()))),
+            Some(_) => tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| {
+                Err(StoreError::Unavailable(format!("no answer about a token within {PATIENCE:?}")))
+            }),
         };
         match (answer, known) {
             (Ok(Some((token, allow_all_metric_types))), _) => {
@@ -153,15 +152,15 @@ impl Authenticator {
                     expires_at: token.expires_at,
                     revoked: token.revoked_at.is_some(),
                 });
-                self.remembered.insert(secret.clone(), grant.clone()).await;
+                self.usable.insert(secret.clone(), grant.clone()).await;
                 Ok(Some(grant))
             }
             (Ok(None), _) => {
-                self.remembered.invalidate(secret).await;
+                self.usable.invalidate(secret).await;
                 Ok(None)
             }
             (Err(error), Some(known)) if error.is_transient() => {
-                tracing::warn!(%error, "the store is away; a known token is believed");
+                tracing::warn!(%error, "the database is unavailable; a token that was looked up before is accepted");
                 Ok(Some(known))
             }
             (Err(error), _) => Err(error),
@@ -173,7 +172,7 @@ fn secret(metadata: &MetadataMap) -> Result<Secret, ApiError> {
     let header = metadata.get("authorization").ok_or_else(|| {
         ApiError::new(Reason::TokenMissing, "expected the header authorization: Bearer <token>")
     })?;
-    // RFC 9110: the scheme is read in any case.
+    // RFC 9110: the case of the scheme does not matter.
     let (scheme, text) = header.to_str().ok().and_then(|text| text.split_once(' ')).unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(ApiError::new(Reason::TokenMissing, "expected the header authorization: Bearer <token>"));

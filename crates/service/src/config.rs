@@ -1,21 +1,20 @@
-//! Settings that services share. Each is a flag and an environment variable.
+//! Settings that the services share. Each is a flag and an environment variable.
 
 use std::time::Duration;
 
 use clap::Args;
 
-/// How a service serves. Where it listens is its own setting, because each has a
-/// default of its own.
+/// The gRPC server. The address to listen on is a setting of each service, because the defaults differ.
 #[derive(Debug, Args)]
 pub struct ServerArgs {
-    /// How long a connection lives before the client is asked to make another, so that
-    /// load spreads over replicas that are added.
-    // A quarter of an hour: rare enough to cost nothing.
+    /// How long a connection lives before the client is asked to open a new one, so that the load spreads to replicas
+    /// that are added.
+    // Reconnecting every 15 minutes costs nothing that can be measured.
     #[arg(long, env = "FLOWMETER_MAX_CONNECTION_AGE", default_value = "15m", value_parser = duration)]
     pub max_connection_age: Duration,
 
-    /// How long calls may go on after the service is asked to stop.
-    // Less than the 30 s that Kubernetes grants.
+    /// How long calls and transactions may go on after the service is asked to stop.
+    // Less than the 30 s after which Kubernetes kills a pod.
     #[arg(long, env = "FLOWMETER_DRAIN_TIMEOUT", default_value = "20s", value_parser = duration)]
     pub drain_timeout: Duration,
 
@@ -28,43 +27,42 @@ pub struct ServerArgs {
 #[derive(Debug, Clone, Args)]
 pub struct TelemetryArgs {
     /// What is logged: a level, or `module=level` directives separated by commas.
-    // The AMQP client would log the content of messages that come back.
+    // At the level of warnings, the AMQP client logs the content of messages that the broker returns.
     #[arg(long, env = "FLOWMETER_LOG", default_value = "info,lapin=error,tokio_postgres=warn")]
     pub log: String,
 
-    /// How logs look.
+    /// Format of the log.
     #[arg(long, env = "FLOWMETER_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// Where to send traces by OTLP over gRPC, such as <http://localhost:4317>. Without it
-    /// none are made.
+    /// Where to send traces by OTLP over gRPC, such as <http://localhost:4317>. Without it there are no traces.
     #[arg(long, env = "FLOWMETER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
 }
 
-/// How logs look.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 /// How to reach PostgreSQL.
 #[derive(Args)]
 pub struct DatabaseArgs {
-    /// PostgreSQL, as postgres://user:password@host:port/database.
+    /// URL of PostgreSQL, as postgres://user:password@host:port/database.
     #[arg(long, env = "FLOWMETER_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 
-    /// Connections to PostgreSQL at most.
-    // Its cores are busy with far fewer.
+    /// Largest number of connections to PostgreSQL.
+    // Far fewer keep its cores busy.
     #[arg(long, env = "FLOWMETER_DATABASE_CONNECTIONS", default_value_t = 8)]
     pub database_connections: usize,
 
     /// How long a statement may take.
-    // Longer than any answer is worth waiting for.
+    // Longer than a caller waits for an answer.
     #[arg(long, env = "FLOWMETER_STATEMENT_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub statement_timeout: Duration,
 }
@@ -81,25 +79,25 @@ impl DatabaseArgs {
     }
 }
 
-/// How to reach RabbitMQ, and the queues there. All services need the same ones.
+/// How to reach RabbitMQ, and its queues. All services need the same settings.
 #[derive(Args)]
 pub struct QueueArgs {
-    /// RabbitMQ, as amqp://user:password@host:port/vhost.
+    /// URL of RabbitMQ, as amqp://user:password@host:port/vhost.
     #[arg(long, env = "FLOWMETER_AMQP_URL", hide_env_values = true)]
     pub amqp_url: String,
 
-    /// What the names of the queues begin with.
+    /// Prefix of the names of the queues.
     #[arg(long, env = "FLOWMETER_QUEUE_PREFIX", default_value = "flowmeter")]
     pub queue_prefix: String,
 
-    /// Queues over which requests are spread. A cluster of brokers can lead each on
+    /// Number of queues over which requests are spread. In a cluster of brokers, each queue can have its leader on
     /// another node.
-    // One saturates a small machine; more make smaller batches.
+    // One saturates a small machine; more queues make smaller batches.
     #[arg(long, env = "FLOWMETER_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub shards: u16,
 
-    /// Bytes that a queue holds before it refuses more.
-    // 4 GiB: some minutes of full load on a small machine, hours of usual load.
+    /// Number of bytes that a queue holds before it rejects more.
+    // 4 GiB: some minutes of full load on a small machine, or hours of usual load.
     #[arg(long, env = "FLOWMETER_MAX_QUEUE_BYTES", default_value_t = 4 << 30)]
     pub max_queue_bytes: i64,
 }
@@ -119,7 +117,7 @@ impl QueueArgs {
     }
 }
 
-/// Reads a duration such as 400d, 15m, 20s or 250ms.
+/// Parses a duration such as 400d, 15m, 20s or 250ms.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let expected = || "expected a number and ms, s, m, h or d, such as 250ms or 15m".to_owned();
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;

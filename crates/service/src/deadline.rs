@@ -1,14 +1,14 @@
-//! How long a call may take: what the caller allows, and never longer than we do.
+//! The deadline of a call: the one of the caller, or the limit of the service if that is earlier.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
-/// What is left for the answer to travel back before the caller gives up.
+/// The time that is left for the answer to reach the caller before it gives up.
 const TRAVEL: Duration = Duration::from_millis(50);
 
-/// When a call must be answered, if it may take `limit` at most.
+/// When a call must be answered, at most `limit` from now.
 #[must_use]
 pub fn of(metadata: &MetadataMap, limit: Duration) -> Instant {
     let allowed = metadata
@@ -18,7 +18,7 @@ pub fn of(metadata: &MetadataMap, limit: Duration) -> Instant {
     Instant::now() + allowed.min(limit)
 }
 
-/// Reads the header: up to eight digits and a unit.
+/// Parses the header: up to eight digits and a unit.
 fn parse(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_grpc_clients_send() {
+    fn timeouts_of_grpc_clients_are_parsed() {
         assert_eq!(parse("5S"), Some(Duration::from_secs(5)));
         assert_eq!(parse("99999999u"), Some(Duration::from_micros(99_999_999)));
         for text in ["", "S", "5", "5s", "-5S", "123456789S", "1é"] {

@@ -1,7 +1,6 @@
-//! The gate before every method: it looks at the token before a byte of the body is read,
-//! and lets in so many bodies at a time, so that the memory of a service is bounded
-//! whoever calls. A request that cannot be read, which no method sees, is answered here, and so is one whose
-//! method panics.
+//! The gate in front of every method. It checks the token before the body is read, and limits the number of bodies in
+//! memory, so that no caller can exhaust the memory of a service. It also answers requests that cannot be decoded, which
+//! no method sees, and requests whose method panics.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -21,15 +20,15 @@ use crate::auth::Authenticator;
 use crate::error::{self, ApiError};
 use crate::tasks::panic_message;
 
-/// Calls whose bodies may be in memory at the same time; more wait, and their bodies with
-/// their senders. Streams count until they begin to answer.
+/// The most calls whose bodies are in memory at the same time. Further calls wait, and their bodies stay with the
+/// senders. A call with a stream of answers counts until the first answer.
 const CALLS: usize = 128;
 
-/// Our own methods. Health and reflection need no token, nor do the named ones.
+/// The methods that need a token: those of Flowmeter, without the exceptions.
 const OURS: &str = "/flowmeter.v1.";
 const WITHOUT_TOKEN: [&str; 1] = ["/flowmeter.v1.QueryService/GetBuildInfo"];
 
-/// Stands before the methods of a server.
+/// The gate of a server.
 #[derive(Clone)]
 pub(crate) struct Gate {
     authenticator: Option<Authenticator>,
@@ -37,7 +36,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A gate that asks for tokens, where there are methods that need one.
+    /// A gate that asks for tokens, if there are methods that need one.
     pub(crate) fn new(authenticator: Option<Authenticator>) -> Self {
         Self { authenticator, calls: Arc::new(Semaphore::new(CALLS)) }
     }
@@ -51,7 +50,7 @@ impl<S> Layer<S> for Gate {
     }
 }
 
-/// What is behind the gate.
+/// A service behind the gate.
 #[derive(Clone)]
 pub(crate) struct Gated<S> {
     gate: Gate,
@@ -74,12 +73,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
-        let asks = path.starts_with(OURS) && !WITHOUT_TOKEN.contains(&path);
-        let Some(authenticator) = self.gate.authenticator.clone().filter(|_| asks) else {
+        let needs_token = path.starts_with(OURS) && !WITHOUT_TOKEN.contains(&path);
+        let Some(authenticator) = self.gate.authenticator.clone().filter(|_| needs_token) else {
             return Box::pin(answer(self.inner.call(request)));
         };
         let calls = self.gate.calls.clone();
-        // The clone is not ready, the one that is asked was.
+        // The clone is not ready; the original is.
         let unready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, unready);
         let metadata = MetadataMap::from_headers(request.headers().clone());
@@ -93,12 +92,11 @@ where
     }
 }
 
-/// Waits for the answer of a method. One that panics answers INTERNAL instead of leaving its caller with a
-/// stream that was reset, and neither the connection nor other calls notice. What a method shares with others
-/// is behind locks that a panic does not leave half changed.
+/// Waits for the answer of a method. A method that panics answers INTERNAL; without this the caller would only see that
+/// its stream was reset. What methods share is behind locks that a panic does not leave half changed.
 async fn answer<E>(method: impl Future<Output = Result<Response<Body>, E>>) -> Result<Response<Body>, E> {
     match AssertUnwindSafe(method).catch_unwind().await {
-        Ok(answer) => Ok(in_our_words(answer?)),
+        Ok(answer) => Ok(with_our_errors(answer?)),
         Err(panic) => {
             let error = ApiError::internal(&format!("a method panicked: {}", panic_message(&*panic)));
             Ok(Status::from(error).into_http())
@@ -106,8 +104,8 @@ async fn answer<E>(method: impl Future<Output = Result<Response<Body>, E>>) -> R
     }
 }
 
-/// The answer, in the words of the contract where tonic could not read the request.
-fn in_our_words(answer: Response<Body>) -> Response<Body> {
+/// The answer, or the error of the contract where tonic could not decode the request.
+fn with_our_errors(answer: Response<Body>) -> Response<Body> {
     let unreadable = answer.extensions().get::<Status>().and_then(error::unreadable);
     unreadable.map_or(answer, |error| Status::from(error).into_http())
 }

@@ -1,5 +1,4 @@
-//! The gRPC server of a service: listening, health, reflection, and an end in bounded
-//! time.
+//! The gRPC server of a service: listening, health checks, reflection, and a shutdown in bounded time.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,20 +16,19 @@ use crate::auth::Authenticator;
 use crate::config::ServerArgs;
 use crate::gate::Gate;
 
-/// Bytes of a message on the wire. The limit of a batch is far lower and answers with a
-/// reason; this one only protects memory.
+/// The most bytes of a message. The limit of a batch is far lower, and its error has a reason; this one only protects
+/// memory.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Calls of one connection at the same time.
+/// The most calls of one connection at the same time.
 const STREAMS: u32 = 128;
-/// How often an idle connection is asked whether it is still there.
+/// How often an idle connection is probed.
 const KEEPALIVE: Duration = Duration::from_secs(20);
-/// The default of 64 KiB would make a batch wait for the reader many times.
+/// With the default of 64 KiB, a batch would wait for the reader many times.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
-/// By which a service says whether it is ready: the server as a whole, and each gRPC
-/// service that it serves.
+/// Reports whether a service is ready: the server as a whole, and each gRPC service that it serves.
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
@@ -45,7 +43,7 @@ impl Health {
     }
 }
 
-/// A server that listens and is about to serve.
+/// A server that listens and does not serve yet.
 pub struct GrpcServer {
     listener: TcpListener,
     routes: RoutesBuilder,
@@ -55,8 +53,8 @@ pub struct GrpcServer {
 }
 
 impl GrpcServer {
-    /// Binds the address, with health checks and reflection of the gRPC services that are
-    /// `served`. `service` names it in the log.
+    /// Binds the address, and adds health checks and reflection for the gRPC services in `served`. `service` is the name
+    /// in the log.
     pub async fn bind(
         listen: SocketAddr,
         args: &ServerArgs,
@@ -77,11 +75,11 @@ impl GrpcServer {
             let all = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(flowmeter_proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-            // Everything is described, and what is served here is listed.
+            // Reflection describes the whole contract, and lists the services of this server.
             let listed = ["grpc.health.v1.Health"].iter().chain(served);
             listed.fold(all, |all, name| all.with_service_name(*name))
         };
-        // Older clients, some releases of grpcurl among them, ask the alpha version.
+        // Older clients, including some releases of grpcurl, use the alpha version.
         routes.add_service(descriptors().build_v1()?).add_service(descriptors().build_v1alpha()?);
         Ok(Self {
             listener,
@@ -92,32 +90,32 @@ impl GrpcServer {
         })
     }
 
-    /// The address it listens on.
+    /// The address that it listens on.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// To which services are added.
+    /// The routes, to which services are added.
     pub fn routes(&mut self) -> &mut RoutesBuilder {
         &mut self.routes
     }
 
-    /// By which a service says whether it is ready.
+    /// Reports whether the service is ready.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 
-    /// Serves until `stop`, and then lets calls finish for a bounded time. Methods that need
-    /// a token are only reached with a good one.
+    /// Serves until `stop`, and then lets calls finish in bounded time. Methods that need a token are only reached with
+    /// a valid one.
     pub async fn serve(
         self,
         authenticator: Option<Authenticator>,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let health = self.health;
-        // The server's own setting is for listeners that it makes itself. Without it an answer of
-        // several packets waits 40 ms for the client's delayed acknowledgement.
+        // The setting of the server itself applies only to listeners that it creates. Without it, an answer of several
+        // packets waits 40 ms for the client's delayed acknowledgement.
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let server = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
@@ -132,28 +130,28 @@ impl GrpcServer {
             .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
         let overtime = async {
             stop.cancelled().await;
-            // Load balancers look here and send no more.
+            // Load balancers check this and send no more calls.
             health.set(ServingStatus::NotServing).await;
             tokio::time::sleep(self.drain_timeout).await;
         };
         tokio::select! {
             outcome = server => outcome.context("the gRPC server failed"),
             () = overtime => {
-                tracing::warn!("calls or connections were cut off: they took longer than the drain timeout");
+                tracing::warn!("calls or connections were cut off because they took longer than the drain timeout");
                 Ok(())
             }
         }
     }
 }
 
-/// How often readiness is looked at, and how often while there is none.
+/// How often readiness is checked, and how often while the service is not ready.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 const WATCH_INTERVAL_NOT_READY: Duration = Duration::from_millis(100);
 
-/// How long a look may take.
+/// How long a check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Keeps the health status up to date: serving while `check` succeeds.
+/// Keeps the health status up to date: SERVING while `check` succeeds.
 pub async fn watch_health<F, E>(health: Health, stop: CancellationToken, check: impl Fn() -> F)
 where
     F: Future<Output = Result<(), E>>,
@@ -161,10 +159,10 @@ where
 {
     let mut ready = None;
     while !stop.is_cancelled() {
-        // A check that hangs is a check that fails.
+        // A check that hangs has failed.
         let outcome = match tokio::time::timeout(CHECK_TIMEOUT, check()).await {
             Ok(outcome) => outcome.map_err(|error| error.to_string()),
-            Err(_) => Err("no answer".to_owned()),
+            Err(_) => Err(format!("no answer within {CHECK_TIMEOUT:?}")),
         };
         match &outcome {
             Ok(()) if ready != Some(true) => {
@@ -172,7 +170,7 @@ where
                 health.set(ServingStatus::Serving).await;
             }
             Err(error) if ready == Some(true) => {
-                tracing::warn!(%error, "not ready any more");
+                tracing::warn!(%error, "not ready: health checks answer NOT_SERVING until it is ready again");
                 health.set(ServingStatus::NotServing).await;
             }
             Err(error) if ready.is_none() => tracing::info!(%error, "not ready yet"),

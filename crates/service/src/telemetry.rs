@@ -1,5 +1,5 @@
-//! Logs, and traces where an address for them is set. A trace goes with a request from
-//! the client's `traceparent` through the message's headers to the worker.
+//! Logs, panics included, and traces if an endpoint for them is set. A trace follows a request from the client's
+//! `traceparent` through the headers of its message to the worker.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::HashMap;
@@ -23,12 +23,12 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::config::{LogFormat, TelemetryArgs};
 use crate::tasks::TASK_SPAN;
 
-/// Keeps telemetry going; dropping it sends what is left.
+/// Keeps telemetry running. Dropping it sends the remaining traces.
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
 }
 
-/// Starts logs on standard error, and traces if they are wanted.
+/// Starts logging to standard error, and tracing if it is configured.
 pub fn start(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Telemetry> {
     let filter = EnvFilter::try_new(&args.log).with_context(|| format!("--log {:?}", args.log))?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
@@ -51,8 +51,8 @@ pub fn start(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Tele
     Ok(Telemetry { traces })
 }
 
-/// Logs a panic, wherever it happens, like anything else that is logged: with the task or the call that it
-/// happened in, and with a backtrace where `RUST_BACKTRACE` asks for one.
+/// Logs a panic like everything else, with the background task or the call in which it happens, and with a backtrace
+/// if `RUST_BACKTRACE` asks for one.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("(no message)");
     let thread = std::thread::current();
@@ -84,12 +84,12 @@ impl Drop for Telemetry {
         if let Some(traces) = self.traces.take()
             && let Err(error) = traces.shutdown()
         {
-            tracing::warn!(%error, "the last traces could not be sent");
+            tracing::warn!(%error, "cannot send the last traces");
         }
     }
 }
 
-/// Makes `span` a part of the caller's trace.
+/// Makes `span` part of the caller's trace.
 pub fn continue_trace(span: &Span, metadata: &MetadataMap) {
     struct Headers<'a>(&'a MetadataMap);
     impl Extractor for Headers<'_> {
@@ -105,7 +105,7 @@ pub fn continue_trace(span: &Span, metadata: &MetadataMap) {
     }
 }
 
-/// Makes `span` a part of the trace of a W3C `traceparent`.
+/// Makes `span` part of the trace of a W3C `traceparent`.
 pub fn continue_traceparent(span: &Span, traceparent: Option<&str>) {
     if let Some(traceparent) = traceparent.filter(|_| !span.is_disabled()) {
         let headers = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
@@ -113,8 +113,7 @@ pub fn continue_traceparent(span: &Span, traceparent: Option<&str>) {
     }
 }
 
-/// The W3C `traceparent` of a span, for a message's headers. None where no traces are
-/// made.
+/// The W3C `traceparent` of a span, for the headers of a message. None if there are no traces.
 #[must_use]
 pub fn traceparent(span: &Span) -> Option<String> {
     if span.is_disabled() {
