@@ -1,14 +1,14 @@
 //! The command line: global flags and the list of commands. What a command takes
 //! is declared beside what it does, in `commands`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::{commands, moment};
 
-/// The command line of Flowmeter: replay logs, read and draw time series, define metrics
-/// and calendars, follow flows, executions and assets, manage tenants and tokens.
+/// The Flowmeter command line: replay logs, read and draw time series, define metrics and calendars,
+/// monitor flows, executions and assets, and manage tenants and tokens.
 #[derive(Debug, Parser)]
 #[command(
     name = "flowmeter",
@@ -18,7 +18,7 @@ use crate::{commands, moment};
         flowmeter sample | flowmeter replay - --format jsonl\n  \
         flowmeter series ODSLRequest/ReadRequests\n  \
         flowmeter metric list\n\n\
-        Exit code: 0 done; 1 failed; 2 wrong arguments; 3 done, but some lines of a replay were not recorded."
+        Exit codes: 0 success; 1 failure; 2 invalid arguments; 3 success, but some lines of a replay were not recorded."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -79,16 +79,16 @@ pub(crate) fn given(matches: &ArgMatches, name: &str) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// Where the services are and how to speak to them.
+/// Where the services are and how to connect to them.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Remote {
-    /// The token to show the services. The environment is the better place for it:
-    /// other users of this machine can see the arguments of a process.
+    /// The access token. Prefer the environment variable: other users of this machine can see the
+    /// arguments of a process.
     #[arg(long, global = true, env = "FLOWMETER_TOKEN", hide_env_values = true, value_name = "SECRET")]
     pub(crate) token: Option<Secret>,
 
-    /// Where the ingest service listens.
+    /// The URL of the ingest service, http:// or https://.
     #[arg(
         long,
         global = true,
@@ -98,8 +98,7 @@ pub(crate) struct Remote {
     )]
     pub(crate) ingest_url: String,
 
-    /// Where the query service listens, which also hosts the catalog and the admin
-    /// service.
+    /// The URL of the query service, which also hosts the catalog and admin services.
     #[arg(
         long,
         global = true,
@@ -109,8 +108,13 @@ pub(crate) struct Remote {
     )]
     pub(crate) query_url: String,
 
+    /// A PEM file with the certificates of the authorities to trust for https:// URLs, in place of those
+    /// that browsers trust.
+    #[arg(long, global = true, env = "FLOWMETER_CA_CERTIFICATE", value_name = "FILE")]
+    pub(crate) ca_certificate: Option<PathBuf>,
+
     // Longer than the 10 s that a query waits at most for a request to be applied.
-    /// How long to wait for an answer to one call.
+    /// How long to wait for the response to one call.
     #[arg(
         long,
         global = true,
@@ -121,9 +125,9 @@ pub(crate) struct Remote {
     )]
     pub(crate) timeout: Duration,
 
-    /// How to print answers. Default: a table; `series`, `flow metric`, `executions` and `asset show`
-    /// draw when they print to a terminal.
-    #[arg(long, short, global = true, env = "FLOWMETER_OUTPUT", value_name = "FORM")]
+    /// The output format. Default: a table, or a chart if `series`, `flow metric`, `executions` or `asset show`
+    /// print to a terminal.
+    #[arg(long, short, global = true, env = "FLOWMETER_OUTPUT", value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
 }
 
@@ -150,21 +154,19 @@ impl From<String> for Secret {
     }
 }
 
-/// The form of an answer.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// Aligned columns, for people.
+    /// Aligned columns.
     Table,
-    /// Proto JSON, for programs: camelCase names, RFC 3339 timestamps, 64-bit
-    /// numbers as strings.
+    /// Protobuf JSON: camelCase names, RFC 3339 timestamps, 64-bit integers as strings.
     Json,
-    /// A chart in the terminal (`series`, `flow metric`, `executions` and `asset show`; elsewhere a
-    /// table).
+    /// A chart (`series`, `flow metric`, `executions` and `asset show`; other commands print a table).
     Chart,
 }
 
 impl Remote {
-    /// Whether the answer is to be printed as JSON.
+    /// Whether to print JSON.
     pub(crate) fn json(&self) -> bool {
         self.output == Some(Output::Json)
     }

@@ -1,4 +1,4 @@
-//! One module a command: its flags, what it calls and what it prints.
+//! One module for each command: its flags, what it calls and what it prints.
 #![allow(
     clippy::doc_markdown,
     reason = "the comments of flags are their help, where backticks would be in the way"
@@ -39,13 +39,13 @@ use crate::{
     render::{series::Form, text::printable},
 };
 
-/// The width of charts where it is not known, as in a pipe.
+/// The width of charts where the width of the terminal is unknown, as in a pipe.
 const USUAL_WIDTH: usize = 80;
 
-/// The exit code of a command that was carried out, but not for all of its lines.
+/// The exit code of a command that succeeded for some of its lines only.
 pub(crate) const INCOMPLETE: u8 = 3;
 
-/// Carries out a command.
+/// Runs a command.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let remote = arguments.remote;
     match arguments.command {
@@ -72,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
-/// Prints an answer. Unlike `print!` it returns an error when the reader has gone.
+/// Prints an answer. Unlike `print!`, it returns an error when the reader has closed the pipe.
 fn show(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -82,7 +82,7 @@ fn show(text: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Prints an answer as it was asked for: this message as proto JSON, or the text.
+/// Prints an answer in the requested format: the message as protobuf JSON, or the text.
 fn answer<M: prost::Message>(
     remote: &Remote,
     name: &str,
@@ -92,7 +92,7 @@ fn answer<M: prost::Message>(
     if remote.json() { show(&json::pretty(name, message)?) } else { show(&text()) }
 }
 
-/// Whether to draw: on a terminal, and where a chart is asked for.
+/// Whether to draw: on a terminal, or if a chart is requested.
 fn form(remote: &Remote) -> Form {
     match remote.output {
         Some(Output::Chart) => Form::Chart,
@@ -111,7 +111,7 @@ fn list_width() -> usize {
     if std::io::stdout().is_terminal() { width() } else { usize::MAX }
 }
 
-/// Says what is deleted.
+/// Prints what was deleted.
 fn answer_deleted(remote: &Remote, name: &str) -> Result<()> {
     if remote.json() {
         return show(&serde_json::json!({ "deleted": name }).to_string());
@@ -119,7 +119,7 @@ fn answer_deleted(remote: &Remote, name: &str) -> Result<()> {
     show(&format!("{} is deleted", printable(name)))
 }
 
-/// A name as one types it into a shell.
+/// A name, quoted for a shell.
 fn quoted(name: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/_.-".contains(c);
     if name.chars().all(is_plain) {
@@ -131,6 +131,6 @@ fn quoted(name: &str) -> String {
 /// A message of the contract that tells what comes next, where there is more.
 fn note_next_page(token: &str) {
     if !token.is_empty() {
-        eprintln!("There is more: --page-token {token}");
+        eprintln!("There is more: use --page-token {token}");
     }
 }

@@ -1,118 +1,119 @@
-//! The way to the services: channels, the bearer token, deadlines, and which
-//! failures are worth another try, which is the client library's rule. It knows no command.
+//! Connects to the services as the flags say. URLs, TLS, the token, deadlines and retries are those of the client
+//! library.
 
-use std::time::Duration;
+use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 pub(crate) use flowmeter_client::retry::{Patience, repeat, retry_delay, within};
+use flowmeter_client::{AuthorizedChannel, ClientSettings, SettingsError, TlsSettings};
 use flowmeter_proto::v1::{
     admin_service_client::AdminServiceClient, catalog_service_client::CatalogServiceClient,
     ingest_service_client::IngestServiceClient, query_service_client::QueryServiceClient,
 };
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
-};
 
 use crate::arguments::{Remote, Secret};
 
-/// A page of 1,000 events with every string at its limit.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Room for a page of 1,000 events with every string at its limit.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
-/// Enough for a full batch under way; HTTP/2's own 64 KiB would stall it.
-const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// A channel that adds the token to every call.
+pub(crate) type Authorized = AuthorizedChannel;
 
-/// A channel that adds the bearer token to every call.
-pub(crate) type Authorized = InterceptedService<Channel, Bearer>;
-
-/// The token, if one was given.
-#[derive(Clone)]
-pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
-
-impl Bearer {
-    fn new(token: Option<&Secret>) -> Result<Self> {
-        let Some(token) = token.map(|token| token.expose().trim()).filter(|token| !token.is_empty()) else {
-            return Ok(Self(None));
+/// A channel to a service. `flags` names the flag and the environment variable that the URL comes from.
+fn channel(flags: &str, url: &str, token: Option<&Secret>, remote: &Remote) -> Result<Authorized> {
+    let mut settings = ClientSettings::new(url);
+    if let Some(token) = token {
+        settings = settings.token(token.expose());
+    }
+    // Without https:// the certificates are of no use, but another service may need them.
+    if let Some(file) = &remote.ca_certificate
+        && url.starts_with("https://")
+    {
+        let certificates = fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+        let certificates = certificates.context("--ca-certificate (or FLOWMETER_CA_CERTIFICATE)")?;
+        settings = settings.tls(TlsSettings::new().authority_pem(certificates));
+    }
+    settings.authorized_channel().map_err(|error| {
+        let flags = match &error {
+            SettingsError::Token => "--token (or FLOWMETER_TOKEN)",
+            SettingsError::NoCertificate | SettingsError::Tls(_) if remote.ca_certificate.is_some() => {
+                "--ca-certificate (or FLOWMETER_CA_CERTIFICATE)"
+            }
+            _ => flags,
         };
-        // The parse error would quote nothing, and the text names no part of the token.
-        let mut value = format!("Bearer {token}")
-            .parse::<MetadataValue<Ascii>>()
-            .ok()
-            .context("the token holds characters that no token has")?;
-        value.set_sensitive(true);
-        Ok(Self(Some(value)))
-    }
+        anyhow::Error::new(error).context(flags.to_owned())
+    })
 }
 
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
-        }
-        Ok(request)
-    }
+/// A channel to the service at a URL that is an argument, which does not send the token.
+pub(crate) fn without_token(url: &str, remote: &Remote) -> Result<Authorized> {
+    channel("<URL>", url, None, remote)
 }
 
-/// Opens a channel to a service when the first call is made.
-pub(crate) fn channel(url: &str) -> Result<Channel> {
-    ensure!(
-        !url.starts_with("https://"),
-        "{url}: this build speaks plain HTTP/2 only; use http:// and a proxy that adds TLS"
-    );
-    let endpoint = Endpoint::from_shared(url.to_owned())
-        .with_context(|| format!("{url} is not a URL such as http://127.0.0.1:7071"))?;
-    ensure!(
-        endpoint.uri().scheme_str() == Some("http") && endpoint.uri().host().is_some(),
-        "{url} is not a URL such as http://127.0.0.1:7071"
-    );
-    Ok(endpoint
-        .connect_timeout(Duration::from_secs(5))
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .connect_lazy())
+fn to_ingest(remote: &Remote) -> Result<Authorized> {
+    channel("--ingest-url (or FLOWMETER_INGEST_URL)", &remote.ingest_url, remote.token.as_ref(), remote)
 }
 
-fn authorized(url: &str, remote: &Remote) -> Result<Authorized> {
-    Ok(InterceptedService::new(channel(url)?, Bearer::new(remote.token.as_ref())?))
+fn to_query(remote: &Remote) -> Result<Authorized> {
+    channel("--query-url (or FLOWMETER_QUERY_URL)", &remote.query_url, remote.token.as_ref(), remote)
 }
 
 /// A client of the ingest service.
 pub(crate) fn ingest(remote: &Remote) -> Result<IngestServiceClient<Authorized>> {
-    Ok(IngestServiceClient::new(authorized(&remote.ingest_url, remote)?)
-        .max_decoding_message_size(MAX_ANSWER_BYTES))
+    Ok(IngestServiceClient::new(to_ingest(remote)?).max_decoding_message_size(MAX_RESPONSE_BYTES))
 }
 
 /// A client of the query service.
 pub(crate) fn query(remote: &Remote) -> Result<QueryServiceClient<Authorized>> {
-    Ok(QueryServiceClient::new(authorized(&remote.query_url, remote)?)
-        .max_decoding_message_size(MAX_ANSWER_BYTES))
+    Ok(QueryServiceClient::new(to_query(remote)?).max_decoding_message_size(MAX_RESPONSE_BYTES))
 }
 
 /// A client of the catalog service, which the query service hosts.
 pub(crate) fn catalog(remote: &Remote) -> Result<CatalogServiceClient<Authorized>> {
-    Ok(CatalogServiceClient::new(authorized(&remote.query_url, remote)?)
-        .max_decoding_message_size(MAX_ANSWER_BYTES))
+    Ok(CatalogServiceClient::new(to_query(remote)?).max_decoding_message_size(MAX_RESPONSE_BYTES))
 }
 
 /// A client of the admin service, which the query service hosts.
 pub(crate) fn admin(remote: &Remote) -> Result<AdminServiceClient<Authorized>> {
-    Ok(AdminServiceClient::new(authorized(&remote.query_url, remote)?)
-        .max_decoding_message_size(MAX_ANSWER_BYTES))
+    Ok(AdminServiceClient::new(to_query(remote)?).max_decoding_message_size(MAX_RESPONSE_BYTES))
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::arguments::Arguments;
+
+    /// The error of a connection to the query service with these arguments, or nothing if there is none.
+    fn error(arguments: &[&str]) -> String {
+        let arguments = [&["flowmeter", "build-info"], arguments].concat();
+        let remote = Arguments::try_parse_from(arguments).unwrap().remote;
+        to_query(&remote).err().map(|error| format!("{error:#}")).unwrap_or_default()
+    }
 
     #[tokio::test]
-    async fn rejects_what_is_no_service_url() {
-        for url in ["", "nonsense", "ftp://host", "https://host", "127.0.0.1:7071"] {
-            assert!(channel(url).is_err(), "{url}");
+    async fn an_error_names_the_flag_and_the_variable() {
+        for url in ["", "nonsense", "ftp://host", "127.0.0.1:7072"] {
+            let error = error(&["--query-url", url]);
+            assert!(error.starts_with("--query-url (or FLOWMETER_QUERY_URL): "), "{url}: {error}");
+            assert!(error.contains("a URL such as http://127.0.0.1:7071"), "{url}: {error}");
         }
-        assert!(channel("http://127.0.0.1:7071").is_ok());
+        let token = error(&["--token", "secret\u{7}"]);
+        assert!(token.starts_with("--token (or FLOWMETER_TOKEN): ") && !token.contains("secret"), "{token}");
+        let https = ["--query-url", "https://host", "--ca-certificate"];
+        let missing = error(&[&https[..], &["/nonexistent"]].concat());
+        let expected = "--ca-certificate (or FLOWMETER_CA_CERTIFICATE): cannot read /nonexistent: ";
+        assert!(missing.starts_with(expected), "{missing}");
+        let empty = error(&[&https[..], &["/dev/null"]].concat());
+        let expected = "--ca-certificate (or FLOWMETER_CA_CERTIFICATE): expected a certificate";
+        assert!(empty.starts_with(expected), "{empty}");
+    }
+
+    #[tokio::test]
+    async fn http_and_https_are_urls_of_a_service() {
+        assert_eq!(error(&["--query-url", "http://127.0.0.1:7072"]), "");
+        assert_eq!(error(&["--query-url", "https://query.example"]), "");
+        assert_eq!(error(&["--query-url", "http://127.0.0.1:7072", "--ca-certificate", "/nonexistent"]), "");
     }
 }

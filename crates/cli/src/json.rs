@@ -1,5 +1,5 @@
-//! Messages of the contract as proto JSON, both ways, from the descriptor set
-//! that the services' reflection serves. It knows no message in particular.
+//! Converts messages of the contract to and from protobuf JSON, by the descriptor set that the services' reflection
+//! serves. No message has code of its own here.
 
 use std::{
     io::{self, Write},
@@ -15,7 +15,7 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(flowmeter_proto::FILE_DESCRIPTOR_SET)
-        .expect("the descriptor set was made together with this code")
+        .expect("the descriptor set is built together with this code")
 });
 
 /// The descriptor of a message of package `flowmeter.v1`.
@@ -29,13 +29,13 @@ fn dynamic<M: Message>(name: &str, message: &M) -> Result<DynamicMessage> {
         .with_context(|| format!("cannot show {name} as JSON"))
 }
 
-/// The message as indented proto JSON: names in camelCase, timestamps in
+/// The message as indented protobuf JSON: names in camelCase, timestamps in
 /// RFC 3339, 64-bit numbers as strings, fields at their default left out.
 pub(crate) fn pretty<M: Message>(name: &str, message: &M) -> Result<String> {
     written(name, message, PrettyFormatter::new())
 }
 
-/// The message as proto JSON on one line.
+/// The message as protobuf JSON on one line.
 pub(crate) fn line<M: Message>(name: &str, message: &M) -> Result<String> {
     written(name, message, CompactFormatter)
 }
@@ -48,7 +48,7 @@ fn written<M: Message>(name: &str, message: &M, form: impl Formatter) -> Result<
 }
 
 /// Writes whole doubles as `5` where `serde_json` writes `5.0`: counts read better so, and are the
-/// same to proto JSON.
+/// same to protobuf JSON.
 struct PlainNumbers<F>(F);
 
 macro_rules! as_before {
@@ -79,7 +79,7 @@ impl<F: Formatter> Formatter for PlainNumbers<F> {
     }
 }
 
-/// Reads messages of one kind from proto JSON.
+/// Reads messages of one kind from protobuf JSON.
 pub(crate) struct Reader {
     descriptor: MessageDescriptor,
     options: DeserializeOptions,

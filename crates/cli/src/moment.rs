@@ -1,5 +1,5 @@
-//! Points in time: between the wire's timestamps, jiff's and text. Timestamps
-//! on the wire that jiff cannot hold (beyond the year 9999) become none.
+//! Points in time: conversions between the wire, jiff and text. Timestamps on the wire that jiff cannot represent
+//! (beyond the year 9999) become none.
 
 use flowmeter_core::written;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
@@ -70,10 +70,10 @@ fn parse_or_day(
 pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     let duration: SignedDuration =
         text.parse().map_err(|_| "expected a duration such as 10s, 500ms or 2m".to_owned())?;
-    duration.try_into().map_err(|_| "a duration cannot be negative".to_owned())
+    duration.try_into().map_err(|_| "expected a duration of zero or more, found a negative one".to_owned())
 }
 
-/// Makes a duration of the wire. One too long for it becomes the longest.
+/// Makes a duration of the wire, or the longest one if it is too long.
 pub(crate) fn duration_to_wire(duration: std::time::Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: duration.as_secs().try_into().unwrap_or(i64::MAX),
@@ -81,14 +81,13 @@ pub(crate) fn duration_to_wire(duration: std::time::Duration) -> prost_types::Du
     }
 }
 
-/// Reads how far from now something lies, such as `30d` or `12h`; days are of
-/// 24 hours. Returns the moment.
+/// Reads a duration from now, such as `30d` or `12h`, in which days have 24 hours. Returns the time at its end.
 pub(crate) fn parse_from_now(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let span: jiff::Span = text.parse().map_err(|_| "expected a duration such as 30d or 12h".to_owned())?;
     now.to_zoned_datetime(TimeZone::UTC)
         .checked_add(span)
         .map(|moment| moment.timestamp())
-        .map_err(|_| "that is too far away".to_owned())
+        .map_err(|_| "expected a time before the year 10000".to_owned())
 }
 
 #[cfg(test)]

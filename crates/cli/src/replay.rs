@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use clap::ValueEnum;
 use flowmeter_proto::v1::UsageEvent;
 
-/// The form of a log.
+/// The format of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     #[allow(clippy::doc_markdown, reason = "it is help, where backticks would be in the way")]
@@ -29,7 +29,7 @@ pub(crate) enum Format {
     Nova,
     /// The access log of Apache or nginx in Combined (or Common) Log Format.
     Combined,
-    /// Usage events as JSON, one a line.
+    /// Usage events as JSON, one per line.
     Jsonl,
 }
 
@@ -44,7 +44,7 @@ impl Format {
     }
 }
 
-/// Why a line is not what its format says, in words.
+/// Why a line is malformed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) Cow<'static, str>);
 

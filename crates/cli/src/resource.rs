@@ -1,10 +1,9 @@
-//! The names by which a command finds things: metrics, objects and the time series
-//! that hang on them. It knows their forms, not whether they exist.
+//! The names of metrics, objects and time series: reads and checks their form, not whether they exist.
 
-/// What a series is read from.
+/// The source of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A metric, as provider/name.
+    /// A metric, as PROVIDER/NAME.
     Metric(String),
     /// A stored time series, as its resource name.
     TimeSeries(String),
@@ -13,7 +12,7 @@ pub(crate) enum Source {
 /// The provider of metrics of assets, whose names may have a `/` in them.
 pub(crate) const ASSET: &str = "asset";
 
-/// Whether a metric, as provider/name, is one of assets.
+/// Whether a metric, as PROVIDER/NAME, is a metric of assets.
 pub(crate) fn is_of_assets(metric: &str) -> bool {
     metric.split_once('/').is_some_and(|(provider, _)| provider == ASSET)
 }

@@ -1,11 +1,10 @@
-//! Made-up API traffic of a web shop: deterministic, ordered by time, in bounded
-//! memory. Nothing here is random beyond its seed.
+//! Generated API traffic of a web shop: deterministic by seed, ordered by time, in bounded memory.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "made-up numbers, all of them small"
+    reason = "generated numbers, all of them small"
 )]
 
 use std::collections::HashMap;
@@ -39,7 +38,7 @@ const APPLICATIONS: [(&str, u32); 5] =
 
 const MINUTE: i64 = 60;
 
-/// The traffic, an event after the other.
+/// The traffic, event by event.
 pub(crate) struct Traffic {
     random: Random,
     seed: u64,
@@ -52,13 +51,13 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// So many events in the time up to `end`, the last one at `end`.
+    /// A number of events in the time up to `end`, the last one at `end`.
     pub(crate) fn new(events: u32, extent: SignedDuration, end: Timestamp, seed: u64) -> Self {
         let minutes = (extent.as_secs() / MINUTE).max(1);
         let mut sum = 0.0;
         let mut shares: Vec<f64> = (1..=minutes)
             .map(|minute| {
-                sum += liveliness(end - SignedDuration::from_mins(minutes - minute));
+                sum += rate(end - SignedDuration::from_mins(minutes - minute));
                 sum
             })
             .collect();
@@ -148,9 +147,8 @@ fn status(random: &mut Random, method: &str, failing: bool) -> i32 {
     if status == 200 && method == "get" && random.unit() < 0.06 { 304 } else { status }
 }
 
-/// How lively the traffic is at a time: a wave over the day with its top in the
-/// afternoon (UTC), and quieter on weekends.
-fn liveliness(time: Timestamp) -> f64 {
+/// The rate of the traffic at a time: a daily wave that peaks in the afternoon (UTC) and is lower on weekends.
+fn rate(time: Timestamp) -> f64 {
     let time = time.to_zoned_datetime(TimeZone::UTC);
     let hour = f64::from(time.hour()) + f64::from(time.minute()) / 60.0;
     let wave = ((hour - 9.0) / 24.0 * std::f64::consts::TAU).sin();
@@ -158,8 +156,7 @@ fn liveliness(time: Timestamp) -> f64 {
     (1.0 + 0.75 * wave) * if weekend { 0.6 } else { 1.0 }
 }
 
-/// `SplitMix64`: three lines that give the same numbers for ever, which no library
-/// promises for its default generator.
+/// `SplitMix64`, whose numbers never change; libraries do not promise that of their default generators.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! The enums of the contract in words: as flags take them and as answers show them.
+//! The enums of the contract as values of flags, and as words in the output.
 
 pub(crate) mod asset;
 pub(crate) mod flow;
@@ -6,7 +6,7 @@ pub(crate) mod flow;
 use clap::ValueEnum;
 use flowmeter_proto::v1 as wire;
 
-/// How the numbers of a bucket become one: what a metric of events may have by default.
+/// How the numbers of a bucket are aggregated: the choices for the default of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ObservedNumbers {
     /// The exact sum.
@@ -22,7 +22,7 @@ pub(crate) enum ObservedNumbers {
     Beginning,
     /// The last value by time.
     End,
-    /// The usual one, as where none is given.
+    /// The default, as if the option were not given.
     Default,
 }
 
@@ -40,7 +40,7 @@ impl From<ObservedNumbers> for wire::Observed {
     }
 }
 
-/// How the values of a bucket become one.
+/// How the values of a bucket are aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Observed {
     /// The exact sum.
@@ -56,13 +56,13 @@ pub(crate) enum Observed {
     Beginning,
     /// The last value by time.
     End,
-    /// How many values are true, of metrics of assets.
+    /// The number of true values of a boolean metric of assets.
     CountTrue,
-    /// How many values are false, of metrics of assets.
+    /// The number of false values of a boolean metric of assets.
     CountFalse,
-    /// The values that are true by all that are true or false, of metrics of assets.
+    /// The share of true among all boolean values of a metric of assets.
     FractionTrue,
-    /// The usual one, as where none is given.
+    /// The default, as if the option were not given.
     Default,
 }
 
@@ -83,12 +83,12 @@ impl From<Observed> for wire::Observed {
     }
 }
 
-/// What stands in buckets without a value.
+/// The value of buckets without data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fill {
     /// The value 0.
     Zero,
-    /// No value, but a row.
+    /// A row without a value.
     Null,
 }
 
@@ -101,10 +101,10 @@ impl From<Fill> for wire::Fill {
     }
 }
 
-/// What the method of an event does.
+/// The class of an event's method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MethodClass {
-    /// Whatever the method, or none.
+    /// Any method, or none.
     Any,
     /// get, head and options.
     Read,
@@ -128,13 +128,13 @@ impl From<MethodClass> for wire::MethodClass {
 /// What a metric measures of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Measure {
-    /// One for each event.
+    /// 1 for each event.
     Count,
-    /// The duration, of events that have one.
+    /// The duration of events that have one.
     Duration,
-    /// The size of the response, of events that have one.
+    /// The response size of events that have one.
     ResponseSize,
-    /// The value, of events that have one.
+    /// The value of events that have one.
     Value,
 }
 
@@ -170,7 +170,7 @@ pub(crate) fn day_of_week(day: wire::DayOfWeek) -> String {
     word(day.as_str_name(), "DAY_OF_WEEK_")
 }
 
-/// A unit of UCUM as people call it; empty for none.
+/// The common name of a UCUM unit; empty for none.
 pub(crate) fn unit(unit: &str) -> &str {
     match unit {
         "1" => "count",
@@ -179,12 +179,12 @@ pub(crate) fn unit(unit: &str) -> &str {
     }
 }
 
-/// Who made a definition, and which of its versions this is.
+/// Whether a definition is built in, or else its version.
 pub(crate) fn origin(built_in: bool, version: i32) -> String {
     if built_in { "built in".into() } else { format!("version {version}") }
 }
 
-/// The part of a constant's name that tells it from the others of its enum.
+/// The part of a constant's name that differs from the other constants of its enum.
 fn word(name: &str, prefix: &str) -> String {
     match name.strip_prefix(prefix).unwrap_or(name) {
         "UNSPECIFIED" => String::new(),

@@ -7,16 +7,13 @@ use flowmeter_proto::raw;
 use flowmeter_proto::raw::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::{AssetDocument, ExecutionReport, FlowRequest, UsageEvent};
 use prost::Message;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::Code;
 use uuid::Uuid;
 
 use crate::answer::{Emitted, EmittedBatch, Recorded};
 use crate::batcher::{Batcher, BatcherSettings};
 use crate::call::until_answered;
+use crate::connection::AuthorizedChannel;
 use crate::error::{Error, SettingsError};
 use crate::features::Features;
 use crate::items::{Items, Kind, encode};
@@ -29,7 +26,7 @@ use crate::settings::ClientSettings;
 /// Each method sends one batch immediately. To report in the background, start a [`Batcher`] with [`Client::batcher`].
 #[derive(Clone)]
 pub struct Client {
-    service: IngestServiceClient<InterceptedService<Channel, Bearer>>,
+    service: IngestServiceClient<AuthorizedChannel>,
     features: Option<Arc<Features>>,
     settings: ClientSettings,
 }
@@ -40,8 +37,7 @@ impl Client {
     /// # Panics
     /// Panics outside of a tokio runtime.
     pub fn new(settings: ClientSettings) -> Result<Self, SettingsError> {
-        let bearer = Bearer(settings.authorization()?);
-        let service = IngestServiceClient::new(InterceptedService::new(settings.channel()?, bearer));
+        let service = IngestServiceClient::new(settings.authorized_channel()?);
         let features = settings.query_channel()?.map(|channel| Arc::new(Features::new(channel)));
         Ok(Self { service, features, settings })
     }
@@ -279,18 +275,5 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Client").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// Adds the token, if there is one, to every call.
-#[derive(Clone)]
-struct Bearer(Option<MetadataValue<Ascii>>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
-        }
-        Ok(request)
     }
 }

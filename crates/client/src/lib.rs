@@ -235,6 +235,7 @@ mod asset;
 mod batcher;
 mod call;
 mod client;
+mod connection;
 mod error;
 mod execution;
 mod features;
@@ -249,6 +250,7 @@ pub use answer::{Emitted, EmittedBatch, Recorded};
 pub use asset::{AssetValue, asset_metric};
 pub use batcher::{Batcher, BatcherSettings, Incident, IncidentItems, Lost, RecordError, Stats, Tally};
 pub use client::Client;
+pub use connection::{AuthorizedChannel, Bearer};
 pub use error::{Error, SettingsError};
 pub use execution::{ExecutionMetrics, MetricType};
 /// The types of timestamps and latencies. Convert a `std::time::SystemTime` with `into`, and a `std::time::Duration` with

@@ -1,29 +1,32 @@
-//! What a fake was told to do, and what it was asked.
+//! What a fake is planned to do, and the requests that it has seen.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
-use flowmeter_proto::v1::{AssetDocument, ExecutionReport, FlowRequest, Rejection, UsageEvent};
+use flowmeter_proto::v1::{AssetDocument, AssetMetric, ExecutionReport, FlowRequest, Rejection, UsageEvent};
 use tokio::sync::watch;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-/// What is done with a request.
+use crate::checks;
+use crate::contents::Contents;
+
+/// What to do with a request to ingest.
 #[derive(Debug, Clone)]
 pub enum Plan {
-    /// It is recorded.
+    /// Record it.
     Accept,
-    /// It is recorded without these items.
+    /// Record it and reject these items.
     Reject(Vec<Rejection>),
-    /// It is not recorded.
+    /// Do not record it, and answer with this status.
     Refuse(Status),
-    /// It is recorded, and its sender hears that it failed.
+    /// Record it, and answer with this status.
     AcceptAndFail(Status),
-    /// It is recorded, and its sender hears nothing.
+    /// Record it, and never answer.
     AcceptAndHang,
 }
 
-/// A request as it came.
+/// A request to ingest as it arrived.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Seen {
     /// Its id.
@@ -34,56 +37,101 @@ pub struct Seen {
     pub flow_requests: Vec<FlowRequest>,
     /// The reports of executions in it.
     pub executions: Vec<ExecutionReport>,
-    /// The values of assets in it.
+    /// The documents of assets in it.
     pub documents: Vec<AssetDocument>,
-    /// What came beside the message.
+    /// The metric in it if it has the single form, whose document has no metrics.
+    pub single: Option<AssetMetric>,
+    /// The metadata of the call.
     pub metadata: HashMap<String, String>,
+    /// The indexes of the items that were rejected.
+    pub rejected: Vec<usize>,
 }
 
-/// What the service and the test share.
+/// What the services and the test share.
 #[derive(Debug, Default)]
 pub struct State {
     plans: Mutex<VecDeque<Plan>>,
     seen: watch::Sender<Vec<Seen>>,
     held: watch::Sender<bool>,
-    /// Requests that are being served, and the most that were at a time.
+    /// The number of requests that are being served, and its maximum so far.
     active: Mutex<(usize, usize)>,
-    /// What was recorded first under each request id.
+    /// The first request that was recorded under each request id.
     pub recorded: Mutex<HashMap<String, Seen>>,
-    /// What the service says that it can do.
+    /// The features in the build information.
     pub features: Mutex<Vec<String>>,
-    /// How often it was asked what it can do.
-    pub asked: Mutex<usize>,
+    /// How often the build information was requested.
+    pub build_info_calls: Mutex<usize>,
+    contents: Mutex<Contents>,
+    is_strict: bool,
 }
 
 impl State {
-    /// Does these with the next requests, and accepts all others.
+    /// The state of services that check what they get against `contents`.
+    pub(crate) fn strict(contents: Contents) -> Self {
+        Self { contents: Mutex::new(contents), is_strict: true, ..Self::default() }
+    }
+
+    pub(crate) fn is_strict(&self) -> bool {
+        self.is_strict
+    }
+
+    /// Refuses an unknown token, if the services are strict.
+    pub(crate) fn authorize(&self, metadata: &MetadataMap) -> Result<(), Status> {
+        if self.is_strict { checks::authorize(metadata) } else { Ok(()) }
+    }
+
+    /// What the services contain.
+    pub fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap()
+    }
+
+    /// The accepted events of each recorded request, in order of arrival.
+    #[must_use]
+    pub fn accepted_events(&self) -> Vec<(String, Vec<UsageEvent>)> {
+        let recorded = self.recorded.lock().unwrap();
+        let mut ids: Vec<String> = Vec::new();
+        for seen in self.seen.borrow().iter() {
+            if recorded.contains_key(&seen.request_id) && !ids.contains(&seen.request_id) {
+                ids.push(seen.request_id.clone());
+            }
+        }
+        let accepted = |id: String| {
+            let seen = &recorded[&id];
+            let events = seen.events.iter().enumerate();
+            let is_accepted = |(index, _): &(usize, &UsageEvent)| !seen.rejected.contains(index);
+            let events = events.filter(is_accepted).map(|(_, event)| event.clone()).collect();
+            (id, events)
+        };
+        ids.into_iter().map(accepted).collect()
+    }
+
+    /// Does these with the next requests to ingest, and accepts all others.
     pub fn plan(&self, plans: impl IntoIterator<Item = Plan>) {
         self.plans.lock().unwrap().extend(plans);
     }
 
-    /// Answers nothing until it is released.
+    /// Answers no request to ingest until [`State::release`].
     pub fn hold(&self) {
         self.held.send_replace(true);
     }
 
-    /// Answers again, also what came meanwhile.
+    /// Answers again, including the requests that have arrived since [`State::hold`].
     pub fn release(&self) {
         self.held.send_replace(false);
     }
 
-    /// Waits until so many requests came, and returns all.
+    /// Waits for this number of requests to ingest, and returns all.
     pub async fn seen(&self, count: usize) -> Vec<Seen> {
         self.seen.subscribe().wait_for(|seen| seen.len() >= count).await.unwrap().clone()
     }
 
-    /// All requests that came until now.
+    /// All requests to ingest so far.
     #[must_use]
     pub fn seen_now(&self) -> Vec<Seen> {
         self.seen.borrow().clone()
     }
 
-    /// How many requests were being served at a time, at most.
+    /// The maximum number of requests that were served at the same time.
     #[must_use]
     pub fn most_active(&self) -> usize {
         self.active.lock().unwrap().1
@@ -102,6 +150,7 @@ impl State {
     }
 
     pub(crate) async fn serve(&self, mut seen: Seen, metadata: &MetadataMap) -> Result<Answer, Status> {
+        self.authorize(metadata)?;
         seen.metadata = metadata
             .clone()
             .into_headers()
@@ -115,7 +164,12 @@ impl State {
         if let Plan::Refuse(status) = plan {
             return Err(status);
         }
-        let rejections = if let Plan::Reject(rejections) = &plan { rejections.clone() } else { Vec::new() };
+        let rejections = match &plan {
+            Plan::Reject(rejections) => rejections.clone(),
+            _ if self.is_strict => checks::rejections(&seen, &self.contents())?,
+            _ => Vec::new(),
+        };
+        seen.rejected = rejections.iter().map(|item| usize::try_from(item.index).unwrap()).collect();
         let items =
             seen.events.len() + seen.flow_requests.len() + seen.executions.len() + seen.documents.len();
         let answer = Answer {
@@ -135,7 +189,7 @@ impl State {
     fn record(&self, seen: &Seen) -> Result<(), Status> {
         let mut recorded = self.recorded.lock().unwrap();
         let first = recorded.entry(seen.request_id.clone()).or_insert_with(|| seen.clone());
-        let items = |seen: &Seen| Seen { metadata: HashMap::new(), ..seen.clone() };
+        let items = |seen: &Seen| Seen { metadata: HashMap::new(), rejected: Vec::new(), ..seen.clone() };
         if items(first) == items(seen) {
             return Ok(());
         }

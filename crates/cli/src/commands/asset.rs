@@ -1,4 +1,4 @@
-//! `flowmeter asset`: metrics of assets, emitted and read as they were sent.
+//! `flowmeter asset`: metrics of assets, emitted and read back.
 
 mod document;
 mod emit;
@@ -24,15 +24,15 @@ use crate::{arguments::Remote, connection, moment, render::asset};
 /// Emit metrics of assets and read them back
 ///
 /// An asset is anything that has a URN: a database, a table, a report. Its metrics are those of the
-/// Semarchy xDG API: texts, numbers and booleans under a name, each at some time. Metrics of one
-/// asset and time merge by name, and the newest request wins.
+/// Semarchy xDG API: texts, numbers and booleans, each with a name and a time. Metrics of one
+/// asset and time are merged by name, and the newest request wins.
 ///
-/// Emitting needs a token with the scope ingest, the others one with the scope query.
+/// Emitting needs a token with the scope ingest, reading the scope query.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Asset {
     Emit(Box<emit::Emit>),
     Show(Show),
-    /// Show the current value of each metric of an asset: the one with the latest time
+    /// Show the current value of each metric of an asset, which is the one with the latest time
     ///
     /// Examples:
     ///   flowmeter asset latest urn:xdg:database:crm
@@ -46,55 +46,54 @@ pub(crate) enum Asset {
         #[arg(long = "name", value_name = "NAME")]
         names: Vec<String>,
 
-        /// Wait until this request is applied: read your own writes.
+        /// Wait until this request is applied, so that the answer includes it.
         #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
         after: String,
     },
-    /// List the assets that metrics were emitted on, by URN
+    /// List the assets that have metrics, by URN
     ///
     /// Examples:
     ///   flowmeter asset list
     ///   flowmeter asset list urn:xdg:database: --all
     #[command(
         verbatim_doc_comment,
-        mut_arg("limit", |limit| limit.help("How many assets to show at most"))
+        mut_arg("limit", |limit| limit.help("Maximum number of assets to show"))
     )]
     List {
-        /// Only assets whose URN begins with this text. Default: all.
+        /// Only assets whose URN has this prefix. Default: all.
         #[arg(default_value = "", hide_default_value = true)]
         prefix: String,
 
         #[command(flatten)]
         extent: Extent,
 
-        /// Wait until this request is applied: read your own writes.
+        /// Wait until this request is applied, so that the answer includes it.
         #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
         after: String,
     },
 }
 
-/// Show the metrics of an asset in a range of time, the oldest first
+/// Show the metrics of an asset in a time range, the oldest first
 ///
-/// Each time has a row for each of its metrics. One metric that is a number is drawn where one is
-/// asked for by its name: on a terminal, or with --output chart. Long texts are cut short; --output
-/// json has them whole.
+/// The table has a row for each time and metric, and shortens long texts; --output json does not.
+/// A single numeric metric, selected by --name, is drawn as a chart on a terminal or with --output
+/// chart.
 ///
 /// Examples:
 ///   flowmeter asset show urn:xdg:database:crm
 ///   flowmeter asset show urn:xdg:database:crm --from 2026-11-01 --to 2026-11-21T09:30:00Z
 ///   flowmeter asset show urn:xdg:database:crm --name qualityScore --all --output chart
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment, mut_arg("limit", |limit| limit.help("How many times to show at most")))]
+#[command(verbatim_doc_comment, mut_arg("limit", |limit| limit.help("Maximum number of times to show")))]
 pub(crate) struct Show {
     /// The URN of the asset.
     urn: String,
 
-    /// The first time, in RFC 3339, or a day in UTC. Default: from the first one on.
+    /// The first time, in RFC 3339, or a day in UTC. Default: the first time of the asset.
     #[arg(long, value_name = "TIME", value_parser = moment::parse_first)]
     from: Option<Timestamp>,
 
-    /// The last time, in RFC 3339, or a day in UTC; it belongs to the range as well. Default: now; a value of
-    /// a time that is still to come is shown where this lies beyond it.
+    /// The last time, inclusive, in RFC 3339, or a day in UTC. Default: now.
     #[arg(long, value_name = "TIME", value_parser = moment::parse_last)]
     to: Option<Timestamp>,
 
@@ -105,12 +104,12 @@ pub(crate) struct Show {
     #[command(flatten)]
     extent: Extent,
 
-    /// Wait until this request is applied: read your own writes.
+    /// Wait until this request is applied, so that the answer includes it.
     #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
     after: String,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(asset: Asset, remote: &Remote) -> Result<ExitCode> {
     match asset {
         Asset::Emit(emit) => return emit::run(*emit, remote).await,
@@ -163,7 +162,7 @@ async fn show(show: Show, remote: &Remote) -> Result<()> {
     Ok(())
 }
 
-/// Adds the documents of the next page, the first of which may go on with the last one there is.
+/// Adds the documents of the next page, the first of which may continue the last one so far.
 fn append(documents: &mut Vec<AssetDocument>, page: Vec<AssetDocument>) {
     let mut page = page.into_iter().peekable();
     if let Some(last) = documents.last_mut()
@@ -174,7 +173,7 @@ fn append(documents: &mut Vec<AssetDocument>, page: Vec<AssetDocument>) {
     documents.extend(page);
 }
 
-/// All pages: there are not so many metrics of one asset that one would stop in between.
+/// All pages, because one asset has few metrics.
 async fn latest(request: &GetLatestAssetMetricsRequest, remote: &Remote) -> Result<()> {
     let mut client = connection::query(remote)?;
     let mut found = GetLatestAssetMetricsResponse::default();

@@ -1,4 +1,4 @@
-//! `flowmeter bootstrap`: the first token, from which all others come.
+//! `flowmeter bootstrap`: the operator's token, with which all others are created.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -8,17 +8,17 @@ use clap::Args;
 use super::{migrate::Database, show};
 use crate::arguments::Remote;
 
-/// Create a token of the operator, who manages all tenants, and print its secret.
+/// Create a token for the operator, who manages all tenants, and print its secret.
 ///
-/// The secret alone goes to standard output, and is shown this once. Needs the database,
-/// migrated; every run creates one more token, and the others stay good.
+/// Only the secret goes to standard output, and it cannot be shown again. Connects to the
+/// database, which must be migrated. Every run creates another token; earlier ones stay valid.
 #[derive(Debug, Args)]
 pub(crate) struct Bootstrap {
     #[command(flatten)]
     database: Database,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(bootstrap: &Bootstrap, remote: &Remote) -> Result<ExitCode> {
     // One connection: there is one thing to do.
     let settings = flowmeter_store::Settings {

@@ -9,11 +9,11 @@ use flowmeter_proto::v1::GetBuildInfoRequest;
 use super::show;
 use crate::{arguments::Remote, connection, json, render::table};
 
-/// Show what the query service was built from. Needs no token.
+/// Show the version and the features of the query service. Needs no token.
 #[derive(Debug, Args)]
 pub(crate) struct BuildInfo {}
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(remote: &Remote) -> Result<ExitCode> {
     let mut client = connection::query(remote)?;
     let call =

@@ -1,4 +1,4 @@
-//! `flowmeter calendar`: how time is cut into buckets.
+//! `flowmeter calendar`: how time is divided into buckets.
 
 mod definition;
 
@@ -16,7 +16,7 @@ use crate::{arguments::Remote, connection, mask::Changes};
 
 /// List, define, change and delete calendars
 ///
-/// Reading needs a token with the scope query or catalog, changing one with the scope catalog.
+/// Reading needs a token with the scope query or catalog, changing the scope catalog.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Calendar {
     /// List the calendars, built-in ones first
@@ -27,21 +27,20 @@ pub(crate) enum Calendar {
     List,
     /// Show a calendar with its holidays
     ///
-    /// To see its buckets, read any metric with a row for each of them, as in the second
-    /// example.
+    /// To see its buckets, read any metric with --fill null, as in the second example.
     ///
     /// Examples:
     ///   flowmeter calendar get '#HENG'
     ///   flowmeter series ODSLRequest/ReadRequests --calendar '#HENG' --range 'last(10)' --fill null
     #[command(visible_alias = "show", verbatim_doc_comment)]
     Get {
-        /// The code. Quote it if it begins with #, or leave that out before letters alone: HENG is
-        /// #HENG.
+        /// The code. Quote it if it starts with #. A code of letters only also works without #: HENG
+        /// is #HENG.
         code: String,
     },
     Create(Create),
     Update(Update),
-    /// Delete a calendar. Does not ask
+    /// Delete a calendar. Does not ask for confirmation
     ///
     /// Examples:
     ///   flowmeter calendar delete GAS
@@ -50,13 +49,13 @@ pub(crate) enum Calendar {
         /// The code.
         code: String,
 
-        /// Only if this is the current version.
+        /// Fail unless this is the current version.
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
         version: Option<i32>,
     },
 }
 
-/// Define a calendar: buckets of one length, or from each working day to the next
+/// Define a calendar: buckets of a fixed length, or from one working day to the next
 ///
 /// Holidays are dates, such as 2026-12-28, or rules:
 ///   25 of December, shifted          last Monday in May     every Wednesday
@@ -73,16 +72,16 @@ pub(crate) enum Calendar {
     group = ArgGroup::new("kind").args(definition::KIND_FLAGS).required(true).multiple(true)
 )]
 pub(crate) struct Create {
-    /// The code: 1 to 63 letters, digits and any of _ - . as queries will name it.
+    /// The code, by which queries name the calendar: 1 to 63 letters, digits and any of . _ -
     code: String,
 
     #[command(flatten)]
     definition: definition::Definition,
 }
 
-/// Change a calendar. What is not given stays as it is
+/// Change a calendar. Options that are not given stay unchanged
 ///
-/// Holidays are replaced by those given, all of them.
+/// The given holidays replace all of the calendar's holidays.
 ///
 /// Examples:
 ///   flowmeter calendar update GAS --offset PT5H
@@ -101,12 +100,12 @@ pub(crate) struct Update {
     #[command(flatten)]
     definition: definition::Definition,
 
-    /// Only if this is the current version.
+    /// Fail unless this is the current version.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
     version: Option<i32>,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(calendar: Calendar, remote: &Remote) -> Result<ExitCode> {
     match calendar {
         Calendar::List => list(remote).await?,
@@ -145,8 +144,8 @@ async fn create(create: Create, remote: &Remote) -> Result<()> {
 async fn update(update: Update, remote: &Remote) -> Result<()> {
     let mut calendar = Found { code: update.code, ..Found::default() };
     if update.definition.needs_current() {
-        // A part of how it cuts time is given and the rest of that stays. The version that
-        // was read must still be the current one when it is written.
+        // A part of the kind is given, and the rest stays unchanged. The version that was read must still be the
+        // current one when the calendar is written.
         calendar = get(calendar.code, remote).await?;
     }
     calendar.version = update.version.unwrap_or(calendar.version);

@@ -11,7 +11,7 @@ use super::{answer, note_next_page, show};
 use crate::{
     arguments::Remote,
     connection, json,
-    render::{event, text::grouped},
+    render::{event, text::counted},
 };
 
 /// Show stored usage events. Needs a token with the scope query.
@@ -27,7 +27,7 @@ pub(crate) enum Events {
         /// The id of the event.
         id: String,
 
-        /// Wait until this request is applied: read your own writes.
+        /// Wait until this request is applied, so that the answer includes it.
         #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
         after: String,
     },
@@ -44,59 +44,58 @@ pub(crate) enum Events {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct List {
-    /// The time range, as `flowmeter series` takes it, but for last(N); from(T-3h) are the last
-    /// hours. Default: all time.
+    /// The time range, as in `flowmeter series` except last(N); use from(T-3h) for the last hours.
+    /// Default: all time.
     #[arg(long, default_value = "", hide_default_value = true)]
     range: String,
 
-    /// Which events, as `flowmeter series` takes it. Default: all.
+    /// A filter on events, as in `flowmeter series`. Default: all events.
     #[arg(long, allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     filter: String,
 
-    /// Words that must all occur, anywhere in the fields of text or the values of
-    /// attributes; upper and lower case count alike, "two words" in quotes are one.
+    /// Words that must all occur in the text fields or the values of attributes, ignoring case;
+    /// "two words" in quotes are one phrase.
     #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
     search: String,
 
-    /// The order: fields or attributes separated by commas, each followed by desc for the
-    /// largest first, such as 'duration desc, timestamp'; oldest and newest are by time.
-    /// By time, the oldest first, is by far the fastest.
+    /// The order: fields or attributes separated by commas, with desc for descending order, such
+    /// as 'duration desc, timestamp'; or oldest or newest first. oldest is by far the fastest.
     #[arg(long, value_name = "FIELDS", default_value = "oldest")]
     order_by: String,
 
-    /// Only these fields, separated by commas; may be repeated. They are the columns of the
-    /// table; attributes are all attributes, attributes.NAME one of them. Default: all, of
-    /// which the table shows the usual ones.
+    /// The fields to show, separated by commas; may be repeated. They are the columns of the
+    /// table; attributes stands for all attributes, attributes.NAME for one. Default: all fields
+    /// in JSON, the most used ones in a table.
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     fields: Vec<String>,
 
-    /// Also count all events of the list. Takes time where there are many.
+    /// Also count all matching events. Slow if there are many.
     #[arg(long)]
     total: bool,
 
-    /// The time zone of dates in the range that name none, such as Europe/London.
+    /// The time zone of dates in the range that do not name one, such as Europe/London.
     /// Default: UTC.
     #[arg(long, value_name = "ZONE", default_value = "", hide_default_value = true)]
     time_zone: String,
 
-    /// How many events to ask for at a time.
+    /// Events per page.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=1000))]
     page_size: i32,
 
-    /// Where to go on, as the page before said.
+    /// The page token that the previous page printed.
     #[arg(long, default_value = "", hide_default_value = true)]
     page_token: String,
 
-    /// List all pages, not only one. JSON is then one event a line.
+    /// List all pages, not only one. JSON then has one event per line.
     #[arg(long)]
     all: bool,
 
-    /// Wait until this request is applied: read your own writes.
+    /// Wait until this request is applied, so that the answer includes it.
     #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
     after: String,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(events: Events, remote: &Remote) -> Result<ExitCode> {
     match events {
         Events::List(list) => self::list(*list, remote).await?,
@@ -141,7 +140,7 @@ async fn list(list: List, remote: &Remote) -> Result<()> {
         if let Some(total) = page.total_size.and_then(|total| u64::try_from(total).ok())
             && (list.all || !remote.json())
         {
-            eprintln!("{} events in all.", grouped(total));
+            eprintln!("Total: {}", counted(total, "event"));
         }
         if !list.all && !remote.json() {
             note_next_page(&page.next_page_token);
@@ -161,7 +160,7 @@ fn print(page: &ListUsageEventsResponse, list: &List, is_first: bool, remote: &R
         return answer(remote, "ListUsageEventsResponse", page, || match page.usage_events.as_slice() {
             [] if is_first && list.filter.is_empty() && list.search.is_empty() => "No events.".into(),
             [] if is_first => {
-                "No such events. `flowmeter values FIELD` shows which values a field has.".into()
+                "No matching events. `flowmeter values FIELD` lists the values of a field.".into()
             }
             events => {
                 let rows = event::rows(events, &list.fields);

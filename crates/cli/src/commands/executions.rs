@@ -1,5 +1,4 @@
-//! `flowmeter executions`: the API calls of executions, reported and seen from four sides, each of
-//! which is one question to the query service.
+//! `flowmeter executions`: the API calls of executions, reported, and read in four views, each of which is one query.
 
 mod question;
 mod report;
@@ -21,21 +20,21 @@ use crate::{
 /// The type of calls that a rate limit refused.
 const RATE_LIMITED: &str = "OutOfQuota";
 
-/// Report the API calls of executions and see how they ended
+/// Report the API calls of executions and read their results
 ///
-/// An execution is a run of a command of an integration, maybe by one of its instances. Its API
-/// calls are counted by how they ended, as the API execution metrics of Cortex XSOAR have it:
-/// Successful, GeneralError, AuthError, ServiceError, OutOfQuota or RetryTimeout.
+/// An execution is a run of a command of an integration, by one of its instances if there are
+/// several. Its API calls are counted by type, which is their result, as in the API execution
+/// metrics of Cortex XSOAR: Successful, GeneralError, AuthError, ServiceError, OutOfQuota or
+/// RetryTimeout.
 ///
-/// Reporting needs a token with the scope ingest, the others one with the scope query.
+/// Reporting needs a token with the scope ingest, reading the scope query.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Executions {
     Report(report::Report),
-    /// Show the calls of each integration by how they ended
+    /// Show the calls of each integration by type
     ///
-    /// Drawn, each integration is a bar, cut by type; types of less than half a column of it are drawn
-    /// together. On a terminal it draws, elsewhere it prints a table; --output table, chart or json
-    /// decides otherwise.
+    /// The output is a chart on a terminal and a table elsewhere; --output overrides this. In the
+    /// chart, each integration is a bar with a part for each type; the smallest types share a part.
     ///
     /// Examples:
     ///   flowmeter executions types
@@ -45,9 +44,9 @@ pub(crate) enum Executions {
         #[command(flatten)]
         question: Question,
     },
-    /// Show one number: the calls that a rate limit refused
+    /// Show the number of calls that a rate limit refused
     ///
-    /// These are the calls of type OutOfQuota, which were reported as that or as QuotaError.
+    /// These are the calls of type OutOfQuota, which were reported as OutOfQuota or QuotaError.
     ///
     /// Examples:
     ///   flowmeter executions limited
@@ -61,10 +60,10 @@ pub(crate) enum Executions {
     Timeline(Timeline),
 }
 
-/// Show the calls of commands by how they ended
+/// Show the calls of each command by type
 ///
-/// Drawn, each command has a bar for each type, all on one scale. On a terminal it draws, elsewhere
-/// it prints a table; --output table, chart or json decides otherwise.
+/// The output is a chart on a terminal and a table elsewhere; --output overrides this. In the
+/// chart, each command has a bar for each type, all on one scale.
 ///
 /// Examples:
 ///   flowmeter executions commands
@@ -80,11 +79,11 @@ pub(crate) struct Commands {
     question: Question,
 }
 
-/// Show the calls of one instance over time by how they ended
+/// Show the calls of one instance over time by type
 ///
-/// Drawn, each type is a line of blocks on a scale of its own. On a terminal it draws, elsewhere it
-/// prints a table; --output table, chart or json decides otherwise. Hours and days without calls
-/// are left out of tables.
+/// The output is a chart on a terminal and a table elsewhere; --output overrides this. In the
+/// chart, each type is a sparkline with its own scale. Tables leave out hours and days without
+/// calls.
 ///
 /// Examples:
 ///   flowmeter executions timeline --instance vt-prod
@@ -94,15 +93,16 @@ pub(crate) struct Commands {
 #[command(
     verbatim_doc_comment,
     mut_arg("range", |range| range.help(
-        "The time range, as `flowmeter series` takes it. Default: last(3) by hour and last(7) by day"
+        "The time range, as in `flowmeter series`. Default: last(3) by hour and last(7) by day"
     ))
 )]
 pub(crate) struct Timeline {
-    /// The instance. Those of several integrations may have one name: --filter tells them apart.
+    /// The instance. If instances of several integrations have this name, use --filter to select
+    /// one integration.
     #[arg(long, value_name = "NAME")]
     instance: String,
 
-    /// What has a point of its own.
+    /// The length of a point.
     #[arg(long, default_value = "hour", ignore_case = true)]
     by: Interval,
 
@@ -110,12 +110,12 @@ pub(crate) struct Timeline {
     question: Question,
 }
 
-/// How time is cut.
+/// The length of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Interval {
-    /// A point for each hour, usually of the last 3 hours.
+    /// One hour; the default range is the last 3 hours.
     Hour,
-    /// A point for each day, usually of the last 7 days.
+    /// One day; the default range is the last 7 days.
     Day,
 }
 
@@ -127,7 +127,7 @@ impl Interval {
         }
     }
 
-    /// The range that dashboards of executions have for it.
+    /// The default range.
     const fn usual_range(self) -> &'static str {
         match self {
             Self::Hour => "last(3)",
@@ -136,7 +136,7 @@ impl Interval {
     }
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(executions: Executions, remote: &Remote) -> Result<ExitCode> {
     match executions {
         Executions::Report(report) => return report::run(report, remote).await,
@@ -166,7 +166,7 @@ pub(crate) async fn run(executions: Executions, remote: &Remote) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks, and shows the answer as this page or as JSON.
+/// Sends the query, and shows the answer with `page` or as JSON.
 async fn show(
     request: QueryExecutionsRequest,
     remote: &Remote,

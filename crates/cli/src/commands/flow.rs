@@ -19,16 +19,16 @@ use tonic::Status;
 use super::{answer, answer_deleted, list_width, quoted};
 use crate::{arguments::Remote, connection, mask::Changes};
 
-/// The most flows that a page of a list holds.
+/// The maximum number of flows in a page.
 const PAGE: i32 = 1000;
 
-/// Register flows, record the requests to their endpoints and see how these went
+/// Register flows, record the requests to their endpoints and read their metrics
 ///
 /// A flow has an endpoint that is called with data. Its metrics are those of the WhatsApp Flows
 /// Metrics API: requests, errors, error rate, latency and availability.
 ///
-/// Reading definitions needs a token with the scope query or catalog, changing them one with the
-/// scope catalog, recording one with ingest and reading metrics one with query.
+/// Reading definitions needs a token with the scope query or catalog, changing them the scope
+/// catalog, recording the scope ingest, and reading metrics the scope query.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Flow {
     /// List the flows by id
@@ -37,7 +37,7 @@ pub(crate) enum Flow {
     ///   flowmeter flow list
     #[command(verbatim_doc_comment)]
     List,
-    /// Show a flow and, where the token may read its metrics, how it does
+    /// Show a flow and, if the token has the scope query, a summary of its metrics
     ///
     /// Examples:
     ///   flowmeter flow show signup
@@ -48,10 +48,9 @@ pub(crate) enum Flow {
     },
     Create(Create),
     Update(Update),
-    /// Delete a flow: it is no longer checked, and its requests are rejected,
-    /// everywhere within 30 s. Does not ask
+    /// Delete a flow: within 30 s, it is no longer checked and its requests are rejected. Does not ask for confirmation
     ///
-    /// What was recorded stays and can be read by its id.
+    /// Its metrics stay and can be read by its id.
     ///
     /// Examples:
     ///   flowmeter flow delete signup
@@ -60,7 +59,7 @@ pub(crate) enum Flow {
         /// The id.
         id: String,
 
-        /// Only if this is the current version.
+        /// Fail unless this is the current version.
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
         version: Option<i32>,
     },
@@ -70,9 +69,9 @@ pub(crate) enum Flow {
 
 /// Register a flow
 ///
-/// With an endpoint URL and a data API version of 3.0 or later the endpoint is checked
-/// periodically: that is its availability. A deleted flow that is registered again goes on with
-/// its history.
+/// If the flow has an endpoint URL and a data API version of 3.0 or later, the endpoint is
+/// checked periodically; the results are its availability. A deleted flow that is registered
+/// again keeps its history.
 ///
 /// Examples:
 ///   flowmeter flow create signup
@@ -81,17 +80,16 @@ pub(crate) enum Flow {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Create {
-    /// The id, by which requests name it: 1 to 128 bytes without control characters.
+    /// The id: 1 to 128 bytes without control characters.
     id: String,
 
     #[command(flatten)]
     definition: definition::Definition,
 }
 
-/// Change a flow. What is not given stays as it is
+/// Change a flow. Options that are not given stay unchanged
 ///
-/// An empty text takes a part away. After a change of the time zone all of the history is cut
-/// anew.
+/// An empty text removes a part. A change of the time zone also applies to the history.
 ///
 /// Examples:
 ///   flowmeter flow update signup --name 'Sign up' --check-interval 5m
@@ -109,12 +107,12 @@ pub(crate) struct Update {
     #[command(flatten)]
     definition: definition::Definition,
 
-    /// Only if this is the current version.
+    /// Fail unless this is the current version.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
     version: Option<i32>,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(flow: Flow, remote: &Remote) -> Result<ExitCode> {
     match flow {
         Flow::List => list(remote).await?,

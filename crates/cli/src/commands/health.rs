@@ -11,22 +11,22 @@ use crate::{arguments::Remote, connection};
 
 /// Check the health of a service over gRPC. Needs no token.
 ///
-/// Prints SERVING and ends with exit code 0 if the service is ready; prints another
-/// state or an error and ends with 1 if it is not.
+/// Prints the state of the service. Exit codes: 0 the state is SERVING; 1 it is not, or the
+/// service does not answer.
 #[derive(Debug, Args)]
 pub(crate) struct Health {
-    /// Where the service listens, such as `http://127.0.0.1:7071`.
+    /// The URL of the service, such as `http://127.0.0.1:7071`.
     url: String,
 
     /// The full name of one gRPC service, such as flowmeter.v1.IngestService.
-    /// Default: the whole server.
+    /// Default: all services of the server.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     service: String,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(health: Health, remote: &Remote) -> Result<ExitCode> {
-    let mut client = HealthClient::new(connection::channel(&health.url)?);
+    let mut client = HealthClient::new(connection::without_token(&health.url, remote)?);
     let request = HealthCheckRequest { service: health.service };
     let call = connection::within(remote.timeout, request, |request| client.check(request));
     let answer = call.await.with_context(|| format!("{} is not healthy", health.url))?;

@@ -18,12 +18,10 @@ use crate::{arguments::Remote, connection, mask::Changes, resource};
 
 /// List, define, change and delete metrics
 ///
-/// Reading needs a token with the scope query or catalog, changing one with the scope catalog.
+/// Reading needs a token with the scope query or catalog, changing the scope catalog.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Metric {
-    /// List the metrics of a provider, or of all, by name
-    ///
-    /// Those of assets are listed only by themselves.
+    /// List the metrics of one provider, or of all except asset, by name
     ///
     /// Examples:
     ///   flowmeter metric list
@@ -35,14 +33,14 @@ pub(crate) enum Metric {
         #[arg(default_value = "", hide_default_value = true)]
         provider: String,
     },
-    /// Show a metric, and how far older events are rolled up for it
+    /// Show a metric and the progress of its backfill
     ///
     /// Examples:
     ///   flowmeter metric get ODSLRequest/ReadRequests
     ///   flowmeter metric get Shop/Checkouts --version 2
     #[command(visible_alias = "show", verbatim_doc_comment)]
     Get {
-        /// The name as provider/name.
+        /// The metric, as PROVIDER/NAME.
         #[arg(value_parser = named)]
         name: String,
 
@@ -52,18 +50,18 @@ pub(crate) enum Metric {
     },
     Create(Box<Create>),
     Update(Box<Update>),
-    /// Delete a metric and its roll-ups; the events stay. Does not ask
+    /// Delete a metric and its roll-ups, but not the events. Does not ask for confirmation
     ///
     /// Examples:
     ///   flowmeter metric delete Shop/Checkouts
     ///   flowmeter metric delete Shop/Checkouts --version 2
     #[command(verbatim_doc_comment)]
     Delete {
-        /// The name as provider/name.
+        /// The metric, as PROVIDER/NAME.
         #[arg(value_parser = named)]
         name: String,
 
-        /// Only if this is the current version.
+        /// Fail unless this is the current version.
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
         version: Option<i32>,
     },
@@ -71,8 +69,9 @@ pub(crate) enum Metric {
 
 /// Define a metric
 ///
-/// It answers for all events at once. Those that were stored before are rolled up in the
-/// background; until then they are read one by one. --wait waits for that.
+/// A new metric covers all stored events at once. A backfill in the background rolls up the
+/// events that were stored before; until it is done, queries read these events one by one.
+/// --wait waits for the backfill.
 ///
 /// Examples:
 ///   flowmeter metric create Shop/Checkouts --filter 'action = "checkout"' --keep application,user
@@ -81,22 +80,23 @@ pub(crate) enum Metric {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Create {
-    /// The name as provider/name; the provider may be a built-in one.
+    /// The metric, as PROVIDER/NAME; the provider may be a built-in one.
     #[arg(value_parser = named)]
     name: String,
 
     #[command(flatten)]
     definition: definition::Definition,
 
-    /// Wait until events that were stored before are rolled up.
+    /// Wait until the backfill is done.
     #[arg(long)]
     wait: bool,
 }
 
-/// Change a metric. What is not given stays as it is
+/// Change a metric. Options that are not given stay unchanged
 ///
-/// A change of what it takes, measures or keeps rolls older events up anew. An empty text
-/// takes a part away: --action '' takes events of every action, --keep '' keeps no labels.
+/// A change of the selected events, the measure or the kept labels starts a new backfill. An
+/// empty text removes a part: --action '' selects events of every action, --keep '' keeps no
+/// labels.
 ///
 /// Examples:
 ///   flowmeter metric update Shop/Checkouts --description 'Orders that were paid'
@@ -108,18 +108,18 @@ pub(crate) struct Create {
     group = ArgGroup::new("change").args(definition::FLAGS).required(true).multiple(true)
 )]
 pub(crate) struct Update {
-    /// The name as provider/name.
+    /// The metric, as PROVIDER/NAME.
     #[arg(value_parser = named)]
     name: String,
 
     #[command(flatten)]
     definition: definition::Definition,
 
-    /// Only if this is the current version.
+    /// Fail unless this is the current version.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
     version: Option<i32>,
 
-    /// Wait until events that were stored before are rolled up.
+    /// Wait until the backfill is done.
     #[arg(long)]
     wait: bool,
 }
@@ -129,7 +129,7 @@ fn named(text: &str) -> Result<String, String> {
     resource::parse_metric(text).map(|_| text.to_owned())
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(metric: Metric, remote: &Remote) -> Result<ExitCode> {
     match metric {
         Metric::List { provider } => list(provider, remote).await?,
@@ -175,7 +175,7 @@ async fn create(create: Create, remote: &Remote) -> Result<()> {
     let read = format!("flowmeter series {}", quoted(&metric.name));
     finish(metric, create.wait, remote).await?;
     if !remote.json() {
-        eprintln!("Read it: {read}");
+        eprintln!("To read it: {read}");
     }
     Ok(())
 }
@@ -201,16 +201,16 @@ async fn update(update: Update, remote: &Remote) -> Result<()> {
 async fn finish(mut metric: Found, wait: bool, remote: &Remote) -> Result<()> {
     if wait {
         let name = metric.name.clone();
-        metric = backfill::wait(metric, remote).await.with_context(|| {
-            format!("{name} is defined, but how far its roll-up is cannot be followed any longer")
-        })?;
+        metric = backfill::wait(metric, remote)
+            .await
+            .with_context(|| format!("{name} is defined, but the progress of its backfill is unknown"))?;
     }
     print(&metric, remote)?;
     let is_done = |backfill: &Backfill| backfill.state() == State::Done;
     if !remote.json() && !metric.backfill.as_ref().is_none_or(is_done) {
         eprintln!(
-            "Answers are complete already; those about older events are slower until these are rolled up.\n\
-            How far that is: flowmeter metric get {}",
+            "Queries already cover all events; they are slower for older events until the backfill is done.\n\
+            To see its progress: flowmeter metric get {}",
             quoted(&metric.name)
         );
     }

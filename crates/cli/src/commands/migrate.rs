@@ -1,4 +1,4 @@
-//! `flowmeter migrate`: brings the database's schema up to date.
+//! `flowmeter migrate`: migrates the schema of the database.
 
 use std::process::ExitCode;
 
@@ -8,10 +8,10 @@ use clap::Args;
 use super::show;
 use crate::arguments::{Remote, Secret};
 
-/// Bring the schema of the database up to date.
+/// Migrate the schema of the database to the current version.
 ///
-/// Safe to run at any time and by several at once: they wait for each other, and what is
-/// up to date is left alone. The services never migrate by themselves.
+/// Safe to run at any time and several times at once: concurrent runs wait for each other, and a
+/// current schema is left unchanged. The services never migrate the schema themselves.
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub(crate) struct Database {
     pub(crate) url: Secret,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(migrate: &Migrate, remote: &Remote) -> Result<ExitCode> {
     let applied = flowmeter_store::migrate(migrate.database.url.expose())
         .await

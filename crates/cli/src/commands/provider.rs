@@ -16,10 +16,10 @@ use crate::{
 /// Show the providers of metrics. Needs a token with the scope query or catalog.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Provider {
-    /// List the providers, built in and your own, by name
+    /// List the built-in providers and your own, by name
     ///
-    /// FIELDS are those by which their events are usually filtered and grouped; any other
-    /// field or attribute can be used as well.
+    /// FIELDS are the fields by which their events are usually filtered and grouped; any other
+    /// field or attribute works as well.
     ///
     /// Examples:
     ///   flowmeter provider list
@@ -27,7 +27,7 @@ pub(crate) enum Provider {
     List,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(provider: Provider, remote: &Remote) -> Result<ExitCode> {
     let Provider::List = provider;
     let mut client = connection::catalog(remote)?;

@@ -1,4 +1,4 @@
-//! `flowmeter receipt`: what became of a request.
+//! `flowmeter receipt`: the state of a request.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -15,25 +15,25 @@ use crate::{
     replay::settling,
 };
 
-/// Show what became of a request to the ingest service.
+/// Show the state of a request to the ingest service.
 ///
-/// Exit code 0 if it is applied (or, without --wait, on its way), 1 if it is dead
-/// or was still not applied in the end.
+/// Needs a token with the scope query. Exit codes: 0 the request is applied, or still pending
+/// without --wait; 1 it is dead, which means that it cannot be applied, or --wait timed out.
 #[derive(Debug, Args)]
 pub(crate) struct Receipt {
-    /// The id that the ingest service returned.
+    /// The request id that the ingest service returned.
     request_id: String,
 
     /// Wait until the request is applied or dead.
     #[arg(long)]
     wait: bool,
 
-    /// How long --wait waits at most.
+    /// The maximum time for --wait.
     #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = moment::parse_duration)]
     wait_at_most: Duration,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(receipt: Receipt, remote: &Remote) -> Result<ExitCode> {
     let in_all = if receipt.wait { receipt.wait_at_most } else { Duration::ZERO };
     let patience = Patience { call: remote.timeout, in_all };
@@ -49,7 +49,7 @@ pub(crate) async fn run(receipt: Receipt, remote: &Remote) -> Result<ExitCode> {
             ("duplicates", answer.duplicate_count.to_string()),
             ("conflicts", answer.conflict_count.to_string()),
             ("settled", moment::rfc3339(answer.settle_time.as_ref())),
-            ("dead because", answer.dead_reason),
+            ("dead reason", answer.dead_reason),
             ("fresh through", moment::rfc3339(answer.fresh_through.as_ref())),
         ]))?;
     }

@@ -16,22 +16,22 @@ use crate::{arguments::Remote, json, moment, render::table};
 
 /// Record one usage event. Needs a token with the scope ingest.
 ///
-/// Exit code 0 if it was accepted, 3 if it was rejected.
+/// Exit codes: 0 the event was accepted; 3 it was rejected.
 #[derive(Debug, Args)]
 pub(crate) struct Record {
-    /// Your own id of the event: the same id and timestamp count once.
+    /// Your own id of the event. Events with the same id and timestamp count once.
     #[arg(long, value_name = "ID", requires = "timestamp")]
     event_id: Option<String>,
 
-    /// When the use happened, in RFC 3339. Default: now.
+    /// The time of the event, in RFC 3339. Default: now.
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     timestamp: Option<Timestamp>,
 
-    /// The provider of the metrics that the event counts in. Default: ODSLRequest.
+    /// The provider of the metrics that count the event. Default: ODSLRequest.
     #[arg(long)]
     provider: Option<String>,
 
-    /// The action performed; for AzureServiceBus the name of the metric.
+    /// The action; for AzureServiceBus the name of the metric.
     #[arg(long)]
     action: Option<String>,
 
@@ -39,11 +39,11 @@ pub(crate) struct Record {
     #[arg(long)]
     application: Option<String>,
 
-    /// What the event is, in words.
+    /// A description of the event.
     #[arg(long)]
     detail: Option<String>,
 
-    /// The environment the event was taken from.
+    /// The environment, such as production.
     #[arg(long)]
     environment: Option<String>,
 
@@ -59,7 +59,7 @@ pub(crate) struct Record {
     #[arg(long)]
     method: Option<String>,
 
-    /// The service called.
+    /// The service that was called.
     #[arg(long)]
     service: Option<String>,
 
@@ -67,7 +67,7 @@ pub(crate) struct Record {
     #[arg(long)]
     r#type: Option<String>,
 
-    /// The user or tenant that caused the use.
+    /// The user or tenant that caused the event.
     #[arg(long)]
     user: Option<String>,
 
@@ -79,7 +79,7 @@ pub(crate) struct Record {
     #[arg(long, value_name = "BYTES")]
     response_size: Option<i64>,
 
-    /// The value, a whole number or an exact decimal such as 12.50.
+    /// The value, an integer or an exact decimal such as 12.50.
     #[arg(long, allow_hyphen_values = true, value_name = "NUMBER")]
     value: Option<String>,
 
@@ -87,8 +87,8 @@ pub(crate) struct Record {
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = parse_attribute)]
     attributes: Vec<(String, String)>,
 
-    /// The id of the request, a UUID of version 7: the same id counts once.
-    /// Default: a new one.
+    /// The request id, a version 7 UUID. A request that is sent again with the same id counts
+    /// once. Default: a new id.
     #[arg(long, value_name = "UUID")]
     request_id: Option<String>,
 }
@@ -98,7 +98,7 @@ fn parse_attribute(text: &str) -> Result<(String, String), String> {
     Ok((name.into(), value.into()))
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
     let request_id = record.request_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
     let request = RecordUsageRequest { events: vec![record.into()], request_id, return_ids: true };
@@ -117,7 +117,7 @@ pub(crate) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
     Ok(sending::outcome(&rejections))
 }
 
-/// The rejection with the names that the flags have: a value that is no whole number goes by another field.
+/// The rejection with the names of the flags: a value that is not an integer is sent in another field.
 fn in_words_of_flags(mut rejection: Rejection) -> Rejection {
     for violation in &mut rejection.field_violations {
         if let Some(event) = violation.field.strip_suffix("decimal_value") {

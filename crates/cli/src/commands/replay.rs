@@ -1,4 +1,4 @@
-//! `flowmeter replay`: reads a log, records its events and says what became of them.
+//! `flowmeter replay`: reads a log, records its events and reports the result.
 
 use std::{
     fmt::Write,
@@ -27,15 +27,15 @@ use crate::{
     },
 };
 
-/// Replay a log: record the uses that its lines report
+/// Replay a log: record a usage event for each of its lines
 ///
-/// Needs a token with the scope ingest, and query to wait until all is applied.
+/// Needs a token with the scope ingest, and the scope query to wait until all is applied.
 ///
-/// The log is read as a stream, with bounded memory. Every event has an id made from
-/// its line, so a log that is replayed again, also after a failure in the middle,
-/// counts nothing twice; identical lines of one log are distinct events. What is not
-/// recorded is told: malformed lines and rejected events, the first of each with their
-/// line numbers, all of them counted.
+/// The log is read as a stream, with bounded memory. The id of each event is made from
+/// its line, so a log can be replayed again, also after a failure in the middle, without
+/// counting anything twice; identical lines of one log are distinct events. Malformed
+/// lines and rejected events are counted, and the first of each are printed with their
+/// line numbers.
 ///
 /// Formats:
 ///   nova      OpenStack Nova's API log. service: nova-api or nova-metadata,
@@ -43,44 +43,44 @@ use crate::{
 ///             duration: time in ms. Times are read as UTC. Other lines are skipped.
 ///   combined  Apache's or nginx's combined access log, $request_time at the end as the
 ///             duration. service: the path's first segment, user: remote user or address.
-///   jsonl     Usage events in proto JSON, one a line, each with a timestamp.
-///   nova and combined give the path as the attribute key, cut to 1 KiB.
+///   jsonl     Usage events in protobuf JSON, one per line, each with a timestamp.
+///   nova and combined set the attribute key to the path, cut to 1 KiB.
 ///
-/// Exit code: 0 all lines were recorded (or report no use); 1 the replay failed, run it
-/// again; 3 it is done, but some lines were malformed, rejected or could not be applied.
+/// Exit codes: 0 all lines were recorded or skipped; 1 the replay failed, run it again;
+/// 3 the replay finished, but some lines were malformed, rejected or could not be applied.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Replay {
     /// The log, or - for standard input.
     file: PathBuf,
 
-    /// The form of the log.
+    /// The format of the log.
     #[arg(long)]
     format: Format,
 
-    /// Move all times so that the last event is now, keeping their distances: for logs
-    /// older than the service accepts. The log is read twice, so standard input is read to
-    /// its end first and kept in a temporary file. A second replay is at another time, so it
-    /// counts anew; the summary names the --shift-to that repeats this one.
+    /// Shift all times by the same amount, so that the last event is now: for logs that are
+    /// older than the service accepts. The log is read twice, so standard input is first
+    /// copied to a temporary file. A second replay has other times, so its events count again;
+    /// the summary names the --shift-to that repeats this one.
     #[arg(long)]
     shift_to_now: bool,
 
-    /// Like --shift-to-now, but to a fixed time in RFC 3339: can be replayed twice.
+    /// Like --shift-to-now, but to a fixed time in RFC 3339. A second replay counts nothing twice.
     #[arg(long, value_name = "TIME", conflicts_with = "shift_to_now", value_parser = moment::parse)]
     shift_to: Option<Timestamp>,
 
-    /// The application of all events. Default: the project's id for nova, apache for
-    /// combined, the event's own for jsonl.
+    /// The application of all events. Default: the project id for nova, apache for combined,
+    /// the application of each event for jsonl.
     #[arg(long, value_name = "NAME")]
     application: Option<String>,
 
-    /// Tells apart logs that can hold identical lines, such as those of two servers;
-    /// their events are distinct.
+    /// A name for the source of the log. Identical lines from different sources, such as two
+    /// servers, are distinct events.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     source: String,
 
-    // Large enough to make the cost of a request small, small enough for a short retry.
-    /// Events in a request.
+    // Large enough to make the cost per request small, small enough for a short retry.
+    /// Events per request.
     #[arg(long, default_value_t = 1000, value_name = "EVENTS", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     batch: u16,
 
@@ -89,21 +89,21 @@ pub(crate) struct Replay {
     connections: u8,
 
     // Two requests are at the broker while two more are on the wire.
-    /// Requests under way at the same time on each connection.
+    /// Concurrent requests per connection.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     in_flight: u8,
 
-    /// How long to repeat a request that the service cannot take for the moment.
+    /// How long to retry a request while the service is unavailable.
     #[arg(long, default_value = "2m", value_name = "DURATION", value_parser = moment::parse_duration)]
     retry_for: Duration,
 
-    /// How long to wait in the end until everything is applied, since the last that was;
-    /// 0s does not wait.
+    /// How long to wait at the end until all events are applied, without progress; 0s does not
+    /// wait.
     #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = moment::parse_duration)]
     wait: Duration,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(replay: Replay, remote: &Remote) -> Result<ExitCode> {
     let mut source = Source::new(&replay.file);
     let parser = || Parser::new(replay.format, replay.application.clone(), &replay.source);
@@ -133,21 +133,21 @@ pub(crate) async fn run(replay: Replay, remote: &Remote) -> Result<ExitCode> {
         _ => None,
     };
     report(&replay, &source, &tally, took, settled.as_ref(), target, remote)?;
-    ended.context("the replay stopped; run it again: what is recorded already counts once")?;
+    ended.context("the replay stopped; run it again: events that are already recorded count once")?;
     let all_applied = settled.is_none_or(|settled| settled.dead == 0 && settled.conflicts == 0);
     let complete = tally.is_complete() && all_applied;
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
 
 impl Replay {
-    /// The time to move the log to. Whole seconds, to be pasted.
+    /// The time to shift the log to, in whole seconds so that it can be pasted.
     fn shift_target(&self) -> Option<Timestamp> {
         let now = || Timestamp::from_second(Timestamp::now().as_second()).ok();
         self.shift_to.or_else(|| self.shift_to_now.then(now).flatten())
     }
 }
 
-/// By how much to move the log so that its last event is at a time. Takes a pass over it.
+/// By how much to shift the log so that its last event is at a time. Reads the whole log.
 async fn find_shift(source: Source, parser: Parser, target: Timestamp) -> Result<(Source, SignedDuration)> {
     let pass = move || {
         let source = source.kept().context("cannot keep the log in a temporary file")?;
@@ -195,16 +195,19 @@ fn report(
     match settled {
         Some(Settled { failure: Some(status), .. }) => {
             let reason = failure::describe_status(status);
-            let _ = write!(out, "Acknowledged; whether it is applied is not known: {reason}");
+            let _ = write!(
+                out,
+                "All events are acknowledged, but it is unknown whether they are applied: {reason}"
+            );
         }
         Some(settled) => out.push_str(&tally::describe_settled(settled)),
         None => {}
     }
     if tally.rejected > 0 && target.is_none() {
-        out.push_str("If the log is too old for the service, --shift-to-now moves it to the present.\n");
+        out.push_str("If the log is too old for the service, --shift-to-now shifts it to the present.\n");
     }
     if let Some(command) = command.filter(|_| tally.accepted > 0) {
-        let _ = writeln!(out, "\nLook at it:\n  {command}");
+        let _ = writeln!(out, "\nTo read the events as a time series:\n  {command}");
     }
     show(&out)
 }

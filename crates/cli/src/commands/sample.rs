@@ -1,4 +1,4 @@
-//! `flowmeter sample`: made-up traffic to try things with.
+//! `flowmeter sample`: generated traffic to try things with.
 
 use std::{io::Write, process::ExitCode};
 
@@ -8,20 +8,20 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{json, moment, sample::Traffic};
 
-/// Write made-up API traffic as JSON lines to standard output, for `replay`.
+/// Write generated API traffic as JSON lines to standard output, for `replay`.
 ///
-/// Several applications, services, methods and statuses, a daily rhythm, durations
-/// and sizes, and one incident with errors and slow answers. The same options make
-/// the same traffic, but for its end, which is now. Every event has an id, so a
-/// saved sample can be replayed twice and counts once.
+/// The traffic has several applications, services, methods and statuses, a daily rhythm,
+/// durations and sizes, and one incident with errors and slow responses. The same options
+/// generate the same traffic, except that it ends now. Every event has an id, so a saved
+/// sample that is replayed twice counts once.
 #[derive(Debug, Args)]
 pub(crate) struct Sample {
-    /// How many events.
+    /// The number of events.
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..))]
     events: u32,
 
-    /// Over how many days, the last of which ends now. The service takes events of
-    /// the last 400 days by default.
+    /// The number of days that the traffic spans. By default, the service accepts events of
+    /// the last 400 days.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=400))]
     days: u16,
 
@@ -29,12 +29,12 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     end: Option<Timestamp>,
 
-    /// Another number makes other traffic.
+    /// The seed of the generator: another number generates other traffic.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) fn run(sample: &Sample) -> Result<ExitCode> {
     let end = sample.end.unwrap_or_else(Timestamp::now);
     // Finer times than logs have would only make the lines longer.

@@ -1,5 +1,4 @@
-//! Requests from the command line to the ingest service: each is sent until the service has it, and
-//! what was not accepted is told.
+//! Sends requests to the ingest service with retries, and prints the rejections.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -16,10 +15,10 @@ use crate::{
     replay::delivery,
 };
 
-/// How long one request is tried: someone is waiting for the prompt.
+/// How long a request is retried. Short, because a person waits for the prompt.
 const IN_ALL: Duration = Duration::from_secs(20);
 
-/// Sends requests that carry an id each, so that a repetition does no harm.
+/// Sends requests that have an id, so that retries are safe.
 pub(super) struct Sender {
     client: IngestServiceClient<Authorized>,
     patience: Patience,
@@ -31,22 +30,22 @@ impl Sender {
         Ok(Self { client: connection::ingest(remote)?, patience })
     }
 
-    /// Calls the method with this request, and again where that can help. Tells each time what failed.
+    /// Calls the method with this request, and retries where that can help. Prints each failure.
     pub(super) async fn send<M: Clone, T>(
         &self,
         request: &M,
         method: impl AsyncFn(IngestServiceClient<Authorized>, Request<M>) -> Result<Response<T>, Status>,
     ) -> Result<T, Status> {
-        let told = |status: &_| eprintln!("trying again: {}", failure::name_status(status));
+        let report = |status: &_| eprintln!("trying again: {}", failure::name_status(status));
         let call = || {
             let request = request.clone();
             connection::within(self.patience.call, request, |request| method(self.client.clone(), request))
         };
-        connection::repeat(self.patience.in_all, call, told).await
+        connection::repeat(self.patience.in_all, call, report).await
     }
 }
 
-/// Says why each of these was not accepted. Returns the exit code of the command.
+/// Prints the rejections, and returns the exit code of the command.
 pub(super) fn outcome(rejections: &[Rejection]) -> ExitCode {
     for rejection in rejections {
         eprintln!("rejected: {}", printable(&delivery::describe(rejection)));

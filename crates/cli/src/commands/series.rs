@@ -1,4 +1,4 @@
-//! `flowmeter series`: a metric over time, as table, chart or JSON.
+//! `flowmeter series`: a metric over time, as a table, a chart or JSON.
 
 use std::process::ExitCode;
 
@@ -20,43 +20,43 @@ use crate::{
 ///
 /// Needs a token with the scope query.
 ///
-/// On a terminal: up to 40 buckets as a table with bars, more as a column chart; several
-/// series as a line of blocks each. Elsewhere: a table, with a column for each series up to
-/// six of them, else with a row for each point. --output table, chart or json decides
-/// otherwise. COUNT is how many events a value is made of, where that is not the value
-/// itself. Times are those at which buckets begin, on the clocks of the time zone.
+/// On a terminal, up to 40 buckets are a table with bars and more are a column chart; of
+/// several series, each is a sparkline. Elsewhere the output is a table, with a column for
+/// each of up to six series, or a row for each point of more. --output overrides this.
+/// COUNT is the number of events behind a value, where it differs from the value. TIME is
+/// the start of a bucket in the time zone.
 ///
-/// `flowmeter metric list` shows what can be read, `flowmeter calendar list` by what, and
-/// `flowmeter values FIELD` what to filter and group by.
+/// `flowmeter metric list` lists the metrics, `flowmeter calendar list` the calendars, and
+/// `flowmeter values FIELD` the values to filter and group by.
 ///
 /// The range:
-///   D               all of a period: within(D) is the same
-///   between(D,D)    from the first instant of the one to the last of the other
-///   from(D)         from its first instant to an hour ahead of now
-///   to(D)           everything up to its last instant
-///   last(N)         the last N buckets, of which the last is the one of now
+///   D               the whole period D; within(D) is the same
+///   between(D,D)    from the start of the first period to the end of the second
+///   from(D)         from the start of D to one hour from now
+///   to(D)           everything up to the end of D
+///   last(N)         the last N buckets, including the current one
 /// D is a year, quarter, month, week, date, hour, minute or second: 2026, 2026Q4, 2026-11 or
 /// 2026M11, 2026W47, 2026-11-20, 2026-11-20T10, 2026-11-20T10:30, 2026-11-20T10:30:15; or a
-/// rule, which names a period as well:
+/// period relative to now:
 ///   T               today
-///   T-1D, T-2W      yesterday, and the day two weeks ago: shifted by nY nQ nM nW nB nD nh nm
-///                   ns in this order; B are days from Monday to Friday, M months, m minutes
-///   T-3h            the hour three hours ago: from(T-3h) begins with it
-///   TM10, T-1MD1    October, and the first of last month: set after the shift, by Ynnnn Qn
-///                   Mnn Wnn Dnn hnn mnn snn; T-1Dh9 is nine o'clock yesterday
-/// Dates are on the clocks of --time-zone unless they name another:
+///   T-1D, T-2W      yesterday, and the day two weeks ago: shift by nY nQ nM nW nB nD nh nm
+///                   ns in this order; B is a day from Monday to Friday, M months, m minutes
+///   T-3h            the hour three hours ago; from(T-3h) starts with it
+///   TM10, T-1MD1    October, and the first of last month: set parts after the shift, by
+///                   Ynnnn Qn Mnn Wnn Dnn hnn mnn snn; T-1Dh9 is nine o'clock yesterday
+/// Dates are in --time-zone unless they name another zone:
 ///   between(2026-03,2026-05,Europe/London), 2026-11-20[America/New_York]
 ///
 /// The filter is an expression or a JSON object:
 ///   application = "api" AND duration > 500        = != < <= > >= =~ !~ IN NOT AND OR ( )
 ///   {"application":"api","duration":{"$gt":500}}  $eq $ne $gt $gte $lt $lte $in $nin $regex
 ///                                                 $exists $not $and $or $nor
-/// Names are those of the fields of events, except the timestamp and the ids, else of
-/// attributes. OR binds tighter than AND. user:* holds where there is a user, =~ where the
-/// pattern occurs anywhere: user =~ "^adm" AND NOT httpstatus IN (200, 304)
+/// A name is a field of events (not timestamp or an id) or else an attribute. OR binds
+/// tighter than AND. user:* is true if there is a user, =~ if the pattern matches anywhere:
+/// user =~ "^adm" AND NOT httpstatus IN (200, 304)
 ///
-/// Metrics of assets are asset/NAME; `flowmeter metric list asset` lists them. They are filtered
-/// and grouped by asset_urn alone, and COUNT is how many values there are.
+/// Metrics of assets are asset/NAME; `flowmeter metric list asset` lists them. They can be
+/// filtered and grouped only by asset_urn, and COUNT is their number of values.
 ///
 /// Examples:
 ///   flowmeter series ODSLRequest/ReadRequests
@@ -72,60 +72,59 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Series {
-    /// The metric as provider/name, such as ODSLRequest/ReadRequests, or the stored time
+    /// The metric as PROVIDER/NAME, such as ODSLRequest/ReadRequests, or the stored time
     /// series as objects/OBJECT/timeSeries/ID.
     #[arg(value_name = "METRIC|NAME", value_parser = resource::parse_source)]
     source: Source,
 
-    /// The time range, such as 2026-11-20, from(2026-11) or last(7); --help tells more.
+    /// The time range, such as 2026-11-20, from(2026-11) or last(7); see --help.
     #[arg(long, default_value = "last(24)")]
     range: String,
 
-    /// What cuts time into buckets: # and an ISO 8601 duration, such as #PT1M, #PT15M,
-    /// #PT1H, #P1D, #P1W or #P1M; or a calendar's code, such as DAILY, BUSINESS, MONTHLY,
-    /// #HENG or your own. Quote #, which begins a comment in a shell; codes of letters alone are
-    /// understood without it, as HENG. Default: that of the stored time series, else #PT1H.
+    /// The buckets: # and an ISO 8601 duration, such as #PT1M, #PT15M, #PT1H, #P1D, #P1W or
+    /// #P1M; or the code of a calendar, such as DAILY, BUSINESS, MONTHLY, #HENG or your own.
+    /// Quote #, which starts a comment in a shell; a code of letters only also works without it,
+    /// as HENG. Default: the calendar of the stored time series, else #PT1H.
     #[arg(long, default_value = "", hide_default_value = true)]
     calendar: String,
 
-    /// How the values of a bucket become one. Default: that of the stored time series, else
-    /// of the metric: summed for counts, fraction-true for booleans of assets, averaged for
-    /// most others.
+    /// How the values of a bucket are aggregated. Default: as in the stored time series or the
+    /// metric: summed for counts, fraction-true for booleans of assets, averaged for most
+    /// others.
     #[arg(long)]
     observed: Option<Observed>,
 
-    /// Which events count, such as 'application = "api"'; --help tells more. Narrows that of
-    /// a stored time series. Default: all.
+    /// A filter on events, such as 'application = "api"'; see --help. A stored time series keeps
+    /// its own filter, too. Default: all events.
     #[arg(long, allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     filter: String,
 
-    /// One series for each combination of values of these: fields of text, attributes or
-    /// httpstatus, separated by commas; may be repeated. Of assets asset_urn alone. Default:
-    /// one of everything.
+    /// Make one series for each combination of values of these text fields, attributes or
+    /// httpstatus, separated by commas; may be repeated. Metrics of assets: only asset_urn.
+    /// Default: a single series.
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     group_by: Vec<String>,
 
-    /// Where days, weeks and months begin at midnight, and whose clocks are shown, such as
-    /// Europe/London. Default: that of the stored time series, else of the calendar, else
-    /// UTC.
+    /// The time zone of buckets, dates and the output, such as Europe/London. Default: that of
+    /// the stored time series, else of the calendar, else UTC.
     #[arg(long, value_name = "ZONE", default_value = "", hide_default_value = true)]
     time_zone: String,
 
-    /// What stands in buckets without a value, also in those of the range that are still to
-    /// come, which drawings leave out. Default: such buckets are left out.
+    /// The value of buckets without data, including future buckets in the range; charts leave
+    /// future buckets out. Default: buckets without data are left out.
     #[arg(long)]
     fill: Option<Fill>,
 
-    /// Only events of this service. The same as service = … in the filter. Not for assets.
+    /// Only events of this service, as service = … in the filter. Not for metrics of assets.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     service: String,
 
-    /// Only events whose attribute key is this, such as the id of the object that was called;
-    /// or only values of the asset of this URN.
+    /// Only events with this value of the attribute key, such as the id of the object that was
+    /// called; for metrics of assets, only values of the asset with this URN.
     #[arg(long, default_value = "", hide_default_value = true)]
     key: String,
 
-    /// Wait until this request is applied: read your own writes.
+    /// Wait until this request is applied, so that the answer includes it.
     #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
     after: String,
 }
@@ -153,7 +152,7 @@ impl From<Series> for wire::QueryTimeSeriesRequest {
     }
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(series: Series, remote: &Remote) -> Result<ExitCode> {
     let mut client = connection::query(remote)?;
     let mut request = wire::QueryTimeSeriesRequest::from(series);

@@ -1,4 +1,4 @@
-//! `flowmeter tenant`: tenants, which are managed with the operator's token.
+//! `flowmeter tenant`: the tenants, which the operator manages.
 
 use std::process::ExitCode;
 
@@ -20,10 +20,9 @@ use crate::{
 /// Create, change and show tenants. Needs a token with the scope admin.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tenant {
-    /// Create a tenant. Only for the operator.
+    /// Create a tenant. Needs the operator's token.
     Create {
-        /// The id: 1 to 63 of a-z, 0-9 and -, beginning with a letter and not
-        /// ending with a dash.
+        /// The id: 1 to 63 of a-z, 0-9 and -, starting with a letter and not ending with a dash.
         tenant: String,
     },
     /// Show a tenant.
@@ -31,9 +30,9 @@ pub(crate) enum Tenant {
         /// The id, or the resource name tenants/ID.
         tenant: String,
     },
-    /// Change a tenant: which types of calls its executions keep
+    /// Change which types of executions' calls a tenant keeps
     ///
-    /// What was reported before stays as it was counted.
+    /// The change applies to new reports only.
     ///
     /// Examples:
     ///   flowmeter tenant update acme --allow-all-metric-types true
@@ -42,24 +41,24 @@ pub(crate) enum Tenant {
         /// The id, or the resource name tenants/ID.
         tenant: String,
 
-        /// Whether `flowmeter executions report` keeps other types than the permitted ones as they
-        /// are spelled, each in series of its own, instead of counting them as GeneralError.
+        /// Whether to keep types other than the six standard ones as separate types, instead of counting
+        /// them as GeneralError.
         #[arg(long, required = true, value_name = "BOOL", action = clap::ArgAction::Set)]
         allow_all_metric_types: bool,
     },
     /// List the tenants that the token manages.
     List {
-        /// How many to list at most.
+        /// Maximum number to list.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=1000))]
         page_size: i32,
 
-        /// Where to go on, as the page before said.
+        /// The page token that the previous page printed.
         #[arg(long, default_value = "", hide_default_value = true)]
         page_token: String,
     },
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(tenant: Tenant, remote: &Remote) -> Result<ExitCode> {
     let mut client = connection::admin(remote)?;
     let timeout = remote.timeout;
@@ -98,7 +97,7 @@ pub(crate) async fn run(tenant: Tenant, remote: &Remote) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The resource name of a tenant that was given by id or name.
+/// The resource name of a tenant that is given by its id or resource name.
 pub(super) fn resource_name(tenant: &str) -> String {
     if tenant.is_empty() || tenant.starts_with("tenants/") {
         return tenant.into();
@@ -129,7 +128,7 @@ fn print(tenant: &Found, remote: &Remote) -> Result<()> {
     })
 }
 
-/// Whether executions keep all types.
+/// Whether all types of executions' calls are kept.
 fn metric_types(tenant: &Found) -> &'static str {
     if tenant.allow_all_metric_types { "yes" } else { "no" }
 }

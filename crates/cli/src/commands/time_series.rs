@@ -1,4 +1,4 @@
-//! `flowmeter time-series`: the time series that hang on objects.
+//! `flowmeter time-series`: the stored time series of objects.
 
 use std::process::ExitCode;
 
@@ -22,10 +22,13 @@ use crate::{
 
 /// List, add, change and delete time series of objects
 ///
-/// Reading needs a token with the scope query or catalog, changing one with the scope catalog.
+/// A stored time series names a metric, a calendar and a filter, so that `flowmeter series` can
+/// read it by its name.
+///
+/// Reading needs a token with the scope query or catalog, changing the scope catalog.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TimeSeries {
-    /// List the time series of an object, or of all, by name
+    /// List the time series of one object, or of all, by name
     ///
     /// Examples:
     ///   flowmeter time-series list
@@ -36,15 +39,15 @@ pub(crate) enum TimeSeries {
         #[arg(value_parser = resource::parse_object)]
         object: Option<String>,
 
-        /// How many to list at most.
+        /// Maximum number to list.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=1000))]
         page_size: i32,
 
-        /// Where to go on, as the page before said.
+        /// The page token that the previous page printed.
         #[arg(long, default_value = "", hide_default_value = true)]
         page_token: String,
     },
-    /// Show a time series. `flowmeter series` reads its points
+    /// Show the definition of a time series; `flowmeter series` reads its points
     ///
     /// Examples:
     ///   flowmeter time-series get AAA/HOURLY
@@ -57,7 +60,7 @@ pub(crate) enum TimeSeries {
     },
     Create(Box<Create>),
     Update(Box<Update>),
-    /// Delete a time series; the events stay. Does not ask
+    /// Delete a time series, but not the events. Does not ask for confirmation
     ///
     /// Examples:
     ///   flowmeter time-series delete AAA/HOURLY
@@ -67,13 +70,13 @@ pub(crate) enum TimeSeries {
         #[arg(value_parser = resource::parse_time_series)]
         name: String,
 
-        /// Only if this is the current version.
+        /// Fail unless this is the current version.
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
         version: Option<i32>,
     },
 }
 
-/// Add a time series to an object, to be read by its name
+/// Add a time series to an object
 ///
 /// Examples:
 ///   flowmeter time-series create AAA HOURLY --metric ODSLProcess/RunRequests
@@ -93,9 +96,9 @@ pub(crate) struct Create {
     definition: Definition,
 }
 
-/// Change a time series. What is not given stays as it is
+/// Change a time series. Options that are not given stay unchanged
 ///
-/// An empty text takes a part away.
+/// An empty text removes a part.
 ///
 /// Examples:
 ///   flowmeter time-series update AAA/HOURLY --calendar '#PT15M'
@@ -114,44 +117,43 @@ pub(crate) struct Update {
     #[command(flatten)]
     definition: Definition,
 
-    /// Only if this is the current version.
+    /// Fail unless this is the current version.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
     version: Option<i32>,
 }
 
-/// The flags of [`Definition`], of which a change needs at least one.
+/// The flags of [`Definition`], at least one of which a change needs.
 const FLAGS: [&str; 7] =
     ["metric", "calendar", "observed", "filter", "time_zone", "display_name", "description"];
 
 /// The parts of a time series that were given.
 #[derive(Debug, Args)]
 struct Definition {
-    /// The metric to read, as provider/name.
+    /// The metric to read, as PROVIDER/NAME.
     #[arg(long, value_parser = resource::parse_metric)]
     metric: Option<(String, String)>,
 
-    /// What cuts time into buckets, as `flowmeter series` takes it. Default: #PT1H.
+    /// The buckets, as --calendar in `flowmeter series`. Default: #PT1H.
     #[arg(long)]
     calendar: Option<String>,
 
-    /// How the values of a bucket become one. Default: that of the metric.
+    /// How the values of a bucket are aggregated. Default: as in the metric.
     #[arg(long)]
     observed: Option<Observed>,
 
-    /// Which events count, as `flowmeter series` takes it. Default: all.
+    /// A filter on events, as in `flowmeter series`. Default: all events.
     #[arg(long, allow_hyphen_values = true)]
     filter: Option<String>,
 
-    /// The time zone on whose clocks the calendar's days lie, such as Europe/Berlin.
-    /// Default: that of the calendar.
+    /// The time zone of the buckets, such as Europe/Berlin. Default: that of the calendar.
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
 
-    /// The name to show to people.
+    /// The display name.
     #[arg(long, value_name = "NAME")]
     display_name: Option<String>,
 
-    /// What it is, in words.
+    /// A description.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 }
@@ -172,7 +174,7 @@ impl Definition {
     }
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(time_series: TimeSeries, remote: &Remote) -> Result<ExitCode> {
     let mut client = connection::catalog(remote)?;
     let timeout = remote.timeout;
@@ -206,7 +208,7 @@ pub(crate) async fn run(time_series: TimeSeries, remote: &Remote) -> Result<Exit
             let series = call.await?.time_series.unwrap_or_default();
             print(&series, remote)?;
             if !remote.json() {
-                eprintln!("Read it: flowmeter series {}", quoted(&series.name));
+                eprintln!("To read it: flowmeter series {}", quoted(&series.name));
             }
         }
         TimeSeries::Update(update) => {

@@ -19,11 +19,10 @@ use crate::{
 /// Create, list and revoke tokens. Needs a token with the scope admin.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
-    /// Create a token and print its secret, which is shown this once.
+    /// Create a token and print its secret, which cannot be shown again.
     ///
-    /// The secret alone goes to standard output, so that a script can keep it:
-    /// FLOWMETER_TOKEN=$(flowmeter token create …). The token's name goes to
-    /// standard error.
+    /// Only the secret goes to standard output, so that a script can store it:
+    /// FLOWMETER_TOKEN=$(flowmeter token create …). The token's name goes to standard error.
     #[command(verbatim_doc_comment)]
     Create(Create),
     /// List the tokens of a tenant, without their secrets, oldest first.
@@ -35,22 +34,22 @@ pub(crate) enum Token {
     },
 }
 
-/// What a new token is to be.
+/// The properties of a new token.
 #[derive(Debug, Args)]
 pub(crate) struct Create {
     /// The tenant. Default: that of the token in use.
     #[arg(long, default_value = "", hide_default_value = true)]
     tenant: String,
 
-    /// What the token allows, separated by commas.
+    /// The scopes of the token, separated by commas.
     #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPES")]
     scopes: Vec<Scope>,
 
-    /// When the token ends, from now, such as 30d or 12h. Default: never.
+    /// The lifetime of the token, such as 30d or 12h. Default: unlimited.
     #[arg(long, value_name = "DURATION")]
     expires_in: Option<String>,
 
-    /// What it is for, in words.
+    /// A description.
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     description: String,
 }
@@ -62,25 +61,25 @@ pub(crate) struct List {
     #[arg(long, default_value = "", hide_default_value = true)]
     tenant: String,
 
-    /// How many to list at most.
+    /// Maximum number to list.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=1000))]
     page_size: i32,
 
-    /// Where to go on, as the page before said.
+    /// The page token that the previous page printed.
     #[arg(long, default_value = "", hide_default_value = true)]
     page_token: String,
 }
 
-/// What a token allows.
+/// A scope, which is what a token allows.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Scope {
-    /// To record.
+    /// Record.
     Ingest,
-    /// To read.
+    /// Read.
     Query,
-    /// To edit definitions.
+    /// Change definitions.
     Catalog,
-    /// To manage tokens.
+    /// Manage tokens.
     Admin,
 }
 
@@ -95,7 +94,7 @@ impl From<Scope> for WireScope {
     }
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(token: Token, remote: &Remote) -> Result<ExitCode> {
     match token {
         Token::Create(create) => self::create(create, remote).await?,
@@ -164,5 +163,5 @@ async fn revoke(name: String, remote: &Remote) -> Result<()> {
     if remote.json() {
         return show(&json::pretty("Token", &token)?);
     }
-    show(&format!("{} is revoked since {}", token.name, moment::rfc3339(token.revoke_time.as_ref())))
+    show(&format!("{} was revoked at {}", token.name, moment::rfc3339(token.revoke_time.as_ref())))
 }

@@ -17,14 +17,14 @@ use crate::{
     },
 };
 
-/// The most columns of a terminal that a value takes, and the length of the longest bar.
+/// The maximum width of a value and of a bar, in columns of the terminal.
 const VALUE: usize = 60;
 const BAR: usize = 30;
 
 /// Show the values of a field, and how often each occurs
 ///
-/// Needs a token with the scope query. Bars compare the values that are listed. So do shares,
-/// which are shown where all are listed; events without the field are not among them.
+/// Needs a token with the scope query. Bars compare the listed values. SHARE is shown if all
+/// values are listed, and is a share of the events that have the field.
 ///
 /// Examples:
 ///   flowmeter values application
@@ -34,45 +34,45 @@ const BAR: usize = 30;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Values {
     /// The field, such as application, or the name of an attribute. `flowmeter provider list`
-    /// shows those that are usual.
+    /// shows the usual fields of each provider.
     field: String,
 
-    /// The time range, as `flowmeter series` takes it, but for last(N); from(T-3h) are the last
-    /// hours. Default: all time.
+    /// The time range, as in `flowmeter series` except last(N); use from(T-3h) for the last hours.
+    /// Default: all time.
     #[arg(long, default_value = "", hide_default_value = true)]
     range: String,
 
-    /// Which events, as `flowmeter series` takes it. Default: all.
+    /// A filter on events, as in `flowmeter series`. Default: all events.
     #[arg(long, allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     filter: String,
 
-    /// Only values that begin with this.
+    /// Only values with this prefix.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
 
-    /// The time zone of dates in the range that name none, such as Europe/London.
+    /// The time zone of dates in the range that do not name one, such as Europe/London.
     /// Default: UTC.
     #[arg(long, value_name = "ZONE", default_value = "", hide_default_value = true)]
     time_zone: String,
 
-    /// How many values to ask for at a time.
+    /// Values per page.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=1000))]
     page_size: i32,
 
-    /// Where to go on, as the page before said.
+    /// The page token that the previous page printed.
     #[arg(long, default_value = "", hide_default_value = true)]
     page_token: String,
 
-    /// List all pages, not only one. JSON is then one value a line.
+    /// List all pages, not only one. JSON then has one value per line.
     #[arg(long)]
     all: bool,
 
-    /// Wait until this request is applied: read your own writes.
+    /// Wait until this request is applied, so that the answer includes it.
     #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
     after: String,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
     let mut client = connection::query(remote)?;
     let all = values.all;
@@ -111,9 +111,9 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
     if !(all && remote.json()) {
         answer(remote, "ListFieldValuesResponse", &found, || match found.values.as_slice() {
             [] if request.filter.is_empty() && request.prefix.is_empty() => {
-                format!("No event here has {}.", printable(&request.field))
+                format!("No event in this range has {}.", printable(&request.field))
             }
-            [] => format!("No such event here has {}.", printable(&request.field)),
+            [] => format!("No matching event in this range has {}.", printable(&request.field)),
             values => rows(values, is_whole && found.next_page_token.is_empty()),
         })?;
     }

@@ -44,7 +44,7 @@ pub(super) fn nothing(asked: &QueryTimeSeriesRequest, answer: &QueryTimeSeriesRe
         return format!("{such} in this range.\n");
     }
     if is_narrowed {
-        return "No such events in this range. `flowmeter values FIELD` shows which values a field has.\n"
+        return "No matching events in this range. `flowmeter values FIELD` lists the values of a field.\n"
             .into();
     }
     "No events in this range.\n".into()
@@ -186,7 +186,7 @@ mod tests {
         assert!(page(&asked(""), &answer, Form::Chart, 60).ends_with("\n\nNo events in this range.\n"));
         answer.fresh_through = Some(wire("2026-11-21T05:00:00Z"));
         let shown = page(&asked("user = a"), &answer, Form::Chart, 60);
-        assert!(shown.contains("No such events in this range."), "{shown}");
+        assert!(shown.contains("No matching events in this range."), "{shown}");
         assert_eq!(page(&asked("user = a"), &answer, Form::Table, 60).lines().count(), 5 + 1 + 2);
     }
 

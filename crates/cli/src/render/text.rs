@@ -114,7 +114,7 @@ pub(crate) fn grouped(number: impl Display) -> String {
     out
 }
 
-/// So many of something: `1 call`, `1 200 calls`.
+/// A number of things: `1 call`, `1 200 calls`.
 pub(crate) fn counted(number: u64, of: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {of}{plural}", grouped(number))

@@ -6,7 +6,7 @@
 //!
 //! Referer and agent may be missing (Common Log Format). After them nginx's
 //! `$request_time`, in seconds with a fraction, is read as the duration; further
-//! quoted fields are passed over. A line becomes an event of provider `ODSLRequest`:
+//! quoted fields are skipped. A line becomes an event of provider `ODSLRequest`:
 //!
 //! | field | from |
 //! | --- | --- |
@@ -19,7 +19,7 @@
 //! | duration | `$request_time`, rounded to whole milliseconds, half up |
 //! | attribute `key` | the path without the query, cut to 1 KiB |
 //!
-//! Lines whose request is none (`"-"`, or the bytes of another protocol) report no use.
+//! Lines without an HTTP request (`"-"`, or the bytes of another protocol) are skipped.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -37,7 +37,7 @@ use crate::{moment, render::text::cut};
 pub(crate) fn parse(line: &str) -> Result<Option<UsageEvent>, Malformed> {
     let (client, rest) = line.split_once(' ').ok_or("expected the client's address and a space")?;
     let (names, rest) = rest.split_once('[').ok_or("expected a time in brackets")?;
-    let (time, rest) = rest.split_once(']').ok_or("the time has no closing bracket")?;
+    let (time, rest) = rest.split_once(']').ok_or("expected a closing bracket after the time")?;
     let timestamp = timestamp(time)?;
     let (request, rest) = quoted(rest.trim_start()).ok_or("expected a request in double quotes")?;
     let mut fields = Fields(rest);
@@ -65,7 +65,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<UsageEvent>, Malformed> {
 }
 
 fn timestamp(text: &str) -> Result<prost_types::Timestamp, Malformed> {
-    let wrong = || format!("expected a time such as 20/Nov/2026:10:00:00 +0100, not {text:?}");
+    let wrong = || format!("expected a time such as 20/Nov/2026:10:00:00 +0100, found {text:?}");
     let time: Timestamp = strtime::parse("%d/%b/%Y:%H:%M:%S %z", text)
         .and_then(|parsed| parsed.to_timestamp())
         .map_err(|_| wrong())?;
@@ -74,22 +74,22 @@ fn timestamp(text: &str) -> Result<prost_types::Timestamp, Malformed> {
 
 fn status(text: Option<&str>) -> Result<Option<i32>, Malformed> {
     match text {
-        None => Err("the status is missing after the request".into()),
+        None => Err("expected a status after the request".into()),
         Some("-") => Ok(None),
         Some(text) => match text.parse() {
             Ok(status @ 100..=999) => Ok(Some(status)),
-            _ => Err(format!("expected a status from 100 to 999, not {text:?}").into()),
+            _ => Err(format!("expected a status from 100 to 999, found {text:?}").into()),
         },
     }
 }
 
 fn size(text: Option<&str>) -> Result<i64, Malformed> {
     match text {
-        None => Err("the size is missing after the status".into()),
+        None => Err("expected a size after the status".into()),
         Some("-") => Ok(0),
         Some(text) => match text.parse() {
             Ok(size @ 0..) => Ok(size),
-            _ => Err(format!("expected a size in bytes, not {text:?}").into()),
+            _ => Err(format!("expected a size in bytes, found {text:?}").into()),
         },
     }
 }
@@ -105,7 +105,7 @@ fn duration(fields: Fields) -> Result<Option<i64>, Malformed> {
                 return match milliseconds(text).filter(|_| text.contains('.')) {
                     Some(duration) => Ok(Some(duration)),
                     None => Err(format!(
-                        "expected a request time in seconds such as 0.123 at the end, not {text:?}"
+                        "expected a request time in seconds such as 0.123 at the end, found {text:?}"
                     )
                     .into()),
                 };
@@ -144,7 +144,7 @@ impl<'a> Iterator for Fields<'a> {
         }
         let Some((_, rest)) = quoted(rest) else {
             self.0 = "";
-            return Some(Err("a quoted field has no closing quote".into()));
+            return Some(Err("expected a closing quote after a quoted field".into()));
         };
         self.0 = rest;
         Some(Ok(Field::Quoted))
@@ -239,7 +239,7 @@ mod tests {
         let line = LINE.replace("/shop/cart?id=7", r#"/a\"b\\c"#).replace("curl/8", r#"x \" y"#);
         assert_eq!(event(&line).attributes["key"], r#"/a"b\c"#);
         let open = LINE.replace("curl/8\"", r#"curl\""#);
-        assert_eq!(parse(&open).unwrap_err().0, "a quoted field has no closing quote");
+        assert_eq!(parse(&open).unwrap_err().0, "expected a closing quote after a quoted field");
     }
 
     #[test]
@@ -260,6 +260,6 @@ mod tests {
         assert!(reason(&LINE.replace(" 5120 ", " x ")).starts_with("expected a size"));
         assert!(reason(&LINE.replace("] \"", "] ")).starts_with("expected a request"));
         let (request, _) = LINE.split_once(" 200").unwrap();
-        assert_eq!(reason(request), "the status is missing after the request");
+        assert_eq!(reason(request), "expected a status after the request");
     }
 }

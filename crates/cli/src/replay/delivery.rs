@@ -1,5 +1,5 @@
-//! Gathers events into requests and records them: each request under an id of its
-//! own, repeated under the same id until the service has acknowledged it.
+//! Batches events into requests and records them. Each request has its own id, with which it is retried until the
+//! service has acknowledged it.
 
 use flowmeter_proto::v1::{
     RecordUsageRequest, RecordUsageResponse, Rejection, UsageEvent,
@@ -11,8 +11,7 @@ use uuid::Uuid;
 
 use crate::connection::{self, Authorized, Patience};
 
-/// The contract allows 4 MiB of items in a request; this leaves room for what
-/// frames them.
+/// The contract allows 4 MiB of items in a request; this leaves room for their framing.
 pub(crate) const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024 - 256 * 1024;
 
 /// A request and the lines that its events come from.
@@ -22,7 +21,7 @@ pub(crate) struct Batch {
     pub(crate) lines: Vec<u64>,
 }
 
-/// Gathers events.
+/// Batches events.
 pub(crate) struct Batcher {
     max_events: usize,
     bytes: usize,
@@ -31,7 +30,7 @@ pub(crate) struct Batcher {
 }
 
 impl Batcher {
-    /// A batcher that gathers so many events at most.
+    /// A batcher with a maximum number of events.
     pub(crate) fn new(max_events: usize) -> Self {
         Self { max_events, bytes: 0, lines: Vec::new(), events: Vec::new() }
     }
@@ -67,8 +66,7 @@ impl Batcher {
     }
 }
 
-/// Records a request, and repeats it as long as that can help and patience lasts.
-/// Tells each time what failed.
+/// Records a request, and retries it as long as that can help and the time allows. Reports each failure.
 pub(crate) async fn deliver(
     client: IngestServiceClient<Authorized>,
     request: &RecordUsageRequest,

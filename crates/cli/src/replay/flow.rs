@@ -1,5 +1,5 @@
-//! The flow from chunks of a log to acknowledged requests: several are under way at
-//! the same time, and no more is read than can be sent.
+//! The flow from chunks of a log to acknowledged requests: several requests at the same time, with backpressure on
+//! reading.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     connection::{Authorized, Patience},
     failure,
-    render::text::{grouped, printable},
+    render::text::{counted, grouped, printable},
 };
 
 /// How long an event waits for others of its batch, when a log is still written.
@@ -26,22 +26,22 @@ const LINGER: Duration = Duration::from_millis(500);
 /// The limits of a replay.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Events in a request.
+    /// Events per request.
     pub(crate) batch: usize,
-    /// Requests under way.
+    /// Concurrent requests.
     pub(crate) in_flight: usize,
-    /// How long to try.
+    /// How long to retry.
     pub(crate) patience: Patience,
 }
 
-/// What a replay came to.
+/// The result of a replay.
 pub(crate) struct Done {
     pub(crate) tally: Tally,
     /// The ids of the acknowledged requests, in order of acknowledgement.
     pub(crate) requests: Vec<String>,
 }
 
-/// A replay under way.
+/// A running replay.
 pub(crate) struct Flow {
     clients: Vec<IngestServiceClient<Authorized>>,
     limits: Limits,
@@ -74,8 +74,7 @@ impl Flow {
         }
     }
 
-    /// Sends everything. Stops at the first failure, after the requests that are
-    /// under way have ended.
+    /// Sends everything. Stops at the first failure, after the running requests have ended.
     pub(crate) async fn run(&mut self, mut chunks: mpsc::Receiver<Result<Chunk>>) -> Result<()> {
         let mut reading = true;
         let mut outcome = Ok(());
@@ -118,7 +117,7 @@ impl Flow {
         }
     }
 
-    /// What it came to.
+    /// The result.
     pub(crate) fn done(self) -> Done {
         self.done
     }
@@ -179,7 +178,7 @@ impl Flow {
         let tally = &self.done.tally;
         self.progress.show(self.position, || {
             let mut done =
-                format!("{} lines, {} events accepted", grouped(tally.lines), grouped(tally.accepted));
+                format!("{}, {} accepted", counted(tally.lines, "line"), counted(tally.accepted, "event"));
             for (name, count) in [("rejected", tally.rejected), ("malformed", tally.malformed)] {
                 if count > 0 {
                     done.extend([", ", &grouped(count), " ", name]);

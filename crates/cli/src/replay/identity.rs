@@ -1,5 +1,5 @@
-//! The ids of replayed events: made from the line alone, so that a second replay
-//! of a log makes the same ids, whatever the file is called.
+//! The ids of replayed events. They are made from the line only, so that a second replay of a log gives the same ids,
+//! whatever the name of the file.
 
 use std::{
     collections::HashMap,
@@ -11,9 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::Format;
 
-/// How many distinct lines are remembered at least, to number identical ones.
-/// Identical lines carry the same time, so they are close to one another in a log;
-/// this is far more than any server writes in the second that a line names.
+/// The minimum number of distinct lines that are remembered, to number identical ones. Identical lines have the same
+/// time, so they are close to each other in a log; this is far more than a server writes in a second.
 const REMEMBERED: usize = 500_000;
 
 /// Makes the ids of one log's events.

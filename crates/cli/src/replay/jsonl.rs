@@ -1,4 +1,4 @@
-//! Usage events as JSON, one a line, in the contract's proto JSON form: names in
+//! Usage events as JSON, one per line, in the contract's protobuf JSON form: names in
 //! camelCase or `snake_case`, timestamps in RFC 3339, 64-bit integers as numbers or
 //! strings. An unknown field is an error of its line. Unlike in the contract a
 //! timestamp must be there, or a second replay could not recognise the event.

@@ -1,4 +1,4 @@
-//! The lines of a log as bytes, with bounded memory whatever the log holds.
+//! The lines of a log as bytes, with bounded memory whatever the log contains.
 
 use std::io::{BufRead, Read, Result};
 
@@ -10,7 +10,7 @@ pub(crate) const MAX_LINE_BYTES: usize = 256 * 1024;
 pub(crate) enum Line<'a> {
     /// The line without its end.
     Bytes(&'a [u8]),
-    /// The line was longer than [`MAX_LINE_BYTES`] and passed over.
+    /// The line was longer than [`MAX_LINE_BYTES`] and was skipped.
     TooLong,
 }
 

@@ -20,7 +20,7 @@
 //! | invocation id | the `req-…` id |
 //! | attribute `key` | the path without the query |
 //!
-//! All other lines, such as those of the compute manager, report no use.
+//! All other lines, such as those of the compute manager, are skipped.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -62,8 +62,9 @@ fn timestamp(line: &str) -> Result<(prost_types::Timestamp, &str), Malformed> {
     if !is_date(date) {
         return Err(EXPECTED.into());
     }
-    let civil: DateTime =
-        format!("{date}T{time}").parse().map_err(|_| format!("there is no time {date} {time}"))?;
+    let civil: DateTime = format!("{date}T{time}")
+        .parse()
+        .map_err(|_| format!("expected a valid date and time, found {date} {time}"))?;
     let zoned = civil.to_zoned_datetime(TimeZone::UTC).map_err(|_| EXPECTED)?;
     Ok((moment::to_wire(zoned.timestamp()), rest))
 }
@@ -92,14 +93,12 @@ fn service(head: &str) -> Result<String, Malformed> {
     match (parts.next(), parts.next()) {
         (Some("nova"), Some("osapi_compute")) => Ok("nova-api".into()),
         (Some(project), Some(family)) if !project.is_empty() => Ok(format!("{project}-{family}")),
-        _ => {
-            Err(format!("expected a component such as nova.osapi_compute.wsgi.server, not {component:?}")
-                .into())
-        }
+        _ => Err(format!("expected a component such as nova.osapi_compute.wsgi.server, found {component:?}")
+            .into()),
     }
 }
 
-/// Who asked, as `[req-… USER PROJECT …]` says; `-` is nobody.
+/// The user and the project in `[req-… USER PROJECT …]`; `-` stands for none.
 #[derive(Default)]
 struct Context<'a> {
     request_id: &'a str,
@@ -121,8 +120,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// What was done: the path's segments with ids replaced, so that requests for
-/// different servers count together.
+/// The action: the segments of the path with ids replaced, so that requests for different servers count together.
 fn action(request: &RequestLine, project: &str) -> String {
     let is_version = |segment: &str| {
         segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
@@ -150,7 +148,7 @@ fn measure(event: &mut UsageEvent, measures: &str) -> Result<(), Malformed> {
     let [status, "len:", length, "time:", time, ..] = words.as_slice() else {
         return Err("expected `status: … len: … time: …` after the request".into());
     };
-    let number = |name: &str, text: &str| format!("{name} is not a number: {text:?}");
+    let number = |name: &str, text: &str| format!("{name}: expected a number, found {text:?}");
     event.httpstatus = Some(status.parse().map_err(|_| number("status", status))?);
     event.response_size = Some(length.parse().map_err(|_| number("len", length))?);
     event.duration = Some(milliseconds(time).ok_or_else(|| number("time", time))?);
@@ -227,9 +225,9 @@ pub(super) mod tests {
     fn says_what_is_wrong() {
         let reason = |line: &str| parse(line).unwrap_err().0.into_owned();
         assert!(reason("Traceback (most recent call last):").starts_with("expected a date"));
-        assert!(reason(&SERVERS.replace("-20 10:", "-32 10:")).starts_with("there is no time"));
-        assert_eq!(reason(&SERVERS.replace("1893", "many")), "len is not a number: \"many\"");
-        assert_eq!(reason(&SERVERS.replace("0.2475000", "NaN")), "time is not a number: \"NaN\"");
+        assert!(reason(&SERVERS.replace("-20 10:", "-32 10:")).starts_with("expected a valid date and time"));
+        assert_eq!(reason(&SERVERS.replace("1893", "many")), "len: expected a number, found \"many\"");
+        assert_eq!(reason(&SERVERS.replace("0.2475000", "NaN")), "time: expected a number, found \"NaN\"");
         assert!(reason(&SERVERS.replace(" time:", "")).starts_with("expected `status:"));
     }
 

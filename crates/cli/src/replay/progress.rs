@@ -1,5 +1,4 @@
-//! Shows on standard error how far a replay is: a bar on a terminal, elsewhere a line
-//! now and then.
+//! Shows the progress of a replay on standard error: a bar on a terminal, elsewhere a line from time to time.
 
 use std::{
     io::IsTerminal,
@@ -9,7 +8,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often a line is written where there is no terminal.
+/// How often a line is written if there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// A display that can be shared.
@@ -26,7 +25,7 @@ struct Line {
 }
 
 impl Progress {
-    /// The progress of reading a log of so many bytes, if that is known.
+    /// The progress of reading a log, whose size in bytes may be known.
     pub(crate) fn new(bytes: Option<u64>) -> Self {
         let template = match bytes {
             Some(_) => "{bar:25} {percent:>3} %, {eta} left  {wide_msg}",
@@ -35,7 +34,7 @@ impl Progress {
         Self::start(bytes, template)
     }
 
-    /// The progress of so many requests towards being applied.
+    /// The progress of a number of requests towards being applied.
     pub(crate) fn of_requests(requests: usize) -> Self {
         Self::start(u64::try_from(requests).ok(), "{bar:25} {pos} of {len} requests applied")
     }
@@ -43,13 +42,13 @@ impl Progress {
     fn start(length: Option<u64>, template: &str) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let style = ProgressStyle::with_template(template).expect("the template is one of ours");
+        let style = ProgressStyle::with_template(template).expect("the template is valid");
         let bar = ProgressBar::with_draw_target(length, target).with_style(style.progress_chars("█▌ "));
         let line = Line { next: Instant::now() + EVERY, troubled: false };
         Self { bar, is_terminal, line: Arc::new(Mutex::new(line)) }
     }
 
-    /// Shows a place in the log and what was done.
+    /// Shows the position in the log and what was done.
     pub(crate) fn show(&self, position: u64, done: impl FnOnce() -> String) {
         self.bar.set_position(position);
         if self.is_terminal {

@@ -1,5 +1,4 @@
-//! Reads and parses a log on a thread of its own, so that parsing goes on while
-//! batches are under way, and hands over what it found in chunks.
+//! Reads and parses a log in chunks on its own thread, so that parsing continues while batches are sent.
 
 use std::{
     fs::File,
@@ -21,16 +20,16 @@ use super::{
     shift::shift,
 };
 
-/// Lines in a chunk at most.
+/// Maximum number of lines in a chunk.
 const CHUNK_LINES: u64 = 1000;
 
-/// Chunks read ahead at most.
+/// Maximum number of chunks read ahead.
 const CHUNKS_AHEAD: usize = 4;
 
-/// A pipe gives 64 KiB at a time, a file as much as is asked for.
+/// A pipe gives 64 KiB at a time, a file as much as is requested.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// What some lines of a log hold.
+/// The contents of some lines of a log.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     /// The events with the numbers of their lines.
@@ -39,13 +38,13 @@ pub(crate) struct Chunk {
     pub(crate) malformed: Vec<(u64, Malformed)>,
     /// How many lines were read.
     pub(crate) lines: u64,
-    /// How many of them report no use.
+    /// How many of them were skipped.
     pub(crate) skipped: u64,
-    /// The place in the log, in bytes.
+    /// The position in the log, in bytes.
     pub(crate) position: u64,
 }
 
-/// Where a log comes from.
+/// The source of a log.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     /// Standard input.
@@ -88,7 +87,7 @@ impl Source {
         }
         let path = std::env::temp_dir().join(format!("flowmeter-{}", Uuid::new_v4()));
         let mut file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        // It ends with this process, whatever happens.
+        // The file is deleted when this process ends, however it ends.
         std::fs::remove_file(&path)?;
         std::io::copy(&mut self.reader()?, &mut file)?;
         Ok(Self::Kept(Arc::new(file), self.name()))
@@ -115,7 +114,7 @@ impl Source {
     }
 }
 
-/// Starts to read, moving times by so much. The chunks end with the log, or with an error that stopped it.
+/// Starts to read, and shifts times. The chunks end with the log, or with an error that stopped it.
 pub(crate) fn start(
     source: &Source,
     parser: Parser,
@@ -129,7 +128,7 @@ pub(crate) fn start(
         .spawn(move || {
             if let Err(error) = read(lines, parser, by, &sender) {
                 let error = anyhow::Error::new(error).context(format!("cannot read {name}"));
-                // Nobody listens any more: the replay has failed already.
+                // The receiver is gone: the replay has already failed.
                 let _ = sender.blocking_send(Err(error));
             }
         })

@@ -17,8 +17,8 @@ pub(crate) struct RequestLine<'a> {
 }
 
 impl<'a> RequestLine<'a> {
-    /// Reads a request line. None if it is none: scanners and clients of other
-    /// protocols leave all sorts of bytes there.
+    /// Reads a request line. None if it is not one: scanners and clients of other protocols leave arbitrary bytes
+    /// there.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (method, rest) = text.split_once(' ')?;
         // The version is missing in HTTP/0.9; a space within the target is the client's fault.

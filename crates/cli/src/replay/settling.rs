@@ -1,4 +1,4 @@
-//! Waits until acknowledged requests are applied, and adds up what became of them.
+//! Waits until acknowledged requests are applied, and adds up their receipts.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use tonic::Status;
 
 use crate::connection::{self, Authorized, Patience};
 
-/// Receipts asked for at the same time.
+/// Concurrent requests for receipts.
 const AT_ONCE: usize = 8;
 
-/// What became of the requests of a replay.
+/// The receipts of a replay's requests, added up.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
-    /// Requests that are in the answers.
+    /// Applied requests.
     pub(crate) applied: usize,
     /// Requests among the dead letters.
     pub(crate) dead: usize,
-    /// Requests that were still on their way when patience ended.
+    /// Requests that were still pending when the waiting time ended.
     pub(crate) pending: usize,
     /// New events.
     pub(crate) stored: i64,
-    /// Events that were there before.
+    /// Events that were already stored.
     pub(crate) duplicates: i64,
-    /// Events whose id was there before with other content.
+    /// Events whose id was already stored with other content.
     pub(crate) conflicts: i64,
     /// Why the first dead request is dead.
     pub(crate) dead_reason: String,

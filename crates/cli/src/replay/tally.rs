@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::settling::Settled;
 use crate::{
     moment,
-    render::text::{grouped, printable},
+    render::text::{counted, grouped, printable},
 };
 
 /// Lines that are shown one by one; the others are counted.
@@ -46,26 +46,27 @@ impl Tally {
         self.malformed == 0 && self.rejected == 0 && self.accepted == self.events
     }
 
-    /// The summary for people.
+    /// The summary in words.
     pub(crate) fn summary(&self, source: &str, format: &str, took: Duration) -> String {
         let mut out = String::new();
         let seconds = took.as_secs_f64();
         let _ = writeln!(
             out,
-            "Replayed {} lines of {} as {format} in {seconds:.1} s.",
-            grouped(self.lines),
+            "Replayed {} of {} as {format} in {seconds:.1} s.",
+            counted(self.lines, "line"),
             printable(source)
         );
-        let mut row = |name: &str, count: u64, meaning: &str| {
-            let _ = writeln!(out, "  {name:<10} {:>12}  {meaning}", grouped(count));
+        let mut row = |name: &str, count: u64, of: &str, meaning: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            let _ = writeln!(out, "  {name:<10} {:>12}  {of}{plural}{meaning}", grouped(count));
         };
-        row("accepted", self.accepted, &format!("events, {} a second", rate(self.accepted, took)));
-        row("rejected", self.rejected, "events that the service did not accept");
-        row("malformed", self.malformed, "lines that are not of this format");
-        row("skipped", self.skipped, "lines that report no use: blank, or no API request");
+        row("accepted", self.accepted, "event", &format!(", {} per second", rate(self.accepted, took)));
+        row("rejected", self.rejected, "event", " rejected by the service");
+        row("malformed", self.malformed, "line", " not in this format");
+        row("skipped", self.skipped, "line", " without an API request, or blank");
         let unsent = self.events - self.accepted - self.rejected;
         if unsent > 0 {
-            row("not sent", unsent, "events that were not acknowledged");
+            row("not sent", unsent, "event", " not acknowledged");
         }
         out
     }
@@ -76,37 +77,37 @@ fn rate(events: u64, took: Duration) -> String {
     grouped(events.saturating_mul(1_000_000) / micros)
 }
 
-/// What became of the requests, for people.
+/// The receipts in words.
 pub(crate) fn describe_settled(settled: &Settled) -> String {
     let mut out = String::new();
+    let events = |number: i64, of| counted(number.unsigned_abs(), of);
+    let outcome = [
+        events(settled.stored, "new event"),
+        events(settled.duplicates, "duplicate"),
+        events(settled.conflicts, "conflict"),
+    ]
+    .join(", ");
     if settled.pending == 0 && settled.dead == 0 {
-        let _ = writeln!(
-            out,
-            "All of it is applied: {} new events, {} duplicates, {} conflicts.",
-            settled.stored, settled.duplicates, settled.conflicts
-        );
+        let _ = writeln!(out, "All events are applied: {outcome}.");
     } else {
         let _ = writeln!(
             out,
-            "Applied: {} requests ({} new events, {} duplicates, {} conflicts); still on their way: {}; dead: {}.",
-            settled.applied,
-            settled.stored,
-            settled.duplicates,
-            settled.conflicts,
+            "Applied: {} ({outcome}); pending: {}; dead: {}.",
+            counted(u64::try_from(settled.applied).unwrap_or(u64::MAX), "request"),
             settled.pending,
             settled.dead
         );
     }
     if settled.conflicts > 0 {
         out.push_str(
-            "A conflict is an event that was recorded before with other content; the first one is kept.\n",
+            "A conflict is an event whose id was recorded before with other content; the first one is kept.\n",
         );
     }
     if settled.dead > 0 {
         let _ = writeln!(out, "The first dead request: {}", printable(&settled.dead_reason));
     }
     if settled.pending > 0 {
-        out.push_str("Everything was acknowledged, so nothing is lost: it will be applied.\n");
+        out.push_str("All events are acknowledged, so the pending ones will be applied.\n");
     }
     out
 }
@@ -230,11 +231,11 @@ mod tests {
         };
         insta::assert_snapshot!(tally.summary("a.log", "nova", Duration::from_millis(2500)), @r"
         Replayed 12 000 lines of a.log as nova in 2.5 s.
-          accepted         11 000  events, 4 400 a second
-          rejected            100  events that the service did not accept
-          malformed             3  lines that are not of this format
-          skipped              97  lines that report no use: blank, or no API request
-          not sent            800  events that were not acknowledged
+          accepted         11 000  events, 4 400 per second
+          rejected            100  events rejected by the service
+          malformed             3  lines not in this format
+          skipped              97  lines without an API request, or blank
+          not sent            800  events not acknowledged
         ");
         let settled = Settled {
             applied: 3,
@@ -246,10 +247,10 @@ mod tests {
             ..Settled::default()
         };
         insta::assert_snapshot!(describe_settled(&settled), @r"
-        Applied: 3 requests (7 new events, 0 duplicates, 2 conflicts); still on their way: 1; dead: 1.
-        A conflict is an event that was recorded before with other content; the first one is kept.
+        Applied: 3 requests (7 new events, 0 duplicates, 2 conflicts); pending: 1; dead: 1.
+        A conflict is an event whose id was recorded before with other content; the first one is kept.
         The first dead request: poison
-        Everything was acknowledged, so nothing is lost: it will be applied.
+        All events are acknowledged, so the pending ones will be applied.
         ");
     }
 }

@@ -1,4 +1,4 @@
-//! What a value of an asset is, in words.
+//! The types of assets' values, as values of flags and words in the output.
 #![allow(
     clippy::doc_markdown,
     reason = "the comments of values are their help, where backticks would be in the way"
@@ -7,14 +7,14 @@
 use clap::ValueEnum;
 use flowmeter_proto::v1::asset_metric;
 
-/// What a value is.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ValueType {
     /// A text.
     String,
     /// An exact decimal.
     Number,
-    /// true or false.
+    /// A boolean, true or false.
     Boolean,
 }
 
@@ -28,7 +28,7 @@ impl From<ValueType> for asset_metric::ValueType {
     }
 }
 
-/// The type as its flag is spelled; empty where it is not said.
+/// The type as its flag is spelled; empty if it is unspecified.
 pub(crate) const fn value_type(value_type: asset_metric::ValueType) -> &'static str {
     match value_type {
         asset_metric::ValueType::Unspecified => "",

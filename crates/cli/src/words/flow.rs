@@ -1,5 +1,5 @@
-//! What is asked of flows, in words: metrics, granularities and outcomes. Each is known by the
-//! name that the `WhatsApp` Flows Metrics API has for it and by a short one.
+//! The metrics, granularities and outcomes of flows as values of flags. Each has the name of the `WhatsApp` Flows
+//! Metrics API and a short one.
 #![allow(
     clippy::doc_markdown,
     reason = "the comments of values are their help, where backticks would be in the way"
@@ -11,19 +11,19 @@ use flowmeter_proto::v1::{Flow, FlowOutcome};
 /// A metric of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FlowMetric {
-    /// ENDPOINT_REQUEST_COUNT: the requests.
+    /// ENDPOINT_REQUEST_COUNT: the number of requests.
     #[value(aliases = ["count", "request", "ENDPOINT_REQUEST_COUNT"])]
     Requests,
-    /// ENDPOINT_REQUEST_ERROR: the failed ones by what happened.
+    /// ENDPOINT_REQUEST_ERROR: the failed requests by error.
     #[value(aliases = ["error", "ENDPOINT_REQUEST_ERROR"])]
     Errors,
-    /// ENDPOINT_REQUEST_ERROR_RATE: the failed ones by all.
+    /// ENDPOINT_REQUEST_ERROR_RATE: the share of failed requests.
     #[value(aliases = ["rate", "error_rate", "ENDPOINT_REQUEST_ERROR_RATE"])]
     ErrorRate,
-    /// ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL: the requests by seconds, rounded up.
+    /// ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL: the requests by latency in seconds, rounded up.
     #[value(aliases = ["latencies", "ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL"])]
     Latency,
-    /// ENDPOINT_AVAILABILITY: the checks of the endpoint by their result.
+    /// ENDPOINT_AVAILABILITY: the checks of the endpoint by result.
     #[value(aliases = ["available", "checks", "ENDPOINT_AVAILABILITY"])]
     Availability,
 }
@@ -33,7 +33,7 @@ impl FlowMetric {
     pub(crate) const ALL: [Self; 5] =
         [Self::Requests, Self::Errors, Self::ErrorRate, Self::Latency, Self::Availability];
 
-    /// Its name in the contract.
+    /// The name in the contract.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Requests => "ENDPOINT_REQUEST_COUNT",
@@ -45,19 +45,19 @@ impl FlowMetric {
     }
 }
 
-/// How a period is cut into points.
+/// The length of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Granularity {
-    /// A point for each day, of at most 90 days back.
+    /// One day, up to 90 days back.
     Day,
-    /// A point for each hour, of at most 30 days back.
+    /// One hour, up to 30 days back.
     Hour,
-    /// One point for all of the period.
+    /// The whole period as one point.
     Lifetime,
 }
 
 impl Granularity {
-    /// Its name in the contract.
+    /// The name in the contract.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Day => "DAY",
@@ -67,23 +67,23 @@ impl Granularity {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Outcome {
-    /// The endpoint answered as it should. Shortly: ok.
+    /// The endpoint answered as expected. Short form: ok.
     #[value(aliases = ["success", "ok"])]
     Succeeded,
-    /// It took too long. Shortly: timeout.
+    /// The request timed out. Short form: timeout.
     #[value(aliases = ["timeout", "timeout-error"])]
     TimeoutError,
-    /// The endpoint answered with an error. Shortly: http-status.
+    /// The endpoint answered with an error status. Short form: http-status.
     #[value(aliases = ["http-status", "unexpected-http-status-code"])]
     UnexpectedHttpStatusCode,
-    /// It was not made, as the flow cannot be served. Shortly: not-served.
+    /// The request was not made, because the flow cannot be served. Short form: not-served.
     #[value(aliases = ["not-served", "cannot-be-served"])]
     CannotBeServed,
-    /// There was no answer. Shortly: no-response.
+    /// The endpoint did not answer. Short form: no-response.
     #[value(aliases = ["no-response", "no-http-response-error"])]
     NoHttpResponseError,
 }

@@ -4,13 +4,11 @@ mod files;
 mod help;
 mod pages;
 
+use flowmeter_fake::{Assets, Contents, Fake, Seen};
 use flowmeter_proto::v1::{self as api, asset_metric::ValueType};
 use prost_types::{Value, value::Kind};
 
-use crate::{
-    fake::{self, Assets, Fake, Memory},
-    flowmeter, printed,
-};
+use crate::{failing_once, flowmeter, printed};
 
 const CRM: &str = "urn:xdg:database:crm";
 const ID: &str = "01a2020a-88ae-72aa-8b67-c6e73fa3b004";
@@ -47,16 +45,19 @@ fn known(urns: &[&str]) -> Vec<api::Asset> {
 /// Services with these documents of one asset.
 async fn with(documents: Vec<api::AssetDocument>) -> Fake {
     let assets = Assets { documents, known: known(&[CRM]), ..Assets::default() };
-    fake::start(Memory { assets, ..Memory::default() }).await
+    Fake::start_strict(Contents { assets, ..Contents::default() }).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_are_emitted_once_through_failures() {
-    let fake = fake::start(Memory { failures: 1, ..Memory::default() }).await;
+    let fake = failing_once().await;
     let arguments = ["asset", "emit", CRM, "qualityScore=0.93", "isActive=true", "owner=ada", "badge=007"];
     let more = ["total=12345678901234567.89", "release=1.10", "--type", "release=string", "--request-id", ID];
     let ended = flowmeter(&fake, &[&arguments[..], &more].concat()).await;
-    assert_eq!((ended.code, ended.err.as_str()), (0, "trying again: UNAVAILABLE: the broker is away\n"));
+    assert_eq!(
+        (ended.code, ended.err.as_str()),
+        (0, "trying again: UNAVAILABLE: the broker is unavailable\n")
+    );
     insta::assert_snapshot!(ended.out, @r"
     asset    urn:xdg:database:crm
     time     2026-11-22T10:00:00Z
@@ -75,12 +76,13 @@ async fn metrics_are_emitted_once_through_failures() {
     let expected = serde_json::json!([{"name": "rowCount", "value": 1200, "valueType": "NUMBER"}]);
     assert_eq!((&json["metrics"], &json["timestamp"]), (&expected, &"2026-11-22T09:30:00Z".into()));
 
-    let memory = fake.memory.lock().unwrap();
-    let [first, second, third] = memory.assets.emitted.as_slice() else { panic!() };
-    assert_eq!(first, second, "a repetition is the same, under the same id");
+    let [first, second, third] = &fake.seen_now()[..] else { panic!("{:?}", fake.seen_now()) };
+    let sent = |seen: &Seen| (seen.request_id.clone(), seen.documents.clone());
+    assert_eq!(sent(first), sent(second), "a retry is the same request");
     let untyped = |name: &str, kind| metric(name, kind, ValueType::Unspecified);
-    let expected = api::EmitAssetMetricsRequest {
+    let expected = api::AssetDocument {
         asset_urn: CRM.into(),
+        timestamp: None,
         metrics: vec![
             untyped("qualityScore", Kind::NumberValue(0.93)),
             untyped("isActive", Kind::BoolValue(true)),
@@ -89,16 +91,14 @@ async fn metrics_are_emitted_once_through_failures() {
             metric("total", Kind::StringValue("12345678901234567.89".into()), ValueType::Number),
             text("release", "1.10"),
         ],
-        request_id: ID.into(),
-        ..api::EmitAssetMetricsRequest::default()
     };
-    assert_eq!(*first, expected);
-    assert_eq!((third.timestamp, third.request_id.len()), (Some(time(570)), 36));
+    assert_eq!(sent(first), (ID.to_owned(), vec![expected]));
+    assert_eq!((third.documents[0].timestamp, third.request_id.len()), (Some(time(570)), 36));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_single_form_is_for_one_metric() {
-    let fake = fake::start(Memory::default()).await;
+    let fake = Fake::start_strict(Contents::default()).await;
     let single = ["asset", "emit", CRM, "dailyCalls=50", "--single", "--request-id", ID];
     insta::assert_snapshot!(printed(&fake, &single).await, @r"
     asset    urn:xdg:database:crm
@@ -112,30 +112,30 @@ async fn the_single_form_is_for_one_metric() {
     assert_eq!((two.code, two.err.as_str()), (1, "error: --single: expected one metric, found 2\n"));
     let typed = flowmeter(&fake, &["asset", "emit", CRM, "a=1", "--single", "--type", "a=string"]).await;
     assert_eq!(typed.code, 2);
-    let memory = fake.memory.lock().unwrap();
-    let [sent] = memory.assets.emitted.as_slice() else { panic!() };
-    assert!(sent.metrics.is_empty());
+    let [sent] = &fake.seen_now()[..] else { panic!("{:?}", fake.seen_now()) };
+    assert!(sent.documents[0].metrics.is_empty());
+    let single = sent.single.as_ref().unwrap();
     let fifty = Some(Value { kind: Some(Kind::StringValue("50".into())) });
-    assert_eq!((sent.name.as_str(), &sent.value), ("dailyCalls", &fifty));
+    assert_eq!((single.name.as_str(), &single.value), ("dailyCalls", &fifty));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_emitted_is_told() {
-    let fake = fake::start(Memory::default()).await;
+async fn invalid_arguments_are_refused() {
+    let fake = Fake::start_strict(Contents::default()).await;
     for (arguments, code, said) in [
         (&["qualityScore"][..], 2, "expected a name and a value, such as qualityScore=0.93"),
         (&[], 2, "<NAME=VALUE>..."),
         (&["a=1", "--type", "a=int"], 2, "expected a name and string, number or boolean"),
         (&["a=1", "--file", "-"], 2, "cannot be used with"),
-        (&["a=1", "--type", "b=string"], 1, "error: --type b: there is no b=VALUE\n"),
+        (&["a=1", "--type", "b=string"], 1, "error: --type b: expected an argument b=VALUE\n"),
         (&["a=yes", "--type", "a=boolean"], 1, "error: a: expected true or false, found \"yes\"\n"),
-        (&["a=1e400"], 1, "of that size; --type a=string sends it as a text\n"),
+        (&["a=1e400"], 1, "of that size; use --type a=string to send it as a text\n"),
     ] {
         let ended = flowmeter(&fake, &[&["asset", "emit", CRM], arguments].concat()).await;
         assert_eq!(ended.code, code, "{arguments:?}: {}", ended.err);
         assert!(ended.err.contains(said), "{arguments:?}: {}", ended.err);
     }
-    assert!(fake.memory.lock().unwrap().assets.emitted.is_empty());
+    assert!(fake.seen_now().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -161,7 +161,7 @@ async fn the_history_of_an_asset_is_listed() {
     2026-11-22T01:30:00Z  total         12345678901234567.89                                          number
     ");
     let limited = flowmeter(&fake, &["asset", "show", CRM, "--limit", "2"]).await;
-    assert_eq!(limited.err, "There is more: --all, a --limit above 2, or a later --from\n");
+    assert_eq!(limited.err, "There is more: use --all, a --limit above 2, or a later --from\n");
     assert!(limited.out.starts_with("urn:xdg:database:crm, the first 2 times\n"), "{}", limited.out);
     let json = printed(&fake, &["asset", "show", CRM, "--all", "-o", "json"]).await;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -172,9 +172,9 @@ async fn the_history_of_an_asset_is_listed() {
     let range = ["--from", "2026-11-22", "--to", "2026-11-22T01:00:00Z", "--after", "r"];
     let names = ["--name", "a", "--name", "b"];
     printed(&fake, &[&["asset", "show", CRM][..], &range, &names].concat()).await;
-    let memory = fake.memory.lock().unwrap();
-    assert_eq!(memory.assets.page_sizes, [100, 98, 2, 1000, 1000, 100, 98]);
-    let asked = memory.assets.asked.last().unwrap();
+    let contents = fake.contents();
+    assert_eq!(contents.assets.page_sizes, [100, 98, 2, 1000, 1000, 100, 98]);
+    let asked = contents.assets.document_requests.last().unwrap();
     assert_eq!((asked.from, asked.to, asked.after_request_id.as_str()), (Some(time(0)), Some(time(60)), "r"));
     assert_eq!(asked.names, ["a", "b"]);
 }
@@ -264,7 +264,7 @@ async fn what_is_not_there_is_said() {
     "#);
     let prefix = printed(&fake, &["asset", "list", "urn:other"]).await;
     assert_eq!(prefix, "No assets whose URN begins so.\n");
-    let fake = fake::start(Memory::default()).await;
+    let fake = Fake::start_strict(Contents::default()).await;
     let nothing = printed(&fake, &["asset", "list"]).await;
     assert_eq!(nothing, "No assets. `flowmeter asset emit URN NAME=VALUE` makes one.\n");
 }
@@ -286,7 +286,7 @@ async fn current_values_are_listed() {
         known: known(&[CRM]),
         ..Assets::default()
     };
-    let fake = fake::start(Memory { assets, ..Memory::default() }).await;
+    let fake = Fake::start_strict(Contents { assets, ..Contents::default() }).await;
     let shown = printed(&fake, &["asset", "latest", CRM]).await;
     insta::assert_snapshot!(shown, @r"
     urn:xdg:database:crm, 3 metrics
@@ -317,9 +317,10 @@ async fn current_values_are_listed() {
 async fn assets_are_listed_by_urn() {
     let known = known(&["urn:a", "urn:b", "urn:c", "urn:d", "urn:e", "url:f"]);
     let fake =
-        fake::start(Memory { assets: Assets { known, ..Assets::default() }, ..Memory::default() }).await;
+        Fake::start_strict(Contents { assets: Assets { known, ..Assets::default() }, ..Contents::default() })
+            .await;
     let listed = flowmeter(&fake, &["asset", "list", "urn:", "--limit", "3"]).await;
-    assert_eq!(listed.err, "There is more: --all, a --limit above 3, or a longer prefix\n");
+    assert_eq!(listed.err, "There is more: use --all, a --limit above 3, or a longer prefix\n");
     insta::assert_snapshot!(listed.out, @r"
     URN    CREATED
     urn:a  2026-11-22T00:00:00Z
@@ -328,7 +329,7 @@ async fn assets_are_listed_by_urn() {
     ");
     let all = printed(&fake, &["asset", "list", "--all"]).await;
     assert_eq!(all.lines().count(), 7);
-    assert_eq!(fake.memory.lock().unwrap().assets.page_sizes, [3, 1, 1000, 1000, 1000]);
+    assert_eq!(fake.contents().assets.page_sizes, [3, 1, 1000, 1000, 1000]);
     let both = flowmeter(&fake, &["asset", "list", "--all", "--limit", "3"]).await;
     assert_eq!(both.code, 2);
 }

@@ -3,12 +3,10 @@
 
 mod help;
 
+use flowmeter_fake::{Contents, Fake, Seen};
 use flowmeter_proto::v1 as api;
 
-use crate::{
-    fake::{self, Memory},
-    flowmeter, printed,
-};
+use crate::{failing_once, flowmeter, printed};
 
 /// 2026-11-22T00:00:00Z.
 const MIDNIGHT: i64 = 1_795_305_600;
@@ -27,7 +25,7 @@ fn series(labels: &[(&str, &str)], total: i64, points: &[(i64, i64)]) -> api::Ex
     }
 }
 
-fn counted(series: Vec<api::ExecutionSeries>) -> Memory {
+fn counted(series: Vec<api::ExecutionSeries>) -> Contents {
     let calls = api::QueryExecutionsResponse {
         series,
         start_time: Some(time(8)),
@@ -36,26 +34,26 @@ fn counted(series: Vec<api::ExecutionSeries>) -> Memory {
         fresh_through: Some(time(11)),
         ..api::QueryExecutionsResponse::default()
     };
-    Memory { calls, ..Memory::default() }
+    Contents { execution_calls: calls, ..Contents::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_are_reported_once_through_failures() {
-    let fake = fake::start(Memory { failures: 1, ..Memory::default() }).await;
+    let fake = failing_once().await;
     let id = "01a2020a-88ae-72aa-8b67-c6e73fa3b004";
     let arguments = ["executions", "report", "--integration", "VirusTotal", "--instance", "vt-prod"];
     let more = ["--command", "ip", "--timestamp", "2026-11-22T10:00:00Z", "--request-id", id];
     let metrics = ["Successful=1200", "QuotaError=3", "a=b=0"];
     let ended = flowmeter(&fake, &[&arguments[..], &more, &metrics].concat()).await;
     assert_eq!((ended.code, ended.out), (0, format!("request   {id}\naccepted  1 report, 1 203 calls\n")));
-    assert_eq!(ended.err, "trying again: UNAVAILABLE: the broker is away\n");
+    assert_eq!(ended.err, "trying again: UNAVAILABLE: the broker is unavailable\n");
     let again = ["executions", "report", "--integration", "Slack", "AuthError=1", "-o", "json"];
     let json = printed(&fake, &again).await;
     assert!(json.contains("\"acceptedCount\": 1"), "{json}");
 
-    let memory = fake.memory.lock().unwrap();
-    let [first, second, third] = memory.executed.as_slice() else { panic!("{:?}", memory.executed) };
-    assert_eq!(first, second, "a repetition is the same, under the same id");
+    let [first, second, third] = &fake.seen_now()[..] else { panic!("{:?}", fake.seen_now()) };
+    let sent = |seen: &Seen| (seen.request_id.clone(), seen.executions.clone());
+    assert_eq!(sent(first), sent(second), "a retry is the same request");
     let metric = |kind: &str, count| api::ExecutionMetric { r#type: kind.into(), count };
     let expected = api::ExecutionReport {
         integration: "VirusTotal".into(),
@@ -65,25 +63,25 @@ async fn calls_are_reported_once_through_failures() {
         metrics: vec![metric("Successful", 1200), metric("QuotaError", 3), metric("a=b", 0)],
         schedule: None,
     };
-    assert_eq!(first.reports, [expected]);
-    assert_eq!((third.reports[0].timestamp, third.request_id.len()), (None, 36));
+    assert_eq!(first.executions, [expected]);
+    assert_eq!((third.executions[0].timestamp, third.request_id.len()), (None, 36));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_schedule_is_told_from_a_rejection() {
-    let fake = fake::start(Memory::default()).await;
+async fn a_schedule_is_opened_and_closed() {
+    let fake = Fake::start_strict(Contents::default()).await;
     let id = "01a2020a-88ae-72aa-8b67-c6e73fa3b004";
-    let report =
-        ["executions", "report", "--integration", "VirusTotal", "--schedule", "run-17", "--request-id", id];
-    let open = ["--items-remaining", "3", "--deadline", "2026-11-22T10:00:00Z"];
+    let other_id = "01a2020a-88ae-72aa-8b67-c6e73fa3b005";
+    let report = ["executions", "report", "--integration", "VirusTotal", "--schedule", "run-17"];
+    let open = ["--items-remaining", "3", "--deadline", "2026-11-22T10:00:00Z", "--request-id", id];
     insta::assert_snapshot!(printed(&fake, &[&report[..], &open].concat()).await, @r"
     request   01a2020a-88ae-72aa-8b67-c6e73fa3b004
     accepted  1 report, 0 calls
     schedule  run-17, 3 items until 2026-11-22T10:00:00Z
     ");
-    let close = ["--items-remaining", "0", "Successful=1"];
+    let close = ["--items-remaining", "0", "Successful=1", "--request-id", other_id];
     insta::assert_snapshot!(printed(&fake, &[&report[..], &close].concat()).await, @r"
-    request   01a2020a-88ae-72aa-8b67-c6e73fa3b004
+    request   01a2020a-88ae-72aa-8b67-c6e73fa3b005
     accepted  1 report, 1 call
     schedule  run-17, closed
     ");
@@ -93,8 +91,8 @@ async fn a_schedule_is_told_from_a_rejection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_reported_is_told() {
-    let fake = fake::start(Memory::default()).await;
+async fn invalid_reports_are_refused() {
+    let fake = Fake::start_strict(Contents::default()).await;
     let ended = flowmeter(&fake, &["executions", "report", "--integration", "", "Successful=1"]).await;
     assert_eq!(ended.code, 3);
     assert!(ended.out.ends_with("accepted  0 reports, 0 calls\n"), "{}", ended.out);
@@ -118,12 +116,12 @@ async fn what_is_not_reported_is_told() {
 
         For more information, try '--help'.
         ");
-    assert_eq!(fake.memory.lock().unwrap().executed.len(), 1);
+    assert_eq!(fake.seen_now().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_view_is_one_question() {
-    let fake = fake::start(Memory::default()).await;
+async fn each_view_is_one_query() {
+    let fake = Fake::start_strict(Contents::default()).await;
     let filters = ["type != \"x\"", "{\"integration\":\"Slack\"}"];
     for arguments in [
         &["types"][..],
@@ -137,7 +135,7 @@ async fn each_view_is_one_question() {
     ] {
         printed(&fake, &[&["executions"], arguments].concat()).await;
     }
-    let memory = fake.memory.lock().unwrap();
+    let contents = fake.contents();
     let line = |asked: &api::QueryExecutionsRequest| {
         let group_by = asked.group_by.join(",");
         let parts = [
@@ -151,7 +149,7 @@ async fn each_view_is_one_question() {
         let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
         parts.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
     };
-    let lines: Vec<_> = memory.asked_calls.iter().map(line).collect();
+    let lines: Vec<_> = contents.execution_queries.iter().map(line).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
     by integration,type
     by integration,type, in T-1D, zone Europe/Berlin, after r, where type != "x"
@@ -173,7 +171,7 @@ async fn integrations_and_commands_are_drawn_or_listed() {
             series(&[(field, "two\u{7}"), ("type", "Successful")], 80, &[]),
         ]
     };
-    let fake = fake::start(counted(by("integration"))).await;
+    let fake = Fake::start_strict(counted(by("integration"))).await;
     let drawn = printed(&fake, &["executions", "types", "--output", "chart"]).await;
     insta::assert_snapshot!(drawn, @r"
     1 580 calls by integration and type
@@ -198,7 +196,7 @@ async fn integrations_and_commands_are_drawn_or_listed() {
     one                1200         300   1500
     two\u{7}             80                 80
     ");
-    let fake = fake::start(counted(by("command"))).await;
+    let fake = Fake::start_strict(counted(by("command"))).await;
     let drawn = printed(&fake, &["executions", "commands", "one", "three", "-o", "chart"]).await;
     insta::assert_snapshot!(drawn, @r#"
     1 580 calls by command and type
@@ -220,7 +218,7 @@ async fn integrations_and_commands_are_drawn_or_listed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_limited_calls_are_one_number() {
-    let fake = fake::start(counted(vec![series(&[], 1237, &[])])).await;
+    let fake = Fake::start_strict(counted(vec![series(&[], 1237, &[])])).await;
     let shown = printed(&fake, &["executions", "limited"]).await;
     insta::assert_snapshot!(shown, @r#"
     1 237 rate-limited calls
@@ -236,7 +234,7 @@ async fn an_instance_is_seen_over_time() {
         series(&[("type", "Successful")], 180, &[(8, 120), (9, 60)]),
         series(&[("type", "OutOfQuota")], 4, &[(9, 4)]),
     ];
-    let fake = fake::start(counted(calls)).await;
+    let fake = Fake::start_strict(counted(calls)).await;
     let timeline = ["executions", "timeline", "--instance", "vt-prod"];
     let drawn = printed(&fake, &[&timeline[..], &["--output", "chart"]].concat()).await;
     insta::assert_snapshot!(drawn, @r#"
@@ -275,7 +273,7 @@ async fn an_instance_is_seen_over_time() {
 async fn a_tenant_keeps_all_types_when_told() {
     let tenant =
         api::Tenant { name: "tenants/acme".into(), create_time: Some(time(0)), ..api::Tenant::default() };
-    let fake = fake::start(Memory { tenant, ..Memory::default() }).await;
+    let fake = Fake::start_strict(Contents { tenant, ..Contents::default() }).await;
     insta::assert_snapshot!(printed(&fake, &["tenant", "get", "acme"]).await, @r"
     created           2026-11-22T00:00:00Z
     name              tenants/acme
@@ -294,5 +292,5 @@ async fn a_tenant_keeps_all_types_when_told() {
         assert_eq!(flowmeter(&fake, wrong).await.code, 2, "{wrong:?}");
     }
     let paths = "allow_all_metric_types";
-    assert_eq!(fake.memory.lock().unwrap().masks, [[paths], [paths]]);
+    assert_eq!(fake.contents().masks, [[paths], [paths]]);
 }

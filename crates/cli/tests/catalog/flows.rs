@@ -2,12 +2,10 @@
 
 mod help;
 
+use flowmeter_fake::{Contents, Fake, Plan, Seen};
 use flowmeter_proto::v1 as api;
 
-use crate::{
-    fake::{self, Fake, Memory},
-    flowmeter, printed,
-};
+use crate::{flowmeter, printed, unavailable};
 
 fn flow(id: &str) -> (String, api::Flow) {
     let flow = api::Flow { id: id.into(), name: "Sign up".into(), version: 1, ..api::Flow::default() };
@@ -15,12 +13,12 @@ fn flow(id: &str) -> (String, api::Flow) {
 }
 
 /// A service with this flow, which is checked.
-async fn with_signup(memory: Memory) -> Fake {
+async fn with_signup(contents: Contents) -> Fake {
     let (id, mut flow) = flow("signup");
     flow.endpoint_url = "https://example.com/flow".into();
     flow.data_api_version = "3.0".into();
     flow.time_zone = "America/Los_Angeles".into();
-    fake::start(Memory { flows: [(id, flow)].into(), ..memory }).await
+    Fake::start_strict(Contents { flows: [(id, flow)].into(), ..contents }).await
 }
 
 /// A point of the metric at this second, with these numbers.
@@ -35,7 +33,7 @@ fn point(seconds: i64, data: &[(&str, f64)]) -> api::FlowDataPoint {
 /// 2024-01-28 and the day after on the clocks of Los Angeles, as in the reference.
 const DAYS: [i64; 2] = [1_706_428_800, 1_706_515_200];
 
-fn measured() -> Memory {
+fn measured() -> Contents {
     let both = |one: &[(&str, f64)], other: &[(&str, f64)]| vec![point(DAYS[0], one), point(DAYS[1], other)];
     let metrics = [
         ("ENDPOINT_REQUEST_COUNT", both(&[("value", 315.0)], &[("value", 50.0)])),
@@ -47,12 +45,12 @@ fn measured() -> Memory {
         ),
         ("ENDPOINT_AVAILABILITY", both(&[("succeeded", 1440.0)], &[("succeeded", 960.0), ("failed", 480.0)])),
     ];
-    Memory { metrics: metrics.into(), ..Memory::default() }
+    Contents { flow_points: metrics.into(), ..Contents::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flow_is_registered_changed_and_deleted() {
-    let fake = fake::start(Memory::default()).await;
+    let fake = Fake::start_strict(Contents::default()).await;
     let arguments = ["flow", "create", "Sign up", "--endpoint-url", "https://example.com/flow"];
     let more = ["--data-api-version", "3.0", "--time-zone", "Europe/Berlin", "--check-interval", "1m 30s"];
     let created = flowmeter(&fake, &[&arguments[..], &more].concat()).await;
@@ -72,9 +70,9 @@ async fn a_flow_is_registered_changed_and_deleted() {
 
     let update = ["flow", "update", "Sign up", "--name", "Join", "--check-interval", "default"];
     let shown = printed(&fake, &update).await;
-    assert!(shown.contains("checked    as often as the worker is set to\n"), "{shown}");
+    assert!(shown.contains("checked    at the worker's default interval\n"), "{shown}");
     assert!(shown.contains("endpoint   https://example.com/flow\n"), "{shown}");
-    assert_eq!(fake.memory.lock().unwrap().masks, [["name", "check_interval"]]);
+    assert_eq!(fake.contents().masks, [["name", "check_interval"]]);
     let ended = flowmeter(&fake, &["flow", "update", "Sign up", "--name", "x", "--version", "1"]).await;
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("reason: VERSION_MISMATCH"), "{}", ended.err);
@@ -86,7 +84,7 @@ async fn a_flow_is_registered_changed_and_deleted() {
         printed(&fake, &["flow", "delete", "Sign up", "--version", "2"]).await,
         "Sign up is deleted\n"
     );
-    assert!(fake.memory.lock().unwrap().flows.is_empty());
+    assert!(fake.contents().flows.is_empty());
     let none = printed(&fake, &["flow", "list"]).await;
     assert_eq!(none, "No flows. `flowmeter flow create ID` registers one.\n");
 }
@@ -94,7 +92,7 @@ async fn a_flow_is_registered_changed_and_deleted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_pages_are_one_list() {
     let flows = ["a", "b", "c", "d", "e"].map(flow);
-    let fake = fake::start(Memory { flows: flows.into(), ..Memory::default() }).await;
+    let fake = Fake::start_strict(Contents { flows: flows.into(), ..Contents::default() }).await;
     let shown = printed(&fake, &["flow", "list"]).await;
     assert_eq!(shown.lines().count(), 6, "{shown}");
     let json = printed(&fake, &["flow", "list", "--output", "json"]).await;
@@ -112,41 +110,42 @@ async fn a_flow_is_shown_with_how_it_does() {
     endpoint   https://example.com/flow
     data API   3.0
     time zone  America/Los_Angeles
-    checked    as often as the worker is set to
+    checked    at the worker's default interval
     version    1
     requests   365, 4.66 % failed
     available  83.33 % of 2 880 checks
     ");
-    assert!(fake.memory.lock().unwrap().asked.iter().all(|asked| asked.granularity == "LIFETIME"));
+    assert!(fake.contents().flow_metric_requests.iter().all(|asked| asked.granularity == "LIFETIME"));
 
     // Whether it may be read or not: the definition is what was asked for.
-    let few = with_signup(Memory { too_few: Some(40), ..Memory::default() }).await;
+    let few = with_signup(Contents { too_few: Some(40), ..Contents::default() }).await;
     let shown = printed(&few, &["flow", "get", "signup"]).await;
-    assert!(shown.ends_with("requests   40, and metrics from 250 on\n"), "{shown}");
-    let denied = with_signup(Memory { is_denied: true, ..measured() }).await;
+    assert!(shown.ends_with("requests   40; metrics need 250\n"), "{shown}");
+    let denied = with_signup(Contents { is_denied: true, ..measured() }).await;
     let shown = printed(&denied, &["flow", "get", "signup"]).await;
     assert!(shown.ends_with("version    1\n"), "{shown}");
     let json = printed(&denied, &["flow", "get", "signup", "--output", "json"]).await;
     assert!(json.contains("\"timeZone\": \"America/Los_Angeles\""), "{json}");
-    assert_eq!(denied.memory.lock().unwrap().asked.len(), 3, "JSON is the definition alone");
+    assert_eq!(denied.contents().flow_metric_requests.len(), 3, "JSON is the definition alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_recorded_once_through_failures() {
-    let fake = with_signup(Memory { failures: 1, ..Memory::default() }).await;
+    let fake = with_signup(Contents::default()).await;
+    fake.plan([Plan::Refuse(unavailable())]);
     let arguments =
         ["flow", "record", "signup", "--outcome", "timeout", "--latency", "1.2s", "--count", "300"];
     let id = "01a2020a-88ae-72aa-8b67-c6e73fa3b004";
     let more = ["--timestamp", "2026-11-21T09:30:00Z", "--request-id", id];
     let ended = flowmeter(&fake, &[&arguments[..], &more].concat()).await;
     assert_eq!((ended.code, ended.out), (0, format!("request   {id}\naccepted  300\n")));
-    assert_eq!(ended.err, "trying again: UNAVAILABLE: the broker is away\n");
+    assert_eq!(ended.err, "trying again: UNAVAILABLE: the broker is unavailable\n");
     let json = printed(&fake, &["flow", "record", "signup", "--outcome", "SUCCEEDED", "-o", "json"]).await;
     assert!(json.contains("\"acceptedCount\": 1"), "{json}");
 
-    let memory = fake.memory.lock().unwrap();
-    let [first, second, third] = memory.reports.as_slice() else { panic!("{:?}", memory.reports) };
-    assert_eq!(first, second, "a repetition is the same, under the same id");
+    let [first, second, third] = &fake.seen_now()[..] else { panic!("{:?}", fake.seen_now()) };
+    let sent = |seen: &Seen| (seen.request_id.clone(), seen.flow_requests.clone());
+    assert_eq!(sent(first), sent(second), "a retry is the same request");
     let expected = api::FlowRequest {
         flow_id: "signup".into(),
         timestamp: Some(prost_types::Timestamp { seconds: 1_795_253_400, nanos: 0 }),
@@ -154,15 +153,15 @@ async fn requests_are_recorded_once_through_failures() {
         outcome: api::FlowOutcome::TimeoutError.into(),
         count: Some(300),
     };
-    assert_eq!(first.requests, [expected]);
-    assert_eq!(third.requests[0].outcome(), api::FlowOutcome::Succeeded);
-    assert_eq!((third.requests[0].latency, third.requests[0].count), (None, Some(1)));
+    assert_eq!(first.flow_requests, [expected]);
+    assert_eq!(third.flow_requests[0].outcome(), api::FlowOutcome::Succeeded);
+    assert_eq!((third.flow_requests[0].latency, third.flow_requests[0].count), (None, Some(1)));
     assert_eq!(third.request_id.len(), 36);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_recorded_is_told() {
-    let fake = with_signup(Memory::default()).await;
+async fn rejected_requests_are_reported() {
+    let fake = with_signup(Contents::default()).await;
     let ended = flowmeter(&fake, &["flow", "record", "sign-up", "--outcome", "succeeded"]).await;
     assert_eq!(ended.code, 3);
     assert!(ended.out.ends_with("accepted  0\n"), "{}", ended.out);
@@ -220,7 +219,7 @@ async fn a_metric_in_json_reads_like_the_reference() {
         until: "2024-01-30".into(),
         after_request_id: "r".into(),
     };
-    assert_eq!(fake.memory.lock().unwrap().asked, [expected]);
+    assert_eq!(fake.contents().flow_metric_requests, [expected]);
 
     // All of them are one a line.
     let lines = printed(&fake, &["flow", "metric", "signup", "--output", "json"]).await;
@@ -294,14 +293,14 @@ async fn all_metrics_are_a_dashboard_or_a_table() {
         assert!(shown.starts_with("ENDPOINT_REQUEST_ERROR_RATE of signup (Sign up), by hour\n"), "{shown}");
     }
     // The history of a deleted flow stays, on its clocks.
-    fake.memory.lock().unwrap().flows.clear();
+    fake.contents().flows.clear();
     let shown = printed(&fake, &["flow", "metric", "signup", "requests"]).await;
     assert!(shown.contains("of signup, by day\n2024-01-28 to 2024-01-29 in Asia/Kolkata\n"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_few_requests_are_counted() {
-    let fake = with_signup(Memory { too_few: Some(40), ..Memory::default() }).await;
+    let fake = with_signup(Contents { too_few: Some(40), ..Contents::default() }).await;
     for arguments in
         [&["flow", "metric", "signup"][..], &["flow", "metric", "signup", "latency", "-o", "json"]]
     {
@@ -314,14 +313,14 @@ async fn too_few_requests_are_counted() {
              hint: its metrics can be read after 210 more requests; `flowmeter flow record` records them\n"
         );
     }
-    fake.memory.lock().unwrap().too_few = Some(249);
+    fake.contents().too_few = Some(249);
     let ended = flowmeter(&fake, &["flow", "metric", "signup"]).await;
     assert!(ended.err.contains("can be read after 1 more request;"), "{}", ended.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_names_have_a_hint() {
-    let fake = with_signup(Memory::default()).await;
+    let fake = with_signup(Contents::default()).await;
     for arguments in [
         &["flow", "metric", "signp"][..],
         &["flow", "show", "signp"],
@@ -357,5 +356,5 @@ async fn wrong_names_have_a_hint() {
         flowmeter(&fake, &["flow", "record", "signup", "--outcome", "ok", "--latency", "slow"]).await;
     assert_eq!(latency.code, 2);
     assert!(latency.err.contains("expected a duration such as 10s, 500ms or 2m"), "{}", latency.err);
-    assert!(fake.memory.lock().unwrap().reports.is_empty());
+    assert!(fake.seen_now().is_empty());
 }

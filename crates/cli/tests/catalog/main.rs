@@ -1,23 +1,36 @@
-//! The program itself, as a process, against services that live in memory: what it sends
-//! when only a part of a definition is given, what it prints and how it ends.
+//! The program as a process, against fake services: what it sends when only a part of a definition is given, what it
+//! prints, and how it ends.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod assets;
 mod executions;
-mod fake;
 mod flows;
 #[path = "../program/mod.rs"]
 mod program;
+mod tls;
 
-use fake::{Fake, Memory};
+use flowmeter_fake::{Contents, Fake, Plan};
 use flowmeter_proto::v1::{self as api, calendar::Kind};
 use program::Ended;
+use tonic::Status;
 
-async fn flowmeter(fake: &Fake, arguments: &[&str]) -> Ended {
-    program::flowmeter(fake.address, "good", arguments, b"").await
+/// What ingest answers while the broker is unavailable.
+fn unavailable() -> Status {
+    Status::unavailable("the broker is unavailable")
 }
 
-/// Runs a command that ends well and says nothing on the side, and returns what it prints.
+/// Services whose first response to a report is a failure.
+async fn failing_once() -> Fake {
+    let fake = Fake::start_strict(Contents::default()).await;
+    fake.plan([Plan::Refuse(unavailable())]);
+    fake
+}
+
+async fn flowmeter(fake: &Fake, arguments: &[&str]) -> Ended {
+    program::flowmeter(&fake.url(), "good", arguments, b"").await
+}
+
+/// Runs a command that succeeds and writes nothing to standard error, and returns what it prints.
 async fn printed(fake: &Fake, arguments: &[&str]) -> String {
     let ended = flowmeter(fake, arguments).await;
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{arguments:?}");
@@ -26,26 +39,26 @@ async fn printed(fake: &Fake, arguments: &[&str]) -> String {
 
 /// The help of a command, without the global options, which are the same everywhere.
 async fn help(arguments: &[&str]) -> String {
-    let fake = fake::start(Memory::default()).await;
+    let fake = Fake::start_strict(Contents::default()).await;
     let text = printed(&fake, &[arguments, &["--help"]].concat()).await;
     let (own, _) = text.split_once("\nGlobal options:").unwrap();
     own.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_metric_is_waited_for() {
-    let fake = fake::start(Memory { backfill_calls: 2, ..Memory::default() }).await;
+async fn a_backfill_is_waited_for() {
+    let fake = Fake::start_strict(Contents { backfill_calls: 2, ..Contents::default() }).await;
     let arguments = ["metric", "create", "Shop/Checkouts", "--action", "checkout", "--keep", "user,key"];
     let at_once = flowmeter(&fake, &arguments).await;
-    assert!(at_once.out.contains("older events  waiting for a worker"), "{}", at_once.out);
+    assert!(at_once.out.contains("backfill  waiting for a worker"), "{}", at_once.out);
     assert!(at_once.err.contains("flowmeter metric get Shop/Checkouts\n"), "{}", at_once.err);
-    assert!(at_once.err.ends_with("Read it: flowmeter series Shop/Checkouts\n"), "{}", at_once.err);
+    assert!(at_once.err.ends_with("To read it: flowmeter series Shop/Checkouts\n"), "{}", at_once.err);
     let in_the_end = flowmeter(&fake, &[&arguments[..], &["--wait"]].concat()).await;
-    assert!(in_the_end.out.contains("older events  all rolled up, 5 000 events"), "{}", in_the_end.out);
-    assert_eq!(in_the_end.err, "Read it: flowmeter series Shop/Checkouts\n");
-    let memory = fake.memory.lock().unwrap();
-    assert_eq!(memory.backfill_calls, 0);
-    assert_eq!(memory.metric.label_sets[0].labels, ["user", "key"]);
+    assert!(in_the_end.out.contains("backfill  done, 5 000 events"), "{}", in_the_end.out);
+    assert_eq!(in_the_end.err, "To read it: flowmeter series Shop/Checkouts\n");
+    let contents = fake.contents();
+    assert_eq!(contents.backfill_calls, 0);
+    assert_eq!(contents.metric.label_sets[0].labels, ["user", "key"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,11 +71,11 @@ async fn a_part_of_a_selector_keeps_the_rest() {
         version: 7,
         ..api::Metric::default()
     };
-    let fake = fake::start(Memory { metric, ..Memory::default() }).await;
+    let fake = Fake::start_strict(Contents { metric, ..Contents::default() }).await;
     let shown = printed(&fake, &["metric", "update", "Shop/Checkouts", "--filter", "b = 2"]).await;
     assert!(shown.contains("action checkout, where b = 2"), "{shown}");
     assert!(shown.contains("version 8"), "{shown}");
-    assert_eq!(fake.memory.lock().unwrap().masks, [["selector"]]);
+    assert_eq!(fake.contents().masks, [["selector"]]);
 
     let late = ["metric", "update", "Shop/Checkouts", "--action", "pay", "--version", "7"];
     let ended = flowmeter(&fake, &late).await;
@@ -75,18 +88,18 @@ async fn a_part_of_a_selector_keeps_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_deleted_is_said() {
-    let fake = fake::start(Memory::default()).await;
+async fn a_deletion_is_reported() {
+    let fake = Fake::start_strict(Contents::default()).await;
     assert_eq!(printed(&fake, &["metric", "delete", "Shop/Checkouts"]).await, "Shop/Checkouts is deleted\n");
     let json = printed(&fake, &["metric", "delete", "Shop/Other", "--output", "json"]).await;
     assert_eq!(json, "{\"deleted\":\"Shop/Other\"}\n");
-    assert_eq!(fake.memory.lock().unwrap().deleted, ["Shop/Checkouts", "Shop/Other"]);
+    assert_eq!(fake.contents().deleted, ["Shop/Checkouts", "Shop/Other"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_found_has_a_hint() {
+async fn an_unknown_name_has_a_hint() {
     let metric = api::Metric { name: "Shop/Checkouts".into(), ..api::Metric::default() };
-    let fake = fake::start(Memory { metric, ..Memory::default() }).await;
+    let fake = Fake::start_strict(Contents { metric, ..Contents::default() }).await;
     for (arguments, said) in [
         (
             ["metric", "get", "shop/checkout"],
@@ -110,9 +123,9 @@ async fn what_is_not_found_has_a_hint() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hint_is_what_the_command_can_use() {
+async fn a_hint_is_useful_for_the_command() {
     let metric = api::Metric { name: "Shop/Checkouts".into(), built_in: true, ..api::Metric::default() };
-    let fake = fake::start(Memory { metric, ..Memory::default() }).await;
+    let fake = Fake::start_strict(Contents { metric, ..Contents::default() }).await;
     let list = "`flowmeter metric list` shows what there is";
     for (arguments, hint) in [
         // Only a series can be of a time series.
@@ -144,7 +157,7 @@ async fn a_hint_is_what_the_command_can_use() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_metric_is_offered_what_it_can_have() {
+async fn the_help_of_metric_create_has_only_its_own_choices() {
     let help = help(&["metric", "create"]).await;
     for word in ["summed", "beginning", "=~", "ASCII"] {
         assert!(help.contains(word), "{word}: {help}");
@@ -156,18 +169,18 @@ async fn a_metric_is_offered_what_it_can_have() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_offset_keeps_its_interval() {
-    let fake = fake::start(Memory::default()).await;
+    let fake = Fake::start_strict(Contents::default()).await;
     printed(&fake, &["calendar", "create", "GAS", "--interval", "P1D", "--time-zone", "Europe/Berlin"]).await;
     let shown = printed(&fake, &["calendar", "update", "GAS", "--offset", "PT6H"]).await;
-    assert!(shown.contains("P1D, later by PT6H"), "{shown}");
-    let memory = fake.memory.lock().unwrap();
-    assert_eq!(memory.masks, [["interval"]]);
-    assert!(matches!(&memory.calendar.kind, Some(Kind::Interval(interval)) if interval.interval == "P1D"));
+    assert!(shown.contains("P1D, offset PT6H"), "{shown}");
+    let contents = fake.contents();
+    assert_eq!(contents.masks, [["interval"]]);
+    assert!(matches!(&contents.calendar.kind, Some(Kind::Interval(interval)) if interval.interval == "P1D"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn holidays_come_from_standard_input() {
-    let fake = fake::start(Memory::default()).await;
+    let fake = Fake::start_strict(Contents::default()).await;
     let arguments = [
         "calendar",
         "create",
@@ -180,26 +193,26 @@ async fn holidays_come_from_standard_input() {
         "-",
     ];
     let input = b"# England\neaster - 2 days\n\n25 of December, shifted\n";
-    let ended = program::flowmeter(fake.address, "good", &arguments, input).await;
+    let ended = program::flowmeter(&fake.url(), "good", &arguments, input).await;
     assert_eq!(ended.code, 0, "{}", ended.err);
-    let memory = fake.memory.lock().unwrap();
-    let Some(Kind::WorkingDays(days)) = &memory.calendar.kind else { panic!("{:?}", memory.calendar) };
+    let contents = fake.contents();
+    let Some(Kind::WorkingDays(days)) = &contents.calendar.kind else { panic!("{:?}", contents.calendar) };
     assert_eq!(days.holidays, ["2026-12-28", "easter - 2 days", "25 of December, shifted"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_tells_of_the_next() {
-    let fake = fake::start(Memory::default()).await;
+async fn a_page_names_the_next_one() {
+    let fake = Fake::start_strict(Contents::default()).await;
     let first = flowmeter(&fake, &["time-series", "list", "AAA"]).await;
     assert!(first.out.contains("objects/AAA/timeSeries/X"), "{}", first.out);
-    assert_eq!(first.err, "There is more: --page-token next\n");
+    assert_eq!(first.err, "There is more: use --page-token next\n");
     let second = printed(&fake, &["time-series", "list", "AAA", "--page-token", "next"]).await;
     assert!(second.contains("objects/AAA/timeSeries/Y"), "{second}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_of_nothing_is_a_wrong_argument() {
-    let fake = fake::start(Memory::default()).await;
+async fn a_change_needs_an_option() {
+    let fake = Fake::start_strict(Contents::default()).await;
     for nothing in [
         &["metric", "update", "Shop/Checkouts"][..],
         &["calendar", "update", "GAS"],
@@ -209,5 +222,5 @@ async fn a_change_of_nothing_is_a_wrong_argument() {
         assert_eq!(ended.code, 2, "{}", ended.err);
         assert!(ended.err.contains("--description"), "{}", ended.err);
     }
-    assert!(fake.memory.lock().unwrap().masks.is_empty());
+    assert!(fake.contents().masks.is_empty());
 }

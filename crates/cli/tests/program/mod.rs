@@ -1,6 +1,6 @@
-//! Runs the program itself, as a process.
+//! Runs the program as a process.
 
-use std::{net::SocketAddr, process::Stdio};
+use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt;
 
@@ -11,16 +11,14 @@ pub struct Ended {
     pub err: String,
 }
 
-/// Runs the program against services at this address, with this input, which comes through
-/// a pipe.
-pub async fn flowmeter(address: SocketAddr, token: &str, arguments: &[&str], input: &[u8]) -> Ended {
-    let url = format!("http://{address}");
+/// Runs the program against the services at a URL, with this input through a pipe.
+pub async fn flowmeter(url: &str, token: &str, arguments: &[&str], input: &[u8]) -> Ended {
     let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_flowmeter"))
         .args(arguments)
         .env_clear()
         .env("FLOWMETER_TOKEN", token)
-        .env("FLOWMETER_INGEST_URL", &url)
-        .env("FLOWMETER_QUERY_URL", &url)
+        .env("FLOWMETER_INGEST_URL", url)
+        .env("FLOWMETER_QUERY_URL", url)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

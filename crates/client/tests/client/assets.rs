@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flowmeter_client::{AssetDocument, AssetValue, FieldViolation, Rejection, asset_metric};
-use flowmeter_fake::{Fake, Plan, RECEIVED, failure};
+use flowmeter_fake::{Fake, NOW, Plan, failure};
 use prost_types::value::Kind;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -62,12 +62,12 @@ async fn a_document_is_retried_with_the_same_id() {
     let fails = || Plan::AcceptAndFail(failure(Code::Unavailable, "QUEUE_UNAVAILABLE", shortly));
     fake.plan([fails(), Plan::Refuse(failure(Code::ResourceExhausted, "QUEUE_FULL", shortly))]);
     let emitted = client(&fake).emit_asset_metrics(&document("urn:a", 2)).await.unwrap();
-    assert_eq!(emitted.timestamp, RECEIVED);
+    assert_eq!(emitted.timestamp, NOW);
     fake.plan([fails()]);
     let id = Uuid::now_v7();
     let documents = [document("urn:a", 1), document("urn:b", 2)];
     let batch = client(&fake).batch_emit_asset_metrics_as(id, &documents).await.unwrap();
-    assert_eq!((batch.request_id, batch.accepted_count, batch.timestamp), (id, 3, RECEIVED));
+    assert_eq!((batch.request_id, batch.accepted_count, batch.timestamp), (id, 3, NOW));
 
     let ids: Vec<_> = fake.seen_now().into_iter().map(|seen| seen.request_id).collect();
     let (first, second) = (emitted.request_id.to_string(), id.to_string());

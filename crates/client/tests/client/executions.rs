@@ -197,7 +197,7 @@ async fn nothing_is_sent_to_a_service_without_executions() {
     let tally = in_the_background(&client).await;
     assert_eq!((tally.recorded, tally.unsupported, tally.given_up, tally.unsettled()), (3, 3, 0, 0));
     assert_eq!(fake.seen_now(), []);
-    assert_eq!(*fake.asked.lock().unwrap(), 1, "the answer is cached");
+    assert_eq!(*fake.build_info_calls.lock().unwrap(), 1, "the answer is cached");
     client.record_usage(&[event(0)]).await.unwrap();
     assert_eq!(fake.seen_now().len(), 1, "other reports need no feature");
 

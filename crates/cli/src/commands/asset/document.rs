@@ -107,7 +107,7 @@ fn document(written: Written<'_>, urn: Option<&str>) -> Result<AssetDocument> {
     let is_answer = written.request_id.is_some();
     let metrics = match (written.metrics, written.name, written.value, written.value_type) {
         (_, name, _, Some(_)) if name.is_none() || !is_answer => {
-            bail!("valueType: expected it with each of the metrics; the single form knows none")
+            bail!("valueType: expected it in each of metrics; the single form infers the type")
         }
         (Some(metrics), None, None, _) => {
             let read = |(at, metric)| self::metric(metric).with_context(|| format!("metrics[{at}]"));
@@ -145,7 +145,7 @@ fn metric(written: WrittenMetric<'_>) -> Result<AssetMetric> {
 fn single(name: String, written: Option<&RawValue>) -> Result<AssetMetric> {
     let (value, needed) = match read_value(written)? {
         (Value { kind: Some(Kind::StringValue(text)) }, None) => {
-            let way_out = "in metrics, with the valueType STRING, it is a text";
+            let way_out = "in metrics with the valueType STRING, it is a text";
             given::guessed(&text).map_err(|error| anyhow!("value: {error}; {way_out}"))?
         }
         settled => settled,
@@ -267,7 +267,7 @@ mod tests {
             (NotANumber::TooLong, "found 12345678901234567890123456789; in quotes it is a text");
         assert_eq!(long, format!("document 1: metrics[0]: value: {why}, {found}"));
         let single = refused(r#"{"name": "id", "value": "12345678901234567890123456789"}"#);
-        assert!(single.ends_with("digits; in metrics, with the valueType STRING, it is a text"), "{single}");
+        assert!(single.ends_with("digits; in metrics with the valueType STRING, it is a text"), "{single}");
     }
 
     #[test]
@@ -290,11 +290,11 @@ mod tests {
             ),
             (
                 r#"{"metrics": [{"name": "a", "value": 1}], "valueType": "NUMBER"}"#,
-                "document 1: valueType: expected it with each of the metrics; the single form knows none",
+                "document 1: valueType: expected it in each of metrics; the single form infers the type",
             ),
             (
                 r#"{"name": "a", "value": 1, "value_type": "NUMBER"}"#,
-                "document 1: valueType: expected it with each of the metrics",
+                "document 1: valueType: expected it in each of metrics",
             ),
             (r#"{"metrics": [], "name": "a"}"#, "expected metrics, or a name and a value, found both"),
             (r#"{"metrics": [], "value": 1}"#, "expected metrics, or a name and a value, found both"),

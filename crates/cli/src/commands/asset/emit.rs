@@ -1,4 +1,4 @@
-//! `flowmeter asset emit`: metrics of an asset as arguments, or documents of a file.
+//! `flowmeter asset emit`: metrics of an asset from arguments, or documents from a file.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -22,25 +22,26 @@ use crate::{
     words::asset::ValueType,
 };
 
-/// Emit metrics of an asset, or of many from a file
+/// Emit metrics of one asset, or of many assets from a file
 ///
-/// A value that is a number in JSON's notation is a number, true or false is a boolean, and anything
-/// else is a text: 0.93 is a number, 007 a text. --type says otherwise. Numbers are kept exactly, up
-/// to 28 significant digits.
+/// A value in JSON number notation is a number, true or false is a boolean, and anything else is a
+/// text: 0.93 is a number, 007 a text. --type overrides this. Numbers are exact, with up to 28
+/// significant digits.
 ///
-/// Metrics of one asset and time merge by name, and the newest request wins. An asset needs no
-/// registration: it is there with its first metric.
+/// Metrics of one asset and time are merged by name, and the newest request wins. An asset needs no
+/// registration: its first metric creates it.
 ///
-/// A file holds JSON documents, one after the other or in an array:
+/// A file contains JSON documents, one after the other or in an array:
 ///   {"assetUrn": "urn:a", "timestamp": "2026-11-21T09:30:00Z",
 ///    "metrics": [{"name": "qualityScore", "value": 0.93, "valueType": "NUMBER"}]}
-/// Those without an assetUrn are of the URN before --file; timestamp and valueType may be left out.
-/// What `asset emit` and `asset show` print as JSON can be emitted so as well.
-/// If one cannot be read, or has a metric of the asset and time of another, nothing is sent. They are
-/// sent in requests of up to 1000 metrics; JSON of several requests is one answer after the other.
+/// Documents without an assetUrn use the URN before --file. timestamp and valueType are optional.
+/// The JSON output of `asset emit` and `asset show` is accepted, too.
+/// If a document cannot be read, or repeats a metric of the same asset and time, nothing is sent.
+/// The documents are sent in requests of up to 1000 metrics; --output json prints one response per
+/// request.
 ///
-/// Needs a token with the scope ingest. Exit code 0 if all was accepted, 3 if documents of a file were
-/// rejected.
+/// Needs a token with the scope ingest. Exit codes: 0 everything was accepted; 3 documents of a
+/// file were rejected.
 ///
 /// Examples:
 ///   flowmeter asset emit urn:xdg:database:crm qualityScore=0.93 isActive=true owner='Ada L.'
@@ -59,7 +60,7 @@ pub(crate) struct Emit {
     #[arg(required_unless_present = "file")]
     urn: Option<String>,
 
-    /// The metrics, each name once. Names in camel case are the custom.
+    /// The metrics, each name once. Names are usually in camelCase.
     #[arg(
         value_name = "NAME=VALUE",
         required_unless_present = "file",
@@ -68,16 +69,16 @@ pub(crate) struct Emit {
     )]
     metrics: Vec<Given>,
 
-    /// What a value is: string, number or boolean. May be repeated.
+    /// The type of a value: string, number or boolean. May be repeated.
     #[arg(long = "type", value_name = "NAME=TYPE", value_parser = given::parse_type)]
     types: Vec<(String, ValueType)>,
 
-    /// When the values were so, in RFC 3339. Default: now.
+    /// The time of the values, in RFC 3339. Default: now.
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     timestamp: Option<Timestamp>,
 
-    /// Send one metric in the single form, which is deprecated: its value goes out as a text, and
-    /// the service says what it took it for.
+    /// Send one metric in the deprecated single form: the value is sent as a text, and the service
+    /// infers its type.
     #[arg(long, conflicts_with = "types")]
     single: bool,
 
@@ -85,12 +86,13 @@ pub(crate) struct Emit {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["types", "timestamp", "single"])]
     file: Option<PathBuf>,
 
-    /// The id of the request, a UUID of version 7: the same id counts once. Default: a new one.
+    /// The request id, a version 7 UUID. A request that is sent again with the same id counts once.
+    /// Default: a new id.
     #[arg(long, value_name = "UUID")]
     request_id: Option<String>,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(super) async fn run(emit: Emit, remote: &Remote) -> Result<ExitCode> {
     if let Some(path) = &emit.file {
         return file::emit(path, emit.urn.as_deref(), emit.request_id, remote).await;

@@ -1,4 +1,4 @@
-//! A file of documents on its way to the service: in few requests, each under an id of its own.
+//! Sends a file of documents to the service: in few requests, each with its own id.
 
 use std::{collections::HashMap, io::Read, path::Path, process::ExitCode};
 
@@ -21,11 +21,11 @@ use crate::{
     },
 };
 
-/// The most metrics in a request, unless one document has more: one that fails in between has not done
-/// much in vain.
+/// The maximum number of metrics in a request, unless one document has more. Small, so that little is sent again
+/// after a failure.
 const MAX_BATCH_METRICS: usize = 1_000;
 
-/// Emits all documents of a file, or none if one of them cannot be read or says again what another says.
+/// Emits all documents of a file, or none if one of them cannot be read or repeats a metric of another.
 pub(super) async fn emit(
     path: &Path,
     urn: Option<&str>,
@@ -37,11 +37,14 @@ pub(super) async fn emit(
     let mut text = String::new();
     source.reader()?.read_to_string(&mut text).with_context(|| format!("cannot read {name}"))?;
     let documents = document::read(&text, urn).with_context(|| name.clone())?;
-    ensure!(!documents.is_empty(), "{name}: there is no document");
+    ensure!(!documents.is_empty(), "{name}: expected a document, found none");
     check_repeats(&documents).with_context(|| name.clone())?;
     let batches = batches(documents);
     let count = batches.len();
-    ensure!(request_id.is_none() || count == 1, "--request-id names one request, and {name} takes {count}");
+    ensure!(
+        request_id.is_none() || count == 1,
+        "--request-id: expected documents for one request, found {count} requests in {name}"
+    );
     let sender = Sender::new(remote)?;
     let mut total = Total::default();
     for (at, documents) in batches.into_iter().enumerate() {
@@ -53,7 +56,7 @@ pub(super) async fn emit(
             Ok(found) => found,
             Err(status) if at == 0 => return Err(status.into()),
             Err(status) => {
-                let done = format!("only {at} of {count} requests were taken");
+                let done = format!("the service accepted only {at} of {count} requests");
                 return Err(anyhow::Error::from(status).context(done));
             }
         };
@@ -81,7 +84,7 @@ fn check_repeats(documents: &[AssetDocument]) -> Result<()> {
             if first != at {
                 let (place, name, first) = (at + 1, &metric.name, first + 1);
                 bail!(
-                    "document {place}: {name:?} is in document {first} already, of the same asset and time"
+                    "document {place}: {name:?} is already in document {first}, of the same asset and time"
                 );
             }
         }
@@ -89,7 +92,7 @@ fn check_repeats(documents: &[AssetDocument]) -> Result<()> {
     Ok(())
 }
 
-/// What became of a file.
+/// The result of sending a file.
 #[derive(Default)]
 struct Total {
     documents: usize,
@@ -100,7 +103,7 @@ struct Total {
 }
 
 impl Total {
-    /// Adds what became of a request, and says why documents of it were rejected.
+    /// Adds the response to a request, and prints why its documents were rejected.
     fn add(&mut self, request: &BatchEmitAssetMetricsRequest, found: &BatchEmitAssetMetricsResponse) {
         for rejection in &found.rejections {
             let place = usize::try_from(rejection.index).unwrap_or_default();
@@ -182,7 +185,7 @@ mod tests {
         let repeated = [vec![first.clone()], between, vec![named("urn:a", 1_999, "n")]].concat();
         assert_eq!(
             check_repeats(&repeated).unwrap_err().to_string(),
-            "document 3: \"n\" is in document 1 already, of the same asset and time"
+            "document 3: \"n\" is already in document 1, of the same asset and time"
         );
         // This is for the service to say.
         let twice =

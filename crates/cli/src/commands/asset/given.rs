@@ -1,4 +1,4 @@
-//! Metrics as arguments: NAME=VALUE, and what the value is.
+//! Metrics as arguments: NAME=VALUE, and the type of the value.
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
@@ -34,8 +34,14 @@ pub(super) fn parse_type(text: &str) -> Result<(String, ValueType), String> {
 /// The metrics to send, with the types that were given for some of them.
 pub(super) fn metrics(given: Vec<Given>, types: &[(String, ValueType)]) -> Result<Vec<AssetMetric>> {
     for (at, (name, _)) in types.iter().enumerate() {
-        ensure!(given.iter().any(|given| given.name == *name), "--type {name}: there is no {name}=VALUE");
-        ensure!(types[..at].iter().all(|(before, _)| before != name), "--type {name}: expected it once");
+        ensure!(
+            given.iter().any(|given| given.name == *name),
+            "--type {name}: expected an argument {name}=VALUE"
+        );
+        ensure!(
+            types[..at].iter().all(|(before, _)| before != name),
+            "--type {name}: expected one type, found several"
+        );
     }
     let declared = |given: &Given| types.iter().find(|(name, _)| *name == given.name).map(|(_, of)| *of);
     given.into_iter().map(|given| metric(declared(&given), given)).collect()
@@ -43,8 +49,9 @@ pub(super) fn metrics(given: Vec<Given>, types: &[(String, ValueType)]) -> Resul
 
 fn metric(declared: Option<ValueType>, Given { name, value: text }: Given) -> Result<AssetMetric> {
     let (value, needed) = match declared {
-        None => guessed(&text)
-            .map_err(|error| anyhow::anyhow!("{name}: {error}; --type {name}=string sends it as a text"))?,
+        None => guessed(&text).map_err(|error| {
+            anyhow::anyhow!("{name}: {error}; use --type {name}=string to send it as a text")
+        })?,
         Some(ValueType::String) => (value(Kind::StringValue(text)), None),
         Some(ValueType::Number) => {
             number::sent(&text).map_err(|error| anyhow::anyhow!("{name}: {error}, found {text:?}"))?
@@ -100,7 +107,7 @@ mod tests {
             assert_eq!(kind(given, None), Ok(expected), "{given}");
         }
         let long = kind("id=12345678901234567890123456789", None).unwrap_err();
-        assert!(long.ends_with("--type id=string sends it as a text"), "{long}");
+        assert!(long.ends_with("use --type id=string to send it as a text"), "{long}");
     }
 
     #[test]
@@ -118,10 +125,10 @@ mod tests {
         assert!(error.ends_with("notation, such as -12.5 or 1e6, found \"ten\""), "{error}");
         let types = [("b".to_owned(), ValueType::String)];
         let error = metrics(vec![parse("a=1").unwrap()], &types).unwrap_err();
-        assert_eq!(error.to_string(), "--type b: there is no b=VALUE");
+        assert_eq!(error.to_string(), "--type b: expected an argument b=VALUE");
         let types = [("a".to_owned(), ValueType::String), ("a".to_owned(), ValueType::Number)];
         let error = metrics(vec![parse("a=1").unwrap()], &types).unwrap_err();
-        assert_eq!(error.to_string(), "--type a: expected it once");
+        assert_eq!(error.to_string(), "--type a: expected one type, found several");
     }
 
     #[test]

@@ -1,20 +1,20 @@
-//! How much of a list to show, and which pages that takes.
+//! How much of a list to show, and which pages to read for it.
 
 use clap::Args;
 
 use crate::arguments::Remote;
 
-/// The most that a page holds.
+/// The maximum size of a page.
 const PAGE: u32 = 1000;
 
 /// How much of a list to show.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Extent {
-    /// How many to show at most.
+    /// Maximum number to show.
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 
-    /// Show all there are.
+    /// Show all.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Extent {
 type Page = (i32, String);
 
 impl Extent {
-    /// Whatever there is.
+    /// Everything.
     pub(super) const ALL: Self = Self { limit: 0, all: true };
 
     /// The first page.
@@ -31,7 +31,7 @@ impl Extent {
         self.next_after(0, String::new())
     }
 
-    /// The page after so many, as the one before named it. None where that was the last one, or enough.
+    /// The page after `shown` items, if there is one and the limit is not reached.
     pub(super) fn next(self, shown: usize, token: &str) -> Option<Page> {
         if token.is_empty() { None } else { self.next_after(shown, token.to_owned()) }
     }
@@ -42,11 +42,10 @@ impl Extent {
         (size > 0).then_some((size, token))
     }
 
-    /// Says that there is more than was shown, and how to see it: all, more, or others, which this narrows
-    /// down to. JSON says it itself.
+    /// Prints that there is more, and how to see it. JSON has the page token for it.
     pub(super) fn note_rest(self, token: &str, narrower: &str, remote: &Remote) {
         if !token.is_empty() && !remote.json() {
-            eprintln!("There is more: --all, a --limit above {}, or {narrower}", self.limit);
+            eprintln!("There is more: use --all, a --limit above {}, or {narrower}", self.limit);
         }
     }
 }

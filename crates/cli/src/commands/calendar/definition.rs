@@ -13,21 +13,21 @@ use crate::{
     words,
 };
 
-/// The flags of [`Definition`], of which a change needs at least one.
+/// The flags of [`Definition`], at least one of which a change needs.
 pub(super) const FLAGS: [&str; 7] =
     ["description", "time_zone", "interval", "offset", "weekend", "holiday", "holidays_from"];
 
 /// Those of them that say how time is cut, of which a new calendar needs at least one.
 pub(super) const KIND_FLAGS: [&str; 4] = ["interval", "weekend", "holiday", "holidays_from"];
 
-/// The parts of a definition that were given.
+/// The parts of a definition that the flags set.
 #[derive(Debug, Args)]
 pub(super) struct Definition {
-    /// What it is, in words.
+    /// A description.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 
-    /// The IANA name of its time zone, such as Europe/Berlin. Default: UTC.
+    /// The time zone, as an IANA name such as Europe/Berlin. Default: UTC.
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
 
@@ -35,13 +35,12 @@ pub(super) struct Definition {
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["weekend", "holiday", "holidays_from"])]
     interval: Option<String>,
 
-    /// How much later than midnight, Monday or the first of a month buckets begin, such as
-    /// PT6H. Default: not at all.
+    /// How long after midnight, Monday or the first of a month buckets start, such as PT6H.
+    /// Default: no offset.
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["weekend", "holiday", "holidays_from"])]
     offset: Option<String>,
 
-    /// Buckets from each working day to the next: the days of the weekend, such as sat,sun,
-    /// or none.
+    /// Buckets from one working day to the next: the days of the weekend, such as sat,sun, or none.
     #[arg(long, value_name = "DAYS", value_parser = parse_weekend)]
     weekend: Option<Weekend>,
 
@@ -49,8 +48,8 @@ pub(super) struct Definition {
     #[arg(long, value_name = "RULE")]
     holiday: Vec<String>,
 
-    /// Read holidays from a file, or from standard input with -: one a line; blank lines and
-    /// those that begin with # are skipped.
+    /// Read holidays from a file, or from standard input with -: one per line. Blank lines and
+    /// lines that start with # are skipped.
     #[arg(long, value_name = "FILE")]
     holidays_from: Option<PathBuf>,
 }
@@ -84,7 +83,7 @@ fn parse_weekend(text: &str) -> Result<Weekend, String> {
     Ok(Weekend(weekend))
 }
 
-/// Reads holidays, one a line. Blank lines and those that begin with `#` are skipped.
+/// Reads holidays, one per line. Blank lines and lines that start with `#` are skipped.
 fn read_holidays(text: &str) -> impl Iterator<Item = String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned)
 }
@@ -105,7 +104,7 @@ impl Definition {
             let mut interval = match calendar.kind.take() {
                 Some(Kind::Interval(interval)) => interval,
                 _ if self.interval.is_none() => {
-                    bail!("{} has no interval that an offset could move: give --interval", calendar.code)
+                    bail!("{} has no interval for an offset: expected --interval", calendar.code)
                 }
                 _ => IntervalCalendar::default(),
             };
@@ -198,7 +197,7 @@ fn buckets(calendar: &Calendar) -> String {
     match &calendar.kind {
         None => calendar.description.clone(),
         Some(Kind::Interval(interval)) if interval.offset.is_empty() => interval.interval.clone(),
-        Some(Kind::Interval(interval)) => format!("{}, later by {}", interval.interval, interval.offset),
+        Some(Kind::Interval(interval)) => format!("{}, offset {}", interval.interval, interval.offset),
         Some(Kind::WorkingDays(days)) => {
             let weekend: Vec<_> = days.weekend().map(words::day_of_week).collect();
             match weekend.as_slice() {
@@ -260,7 +259,7 @@ mod tests {
     fn a_part_keeps_the_rest() {
         let mut calendar = gas();
         assert_eq!(apply(&["--offset", "PT5H"], &mut calendar), ["interval"]);
-        assert_eq!(buckets(&calendar), "P1D, later by PT5H");
+        assert_eq!(buckets(&calendar), "P1D, offset PT5H");
         let mut calendar = office();
         assert_eq!(
             apply(&["--weekend", "none", "--description", "d"], &mut calendar),
@@ -281,7 +280,7 @@ mod tests {
         let mut calendar = office();
         let given = definition(&["--offset", "PT6H"]).unwrap();
         let error = given.apply(&mut calendar, &mut Changes::default()).unwrap_err();
-        assert_eq!(error.to_string(), "OFFICE has no interval that an offset could move: give --interval");
+        assert_eq!(error.to_string(), "OFFICE has no interval for an offset: expected --interval");
     }
 
     #[test]
@@ -324,7 +323,7 @@ mod tests {
         insta::assert_snapshot!(rows(&[built_in, gas(), office()], usize::MAX), @r"
         CODE      BUCKETS                                                TIME ZONE      ORIGIN     DESCRIPTION
         BUSINESS  Monday to Friday                                       UTC            built in
-        GAS       P1D, later by PT6H                                     Europe/Berlin  version 2  The gas day
+        GAS       P1D, offset PT6H                                       Europe/Berlin  version 2  The gas day
         OFFICE    working days, weekend saturday and sunday, 2 holidays  UTC            version 1
         ");
         insta::assert_snapshot!(describe(&office()), @r"

@@ -1,32 +1,31 @@
-//! Which calls a view is about: what its command is for, and what the options narrow it to.
+//! Which calls a view covers: those of its command, narrowed by the options.
 
 use clap::Args;
 use flowmeter_proto::v1::QueryExecutionsRequest;
 
-/// What all views can be asked.
+/// The options of all views.
 #[derive(Debug, Args)]
 pub(crate) struct Question {
-    /// The time range, as `flowmeter series` takes it, but for last(N). Default: from(T-7D), the last
-    /// 7 days and today.
+    /// The time range, as in `flowmeter series` except last(N). Default: from(T-7D), the last 7 days
+    /// and today.
     #[arg(long, default_value = "", hide_default_value = true)]
     range: String,
 
-    /// Which of these calls count, as `flowmeter series` takes it, by integration, instance, command
-    /// and type, such as 'integration = "VirusTotal"'. Default: all.
+    /// A filter on calls by integration, instance, command and type, as in `flowmeter series`, such
+    /// as 'integration = "VirusTotal"'. Default: all calls.
     #[arg(long, allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     filter: String,
 
-    /// The time zone on whose clocks days lie, and whose clocks are shown, such as Europe/London.
-    /// Default: UTC.
+    /// The time zone of days and of the output, such as Europe/London. Default: UTC.
     #[arg(long, value_name = "ZONE", default_value = "", hide_default_value = true)]
     time_zone: String,
 
-    /// Wait until this request is applied: read your own writes.
+    /// Wait until this request is applied, so that the answer includes it.
     #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
     after: String,
 }
 
-/// That a field has one of these values; no values are no condition.
+/// The condition that a field has one of these values, or no condition if there are none.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Condition<'a> {
     pub(super) field: &'a str,
@@ -34,7 +33,7 @@ pub(super) struct Condition<'a> {
 }
 
 impl Question {
-    /// What to ask the service for.
+    /// The request to the query service.
     pub(super) fn request(self, group_by: &[&str], own: Option<Condition<'_>>) -> QueryExecutionsRequest {
         let own = own.filter(|own| !own.values.is_empty());
         QueryExecutionsRequest {

@@ -1,4 +1,4 @@
-//! `flowmeter executions report`: what the calls of one execution came to, from the command line.
+//! `flowmeter executions report`: the results of one execution's calls, from the command line.
 
 use std::process::ExitCode;
 
@@ -20,18 +20,17 @@ use crate::{
     render::{table::properties, text::counted},
 };
 
-/// The most calls, and items, that the service takes at once.
+/// The maximum number of calls, and of items, that the service accepts in a report.
 const MAX_COUNT: i64 = 1_000_000_000_000;
 
-/// Report the API calls of one execution by how they ended
+/// Report the API calls of one execution by type
 ///
 /// Types are Successful, GeneralError, AuthError, ServiceError, OutOfQuota and RetryTimeout.
-/// QuotaError is taken as OutOfQuota, TimeoutError as RetryTimeout and any other type as
-/// GeneralError, unless the tenant keeps all types as they are spelled: see `flowmeter tenant
-/// update`. Counts of one type add up.
+/// QuotaError counts as OutOfQuota, TimeoutError as RetryTimeout, and any other type as
+/// GeneralError, unless the tenant allows all types: see `flowmeter tenant update`. Counts of one
+/// type are added up.
 ///
-/// Needs a token with the scope ingest. Exit code 0 if the report was accepted, 3 if it was
-/// rejected.
+/// Needs a token with the scope ingest. Exit codes: 0 the report was accepted; 3 it was rejected.
 ///
 /// Examples:
 ///   flowmeter executions report --integration VirusTotal Successful=12 QuotaError=3
@@ -45,7 +44,7 @@ const MAX_COUNT: i64 = 1_000_000_000_000;
     override_usage = "flowmeter executions report [OPTIONS] --integration <NAME> [TYPE=COUNT]..."
 )]
 pub(crate) struct Report {
-    /// How many calls ended in which way, such as Successful=12 QuotaError=3.
+    /// The number of calls of each type, such as Successful=12 QuotaError=3.
     #[arg(required_unless_present = "schedule", value_name = "TYPE=COUNT", value_parser = parse_metric)]
     metrics: Vec<ExecutionMetric>,
 
@@ -61,24 +60,25 @@ pub(crate) struct Report {
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     command: String,
 
-    /// When it was executed, in RFC 3339. Default: now.
+    /// The time of the execution, in RFC 3339. Default: now.
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     timestamp: Option<Timestamp>,
 
-    /// The id of a schedule by which the command tries again what is left. A later report with the same id
-    /// updates it. What is left at its deadline counts as RetryTimeout.
+    /// The id of the schedule on which the command retries the remaining items. A later report with
+    /// the same id updates the schedule. Items that remain at its deadline count as RetryTimeout.
     #[arg(long, value_name = "ID", requires = "items_remaining")]
     schedule: Option<String>,
 
-    /// How many items are left to be tried again; 0 closes the schedule.
+    /// The number of items that remain to be retried; 0 closes the schedule.
     #[arg(long, value_name = "COUNT", requires = "schedule", value_parser = clap::value_parser!(i64).range(0..=MAX_COUNT))]
     items_remaining: Option<i64>,
 
-    /// Until when they are tried, in RFC 3339. Needed where items are left.
+    /// The time until which items are retried, in RFC 3339. Required if items remain.
     #[arg(long, value_name = "TIME", requires = "schedule", value_parser = moment::parse)]
     deadline: Option<Timestamp>,
 
-    /// The id of this report, a UUID of version 7: the same id counts once. Default: a new one.
+    /// The request id, a version 7 UUID. A report that is sent again with the same id counts once.
+    /// Default: a new id.
     #[arg(long, value_name = "UUID")]
     request_id: Option<String>,
 }
@@ -93,7 +93,7 @@ fn parse_metric(text: &str) -> Result<ExecutionMetric, String> {
     Ok(ExecutionMetric { r#type: kind.to_owned(), count: count.ok_or_else(wrong)? })
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(super) async fn run(report: Report, remote: &Remote) -> Result<ExitCode> {
     let request = ReportExecutionsRequest::from(report);
     let sender = Sender::new(remote)?;

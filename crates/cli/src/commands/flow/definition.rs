@@ -16,7 +16,7 @@ use crate::{
     words::flow::is_checked,
 };
 
-/// The flags of [`Definition`], of which a change needs at least one.
+/// The flags of [`Definition`], at least one of which a change needs.
 pub(super) const FLAGS: [&str; 5] =
     ["name", "endpoint_url", "data_api_version", "time_zone", "check_interval"];
 
@@ -27,25 +27,25 @@ const URL: usize = 40;
 /// The parts of a flow that were given.
 #[derive(Debug, Args)]
 pub(super) struct Definition {
-    /// The name to show to people.
+    /// The display name.
     #[arg(long)]
     name: Option<String>,
 
-    /// Where its requests go, an http or https URL. Default: none, and then it is not checked.
+    /// The http or https URL of the endpoint. Default: none, which means no checks.
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
 
-    /// The version of the data API that the endpoint speaks, such as 3.0; from 3.0 on it is
-    /// checked. Default: none, and then it is not checked.
+    /// The version of the data API that the endpoint speaks, such as 3.0. Endpoints of version 3.0
+    /// or later are checked. Default: none, which means no checks.
     #[arg(long, value_name = "VERSION")]
     data_api_version: Option<String>,
 
-    /// The time zone on whose clocks its days and hours lie, such as America/Los_Angeles.
+    /// The time zone of the days and hours of its metrics, such as America/Los_Angeles.
     /// Default: UTC.
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
 
-    /// How often the endpoint is checked, such as 30s, from 1s to 24h; or default, which is up to
+    /// How often to check the endpoint, from 1s to 24h, such as 30s; or default for the setting of
     /// the worker.
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     check_interval: Option<Interval>,
@@ -115,9 +115,9 @@ pub(super) fn describe(flow: &Flow, summary: &[(&'static str, String)]) -> Strin
 fn checked(flow: &Flow) -> String {
     match interval(flow) {
         _ if flow.endpoint_url.is_empty() => "no, it has no endpoint URL".into(),
-        _ if !is_checked(flow) => "no, only from data API version 3.0 on".into(),
+        _ if !is_checked(flow) => "no, the data API version is older than 3.0".into(),
         Some(interval) => format!("every {interval}"),
-        None => "as often as the worker is set to".into(),
+        None => "at the worker's default interval".into(),
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(apply(&["--name", "", "--check-interval", "30s"], &mut flow), ["name", "check_interval"]);
         assert_eq!((flow.name.as_str(), checked(&flow).as_str()), ("", "every 30s"));
         assert_eq!(apply(&["--check-interval", "default"], &mut flow), ["check_interval"]);
-        assert_eq!(checked(&flow), "as often as the worker is set to");
+        assert_eq!(checked(&flow), "at the worker's default interval");
         assert_eq!(flow.time_zone, "America/Los_Angeles");
         for wrong in [&[][..], &["--version", "2"], &["--check-interval", "soon"]] {
             assert!(definition(wrong).is_none(), "{wrong:?}");
@@ -181,7 +181,7 @@ mod tests {
     fn what_is_not_checked_is_told_with_the_reason() {
         let mut flow = signup();
         flow.data_api_version = "2.1".into();
-        assert_eq!(checked(&flow), "no, only from data API version 3.0 on");
+        assert_eq!(checked(&flow), "no, the data API version is older than 3.0");
         flow.data_api_version = "12.0".into();
         assert!(is_checked(&flow));
         flow.endpoint_url.clear();

@@ -1,4 +1,4 @@
-//! `flowmeter flow metric`: the metrics of a flow, one of them or all as a dashboard.
+//! `flowmeter flow metric`: one metric of a flow, or all of them as a dashboard.
 
 use anyhow::Result;
 use clap::Args;
@@ -15,18 +15,18 @@ use crate::{
 
 const MESSAGE: &str = "GetFlowMetricResponse";
 
-/// Show how the requests to the endpoint of a flow went, and whether it was there
+/// Show the metrics of a flow: requests, errors, error rate, latency and availability
 ///
-/// Without a metric: all five, as a dashboard. Needs a token with the scope query, and a flow
-/// that has had requests enough: 250 since it was registered, unless the service is set to another
-/// number.
+/// Shows all five metrics as a dashboard, or one of them. Needs a token with the scope query. The
+/// flow needs at least 250 requests since it was registered, unless the service is configured
+/// with another minimum.
 ///
-/// On a terminal it draws, elsewhere it prints a table with a row for each day or hour; --output
-/// table, chart or json decides otherwise. JSON of all metrics is one of them a line. Days and
-/// hours are those of the flow's time zone, and those without data are left out of tables.
+/// The output is a chart on a terminal, and elsewhere a table with a row for each day or hour;
+/// --output overrides this. JSON of all metrics has one metric per line. Days and hours are in
+/// the flow's time zone, and tables leave out those without data.
 ///
-/// Latencies are seconds, rounded up: 3 is from more than 2 up to 3 s, 10+ more than 10 s. So p95
-/// ≤ 3 s says that 95 % of the requests took 3 s or less.
+/// Latencies are in seconds, rounded up: 3 means more than 2 and up to 3 s, 10+ more than 10 s.
+/// So p95 ≤ 3 s means that 95 % of the requests took 3 s or less.
 ///
 /// Examples:
 ///   flowmeter flow metric signup
@@ -39,24 +39,24 @@ pub(crate) struct Metric {
     /// The id of the flow.
     id: String,
 
-    /// The metric, also by its name in the API such as ENDPOINT_REQUEST_COUNT. Default: all.
+    /// The metric, or its name in the API such as ENDPOINT_REQUEST_COUNT. Default: all.
     #[arg(ignore_case = true)]
     name: Option<FlowMetric>,
 
-    /// What has a point of its own.
+    /// The length of a point.
     #[arg(long, default_value = "day", ignore_case = true)]
     granularity: Granularity,
 
-    /// The first day, such as 2026-11-01. Default: the oldest that can be asked for; of the
-    /// lifetime the day on which the flow was registered, or of an earlier request.
+    /// The first day, such as 2026-11-01. Default: the oldest day available; for lifetime, the day
+    /// of the flow's registration or of its first request.
     #[arg(long, value_name = "DAY", default_value = "", hide_default_value = true)]
     since: String,
 
-    /// The day before which it ends, such as 2026-11-08. Default: it ends now.
+    /// The day after the last one, such as 2026-11-08. Default: up to now.
     #[arg(long, value_name = "DAY", default_value = "", hide_default_value = true)]
     until: String,
 
-    /// Wait until this request is applied: read your own writes.
+    /// Wait until this request is applied, so that the answer includes it.
     #[arg(long, value_name = "REQUEST_ID", default_value = "", hide_default_value = true)]
     after: String,
 }
@@ -75,7 +75,7 @@ impl Metric {
     }
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(super) async fn run(metric: Metric, remote: &Remote) -> Result<()> {
     if remote.json() {
         let found = answers(&metric, remote).await?;

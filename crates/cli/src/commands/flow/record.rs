@@ -20,9 +20,9 @@ use crate::{
     words::flow::Outcome,
 };
 
-/// Record requests to the endpoint of a flow: one, or several that are alike
+/// Record one request to the endpoint of a flow, or several with the same outcome
 ///
-/// Needs a token with the scope ingest. Exit code 0 if they were accepted, 3 if they were
+/// Needs a token with the scope ingest. Exit codes: 0 the requests were accepted; 3 they were
 /// rejected.
 ///
 /// Examples:
@@ -35,29 +35,30 @@ pub(crate) struct Record {
     /// The id of the flow.
     id: String,
 
-    /// What became of them.
+    /// The outcome of the requests.
     #[arg(long, ignore_case = true)]
     outcome: Outcome,
 
-    /// How long it took until the answer or the failure, such as 1.2s. Default: not known, and
-    /// then they do not count in the latency.
+    /// The time until the response or the failure, such as 1.2s. Default: unknown, and the requests
+    /// do not count in the latency metric.
     #[arg(long, value_name = "DURATION", value_parser = moment::parse_duration)]
     latency: Option<Duration>,
 
-    /// How many they are, at most 100000000.
+    /// The number of requests, at most 100000000.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     count: i32,
 
-    /// When they were made, in RFC 3339. Default: now.
+    /// The time of the requests, in RFC 3339. Default: now.
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     timestamp: Option<Timestamp>,
 
-    /// The id of this report, a UUID of version 7: the same id counts once. Default: a new one.
+    /// The request id, a version 7 UUID. A request that is sent again with the same id counts once.
+    /// Default: a new id.
     #[arg(long, value_name = "UUID")]
     request_id: Option<String>,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub(super) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
     let request = RecordFlowRequestsRequest::from(record);
     let sender = Sender::new(remote)?;

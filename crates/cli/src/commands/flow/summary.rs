@@ -1,5 +1,4 @@
-//! How a flow does, in two lines under its definition. It is an extra: whatever cannot be read
-//! is left out.
+//! A summary of a flow's metrics, in two lines below its definition. What cannot be read is left out.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::{
     words::flow::{FlowMetric, Granularity},
 };
 
-/// Nobody waits longer than this for what was not asked for.
+/// The maximum time that the summary may take, because it was not asked for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Lines about the whole history of a flow.
@@ -49,7 +48,7 @@ fn requests_in_words(
         Ok(requests) => flow::requests_in_words(&requests, &errors.ok()?),
         Err(error) => {
             let (have, need) = suggestion::shortage(failure::status(&error)?)?;
-            Some(format!("{}, and metrics from {} on", grouped(have), grouped(need)))
+            Some(format!("{}; metrics need {}", grouped(have), grouped(need)))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! How far the events that were stored before a definition are rolled up: in words, and
-//! followed until it is done.
+//! The backfill of a metric, which rolls up the events that were stored before its definition: its state in words,
+//! and waiting for it.
 
 use std::{io::IsTerminal, time::Duration};
 
@@ -10,11 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{arguments::Remote, connection, moment, render::text::grouped};
 
-/// How often a backfill is asked for while it is followed.
+/// How often the state of a backfill is read while waiting for it.
 const EVERY: Duration = Duration::from_millis(300);
 
-/// Answers that may fail one after the other while a backfill is followed; with growing
-/// pauses, about a minute.
+/// How many reads may fail in a row while waiting for a backfill; with growing pauses, about a minute.
 const FAILURES: u32 = 16;
 
 /// The state of a backfill in words, at the time `now`.
@@ -32,11 +31,11 @@ pub(super) fn describe(backfill: &Backfill, now: Timestamp) -> String {
         State::Running => {
             let through = time(&backfill.through_time).map(|time| format!("rolled up through {time}"));
             let running = since_start(now).map(|took| format!("running for {took}"));
-            [through.unwrap_or_else(|| "begun".into()), events, running.unwrap_or_default()]
+            [through.unwrap_or_else(|| "started".into()), events, running.unwrap_or_default()]
         }
         State::Done => {
             let took = time(&backfill.finish_time).and_then(since_start).map(|took| format!("in {took}"));
-            ["all rolled up".into(), events, took.unwrap_or_default()]
+            ["done".into(), events, took.unwrap_or_default()]
         }
         State::Unspecified => return String::new(),
     };
@@ -52,8 +51,7 @@ fn seconds(duration: SignedDuration) -> String {
     }
 }
 
-/// Follows the backfill of a metric until it is done, and returns the metric then. Shows
-/// on a terminal how far it is.
+/// Waits until the backfill of a metric is done, and returns the metric. Shows the progress on a terminal.
 pub(super) async fn wait(mut metric: Metric, remote: &Remote) -> Result<Metric> {
     let mut client = connection::catalog(remote)?;
     let progress = progress();
@@ -94,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_backfill_is_told_in_words() {
+    fn a_backfill_is_described_in_words() {
         let second = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
         let mut backfill = Backfill { state: State::Pending.into(), ..Backfill::default() };
         let now = Timestamp::from_second(1_795_168_812).unwrap();
@@ -110,9 +108,9 @@ mod tests {
         told.push(describe(&backfill, now));
         insta::assert_snapshot!(told.join("\n"), @r"
         waiting for a worker
-        begun
+        started
         rolled up through 2026-11-19T14:55:00Z, 1 234 567 events, running for 12 s
-        all rolled up, 1 234 567 events, in 3 min
+        done, 1 234 567 events, in 3 min
         ");
         assert_eq!(describe(&Backfill::default(), now), "");
     }

@@ -13,18 +13,18 @@ use crate::{
     words::{self, Measure, MethodClass, ObservedNumbers},
 };
 
-/// The flags of [`Definition`], of which a change needs at least one.
+/// The flags of [`Definition`], at least one of which a change needs.
 pub(super) const FLAGS: [&str; 8] =
     ["description", "method_class", "action", "filter", "measure", "unit", "observed", "keep"];
 
-/// The parts of a definition that were given.
+/// The parts of a definition that the flags set.
 #[derive(Debug, Args)]
 pub(super) struct Definition {
-    /// What it is, in words.
+    /// A description.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 
-    /// Only events whose method is of this class. Default: any.
+    /// Only events with a method of this class. Default: any.
     #[arg(long, value_name = "CLASS")]
     method_class: Option<MethodClass>,
 
@@ -32,29 +32,29 @@ pub(super) struct Definition {
     #[arg(long)]
     action: Option<String>,
 
-    /// Only events that match, as `flowmeter series` takes it but for patterns: no =~, !~ or $regex,
-    /// as every event is held against it. Default: all.
+    /// A filter on events, as in `flowmeter series` but without patterns (=~, !~ and $regex), because
+    /// every new event is matched against it. Default: all events.
     #[arg(long, allow_hyphen_values = true)]
     filter: Option<String>,
 
-    /// What it measures of them. Default: count.
+    /// What to measure of each event. Default: count.
     #[arg(long)]
     measure: Option<Measure>,
 
-    /// The unit of the values in the notation of UCUM, such as ms or By: at most 63 characters of
-    /// ASCII without spaces. Default: 1 for counts, ms for durations, By for response sizes, none
-    /// for values.
+    /// The unit of the values in UCUM notation, such as ms or By: at most 63 ASCII characters
+    /// without spaces. Default: 1 for counts, ms for durations, By for response sizes, none for
+    /// values.
     #[arg(long)]
     unit: Option<String>,
 
-    /// The aggregation where a query names none. Default: summed for counts, averaged for
-    /// the others.
+    /// The aggregation of queries that do not name one. Default: summed for counts, averaged for
+    /// all other measures.
     #[arg(long)]
     observed: Option<ObservedNumbers>,
 
-    /// Labels to keep ready, 1 to 4 separated by commas: what filters or groups by them, or
-    /// by some of them, is answered from roll-ups. Choose fields with few values. May be
-    /// repeated; a change replaces all of them.
+    /// Labels to keep in roll-ups, 1 to 4 separated by commas: queries that filter or group by
+    /// these labels, or by some of them, are answered from roll-ups. Choose fields with few
+    /// values. May be repeated; a change replaces all label sets.
     #[arg(long, value_name = "LABELS", value_parser = parse_label_set)]
     keep: Vec<LabelSet>,
 }
@@ -134,7 +134,7 @@ pub(super) fn describe(metric: &Metric, now: Timestamp) -> String {
         ("created", moment::rfc3339(metric.create_time.as_ref())),
         ("changed", moment::rfc3339(metric.update_time.as_ref())),
         (
-            "older events",
+            "backfill",
             metric.backfill.as_ref().map(|state| backfill::describe(state, now)).unwrap_or_default(),
         ),
     ])
@@ -146,7 +146,7 @@ fn unit(metric: &Metric) -> String {
     if is_of_assets(&metric.name) { String::new() } else { words::unit(&metric.unit).to_owned() }
 }
 
-/// The aggregation where a query names none, or why there is none.
+/// The aggregation of queries that do not name one, or why there is none.
 fn observed(metric: &Metric) -> String {
     match metric.default_observed() {
         wire::Observed::Unspecified if is_of_assets(&metric.name) => "none: numbers and booleans".into(),
@@ -305,16 +305,16 @@ mod tests {
         ODSLRequest/Requests  count                           all                                                                                 built in
         ");
         insta::assert_snapshot!(describe(&checkouts(), Timestamp::UNIX_EPOCH), @r"
-        name          Shop/Checkouts
-        description   Orders
-        events        methods that write, action checkout, where duration > 5
-        measure       response-size
-        unit          bytes
-        observed      averaged
-        kept by       application; service,user
-        origin        version 3
-        created       2026-11-20T10:00:00Z
-        older events  waiting for a worker
+        name         Shop/Checkouts
+        description  Orders
+        events       methods that write, action checkout, where duration > 5
+        measure      response-size
+        unit         bytes
+        observed     averaged
+        kept by      application; service,user
+        origin       version 3
+        created      2026-11-20T10:00:00Z
+        backfill     waiting for a worker
         ");
     }
 }

@@ -8,18 +8,18 @@ async fn emitting_is_explained() {
     Emit metrics of assets and read them back
 
     An asset is anything that has a URN: a database, a table, a report. Its metrics are those of the
-    Semarchy xDG API: texts, numbers and booleans under a name, each at some time. Metrics of one asset
-    and time merge by name, and the newest request wins.
+    Semarchy xDG API: texts, numbers and booleans, each with a name and a time. Metrics of one asset and
+    time are merged by name, and the newest request wins.
 
-    Emitting needs a token with the scope ingest, the others one with the scope query.
+    Emitting needs a token with the scope ingest, reading the scope query.
 
     Usage: flowmeter asset [OPTIONS] <COMMAND>
 
     Commands:
-      emit    Emit metrics of an asset, or of many from a file
-      show    Show the metrics of an asset in a range of time, the oldest first
-      latest  Show the current value of each metric of an asset: the one with the latest time
-      list    List the assets that metrics were emitted on, by URN
+      emit    Emit metrics of one asset, or of many assets from a file
+      show    Show the metrics of an asset in a time range, the oldest first
+      latest  Show the current value of each metric of an asset, which is the one with the latest time
+      list    List the assets that have metrics, by URN
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -27,25 +27,26 @@ async fn emitting_is_explained() {
               Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["asset", "emit"]).await, @r#"
-    Emit metrics of an asset, or of many from a file
+    Emit metrics of one asset, or of many assets from a file
 
-    A value that is a number in JSON's notation is a number, true or false is a boolean, and anything
-    else is a text: 0.93 is a number, 007 a text. --type says otherwise. Numbers are kept exactly, up
-    to 28 significant digits.
+    A value in JSON number notation is a number, true or false is a boolean, and anything else is a
+    text: 0.93 is a number, 007 a text. --type overrides this. Numbers are exact, with up to 28
+    significant digits.
 
-    Metrics of one asset and time merge by name, and the newest request wins. An asset needs no
-    registration: it is there with its first metric.
+    Metrics of one asset and time are merged by name, and the newest request wins. An asset needs no
+    registration: its first metric creates it.
 
-    A file holds JSON documents, one after the other or in an array:
+    A file contains JSON documents, one after the other or in an array:
       {"assetUrn": "urn:a", "timestamp": "2026-11-21T09:30:00Z",
        "metrics": [{"name": "qualityScore", "value": 0.93, "valueType": "NUMBER"}]}
-    Those without an assetUrn are of the URN before --file; timestamp and valueType may be left out.
-    What `asset emit` and `asset show` print as JSON can be emitted so as well.
-    If one cannot be read, or has a metric of the asset and time of another, nothing is sent. They are
-    sent in requests of up to 1000 metrics; JSON of several requests is one answer after the other.
+    Documents without an assetUrn use the URN before --file. timestamp and valueType are optional.
+    The JSON output of `asset emit` and `asset show` is accepted, too.
+    If a document cannot be read, or repeats a metric of the same asset and time, nothing is sent.
+    The documents are sent in requests of up to 1000 metrics; --output json prints one response per
+    request.
 
-    Needs a token with the scope ingest. Exit code 0 if all was accepted, 3 if documents of a file were
-    rejected.
+    Needs a token with the scope ingest. Exit codes: 0 everything was accepted; 3 documents of a
+    file were rejected.
 
     Examples:
       flowmeter asset emit urn:xdg:database:crm qualityScore=0.93 isActive=true owner='Ada L.'
@@ -62,24 +63,25 @@ async fn emitting_is_explained() {
               The URN of the asset: 1 to 512 bytes without control characters
 
       [NAME=VALUE]...
-              The metrics, each name once. Names in camel case are the custom
+              The metrics, each name once. Names are usually in camelCase
 
     Options:
           --type <NAME=TYPE>
-              What a value is: string, number or boolean. May be repeated
+              The type of a value: string, number or boolean. May be repeated
 
           --timestamp <TIME>
-              When the values were so, in RFC 3339. Default: now
+              The time of the values, in RFC 3339. Default: now
 
           --single
-              Send one metric in the single form, which is deprecated: its value goes out as a text, and
-              the service says what it took it for
+              Send one metric in the deprecated single form: the value is sent as a text, and the
+              service infers its type
 
           --file <FILE>
               Read documents from a file, or from standard input with -
 
           --request-id <UUID>
-              The id of the request, a UUID of version 7: the same id counts once. Default: a new one
+              The request id, a version 7 UUID. A request that is sent again with the same id counts
+              once. Default: a new id
 
       -h, --help
               Print help (see a summary with '-h')
@@ -89,11 +91,11 @@ async fn emitting_is_explained() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_is_explained() {
     insta::assert_snapshot!(help(&["asset", "show"]).await, @r"
-    Show the metrics of an asset in a range of time, the oldest first
+    Show the metrics of an asset in a time range, the oldest first
 
-    Each time has a row for each of its metrics. One metric that is a number is drawn where one is
-    asked for by its name: on a terminal, or with --output chart. Long texts are cut short; --output
-    json has them whole.
+    The table has a row for each time and metric, and shortens long texts; --output json does not.
+    A single numeric metric, selected by --name, is drawn as a chart on a terminal or with --output
+    chart.
 
     Examples:
       flowmeter asset show urn:xdg:database:crm
@@ -108,31 +110,30 @@ async fn reading_is_explained() {
 
     Options:
           --from <TIME>
-              The first time, in RFC 3339, or a day in UTC. Default: from the first one on
+              The first time, in RFC 3339, or a day in UTC. Default: the first time of the asset
 
           --to <TIME>
-              The last time, in RFC 3339, or a day in UTC; it belongs to the range as well. Default:
-              now; a value of a time that is still to come is shown where this lies beyond it
+              The last time, inclusive, in RFC 3339, or a day in UTC. Default: now
 
           --name <NAME>
               Only the metric of this name. May be repeated. Default: all
 
           --limit <NUMBER>
-              How many times to show at most
+              Maximum number of times to show
 
               [default: 100]
 
           --all
-              Show all there are
+              Show all
 
           --after <REQUEST_ID>
-              Wait until this request is applied: read your own writes
+              Wait until this request is applied, so that the answer includes it
 
       -h, --help
               Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["asset", "latest"]).await, @r"
-    Show the current value of each metric of an asset: the one with the latest time
+    Show the current value of each metric of an asset, which is the one with the latest time
 
     Examples:
       flowmeter asset latest urn:xdg:database:crm
@@ -149,13 +150,13 @@ async fn reading_is_explained() {
               Only the metric of this name. May be repeated. Default: all
 
           --after <REQUEST_ID>
-              Wait until this request is applied: read your own writes
+              Wait until this request is applied, so that the answer includes it
 
       -h, --help
               Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["asset", "list"]).await, @r"
-    List the assets that metrics were emitted on, by URN
+    List the assets that have metrics, by URN
 
     Examples:
       flowmeter asset list
@@ -165,19 +166,19 @@ async fn reading_is_explained() {
 
     Arguments:
       [PREFIX]
-              Only assets whose URN begins with this text. Default: all
+              Only assets whose URN has this prefix. Default: all
 
     Options:
           --limit <NUMBER>
-              How many assets to show at most
+              Maximum number of assets to show
 
               [default: 100]
 
           --all
-              Show all there are
+              Show all
 
           --after <REQUEST_ID>
-              Wait until this request is applied: read your own writes
+              Wait until this request is applied, so that the answer includes it
 
       -h, --help
               Print help (see a summary with '-h')

@@ -1,12 +1,10 @@
 //! Lists of several pages, shown as one.
 
+use flowmeter_fake::{Assets, Contents, Fake};
 use flowmeter_proto::v1 as api;
 
 use super::{CRM, document, number, with};
-use crate::{
-    fake::{self, Assets, Memory},
-    printed,
-};
+use crate::printed;
 
 /// A document that takes more than a page is one all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,7 +43,7 @@ async fn metrics_are_listed_page_by_page() {
     let metrics = ["asset/a", "asset/b", "asset/c"];
     let metrics = metrics.map(|name| api::Metric { name: name.into(), ..api::Metric::default() }).into();
     let assets = Assets { metrics, ..Assets::default() };
-    let fake = fake::start(Memory { assets, ..Memory::default() }).await;
+    let fake = Fake::start_strict(Contents { assets, ..Contents::default() }).await;
     let listed = printed(&fake, &["metric", "list", "asset"]).await;
     let names: Vec<_> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(names, ["NAME", "asset/a", "asset/b", "asset/c"]);

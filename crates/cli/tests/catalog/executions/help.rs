@@ -5,22 +5,22 @@ use crate::help;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reporting_is_explained() {
     insta::assert_snapshot!(help(&["executions"]).await, @r"
-    Report the API calls of executions and see how they ended
+    Report the API calls of executions and read their results
 
-    An execution is a run of a command of an integration, maybe by one of its instances. Its API calls
-    are counted by how they ended, as the API execution metrics of Cortex XSOAR have it: Successful,
-    GeneralError, AuthError, ServiceError, OutOfQuota or RetryTimeout.
+    An execution is a run of a command of an integration, by one of its instances if there are several.
+    Its API calls are counted by type, which is their result, as in the API execution metrics of Cortex
+    XSOAR: Successful, GeneralError, AuthError, ServiceError, OutOfQuota or RetryTimeout.
 
-    Reporting needs a token with the scope ingest, the others one with the scope query.
+    Reporting needs a token with the scope ingest, reading the scope query.
 
     Usage: flowmeter executions [OPTIONS] <COMMAND>
 
     Commands:
-      report    Report the API calls of one execution by how they ended
-      types     Show the calls of each integration by how they ended
-      limited   Show one number: the calls that a rate limit refused
-      commands  Show the calls of commands by how they ended
-      timeline  Show the calls of one instance over time by how they ended
+      report    Report the API calls of one execution by type
+      types     Show the calls of each integration by type
+      limited   Show the number of calls that a rate limit refused
+      commands  Show the calls of each command by type
+      timeline  Show the calls of one instance over time by type
       help      Print this message or the help of the given subcommand(s)
 
     Options:
@@ -28,62 +28,63 @@ async fn reporting_is_explained() {
               Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["executions", "report"]).await, @r"
-        Report the API calls of one execution by how they ended
+    Report the API calls of one execution by type
 
-        Types are Successful, GeneralError, AuthError, ServiceError, OutOfQuota and RetryTimeout.
-        QuotaError is taken as OutOfQuota, TimeoutError as RetryTimeout and any other type as
-        GeneralError, unless the tenant keeps all types as they are spelled: see `flowmeter tenant
-        update`. Counts of one type add up.
+    Types are Successful, GeneralError, AuthError, ServiceError, OutOfQuota and RetryTimeout.
+    QuotaError counts as OutOfQuota, TimeoutError as RetryTimeout, and any other type as
+    GeneralError, unless the tenant allows all types: see `flowmeter tenant update`. Counts of one
+    type are added up.
 
-        Needs a token with the scope ingest. Exit code 0 if the report was accepted, 3 if it was
-        rejected.
+    Needs a token with the scope ingest. Exit codes: 0 the report was accepted; 3 it was rejected.
 
-        Examples:
-          flowmeter executions report --integration VirusTotal Successful=12 QuotaError=3
-          flowmeter executions report --integration VirusTotal --instance vt-prod --command ip \
-            --timestamp 2026-11-21T09:30:00Z Successful=1
-          flowmeter executions report --integration VirusTotal Successful=8 \
-            --schedule run-17 --items-remaining 4 --deadline 2026-11-21T09:40:00Z
+    Examples:
+      flowmeter executions report --integration VirusTotal Successful=12 QuotaError=3
+      flowmeter executions report --integration VirusTotal --instance vt-prod --command ip \
+        --timestamp 2026-11-21T09:30:00Z Successful=1
+      flowmeter executions report --integration VirusTotal Successful=8 \
+        --schedule run-17 --items-remaining 4 --deadline 2026-11-21T09:40:00Z
 
-        Usage: flowmeter executions report [OPTIONS] --integration <NAME> [TYPE=COUNT]...
+    Usage: flowmeter executions report [OPTIONS] --integration <NAME> [TYPE=COUNT]...
 
-        Arguments:
-          [TYPE=COUNT]...
-                  How many calls ended in which way, such as Successful=12 QuotaError=3
+    Arguments:
+      [TYPE=COUNT]...
+              The number of calls of each type, such as Successful=12 QuotaError=3
 
-        Options:
-              --integration <NAME>
-                  The integration
+    Options:
+          --integration <NAME>
+              The integration
 
-              --instance <NAME>
-                  The instance of the integration. Default: none
+          --instance <NAME>
+              The instance of the integration. Default: none
 
-              --command <NAME>
-                  The command. Default: none
+          --command <NAME>
+              The command. Default: none
 
-              --timestamp <TIME>
-                  When it was executed, in RFC 3339. Default: now
+          --timestamp <TIME>
+              The time of the execution, in RFC 3339. Default: now
 
-              --schedule <ID>
-                  The id of a schedule by which the command tries again what is left. A later report with
-                  the same id updates it. What is left at its deadline counts as RetryTimeout
+          --schedule <ID>
+              The id of the schedule on which the command retries the remaining items. A later report
+              with the same id updates the schedule. Items that remain at its deadline count as
+              RetryTimeout
 
-              --items-remaining <COUNT>
-                  How many items are left to be tried again; 0 closes the schedule
+          --items-remaining <COUNT>
+              The number of items that remain to be retried; 0 closes the schedule
 
-              --deadline <TIME>
-                  Until when they are tried, in RFC 3339. Needed where items are left
+          --deadline <TIME>
+              The time until which items are retried, in RFC 3339. Required if items remain
 
-              --request-id <UUID>
-                  The id of this report, a UUID of version 7: the same id counts once. Default: a new one
+          --request-id <UUID>
+              The request id, a version 7 UUID. A report that is sent again with the same id counts
+              once. Default: a new id
 
-          -h, --help
-                  Print help (see a summary with '-h')
-        ");
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
     insta::assert_snapshot!(help(&["tenant", "update"]).await, @r"
-    Change a tenant: which types of calls its executions keep
+    Change which types of executions' calls a tenant keeps
 
-    What was reported before stays as it was counted.
+    The change applies to new reports only.
 
     Examples:
       flowmeter tenant update acme --allow-all-metric-types true
@@ -96,8 +97,8 @@ async fn reporting_is_explained() {
 
     Options:
           --allow-all-metric-types <BOOL>
-              Whether `flowmeter executions report` keeps other types than the permitted ones as they
-              are spelled, each in series of its own, instead of counting them as GeneralError
+              Whether to keep types other than the six standard ones as separate types, instead of
+              counting them as GeneralError
 
               [possible values: true, false]
 
@@ -109,11 +110,10 @@ async fn reporting_is_explained() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_are_explained() {
     insta::assert_snapshot!(help(&["executions", "types"]).await, @r#"
-    Show the calls of each integration by how they ended
+    Show the calls of each integration by type
 
-    Drawn, each integration is a bar, cut by type; types of less than half a column of it are drawn
-    together. On a terminal it draws, elsewhere it prints a table; --output table, chart or json
-    decides otherwise.
+    The output is a chart on a terminal and a table elsewhere; --output overrides this. In the
+    chart, each integration is a bar with a part for each type; the smallest types share a part.
 
     Examples:
       flowmeter executions types
@@ -123,27 +123,26 @@ async fn views_are_explained() {
 
     Options:
           --range <RANGE>
-              The time range, as `flowmeter series` takes it, but for last(N). Default: from(T-7D), the
-              last 7 days and today
+              The time range, as in `flowmeter series` except last(N). Default: from(T-7D), the last 7
+              days and today
 
           --filter <FILTER>
-              Which of these calls count, as `flowmeter series` takes it, by integration, instance,
-              command and type, such as 'integration = "VirusTotal"'. Default: all
+              A filter on calls by integration, instance, command and type, as in `flowmeter series`,
+              such as 'integration = "VirusTotal"'. Default: all calls
 
           --time-zone <ZONE>
-              The time zone on whose clocks days lie, and whose clocks are shown, such as Europe/London.
-              Default: UTC
+              The time zone of days and of the output, such as Europe/London. Default: UTC
 
           --after <REQUEST_ID>
-              Wait until this request is applied: read your own writes
+              Wait until this request is applied, so that the answer includes it
 
       -h, --help
               Print help (see a summary with '-h')
     "#);
     insta::assert_snapshot!(help(&["executions", "limited"]).await, @r#"
-    Show one number: the calls that a rate limit refused
+    Show the number of calls that a rate limit refused
 
-    These are the calls of type OutOfQuota, which were reported as that or as QuotaError.
+    These are the calls of type OutOfQuota, which were reported as OutOfQuota or QuotaError.
 
     Examples:
       flowmeter executions limited
@@ -153,19 +152,18 @@ async fn views_are_explained() {
 
     Options:
           --range <RANGE>
-              The time range, as `flowmeter series` takes it, but for last(N). Default: from(T-7D), the
-              last 7 days and today
+              The time range, as in `flowmeter series` except last(N). Default: from(T-7D), the last 7
+              days and today
 
           --filter <FILTER>
-              Which of these calls count, as `flowmeter series` takes it, by integration, instance,
-              command and type, such as 'integration = "VirusTotal"'. Default: all
+              A filter on calls by integration, instance, command and type, as in `flowmeter series`,
+              such as 'integration = "VirusTotal"'. Default: all calls
 
           --time-zone <ZONE>
-              The time zone on whose clocks days lie, and whose clocks are shown, such as Europe/London.
-              Default: UTC
+              The time zone of days and of the output, such as Europe/London. Default: UTC
 
           --after <REQUEST_ID>
-              Wait until this request is applied: read your own writes
+              Wait until this request is applied, so that the answer includes it
 
       -h, --help
               Print help (see a summary with '-h')
@@ -175,10 +173,10 @@ async fn views_are_explained() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn narrowed_views_are_explained() {
     insta::assert_snapshot!(help(&["executions", "commands"]).await, @r#"
-    Show the calls of commands by how they ended
+    Show the calls of each command by type
 
-    Drawn, each command has a bar for each type, all on one scale. On a terminal it draws, elsewhere
-    it prints a table; --output table, chart or json decides otherwise.
+    The output is a chart on a terminal and a table elsewhere; --output overrides this. In the
+    chart, each command has a bar for each type, all on one scale.
 
     Examples:
       flowmeter executions commands
@@ -192,29 +190,28 @@ async fn narrowed_views_are_explained() {
 
     Options:
           --range <RANGE>
-              The time range, as `flowmeter series` takes it, but for last(N). Default: from(T-7D), the
-              last 7 days and today
+              The time range, as in `flowmeter series` except last(N). Default: from(T-7D), the last 7
+              days and today
 
           --filter <FILTER>
-              Which of these calls count, as `flowmeter series` takes it, by integration, instance,
-              command and type, such as 'integration = "VirusTotal"'. Default: all
+              A filter on calls by integration, instance, command and type, as in `flowmeter series`,
+              such as 'integration = "VirusTotal"'. Default: all calls
 
           --time-zone <ZONE>
-              The time zone on whose clocks days lie, and whose clocks are shown, such as Europe/London.
-              Default: UTC
+              The time zone of days and of the output, such as Europe/London. Default: UTC
 
           --after <REQUEST_ID>
-              Wait until this request is applied: read your own writes
+              Wait until this request is applied, so that the answer includes it
 
       -h, --help
               Print help (see a summary with '-h')
     "#);
     insta::assert_snapshot!(help(&["executions", "timeline"]).await, @r#"
-    Show the calls of one instance over time by how they ended
+    Show the calls of one instance over time by type
 
-    Drawn, each type is a line of blocks on a scale of its own. On a terminal it draws, elsewhere it
-    prints a table; --output table, chart or json decides otherwise. Hours and days without calls
-    are left out of tables.
+    The output is a chart on a terminal and a table elsewhere; --output overrides this. In the
+    chart, each type is a sparkline with its own scale. Tables leave out hours and days without
+    calls.
 
     Examples:
       flowmeter executions timeline --instance vt-prod
@@ -225,31 +222,30 @@ async fn narrowed_views_are_explained() {
 
     Options:
           --instance <NAME>
-              The instance. Those of several integrations may have one name: --filter tells them apart
+              The instance. If instances of several integrations have this name, use --filter to select
+              one integration
 
           --by <BY>
-              What has a point of its own
+              The length of a point
 
               Possible values:
-              - hour: A point for each hour, usually of the last 3 hours
-              - day:  A point for each day, usually of the last 7 days
+              - hour: One hour; the default range is the last 3 hours
+              - day:  One day; the default range is the last 7 days
 
               [default: hour]
 
           --range <RANGE>
-              The time range, as `flowmeter series` takes it. Default: last(3) by hour and last(7) by
-              day
+              The time range, as in `flowmeter series`. Default: last(3) by hour and last(7) by day
 
           --filter <FILTER>
-              Which of these calls count, as `flowmeter series` takes it, by integration, instance,
-              command and type, such as 'integration = "VirusTotal"'. Default: all
+              A filter on calls by integration, instance, command and type, as in `flowmeter series`,
+              such as 'integration = "VirusTotal"'. Default: all calls
 
           --time-zone <ZONE>
-              The time zone on whose clocks days lie, and whose clocks are shown, such as Europe/London.
-              Default: UTC
+              The time zone of days and of the output, such as Europe/London. Default: UTC
 
           --after <REQUEST_ID>
-              Wait until this request is applied: read your own writes
+              Wait until this request is applied, so that the answer includes it
 
       -h, --help
               Print help (see a summary with '-h')

@@ -5,25 +5,25 @@ use crate::help;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn defining_flows_is_explained() {
     insta::assert_snapshot!(help(&["flow"]).await, @r"
-    Register flows, record the requests to their endpoints and see how these went
+    Register flows, record the requests to their endpoints and read their metrics
 
     A flow has an endpoint that is called with data. Its metrics are those of the WhatsApp Flows Metrics
     API: requests, errors, error rate, latency and availability.
 
-    Reading definitions needs a token with the scope query or catalog, changing them one with the scope
-    catalog, recording one with ingest and reading metrics one with query.
+    Reading definitions needs a token with the scope query or catalog, changing them the scope catalog,
+    recording the scope ingest, and reading metrics the scope query.
 
     Usage: flowmeter flow [OPTIONS] <COMMAND>
 
     Commands:
       list    List the flows by id
-      get     Show a flow and, where the token may read its metrics, how it does [alias: show]
+      get     Show a flow and, if the token has the scope query, a summary of its metrics [alias: show]
       create  Register a flow
-      update  Change a flow. What is not given stays as it is
-      delete  Delete a flow: it is no longer checked, and its requests are rejected,
-              everywhere within 30 s. Does not ask
-      record  Record requests to the endpoint of a flow: one, or several that are alike
-      metric  Show how the requests to the endpoint of a flow went, and whether it was there
+      update  Change a flow. Options that are not given stay unchanged
+      delete  Delete a flow: within 30 s, it is no longer checked and its requests are rejected. Does
+              not ask for confirmation
+      record  Record one request to the endpoint of a flow, or several with the same outcome
+      metric  Show the metrics of a flow: requests, errors, error rate, latency and availability
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -33,9 +33,9 @@ async fn defining_flows_is_explained() {
     insta::assert_snapshot!(help(&["flow", "create"]).await, @r"
     Register a flow
 
-    With an endpoint URL and a data API version of 3.0 or later the endpoint is checked
-    periodically: that is its availability. A deleted flow that is registered again goes on with
-    its history.
+    If the flow has an endpoint URL and a data API version of 3.0 or later, the endpoint is
+    checked periodically; the results are its availability. A deleted flow that is registered
+    again keeps its history.
 
     Examples:
       flowmeter flow create signup
@@ -46,26 +46,26 @@ async fn defining_flows_is_explained() {
 
     Arguments:
       <ID>
-              The id, by which requests name it: 1 to 128 bytes without control characters
+              The id: 1 to 128 bytes without control characters
 
     Options:
           --name <NAME>
-              The name to show to people
+              The display name
 
           --endpoint-url <URL>
-              Where its requests go, an http or https URL. Default: none, and then it is not checked
+              The http or https URL of the endpoint. Default: none, which means no checks
 
           --data-api-version <VERSION>
-              The version of the data API that the endpoint speaks, such as 3.0; from 3.0 on it is
-              checked. Default: none, and then it is not checked
+              The version of the data API that the endpoint speaks, such as 3.0. Endpoints of version
+              3.0 or later are checked. Default: none, which means no checks
 
           --time-zone <ZONE>
-              The time zone on whose clocks its days and hours lie, such as America/Los_Angeles.
-              Default: UTC
+              The time zone of the days and hours of its metrics, such as America/Los_Angeles. Default:
+              UTC
 
           --check-interval <DURATION>
-              How often the endpoint is checked, such as 30s, from 1s to 24h; or default, which is up to
-              the worker
+              How often to check the endpoint, from 1s to 24h, such as 30s; or default for the setting
+              of the worker
 
       -h, --help
               Print help (see a summary with '-h')
@@ -75,9 +75,9 @@ async fn defining_flows_is_explained() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn recording_and_reading_are_explained() {
     insta::assert_snapshot!(help(&["flow", "record"]).await, @r"
-    Record requests to the endpoint of a flow: one, or several that are alike
+    Record one request to the endpoint of a flow, or several with the same outcome
 
-    Needs a token with the scope ingest. Exit code 0 if they were accepted, 3 if they were
+    Needs a token with the scope ingest. Exit codes: 0 the requests were accepted; 3 they were
     rejected.
 
     Examples:
@@ -93,47 +93,49 @@ async fn recording_and_reading_are_explained() {
 
     Options:
           --outcome <OUTCOME>
-              What became of them
+              The outcome of the requests
 
               Possible values:
-              - succeeded:                   The endpoint answered as it should. Shortly: ok
-              - timeout_error:               It took too long. Shortly: timeout
-              - unexpected_http_status_code: The endpoint answered with an error. Shortly: http-status
-              - cannot_be_served:            It was not made, as the flow cannot be served. Shortly:
-                not-served
-              - no_http_response_error:      There was no answer. Shortly: no-response
+              - succeeded:                   The endpoint answered as expected. Short form: ok
+              - timeout_error:               The request timed out. Short form: timeout
+              - unexpected_http_status_code: The endpoint answered with an error status. Short form:
+                http-status
+              - cannot_be_served:            The request was not made, because the flow cannot be
+                served. Short form: not-served
+              - no_http_response_error:      The endpoint did not answer. Short form: no-response
 
           --latency <DURATION>
-              How long it took until the answer or the failure, such as 1.2s. Default: not known, and
-              then they do not count in the latency
+              The time until the response or the failure, such as 1.2s. Default: unknown, and the
+              requests do not count in the latency metric
 
           --count <NUMBER>
-              How many they are, at most 100000000
+              The number of requests, at most 100000000
 
               [default: 1]
 
           --timestamp <TIME>
-              When they were made, in RFC 3339. Default: now
+              The time of the requests, in RFC 3339. Default: now
 
           --request-id <UUID>
-              The id of this report, a UUID of version 7: the same id counts once. Default: a new one
+              The request id, a version 7 UUID. A request that is sent again with the same id counts
+              once. Default: a new id
 
       -h, --help
               Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["flow", "metric"]).await, @r"
-    Show how the requests to the endpoint of a flow went, and whether it was there
+    Show the metrics of a flow: requests, errors, error rate, latency and availability
 
-    Without a metric: all five, as a dashboard. Needs a token with the scope query, and a flow
-    that has had requests enough: 250 since it was registered, unless the service is set to another
-    number.
+    Shows all five metrics as a dashboard, or one of them. Needs a token with the scope query. The
+    flow needs at least 250 requests since it was registered, unless the service is configured
+    with another minimum.
 
-    On a terminal it draws, elsewhere it prints a table with a row for each day or hour; --output
-    table, chart or json decides otherwise. JSON of all metrics is one of them a line. Days and
-    hours are those of the flow's time zone, and those without data are left out of tables.
+    The output is a chart on a terminal, and elsewhere a table with a row for each day or hour;
+    --output overrides this. JSON of all metrics has one metric per line. Days and hours are in
+    the flow's time zone, and tables leave out those without data.
 
-    Latencies are seconds, rounded up: 3 is from more than 2 up to 3 s, 10+ more than 10 s. So p95
-    ≤ 3 s says that 95 % of the requests took 3 s or less.
+    Latencies are in seconds, rounded up: 3 means more than 2 and up to 3 s, 10+ more than 10 s.
+    So p95 ≤ 3 s means that 95 % of the requests took 3 s or less.
 
     Examples:
       flowmeter flow metric signup
@@ -148,35 +150,36 @@ async fn recording_and_reading_are_explained() {
               The id of the flow
 
       [NAME]
-              The metric, also by its name in the API such as ENDPOINT_REQUEST_COUNT. Default: all
+              The metric, or its name in the API such as ENDPOINT_REQUEST_COUNT. Default: all
 
               Possible values:
-              - requests:     ENDPOINT_REQUEST_COUNT: the requests
-              - errors:       ENDPOINT_REQUEST_ERROR: the failed ones by what happened
-              - error-rate:   ENDPOINT_REQUEST_ERROR_RATE: the failed ones by all
-              - latency:      ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL: the requests by seconds, rounded up
-              - availability: ENDPOINT_AVAILABILITY: the checks of the endpoint by their result
+              - requests:     ENDPOINT_REQUEST_COUNT: the number of requests
+              - errors:       ENDPOINT_REQUEST_ERROR: the failed requests by error
+              - error-rate:   ENDPOINT_REQUEST_ERROR_RATE: the share of failed requests
+              - latency:      ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL: the requests by latency in seconds,
+                rounded up
+              - availability: ENDPOINT_AVAILABILITY: the checks of the endpoint by result
 
     Options:
           --granularity <GRANULARITY>
-              What has a point of its own
+              The length of a point
 
               Possible values:
-              - day:      A point for each day, of at most 90 days back
-              - hour:     A point for each hour, of at most 30 days back
-              - lifetime: One point for all of the period
+              - day:      One day, up to 90 days back
+              - hour:     One hour, up to 30 days back
+              - lifetime: The whole period as one point
 
               [default: day]
 
           --since <DAY>
-              The first day, such as 2026-11-01. Default: the oldest that can be asked for; of the
-              lifetime the day on which the flow was registered, or of an earlier request
+              The first day, such as 2026-11-01. Default: the oldest day available; for lifetime, the
+              day of the flow's registration or of its first request
 
           --until <DAY>
-              The day before which it ends, such as 2026-11-08. Default: it ends now
+              The day after the last one, such as 2026-11-08. Default: up to now
 
           --after <REQUEST_ID>
-              Wait until this request is applied: read your own writes
+              Wait until this request is applied, so that the answer includes it
 
       -h, --help
               Print help (see a summary with '-h')

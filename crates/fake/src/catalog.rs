@@ -1,133 +1,38 @@
-//! A catalog that remembers what it was asked, and answers with what it was given.
+//! The catalog service: one metric, one calendar, two time series of each object, and any number of flows.
 
-mod assets;
-mod executions;
-mod measured;
-mod tenants;
+use std::collections::HashMap;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
-
-pub use assets::Assets;
-use flowmeter_proto::v1::{
-    self as api,
-    admin_service_server::AdminServiceServer,
-    backfill::State,
-    catalog_service_server::{CatalogService, CatalogServiceServer},
-    ingest_service_server::IngestServiceServer,
-    query_service_server::QueryServiceServer,
-};
-use tokio::net::TcpListener;
-use tonic::{
-    Code, Request, Response, Status,
-    transport::{Server, server::TcpIncoming},
-};
+use flowmeter_proto::v1::{self as api, backfill::State, catalog_service_server::CatalogService};
+use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// What the catalog remembers.
-#[derive(Default)]
-pub struct Memory {
-    /// The one metric, at its current version.
-    pub metric: api::Metric,
-    /// The one calendar.
-    pub calendar: api::Calendar,
-    /// The masks of updates, in order.
-    pub masks: Vec<Vec<String>>,
-    /// How many of the next calls for the metric find its backfill under way.
-    pub backfill_calls: usize,
-    /// The names of what was deleted.
-    pub deleted: Vec<String>,
-    /// The flows, by id.
-    pub flows: BTreeMap<String, api::Flow>,
-    /// The reports of requests to flows, in order.
-    pub reports: Vec<api::RecordFlowRequestsRequest>,
-    /// How many of the next reports fail, as the broker is away.
-    pub failures: usize,
-    /// The metrics of any flow, by name.
-    pub metrics: HashMap<&'static str, Vec<api::FlowDataPoint>>,
-    /// How many requests flows have had, where that is too few for metrics.
-    pub too_few: Option<u32>,
-    /// Whether the token may not read the metrics of flows.
-    pub is_denied: bool,
-    /// What was asked for of the metrics of flows, in order.
-    pub asked: Vec<api::GetFlowMetricRequest>,
-    /// The reports of executions, in order.
-    pub executed: Vec<api::ReportExecutionsRequest>,
-    /// The calls of executions, whatever is asked for.
-    pub calls: api::QueryExecutionsResponse,
-    /// What was asked for of the calls of executions, in order.
-    pub asked_calls: Vec<api::QueryExecutionsRequest>,
-    /// The assets that there are, and what was emitted and asked for.
-    pub assets: Assets,
-    /// The one tenant.
-    pub tenant: api::Tenant,
-}
-
-/// The catalog at its address.
-#[derive(Clone)]
-pub struct Fake {
-    pub memory: Arc<Mutex<Memory>>,
-    pub address: SocketAddr,
-}
-
-/// Starts the catalog on a free port. It ends with the runtime.
-pub async fn start(memory: Memory) -> Fake {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let fake = Fake { memory: Arc::new(Mutex::new(memory)), address };
-    let server = Server::builder()
-        .add_service(AdminServiceServer::new(fake.clone()))
-        .add_service(CatalogServiceServer::new(fake.clone()))
-        .add_service(QueryServiceServer::new(fake.clone()))
-        .add_service(IngestServiceServer::new(fake.clone()))
-        .serve_with_incoming(TcpIncoming::from(listener));
-    tokio::spawn(server);
-    fake
-}
-
-type Answer<T> = Result<Response<T>, Status>;
-
-fn absent<T>() -> Answer<T> {
-    Err(Status::unimplemented("not here"))
-}
-
-fn not_found(kind: &str, name: &str) -> Status {
-    let mut details = ErrorDetails::with_error_info("NOT_FOUND", "flowmeter", HashMap::new());
-    details.set_resource_info(kind, name, "", "");
-    Status::with_error_details(Code::NotFound, format!("there is no {kind} \"{name}\""), details)
-}
+use crate::{Answer, Service, not_found, unimplemented};
 
 /// Refuses a version that is not the current one.
 fn check(given: i32, current: i32) -> Result<(), Status> {
     if given == 0 || given == current {
         return Ok(());
     }
-    let details = ErrorDetails::with_error_info(
-        "VERSION_MISMATCH",
-        "flowmeter",
-        [("current".into(), current.to_string())],
-    );
+    let metadata = HashMap::from([("current".into(), current.to_string())]);
+    let details = ErrorDetails::with_error_info("VERSION_MISMATCH", "flowmeter", metadata);
     Err(Status::with_error_details(Code::Aborted, "it is at another version", details))
 }
 
 #[tonic::async_trait]
-impl CatalogService for Fake {
+impl CatalogService for Service {
     async fn get_metric(&self, request: Request<api::GetMetricRequest>) -> Answer<api::GetMetricResponse> {
-        let mut memory = self.memory.lock().unwrap();
+        let mut contents = self.0.contents();
         let request = request.into_inner();
         let name = request.name;
-        if name != memory.metric.name {
+        if name != contents.metric.name {
             return Err(not_found("metric", &name));
         }
         if request.version > 0 {
             return Err(not_found("metric", &format!("{name} in version {}", request.version)));
         }
-        let mut metric = memory.metric.clone();
-        let state = if memory.backfill_calls > 0 { State::Running } else { State::Done };
-        memory.backfill_calls = memory.backfill_calls.saturating_sub(1);
+        let mut metric = contents.metric.clone();
+        let state = if contents.backfill_calls > 0 { State::Running } else { State::Done };
+        contents.backfill_calls = contents.backfill_calls.saturating_sub(1);
         metric.backfill =
             Some(api::Backfill { state: state.into(), event_count: 5000, ..api::Backfill::default() });
         Ok(Response::new(api::GetMetricResponse { metric: Some(metric) }))
@@ -140,7 +45,7 @@ impl CatalogService for Fake {
         let mut metric = request.into_inner().metric.unwrap();
         metric.version = 1;
         metric.backfill = Some(api::Backfill { state: State::Pending.into(), ..api::Backfill::default() });
-        self.memory.lock().unwrap().metric = metric.clone();
+        self.0.contents().metric = metric.clone();
         Ok(Response::new(api::CreateMetricResponse { metric: Some(metric) }))
     }
 
@@ -150,11 +55,11 @@ impl CatalogService for Fake {
     ) -> Answer<api::UpdateMetricResponse> {
         let request = request.into_inner();
         let mut metric = request.metric.unwrap();
-        let mut memory = self.memory.lock().unwrap();
-        check(metric.version, memory.metric.version)?;
-        memory.masks.push(request.update_mask.unwrap().paths);
-        metric.version = memory.metric.version + 1;
-        memory.metric = metric.clone();
+        let mut contents = self.0.contents();
+        check(metric.version, contents.metric.version)?;
+        contents.masks.push(request.update_mask.unwrap().paths);
+        metric.version = contents.metric.version + 1;
+        contents.metric = metric.clone();
         Ok(Response::new(api::UpdateMetricResponse { metric: Some(metric) }))
     }
 
@@ -163,17 +68,17 @@ impl CatalogService for Fake {
         request: Request<api::DeleteMetricRequest>,
     ) -> Answer<api::DeleteMetricResponse> {
         let request = request.into_inner();
-        let mut memory = self.memory.lock().unwrap();
-        if !memory.metric.name.is_empty() && request.name != memory.metric.name {
+        let mut contents = self.0.contents();
+        if !contents.metric.name.is_empty() && request.name != contents.metric.name {
             return Err(not_found("metric", &request.name));
         }
-        check(request.version, memory.metric.version)?;
-        memory.deleted.push(request.name);
+        check(request.version, contents.metric.version)?;
+        contents.deleted.push(request.name);
         Ok(Response::new(api::DeleteMetricResponse {}))
     }
 
     async fn get_calendar(&self, _: Request<api::GetCalendarRequest>) -> Answer<api::GetCalendarResponse> {
-        let calendar = self.memory.lock().unwrap().calendar.clone();
+        let calendar = self.0.contents().calendar.clone();
         Ok(Response::new(api::GetCalendarResponse { calendar: Some(calendar) }))
     }
 
@@ -183,7 +88,7 @@ impl CatalogService for Fake {
     ) -> Answer<api::CreateCalendarResponse> {
         let mut calendar = request.into_inner().calendar.unwrap();
         calendar.version = 1;
-        self.memory.lock().unwrap().calendar = calendar.clone();
+        self.0.contents().calendar = calendar.clone();
         Ok(Response::new(api::CreateCalendarResponse { calendar: Some(calendar) }))
     }
 
@@ -193,11 +98,11 @@ impl CatalogService for Fake {
     ) -> Answer<api::UpdateCalendarResponse> {
         let request = request.into_inner();
         let mut calendar = request.calendar.unwrap();
-        let mut memory = self.memory.lock().unwrap();
-        check(calendar.version, memory.calendar.version)?;
-        memory.masks.push(request.update_mask.unwrap().paths);
-        calendar.version = memory.calendar.version + 1;
-        memory.calendar = calendar.clone();
+        let mut contents = self.0.contents();
+        check(calendar.version, contents.calendar.version)?;
+        contents.masks.push(request.update_mask.unwrap().paths);
+        calendar.version = contents.calendar.version + 1;
+        contents.calendar = calendar.clone();
         Ok(Response::new(api::UpdateCalendarResponse { calendar: Some(calendar) }))
     }
 
@@ -218,11 +123,11 @@ impl CatalogService for Fake {
         }))
     }
 
-    /// Pages of two flows each, whatever is asked for.
+    /// Pages of two flows each.
     async fn list_flows(&self, request: Request<api::ListFlowsRequest>) -> Answer<api::ListFlowsResponse> {
         let after = request.into_inner().page_token;
-        let memory = self.memory.lock().unwrap();
-        let mut flows: Vec<_> = memory.flows.values().filter(|flow| flow.id > after).cloned().collect();
+        let contents = self.0.contents();
+        let mut flows: Vec<_> = contents.flows.values().filter(|flow| flow.id > after).cloned().collect();
         let has_more = flows.len() > 2;
         flows.truncate(2);
         let last = flows.last().map(|flow| flow.id.clone()).unwrap_or_default();
@@ -232,22 +137,22 @@ impl CatalogService for Fake {
 
     async fn get_flow(&self, request: Request<api::GetFlowRequest>) -> Answer<api::GetFlowResponse> {
         let id = request.into_inner().id;
-        let flow = self.memory.lock().unwrap().flows.get(&id).cloned();
+        let flow = self.0.contents().flows.get(&id).cloned();
         let flow = Some(flow.ok_or_else(|| not_found("flow", &id))?);
         Ok(Response::new(api::GetFlowResponse { flow }))
     }
 
     async fn create_flow(&self, request: Request<api::CreateFlowRequest>) -> Answer<api::CreateFlowResponse> {
         let flow = api::Flow { version: 1, ..request.into_inner().flow.unwrap() };
-        self.memory.lock().unwrap().flows.insert(flow.id.clone(), flow.clone());
+        self.0.contents().flows.insert(flow.id.clone(), flow.clone());
         Ok(Response::new(api::CreateFlowResponse { flow: Some(flow) }))
     }
 
     async fn update_flow(&self, request: Request<api::UpdateFlowRequest>) -> Answer<api::UpdateFlowResponse> {
         let request = request.into_inner();
         let given = request.flow.unwrap();
-        let mut memory = self.memory.lock().unwrap();
-        let flow = memory.flows.get_mut(&given.id).ok_or_else(|| not_found("flow", &given.id))?;
+        let mut contents = self.0.contents();
+        let flow = contents.flows.get_mut(&given.id).ok_or_else(|| not_found("flow", &given.id))?;
         check(given.version, flow.version)?;
         let paths = request.update_mask.unwrap().paths;
         for path in &paths {
@@ -262,16 +167,16 @@ impl CatalogService for Fake {
         }
         flow.version += 1;
         let flow = flow.clone();
-        memory.masks.push(paths);
+        contents.masks.push(paths);
         Ok(Response::new(api::UpdateFlowResponse { flow: Some(flow) }))
     }
 
     async fn delete_flow(&self, request: Request<api::DeleteFlowRequest>) -> Answer<api::DeleteFlowResponse> {
         let request = request.into_inner();
-        let mut memory = self.memory.lock().unwrap();
-        let current = memory.flows.get(&request.id).map(|flow| flow.version);
+        let mut contents = self.0.contents();
+        let current = contents.flows.get(&request.id).map(|flow| flow.version);
         check(request.version, current.ok_or_else(|| not_found("flow", &request.id))?)?;
-        memory.flows.remove(&request.id);
+        contents.flows.remove(&request.id);
         Ok(Response::new(api::DeleteFlowResponse {}))
     }
 
@@ -279,7 +184,7 @@ impl CatalogService for Fake {
         &self,
         _: Request<api::ListProvidersRequest>,
     ) -> Answer<api::ListProvidersResponse> {
-        absent()
+        unimplemented()
     }
 
     async fn list_metrics(
@@ -288,9 +193,9 @@ impl CatalogService for Fake {
     ) -> Answer<api::ListMetricsResponse> {
         let request = request.into_inner();
         if request.provider == "asset" {
-            return Ok(Response::new(self.list_metrics_of_assets(&request)));
+            return Ok(Response::new(self.0.contents().assets.list_metrics(&request)));
         }
-        let metrics = vec![self.memory.lock().unwrap().metric.clone()];
+        let metrics = vec![self.0.contents().metric.clone()];
         Ok(Response::new(api::ListMetricsResponse { metrics, ..api::ListMetricsResponse::default() }))
     }
 
@@ -298,7 +203,7 @@ impl CatalogService for Fake {
         &self,
         _: Request<api::ListCalendarsRequest>,
     ) -> Answer<api::ListCalendarsResponse> {
-        absent()
+        unimplemented()
     }
 
     async fn delete_calendar(
@@ -308,7 +213,7 @@ impl CatalogService for Fake {
         Err(not_found("calendar", &request.into_inner().code))
     }
 
-    /// There is X of every object.
+    /// Each object has the time series X.
     async fn get_time_series(
         &self,
         request: Request<api::GetTimeSeriesRequest>,
@@ -325,20 +230,20 @@ impl CatalogService for Fake {
         &self,
         _: Request<api::CreateTimeSeriesRequest>,
     ) -> Answer<api::CreateTimeSeriesResponse> {
-        absent()
+        unimplemented()
     }
 
     async fn update_time_series(
         &self,
         _: Request<api::UpdateTimeSeriesRequest>,
     ) -> Answer<api::UpdateTimeSeriesResponse> {
-        absent()
+        unimplemented()
     }
 
     async fn delete_time_series(
         &self,
         _: Request<api::DeleteTimeSeriesRequest>,
     ) -> Answer<api::DeleteTimeSeriesResponse> {
-        absent()
+        unimplemented()
     }
 }

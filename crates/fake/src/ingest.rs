@@ -1,22 +1,16 @@
-//! The methods of ingest.
-
-use std::sync::Arc;
+//! The ingest service.
 
 use flowmeter_proto::v1::ingest_service_server::IngestService;
 use flowmeter_proto::v1::{
-    AssetDocument, BatchEmitAssetMetricsRequest, BatchEmitAssetMetricsResponse, EmitAssetMetricsRequest,
-    EmitAssetMetricsResponse, RecordFlowRequestsRequest, RecordFlowRequestsResponse, RecordUsageRequest,
-    RecordUsageResponse, ReportExecutionsRequest, ReportExecutionsResponse, StreamUsageRequest,
-    StreamUsageResponse,
+    AssetDocument, AssetMetric, BatchEmitAssetMetricsRequest, BatchEmitAssetMetricsResponse,
+    EmitAssetMetricsRequest, EmitAssetMetricsResponse, RecordFlowRequestsRequest, RecordFlowRequestsResponse,
+    RecordUsageRequest, RecordUsageResponse, ReportExecutionsRequest, ReportExecutionsResponse,
+    StreamUsageRequest, StreamUsageResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::RECEIVED;
-use crate::state::{Seen, State};
-
-/// The service, which may be served with layers around it.
-#[derive(Debug, Clone)]
-pub struct Service(pub(crate) Arc<State>);
+use crate::state::Seen;
+use crate::{NOW, Service, checks};
 
 #[tonic::async_trait]
 impl IngestService for Service {
@@ -69,16 +63,31 @@ impl IngestService for Service {
         request: Request<EmitAssetMetricsRequest>,
     ) -> Result<Response<EmitAssetMetricsResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let EmitAssetMetricsRequest { asset_urn, timestamp, metrics, request_id, .. } = message;
+        let EmitAssetMetricsRequest { asset_urn, timestamp, metrics, request_id, name, value, .. } = message;
+        let single = (!name.is_empty()).then(|| AssetMetric { name, value, ..AssetMetric::default() });
         let document = AssetDocument { asset_urn, timestamp, metrics };
-        let seen = Seen { request_id, documents: vec![document.clone()], ..Seen::default() };
+        let seen =
+            Seen { request_id, documents: vec![document.clone()], single: single.clone(), ..Seen::default() };
         let answer = self.0.serve(seen, &metadata).await?;
-        Ok(Response::new(EmitAssetMetricsResponse {
+        if let Some(violation) = answer.rejections.first().and_then(|item| item.field_violations.first()) {
+            return Err(Status::invalid_argument(format!("{}: {}", violation.field, violation.description)));
+        }
+        let mut response = EmitAssetMetricsResponse {
             metrics: document.metrics,
-            timestamp: document.timestamp.or(Some(RECEIVED)),
+            timestamp: document.timestamp.or(Some(NOW)),
             request_id: answer.request_id,
             ..EmitAssetMetricsResponse::default()
-        }))
+        };
+        if self.0.is_strict() {
+            for metric in &mut response.metrics {
+                metric.value_type = checks::value_type(metric).unwrap();
+            }
+        }
+        if let Some(single) = single {
+            response.value_type = checks::single_value_type(&single);
+            (response.name, response.value) = (single.name, single.value);
+        }
+        Ok(Response::new(response))
     }
 
     async fn batch_emit_asset_metrics(
@@ -96,7 +105,7 @@ impl IngestService for Service {
             request_id: answer.request_id,
             accepted_count: i32::try_from(accepted).unwrap(),
             rejections: answer.rejections,
-            timestamp: Some(RECEIVED),
+            timestamp: Some(NOW),
         }))
     }
 
@@ -106,6 +115,6 @@ impl IngestService for Service {
         &self,
         _: Request<Streaming<StreamUsageRequest>>,
     ) -> Result<Response<Self::StreamUsageStream>, Status> {
-        Err(Status::unimplemented("the client has no use for it"))
+        Err(Status::unimplemented("the fake does not stream"))
     }
 }
