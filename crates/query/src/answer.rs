@@ -1,5 +1,12 @@
 //! Encodes what was read as the messages of the contract. Pure.
 
 pub mod asset_page;
+pub mod calendar;
 pub mod event;
+pub mod executions;
+pub mod flow;
+pub mod metric;
 pub mod series;
+pub mod tenant;
+pub mod time_series;
+pub mod token;

@@ -37,17 +37,17 @@ pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     .await?;
     let authenticator = Authenticator::new(store.clone());
     let (receipts, listener) = Receipts::new(store.clone());
-    let query_service = query::Query {
+    let query_service = query::QueryApi {
         store: store.clone(),
         receipts,
         authenticator: authenticator.clone(),
-        turns: tenant_limiter::Turns::new(store.question_connections()),
+        tenant_limiter: tenant_limiter::TenantLimiter::new(store.question_connections()),
         max_points: config.max_points,
         max_event_ahead: config.max_event_ahead,
         flow_min_requests: config.flow_min_requests,
     };
-    let admin = admin::Admin { store: store.clone(), authenticator: authenticator.clone() };
-    let catalog = catalog::Catalog { store: store.clone(), authenticator: authenticator.clone() };
+    let admin = admin::AdminApi { store: store.clone(), authenticator: authenticator.clone() };
+    let catalog = catalog::CatalogApi { store: store.clone(), authenticator: authenticator.clone() };
     server
         .routes()
         .add_service(QueryServiceServer::new(query_service))

@@ -1,3 +1,4 @@
-//! Decides how a question is answered, before anything is read. Pure.
+//! Decides how a request is answered, before anything is read. Pure.
 
 pub mod bucket_grid;
+pub mod query_plan;

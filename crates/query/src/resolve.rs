@@ -1,9 +1,10 @@
-//! Finds what a question names: a metric, a calendar, a stored time series.
+//! Finds in the store what a request names: a metric, a calendar, a stored time series.
 
 use std::borrow::Cow;
 
 use flowmeter_contract::names::{MetricName, TimeSeriesName, check_label};
 use flowmeter_core::calendar::Calendar;
+use flowmeter_core::flow::check_flow_id;
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::metric::{Catalog, Definition};
 use flowmeter_core::timestamp::Timestamp;
@@ -12,39 +13,44 @@ use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::Store;
 use flowmeter_store::assets::{ReadableMetric, get_readable};
 use flowmeter_store::catalog::calendars::{self, StoredCalendar};
+use flowmeter_store::catalog::flows::{StoredFlow, get_flow};
 use flowmeter_store::catalog::metrics::{Metric, get_metric, list_metrics};
 use flowmeter_store::catalog::time_series::{StoredTimeSeries, get_time_series};
 
-use crate::api::catalog::calendars::definition;
+use crate::spec::calendar::definition;
+use crate::spec::query_spec::QuerySpec;
 
-/// A metric that can be read.
+/// A metric of events, and how far its roll-ups reach.
 #[derive(Debug)]
-pub struct Readable {
-    /// What it means.
+pub struct EventMetric {
     pub definition: Cow<'static, Definition>,
-    /// The time before which all events are rolled up.
+    /// All events before this time are in the metric's roll-ups.
     pub rolled_up_to: Timestamp,
 }
 
-impl From<Metric> for Readable {
+impl From<Metric> for EventMetric {
     fn from(metric: Metric) -> Self {
         let rolled_up_to = metric.rolled_up_to();
         Self { definition: Cow::Owned(metric.definition), rolled_up_to }
     }
 }
 
-/// The metric of events of that name.
-pub async fn metric(store: &Store, tenant: TenantId, name: &MetricName) -> Result<Readable, ApiError> {
-    let full = name.full();
-    if let Some(definition) = Catalog::built_in().metric(&full) {
-        return Ok(Readable { definition: Cow::Borrowed(definition), rolled_up_to: Timestamp::END });
+/// The metric of events with that name.
+pub async fn event_metric(
+    store: &Store,
+    tenant: TenantId,
+    name: &MetricName,
+) -> Result<EventMetric, ApiError> {
+    let full_name = name.full();
+    if let Some(definition) = Catalog::built_in().metric(&full_name) {
+        return Ok(EventMetric { definition: Cow::Borrowed(definition), rolled_up_to: Timestamp::END });
     }
     let found = get_metric(store, tenant, &name.provider, &name.name, None).await?;
-    found.map(Readable::from).ok_or_else(|| ApiError::not_found("metric", &full))
+    found.map(EventMetric::from).ok_or_else(|| ApiError::not_found("metric", &full_name))
 }
 
-/// The metric of assets of that name.
-pub async fn metric_of_assets(
+/// The metric of assets with that name.
+pub async fn asset_metric(
     store: &Store,
     tenant: TenantId,
     name: &MetricName,
@@ -53,27 +59,39 @@ pub async fn metric_of_assets(
     found.ok_or_else(|| ApiError::not_found("metric", &name.full()))
 }
 
-/// A metric of the tenant's own that measures the same and is kept by these fields, where the
-/// metric itself is not.
-pub async fn alike(
+/// Another metric of the tenant that can be read in place of `metric`: it measures the same, and one of its label sets
+/// covers the fields. `None` if a label set of the metric itself covers them, or if there is no such metric.
+pub async fn substitute_metric(
     store: &Store,
     tenant: TenantId,
     metric: &Definition,
     fields: &[&Field],
-) -> Result<Option<Readable>, ApiError> {
+) -> Result<Option<EventMetric>, ApiError> {
     if metric.covering(fields).is_some() {
         return Ok(None);
     }
-    let own = list_metrics(store, tenant).await?.into_iter().map(Readable::from);
-    let serves = |other: &Readable| {
+    let metrics = list_metrics(store, tenant).await?.into_iter().map(EventMetric::from);
+    let can_substitute = |other: &EventMetric| {
         let other = &other.definition;
         (&other.selector, other.measure) == (&metric.selector, metric.measure)
             && other.covering(fields).is_some()
     };
-    Ok(own.filter(serves).max_by_key(|other| other.rolled_up_to))
+    Ok(metrics.filter(can_substitute).max_by_key(|other| other.rolled_up_to))
 }
 
-/// A calendar: a built-in one, or one that the tenant has defined.
+/// The calendar that a request names, if it is cut into buckets.
+pub async fn calendar_of(
+    store: &Store,
+    tenant: TenantId,
+    spec: &QuerySpec,
+) -> Result<Option<Calendar>, ApiError> {
+    match &spec.calendar {
+        Some(code) => calendar(store, tenant, code).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The calendar with that code: a built-in one, or one that the tenant has defined.
 pub async fn calendar(store: &Store, tenant: TenantId, code: &str) -> Result<Calendar, ApiError> {
     if Calendar::is_reserved(code) {
         return Calendar::parse(code)
@@ -91,7 +109,7 @@ pub async fn calendar(store: &Store, tenant: TenantId, code: &str) -> Result<Cal
         .map_err(|error| ApiError::field(Reason::InvalidCalendar, "calendar", error.to_string()))
 }
 
-/// A stored time series.
+/// The stored time series with that name.
 pub async fn time_series(
     store: &Store,
     tenant: TenantId,
@@ -100,4 +118,46 @@ pub async fn time_series(
     get_time_series(store, tenant, &name.object, &name.name)
         .await?
         .ok_or_else(|| ApiError::not_found("time series", &name.to_string()))
+}
+
+/// A metric that the tenant can change, which the field `field` of a request names.
+pub async fn own_metric(
+    store: &Store,
+    tenant: TenantId,
+    field: &str,
+    name: &str,
+) -> Result<(MetricName, Metric), ApiError> {
+    let name = MetricName::parse(field, name)?;
+    if name.is_of_assets() {
+        asset_metric(store, tenant, &name).await?;
+        return Err(ApiError::built_in("metric", &name.full()));
+    }
+    if Catalog::built_in().metric(&name.full()).is_some() {
+        return Err(ApiError::built_in("metric", &name.full()));
+    }
+    let found = get_metric(store, tenant, &name.provider, &name.name, None).await?;
+    let metric = found.ok_or_else(|| ApiError::not_found("metric", &name.full()))?;
+    Ok((name, metric))
+}
+
+/// A calendar that the tenant can change, which the field `field` of a request names.
+pub async fn own_calendar(
+    store: &Store,
+    tenant: TenantId,
+    field: &str,
+    code: &str,
+) -> Result<StoredCalendar, ApiError> {
+    if Calendar::is_reserved(code) {
+        return Err(ApiError::built_in("calendar", code));
+    }
+    check_label(field, code)?;
+    let found = calendars::get_calendar(store, tenant, code).await?;
+    found.ok_or_else(|| ApiError::not_found("calendar", code))
+}
+
+/// A flow of the tenant, which the field `field` of a request names.
+pub async fn flow(store: &Store, tenant: TenantId, field: &str, id: &str) -> Result<StoredFlow, ApiError> {
+    check_flow_id(field, id)?;
+    let found = get_flow(store, tenant, id).await?;
+    found.ok_or_else(|| ApiError::not_found("flow", id))
 }

@@ -1,4 +1,4 @@
-//! Turns of tenants: no tenant takes all the connections that questions may have.
+//! Limits how many database connections the slow reads of one tenant use at the same time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,38 +8,37 @@ use flowmeter_core::ids::TenantId;
 use flowmeter_service::error::{ApiError, Reason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a question waits for the tenant's others.
-const WAIT: Duration = Duration::from_secs(5);
-/// Tenants remembered; beyond that those that ask nothing now are forgotten.
-const TENANTS: usize = 10_000;
+/// How long a read waits for the other reads of its tenant.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// Tenants that are remembered. If there are more, tenants without a running read are forgotten.
+const MAX_TENANTS: usize = 10_000;
 
-/// Turns of tenants.
-pub struct Turns {
-    /// Questions of one tenant at the same time.
-    of_each: usize,
-    wait: Duration,
+/// Admits a limited number of reads of each tenant.
+pub struct TenantLimiter {
+    /// Reads of one tenant at the same time.
+    max_reads: usize,
+    max_wait: Duration,
     tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
 }
 
-impl Turns {
-    /// Turns for questions that share so many connections: a tenant has half of them.
+impl TenantLimiter {
+    /// Shares `connections` among the reads of all tenants: each tenant can use half of them.
     pub fn new(connections: usize) -> Self {
-        Self { of_each: (connections / 2).max(1), wait: WAIT, tenants: Mutex::default() }
+        Self { max_reads: (connections / 2).max(1), max_wait: MAX_WAIT, tenants: Mutex::default() }
     }
 
-    /// A turn of a tenant, until it is dropped.
-    pub async fn take(&self, tenant: TenantId) -> Result<OwnedSemaphorePermit, ApiError> {
-        let turns = {
+    /// Admits a read of a tenant, which ends when the permit is dropped.
+    pub async fn admit(&self, tenant: TenantId) -> Result<OwnedSemaphorePermit, ApiError> {
+        let reads = {
             let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-            if tenants.len() >= TENANTS {
-                tenants.retain(|_, turns| Arc::strong_count(turns) > 1);
+            if tenants.len() >= MAX_TENANTS {
+                tenants.retain(|_, reads| Arc::strong_count(reads) > 1);
             }
-            tenants.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(self.of_each))).clone()
+            tenants.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(self.max_reads))).clone()
         };
-        let turn = tokio::time::timeout(self.wait, turns.acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| {
-            let text =
-                "too many slow questions at once, and none has ended in time; the call can be repeated";
+        let permit = tokio::time::timeout(self.max_wait, reads.acquire_owned()).await;
+        permit.ok().and_then(Result::ok).ok_or_else(|| {
+            let text = "the tenant has too many slow queries running, and none of them ended in time; retry the call";
             ApiError::new(Reason::StoreUnavailable, text)
         })
     }
@@ -51,14 +50,14 @@ mod tests {
     use uuid::Uuid;
 
     #[tokio::test]
-    async fn a_tenant_waits_for_itself_alone() {
-        let turns = Turns { wait: Duration::from_millis(10), ..Turns::new(4) };
+    async fn a_tenant_waits_for_its_own_reads_only() {
+        let limiter = TenantLimiter { max_wait: Duration::from_millis(10), ..TenantLimiter::new(4) };
         let (one, other) = (TenantId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(2)));
-        let first = turns.take(one).await.unwrap();
-        let _second = turns.take(one).await.unwrap();
-        assert!(turns.take(one).await.is_err());
-        assert!(turns.take(other).await.is_ok());
+        let first = limiter.admit(one).await.unwrap();
+        let _second = limiter.admit(one).await.unwrap();
+        assert!(limiter.admit(one).await.is_err());
+        assert!(limiter.admit(other).await.is_ok());
         drop(first);
-        assert!(turns.take(one).await.is_ok());
+        assert!(limiter.admit(one).await.is_ok());
     }
 }

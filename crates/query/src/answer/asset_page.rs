@@ -10,7 +10,7 @@ use flowmeter_proto::v1::{AssetDocument, AssetMetric, LatestAssetMetric};
 use flowmeter_store::assets::{FoundMetric, LatestMetric};
 use prost::Message;
 
-use crate::page::asset_place::Place;
+use crate::page::asset_position::AssetPosition;
 
 /// Metrics of a page at most.
 pub const MAX_METRICS: usize = 10_000;
@@ -47,7 +47,7 @@ pub fn documents(
     found: Vec<FoundMetric>,
     to: Timestamp,
     max_documents: usize,
-) -> (Vec<AssetDocument>, Option<Place>) {
+) -> (Vec<AssetDocument>, Option<AssetPosition>) {
     let mut documents: Vec<AssetDocument> = Vec::new();
     let mut room = Room { metrics: MAX_METRICS, bytes: MAX_BYTES };
     // The last metric that has a place on the page, and the time of the last document that is whole.
@@ -65,9 +65,9 @@ pub fn documents(
             let next = match whole {
                 Some(time) => {
                     documents.truncate(documents.len() - usize::from(!is_first));
-                    Place { from: Timestamp::from_micros(time.micros() + 1), to, after: None }
+                    AssetPosition { from: Timestamp::from_micros(time.micros() + 1), to, after: None }
                 }
-                None => Place { from: metric.timestamp, to, after: last.map(|last| last.arrival) },
+                None => AssetPosition { from: metric.timestamp, to, after: last.map(|last| last.arrival) },
             };
             return (documents, Some(next));
         }
@@ -128,23 +128,23 @@ mod tests {
         }
     }
 
-    /// What is left at `place`, as the store finds it.
-    fn left(all: &[FoundMetric], place: &Place) -> Vec<FoundMetric> {
+    /// The metrics that follow a position, as the store finds them.
+    fn left(all: &[FoundMetric], position: &AssetPosition) -> Vec<FoundMetric> {
         let is_left = |metric: &&FoundMetric| {
-            metric.timestamp >= place.from
-                && metric.timestamp <= place.to
-                && (metric.timestamp > place.from
-                    || place.after.as_ref().is_none_or(|after| metric.arrival > *after))
+            metric.timestamp >= position.from
+                && metric.timestamp <= position.to
+                && (metric.timestamp > position.from
+                    || position.after.as_ref().is_none_or(|after| metric.arrival > *after))
         };
         all.iter().filter(is_left).cloned().collect()
     }
 
     /// Page after page: the times and numbers of metrics of the documents of each.
     fn pages(all: &[FoundMetric], max_documents: usize) -> Vec<Vec<(i64, usize)>> {
-        let mut place = Place { from: Timestamp::EPOCH, to: TO, after: None };
+        let mut position = AssetPosition { from: Timestamp::EPOCH, to: TO, after: None };
         let mut pages = Vec::new();
         loop {
-            let (documents, next) = documents(left(all, &place), TO, max_documents);
+            let (documents, next) = documents(left(all, &position), TO, max_documents);
             let answer = ListAssetMetricsResponse {
                 documents: documents.clone(),
                 ..ListAssetMetricsResponse::default()
@@ -155,7 +155,7 @@ mod tests {
             };
             pages.push(documents.iter().map(shown).collect());
             let Some(next) = next else { return pages };
-            place = next;
+            position = next;
         }
     }
 

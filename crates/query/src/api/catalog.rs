@@ -1,17 +1,32 @@
-//! The methods of `CatalogService`: metrics, calendars, time series and flows.
+//! `CatalogService`: metrics, calendars, time series and flows. One file for each method.
 
-mod asset_metrics;
-pub mod calendars;
-mod flows;
-mod metrics;
-mod providers;
-mod time_series;
+mod create_calendar;
+mod create_flow;
+mod create_metric;
+mod create_time_series;
+mod delete_calendar;
+mod delete_flow;
+mod delete_metric;
+mod delete_time_series;
+mod get_calendar;
+mod get_flow;
+mod get_metric;
+mod get_time_series;
+mod list_calendars;
+mod list_flows;
+mod list_metrics;
+mod list_providers;
+mod list_time_series;
+mod update_calendar;
+mod update_flow;
+mod update_metric;
+mod update_time_series;
 
+use flowmeter_contract::names::TimeSeriesName;
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1::catalog_service_server::CatalogService;
 use flowmeter_proto::v1::{
-    CreateCalendarRequest, CreateCalendarResponse, CreateFlowRequest, CreateFlowResponse,
+    self, CreateCalendarRequest, CreateCalendarResponse, CreateFlowRequest, CreateFlowResponse,
     CreateMetricRequest, CreateMetricResponse, CreateTimeSeriesRequest, CreateTimeSeriesResponse,
     DeleteCalendarRequest, DeleteCalendarResponse, DeleteFlowRequest, DeleteFlowResponse,
     DeleteMetricRequest, DeleteMetricResponse, DeleteTimeSeriesRequest, DeleteTimeSeriesResponse,
@@ -23,40 +38,43 @@ use flowmeter_proto::v1::{
     UpdateMetricRequest, UpdateMetricResponse, UpdateTimeSeriesRequest, UpdateTimeSeriesResponse,
 };
 use flowmeter_service::auth::{Authenticator, Scope};
-use flowmeter_service::error::{ApiError, Reason};
+use flowmeter_service::error::ApiError;
 use flowmeter_service::telemetry;
 use flowmeter_store::Store;
 use flowmeter_store::catalog::Changed;
+use flowmeter_store::catalog::time_series::NewTimeSeries;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
 use crate::api::traced;
+use crate::spec::asset_query::reading;
+use crate::{resolve, spec};
 
 /// The service.
-pub struct Catalog {
+pub struct CatalogApi {
     pub store: Store,
     pub authenticator: Authenticator,
 }
 
-/// Who may read, and who may change.
+/// The scopes that a method needs: one of them is enough.
 const READ: [Scope; 2] = [Scope::Query, Scope::Catalog];
 const CHANGE: [Scope; 1] = [Scope::Catalog];
 
-/// Where a definition is read and changed: the store, for a tenant.
-pub struct Shelf<'a> {
+/// What one tenant has defined, in the store.
+pub struct TenantCatalog<'a> {
     store: &'a Store,
     tenant: TenantId,
 }
 
 macro_rules! methods {
-    ($($method:ident $name:literal $scopes:ident $handler:path, $request:ty => $response:ty;)*) => {
+    ($($method:ident $name:literal $scopes:ident, $request:ty => $response:ty;)*) => {
         #[tonic::async_trait]
-        impl CatalogService for Catalog {
+        impl CatalogService for CatalogApi {
             $(async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
                 let (metadata, _, request) = request.into_parts();
                 let handling = async {
                     let caller = self.authenticator.authorize_any(&metadata, &$scopes).await?;
-                    $handler(&Shelf { store: &self.store, tenant: caller.tenant }, request).await
+                    $method::handle(&TenantCatalog { store: &self.store, tenant: caller.tenant }, request).await
                 };
                 traced!($name, &metadata, handling)
             })*
@@ -65,34 +83,34 @@ macro_rules! methods {
 }
 
 methods! {
-    list_providers "ListProviders" READ providers::list, ListProvidersRequest => ListProvidersResponse;
-    list_metrics "ListMetrics" READ metrics::list, ListMetricsRequest => ListMetricsResponse;
-    get_metric "GetMetric" READ metrics::get, GetMetricRequest => GetMetricResponse;
-    create_metric "CreateMetric" CHANGE metrics::create, CreateMetricRequest => CreateMetricResponse;
-    update_metric "UpdateMetric" CHANGE metrics::update, UpdateMetricRequest => UpdateMetricResponse;
-    delete_metric "DeleteMetric" CHANGE metrics::delete, DeleteMetricRequest => DeleteMetricResponse;
-    list_calendars "ListCalendars" READ calendars::list, ListCalendarsRequest => ListCalendarsResponse;
-    get_calendar "GetCalendar" READ calendars::get, GetCalendarRequest => GetCalendarResponse;
-    create_calendar "CreateCalendar" CHANGE calendars::create, CreateCalendarRequest => CreateCalendarResponse;
-    update_calendar "UpdateCalendar" CHANGE calendars::update, UpdateCalendarRequest => UpdateCalendarResponse;
-    delete_calendar "DeleteCalendar" CHANGE calendars::delete, DeleteCalendarRequest => DeleteCalendarResponse;
-    list_time_series "ListTimeSeries" READ time_series::list, ListTimeSeriesRequest => ListTimeSeriesResponse;
-    get_time_series "GetTimeSeries" READ time_series::get, GetTimeSeriesRequest => GetTimeSeriesResponse;
-    create_time_series "CreateTimeSeries" CHANGE time_series::create,
+    list_providers "ListProviders" READ, ListProvidersRequest => ListProvidersResponse;
+    list_metrics "ListMetrics" READ, ListMetricsRequest => ListMetricsResponse;
+    get_metric "GetMetric" READ, GetMetricRequest => GetMetricResponse;
+    create_metric "CreateMetric" CHANGE, CreateMetricRequest => CreateMetricResponse;
+    update_metric "UpdateMetric" CHANGE, UpdateMetricRequest => UpdateMetricResponse;
+    delete_metric "DeleteMetric" CHANGE, DeleteMetricRequest => DeleteMetricResponse;
+    list_calendars "ListCalendars" READ, ListCalendarsRequest => ListCalendarsResponse;
+    get_calendar "GetCalendar" READ, GetCalendarRequest => GetCalendarResponse;
+    create_calendar "CreateCalendar" CHANGE, CreateCalendarRequest => CreateCalendarResponse;
+    update_calendar "UpdateCalendar" CHANGE, UpdateCalendarRequest => UpdateCalendarResponse;
+    delete_calendar "DeleteCalendar" CHANGE, DeleteCalendarRequest => DeleteCalendarResponse;
+    list_time_series "ListTimeSeries" READ, ListTimeSeriesRequest => ListTimeSeriesResponse;
+    get_time_series "GetTimeSeries" READ, GetTimeSeriesRequest => GetTimeSeriesResponse;
+    create_time_series "CreateTimeSeries" CHANGE,
         CreateTimeSeriesRequest => CreateTimeSeriesResponse;
-    update_time_series "UpdateTimeSeries" CHANGE time_series::update,
+    update_time_series "UpdateTimeSeries" CHANGE,
         UpdateTimeSeriesRequest => UpdateTimeSeriesResponse;
-    delete_time_series "DeleteTimeSeries" CHANGE time_series::delete,
+    delete_time_series "DeleteTimeSeries" CHANGE,
         DeleteTimeSeriesRequest => DeleteTimeSeriesResponse;
-    list_flows "ListFlows" READ flows::list, ListFlowsRequest => ListFlowsResponse;
-    get_flow "GetFlow" READ flows::get, GetFlowRequest => GetFlowResponse;
-    create_flow "CreateFlow" CHANGE flows::create, CreateFlowRequest => CreateFlowResponse;
-    update_flow "UpdateFlow" CHANGE flows::update, UpdateFlowRequest => UpdateFlowResponse;
-    delete_flow "DeleteFlow" CHANGE flows::delete, DeleteFlowRequest => DeleteFlowResponse;
+    list_flows "ListFlows" READ, ListFlowsRequest => ListFlowsResponse;
+    get_flow "GetFlow" READ, GetFlowRequest => GetFlowResponse;
+    create_flow "CreateFlow" CHANGE, CreateFlowRequest => CreateFlowResponse;
+    update_flow "UpdateFlow" CHANGE, UpdateFlowRequest => UpdateFlowResponse;
+    delete_flow "DeleteFlow" CHANGE, DeleteFlowRequest => DeleteFlowResponse;
 }
 
-/// What was changed, or why it was not.
-fn settled<T>(changed: Changed<T>, kind: &str, name: &str) -> Result<T, ApiError> {
+/// The result of a change, or the error that says why nothing was changed.
+fn changed_or_error<T>(changed: Changed<T>, kind: &str, name: &str) -> Result<T, ApiError> {
     match changed {
         Changed::Done(done) => Ok(done),
         Changed::NotFound => Err(ApiError::not_found(kind, name)),
@@ -102,32 +120,27 @@ fn settled<T>(changed: Changed<T>, kind: &str, name: &str) -> Result<T, ApiError
     }
 }
 
-/// A version that a request gives; none where it gives 0.
-fn version(field: &str, version: i32) -> Result<Option<i32>, ApiError> {
-    match version {
-        0 => Ok(None),
-        1.. => Ok(Some(version)),
-        _ => {
-            let text = format!("expected a version from 1, found {version}");
-            Err(ApiError::field(Reason::InvalidField, field, text))
-        }
+/// Reads a time series, and checks that the metric and the calendar that it names exist, unless `current` names them too.
+async fn checked_time_series(
+    catalog: &TenantCatalog<'_>,
+    name: &TimeSeriesName,
+    series: v1::TimeSeries,
+    current: Option<&NewTimeSeries>,
+) -> Result<NewTimeSeries, ApiError> {
+    let within = |error: ApiError| error.within("time_series");
+    let (mut new, metric) = spec::time_series::read(name, series)?;
+    let names_another =
+        |current: &NewTimeSeries| (&current.provider, &current.metric) != (&metric.provider, &metric.name);
+    if metric.is_of_assets() {
+        // Metrics of assets are never deleted, so this finds the metric of `current` too.
+        let found = resolve::asset_metric(catalog.store, catalog.tenant, &metric).await?;
+        // The default of today is stored, because there is no default once the metric has values of another type.
+        new.observed = Some(reading(new.observed, found.readable).map_err(within)?);
+    } else if current.is_none_or(names_another) {
+        resolve::event_metric(catalog.store, catalog.tenant, &metric).await?;
     }
-}
-
-/// The message that a request is about.
-pub fn given<T>(field: &str, message: Option<T>) -> Result<T, ApiError> {
-    message.ok_or_else(|| ApiError::field(Reason::InvalidField, field, "expected one"))
-}
-
-/// Bytes of a text for people at most.
-const MAX_TEXT_BYTES: usize = 1_024;
-
-fn check_text(field: &str, text: &str, violations: &mut Vec<Violation>) {
-    if text.len() > MAX_TEXT_BYTES {
-        let found = text.len();
-        violations
-            .push(Violation::new(field, format!("expected at most {MAX_TEXT_BYTES} bytes, found {found}")));
-    } else if text.contains('\0') {
-        violations.push(Violation::new(field, "expected text without NUL characters"));
+    if current.is_none_or(|current| current.calendar != new.calendar) {
+        resolve::calendar(catalog.store, catalog.tenant, &new.calendar).await.map_err(within)?;
     }
+    Ok(new)
 }

@@ -14,6 +14,7 @@ mod query_time_series;
 
 use std::time::Duration;
 
+use flowmeter_contract::time::to_proto;
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_proto::v1::query_service_server::QueryService;
 use flowmeter_proto::v1::{
@@ -36,46 +37,51 @@ use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
 use crate::api::traced;
-use crate::tenant_limiter::Turns;
+use crate::tenant_limiter::TenantLimiter;
 
-/// How long an answer may wait for a request to be applied.
+/// The longest time that a call waits for another request to be applied.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// The service.
-pub struct Query {
+pub struct QueryApi {
     pub store: Store,
     pub receipts: Receipts,
     pub authenticator: Authenticator,
-    pub turns: Turns,
+    pub tenant_limiter: TenantLimiter,
     pub max_points: u64,
     pub max_event_ahead: Duration,
     pub flow_min_requests: u32,
 }
 
-impl Query {
-    /// Who calls, and until when an answer may wait.
+impl QueryApi {
+    /// The calling tenant, and the time until which the call may wait.
     async fn caller(&self, metadata: &MetadataMap) -> Result<(TenantId, Instant), ApiError> {
         let deadline = deadline::of(metadata, MAX_WAIT);
         let caller = self.authenticator.authorize(metadata, Scope::Query).await?;
         Ok((caller.tenant, deadline))
     }
 
-    /// Waits until the caller's own request is applied.
-    async fn after(&self, tenant: TenantId, request_id: &str, deadline: Instant) -> Result<(), ApiError> {
+    /// Waits until the request that `after_request_id` names is applied. Returns false if it names none.
+    async fn wait_until_applied(
+        &self,
+        tenant: TenantId,
+        request_id: &str,
+        deadline: Instant,
+    ) -> Result<bool, ApiError> {
         if request_id.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let id = read_request_id("after_request_id", request_id)?;
         match self.receipts.wait(tenant, id, deadline).await? {
-            Some(_) => Ok(()),
+            Some(_) => Ok(true),
             None => Err(ApiError::deadline(format!("request {id} is not applied yet"))),
         }
     }
 
-    /// Up to when all acknowledged data is in an answer that is read after this.
-    async fn fresh_through(&self) -> Result<Option<flowmeter_core::timestamp::Timestamp>, ApiError> {
+    /// The time up to which an answer that is read after this call has all acknowledged data.
+    async fn fresh_through(&self) -> Result<Option<prost_types::Timestamp>, ApiError> {
         let client = self.store.client().await?;
-        Ok(progress::fresh_through(&client).await?)
+        Ok(progress::fresh_through(&client).await?.map(to_proto))
     }
 }
 
@@ -90,7 +96,7 @@ fn read_request_id(field: &str, text: &str) -> Result<RequestId, ApiError> {
 }
 
 #[tonic::async_trait]
-impl QueryService for Query {
+impl QueryService for QueryApi {
     async fn get_build_info(
         &self,
         _: Request<GetBuildInfoRequest>,

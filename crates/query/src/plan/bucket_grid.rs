@@ -1,69 +1,58 @@
-//! How an answer is cut into buckets and shown, whatever its values are read from.
+//! The buckets into which a range of time is cut.
 
 use flowmeter_core::calendar::Calendar;
 use flowmeter_core::range::TimeRange;
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_core::usage::Field;
 use flowmeter_service::error::{ApiError, Reason};
 use jiff::tz::TimeZone;
 
-use crate::spec::{Asked, DEFAULT_CALENDAR, Fill, Wording, place};
+use crate::spec::clock::RequestClock;
+use crate::spec::parameters::resolve_range;
+use crate::spec::query_spec::{DEFAULT_CALENDAR, QuerySpec};
 
-/// The buckets of an answer, the labels that tell its series apart, and what stands where there is no value.
-#[derive(Debug)]
-pub struct Frame {
-    /// What cuts time, on the clocks of the question's zone.
+/// The range of an answer and the buckets in it.
+#[derive(Debug, Clone)]
+pub struct BucketGrid {
+    /// The calendar that cuts the range, on the clocks of the request's time zone.
     pub calendar: Calendar,
     pub range: TimeRange,
-    /// Ascending; the first one is not after the start of the range.
-    pub bucket_starts: Vec<Timestamp>,
-    pub group_by: Vec<Field>,
-    pub fill: Fill,
+    /// Ascending. The first start is at or before the start of the range.
+    pub starts: Vec<Timestamp>,
 }
 
-impl Frame {
-    /// The range in one bucket.
-    pub fn whole<O>(wording: &Wording<O>, asked: Asked) -> Result<Self, ApiError> {
-        let zone = wording.zone.clone().unwrap_or(TimeZone::UTC);
-        let range = place(&wording.range, &asked.reference(zone.clone()))?;
-        // The calendar only tells the zone: there is no bucket but the range.
-        let calendar = Calendar::parse(DEFAULT_CALENDAR).expect("it is built in").in_zone(zone);
-        Ok(Self::of(wording, calendar, range, vec![range.start]))
-    }
-
-    /// The range in the buckets of a calendar.
-    pub fn cut<O>(
-        wording: &Wording<O>,
-        calendar: Calendar,
-        asked: Asked,
+impl BucketGrid {
+    /// The range of a request in the buckets of a calendar, or as one bucket if there is no calendar.
+    pub fn new(
+        spec: &QuerySpec,
+        calendar: Option<Calendar>,
+        clock: RequestClock,
         max_points: u64,
     ) -> Result<Self, ApiError> {
-        let calendar = match &wording.zone {
+        let Some(calendar) = calendar else { return Self::one_bucket(spec, clock) };
+        let calendar = match &spec.zone {
             Some(zone) => calendar.in_zone(zone.clone()),
             None => calendar,
         };
         let wrong = |text: String| ApiError::field(Reason::InvalidRange, "range", text);
-        let range = match wording.range.last() {
+        let range = match spec.range.last() {
             Some(buckets) => calendar
-                .last_buckets(asked.now, buckets, max_points)
+                .last_buckets(clock.now, buckets, max_points)
                 .map_err(|error| wrong(error.to_string()))?,
-            None => place(&wording.range, &asked.reference(calendar.zone().clone()))?,
+            None => resolve_range(&spec.range, &clock.reference(calendar.zone().clone()))?,
         };
-        let bucket_starts =
-            calendar.bucket_starts(range, max_points).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self::of(wording, calendar, range, bucket_starts))
+        let starts = calendar.bucket_starts(range, max_points).map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { calendar, range, starts })
     }
 
-    fn of<O>(
-        wording: &Wording<O>,
-        calendar: Calendar,
-        range: TimeRange,
-        bucket_starts: Vec<Timestamp>,
-    ) -> Self {
-        Self { calendar, range, bucket_starts, group_by: wording.group_by.clone(), fill: wording.fill }
+    fn one_bucket(spec: &QuerySpec, clock: RequestClock) -> Result<Self, ApiError> {
+        let zone = spec.zone.clone().unwrap_or(TimeZone::UTC);
+        let range = resolve_range(&spec.range, &clock.reference(zone.clone()))?;
+        // The calendar only carries the time zone, because the range itself is the bucket.
+        let calendar = Calendar::parse(DEFAULT_CALENDAR).expect("it is built in").in_zone(zone);
+        Ok(Self { calendar, range, starts: vec![range.start] })
     }
 
-    /// The IANA name of the zone.
+    /// The IANA name of the time zone.
     pub fn zone_name(&self) -> String {
         self.calendar.zone().iana_name().unwrap_or("UTC").to_owned()
     }

@@ -1,14 +1,48 @@
-//! Reads what a question about an asset asks for: its names and its range. Pure.
+//! Reads requests for assets and their metrics. Pure.
 
 use flowmeter_contract::time::from_proto;
-use flowmeter_core::asset::{MAX_URN_BYTES, check_name};
+use flowmeter_core::asset::{MAX_URN_BYTES, check_name, check_urn};
 use flowmeter_core::timestamp::Timestamp;
+use flowmeter_proto::v1::ListAssetMetricsRequest;
 use flowmeter_service::error::{ApiError, Reason};
 
-/// Names of a question at most.
+use crate::page::Page;
+use crate::page::asset_position::{self, AssetPosition};
+
+/// Names of metrics in one request.
 const MAX_NAMES: usize = 100;
 
-/// Reads names, each once and in order.
+/// A page of the metrics of an asset.
+#[derive(Debug)]
+pub struct AssetMetricsSpec {
+    /// The metrics to list. If there are none, all metrics are listed.
+    pub names: Vec<String>,
+    pub page: Page,
+    /// Where the page starts.
+    pub start: AssetPosition,
+}
+
+impl AssetMetricsSpec {
+    /// Reads a request that was received at `now`.
+    pub fn read(request: &ListAssetMetricsRequest, now: Timestamp) -> Result<Self, ApiError> {
+        check_urn("asset_urn", &request.asset_urn)?;
+        let names = names(&request.names)?;
+        let from = time("from", request.from.as_ref())?;
+        let to = time("to", request.to.as_ref())?;
+        let (first, last) = range(from, to, now)?;
+        // A page token belongs to the range of the request: one that ends now ends at another time on the next page.
+        let text = |time: Option<Timestamp>| time.map(|time| time.micros().to_string()).unwrap_or_default();
+        let (from, to) = (text(from), text(to));
+        let mut arguments = vec![request.asset_urn.as_str(), &from, &to];
+        arguments.extend(names.iter().map(String::as_str));
+        let page = Page::read("ListAssetMetrics", &arguments, request.page_size, &request.page_token)?;
+        let start = page.after(asset_position::read)?;
+        let start = start.unwrap_or(AssetPosition { from: first, to: last, after: None });
+        Ok(Self { names, page, start })
+    }
+}
+
+/// Reads names of metrics, sorted and without repetitions.
 pub fn names(names: &[String]) -> Result<Vec<String>, ApiError> {
     if names.len() > MAX_NAMES {
         let text = format!("expected at most {MAX_NAMES}, found {}", names.len());
@@ -23,8 +57,8 @@ pub fn names(names: &[String]) -> Result<Vec<String>, ApiError> {
     Ok(names)
 }
 
-/// Reads what URNs begin with.
-pub fn prefix(prefix: &str) -> Result<(), ApiError> {
+/// Checks a text that URNs start with.
+pub fn check_prefix(prefix: &str) -> Result<(), ApiError> {
     if prefix.len() > MAX_URN_BYTES || prefix.contains('\0') {
         let text = format!("expected at most {MAX_URN_BYTES} bytes without NUL characters");
         return Err(ApiError::field(Reason::InvalidField, "prefix", text));
@@ -32,20 +66,20 @@ pub fn prefix(prefix: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Reads a time, which stands in `field`.
-pub fn time(field: &str, time: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, ApiError> {
+/// Reads a time from the field `field` of a request.
+fn time(field: &str, time: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, ApiError> {
     let read = |time| {
         from_proto(time).ok_or_else(|| {
-            let text = "expected a time of the years 0001 to 9999, with nanos from 0 to 999999999";
+            let text = "expected a time in the years 0001 to 9999, with nanos from 0 to 999999999";
             ApiError::field(Reason::InvalidField, field, text)
         })
     };
     time.map(read).transpose()
 }
 
-/// The first and the last time of a range, which both belong to it. It begins with the epoch at the earliest,
-/// before which there is nothing, and ends now where no end is given.
-pub fn range(
+/// The first and the last time of a range, both included. A range starts at the epoch or later, because no value is
+/// older, and ends now if the request gives no end.
+fn range(
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     now: Timestamp,
@@ -53,7 +87,9 @@ pub fn range(
     let (first, last) = (from.unwrap_or(Timestamp::EPOCH), to.unwrap_or(now));
     if first > last {
         let (field, text) = match (from, to) {
-            (None, _) => ("to", format!("expected {first} or later, where the range begins, found {last}")),
+            (None, _) => {
+                ("to", format!("expected {first} or later, which is the start of the range, found {last}"))
+            }
             (_, None) => ("from", format!("expected {last} or earlier, which is now, found {first}")),
             (_, Some(_)) => ("from", format!("expected {last} or earlier, which is to, found {first}")),
         };
@@ -71,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_few_and_each_counts_once() {
+    fn names_are_limited_and_repetitions_are_dropped() {
         let given = ["b", "a", "b"].map(String::from);
         assert_eq!(names(&given).unwrap(), ["a", "b"]);
         let wrong = ["a".to_owned(), String::new()];
@@ -82,11 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_as_long_as_a_urn() {
-        assert!(prefix("").is_ok());
-        assert!(prefix(&"a".repeat(512)).is_ok());
-        assert!(prefix(&"a".repeat(513)).is_err());
-        assert!(prefix("a\0").is_err());
+    fn a_prefix_is_at_most_as_long_as_a_urn() {
+        assert!(check_prefix("").is_ok());
+        assert!(check_prefix(&"a".repeat(512)).is_ok());
+        assert!(check_prefix(&"a".repeat(513)).is_err());
+        assert!(check_prefix("a\0").is_err());
     }
 
     #[test]
@@ -95,11 +131,11 @@ mod tests {
         assert_eq!(time("from", None).unwrap(), None);
         assert_eq!(time("from", Some(&proto(1, 2_999))).unwrap(), Some(Timestamp::from_micros(1_000_002)));
         let error = message(time("from", Some(&proto(0, -1))).unwrap_err());
-        assert!(error.starts_with("from: expected a time of the years"), "{error}");
+        assert!(error.starts_with("from: expected a time in the years"), "{error}");
     }
 
     #[test]
-    fn a_range_has_both_its_ends() {
+    fn a_range_includes_both_ends() {
         let at = Timestamp::from_micros;
         let now = at(1_000_000);
         let read = |from: Option<i64>, to: Option<i64>| {

@@ -1,19 +1,98 @@
-//! Reads what a list of events asks for: its order, its words and its fields. Pure.
+//! Reads requests for events and for values of their fields. Pure.
 
 use flowmeter_core::filter::Filter;
+use flowmeter_core::range::TimeRange;
+use flowmeter_core::usage::Field;
+use flowmeter_proto::v1::{ListFieldValuesRequest, ListUsageEventsRequest};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_store::events::{OrderBy, OrderKey};
+use flowmeter_store::events::{List, OrderBy, OrderKey, Place};
+use jiff::tz::TimeZone;
 
-use super::event_field;
+use super::clock::RequestClock;
+use super::labels::event_field;
+use super::parameters::{filter, time_range, time_zone};
+use crate::page::{Page, event_position, value_position};
 
-/// The field that only an order can name.
+/// The field that an order can name and a filter cannot.
 const TIMESTAMP: &str = "timestamp";
-/// Fields of an order at most.
+/// Fields of an order.
 const MAX_KEYS: usize = 4;
-/// Words of a search at most.
+/// Words of a search.
 const MAX_WORDS: usize = 16;
-/// Bytes of a search at most.
+/// Bytes of a search.
 const MAX_SEARCH_BYTES: usize = 1_024;
+/// Bytes of a prefix of values.
+const MAX_PREFIX_BYTES: usize = 1_024;
+
+/// A page of a list of events.
+#[derive(Debug)]
+pub struct EventListSpec {
+    /// Which events.
+    pub list: List,
+    /// In which order.
+    pub order: Vec<OrderKey>,
+    /// Which page.
+    pub page: Page,
+    /// The last event of the page before.
+    pub after: Option<Place>,
+}
+
+impl EventListSpec {
+    /// Reads a request. The range of its first page holds for all its pages.
+    pub fn read(request: &ListUsageEventsRequest, clock: RequestClock) -> Result<Self, ApiError> {
+        let order = order(&request.order_by)?;
+        let arguments =
+            [&request.range, &request.filter, &request.search, &request.order_by, &request.time_zone];
+        let arguments = arguments.map(String::as_str);
+        let page = Page::read("ListUsageEvents", &arguments, request.page_size, &request.page_token)?;
+        let zone = time_zone(&request.time_zone)?.unwrap_or(TimeZone::UTC);
+        let (range, after) = match page.after(|bytes| event_position::read(bytes, &order))? {
+            None => (time_range(&request.range, zone, clock)?, None),
+            Some((range, place)) => (range, Some(place)),
+        };
+        let list = List { range, filter: filter(&request.filter)?, words: words(&request.search)? };
+        Ok(Self { list, order, page, after })
+    }
+}
+
+/// A page of the values of a field.
+#[derive(Debug)]
+pub struct FieldValuesSpec {
+    /// Whose values.
+    pub field: Field,
+    /// The events that the values are of.
+    pub list: List,
+    /// What the values start with.
+    pub prefix: String,
+    /// Which page.
+    pub page: Page,
+    /// The last value of the page before.
+    pub after: Option<String>,
+}
+
+impl FieldValuesSpec {
+    /// Reads a request. The range of its first page holds for all its pages.
+    pub fn read(request: &ListFieldValuesRequest, clock: RequestClock) -> Result<Self, ApiError> {
+        let field = event_field("field", &request.field)?;
+        let arguments =
+            [&request.field, &request.range, &request.filter, &request.prefix, &request.time_zone];
+        let arguments = arguments.map(String::as_str);
+        let page = Page::read("ListFieldValues", &arguments, request.page_size, &request.page_token)?;
+        if request.prefix.len() > MAX_PREFIX_BYTES || request.prefix.contains('\0') {
+            let text = format!("expected at most {MAX_PREFIX_BYTES} bytes without NUL characters");
+            return Err(ApiError::field(Reason::InvalidField, "prefix", text));
+        }
+        let zone = time_zone(&request.time_zone)?.unwrap_or(TimeZone::UTC);
+        let position: Option<(TimeRange, String)> =
+            page.after(|bytes| value_position::read(bytes, &field))?;
+        let (range, after) = match position {
+            None => (time_range(&request.range, zone, clock)?, None),
+            Some((range, value)) => (range, Some(value)),
+        };
+        let list = List { range, filter: filter(&request.filter)?, words: Vec::new() };
+        Ok(Self { field, list, prefix: request.prefix.clone(), page, after })
+    }
+}
 
 /// Reads an order, such as `duration desc, timestamp`.
 pub fn order(text: &str) -> Result<Vec<OrderKey>, ApiError> {
@@ -37,7 +116,7 @@ pub fn order(text: &str) -> Result<Vec<OrderKey>, ApiError> {
         };
         let by = match name {
             TIMESTAMP => OrderBy::Timestamp,
-            // Where only fields of text and numbers are read, this name is told otherwise.
+            // [`event_field`] does not know the field, so its error would not name it.
             _ if Filter::meant(name) == Some(TIMESTAMP) => {
                 let text =
                     format!("expected {TIMESTAMP}, or attributes.{name} for the attribute, found {name:?}");
@@ -50,15 +129,14 @@ pub fn order(text: &str) -> Result<Vec<OrderKey>, ApiError> {
         }
         keys.push(OrderKey { by, descending });
     }
-    // Events of one time are told apart by their ids, so nothing is left to order after it.
+    // Events of the same time are in the order of their ids, so keys after the time have no effect.
     if let Some(time) = keys.iter().position(|key| key.by == OrderBy::Timestamp) {
         keys.truncate(time + 1);
     }
     Ok(keys)
 }
 
-/// Reads the words of a search: what stands between spaces, or in double quotes. A to Z become
-/// lower case.
+/// Reads the words of a search, which are separated by spaces or in double quotes. A to Z become lower case.
 pub fn words(text: &str) -> Result<Vec<String>, ApiError> {
     let wrong = |text: &str| ApiError::field(Reason::InvalidField, "search", text);
     if text.len() > MAX_SEARCH_BYTES {
@@ -68,9 +146,7 @@ pub fn words(text: &str) -> Result<Vec<String>, ApiError> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (word, after) = match rest.strip_prefix('"') {
-            Some(quoted) => {
-                quoted.split_once('"').ok_or_else(|| wrong("expected a second \" after the first"))?
-            }
+            Some(quoted) => quoted.split_once('"').ok_or_else(|| wrong("expected a closing \""))?,
             None => rest.split_at(rest.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(rest.len())),
         };
         if word.contains(char::is_control) {
@@ -90,7 +166,6 @@ pub fn words(text: &str) -> Result<Vec<String>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flowmeter_core::usage::Field;
     use proptest::prelude::*;
 
     #[test]

@@ -6,21 +6,21 @@ use flowmeter_proto::v1::{GetReceiptRequest, GetReceiptResponse};
 use flowmeter_service::error::ApiError;
 use tonic::metadata::MetadataMap;
 
-use super::{Query, read_request_id};
+use super::{QueryApi, read_request_id};
 
 pub(super) async fn handle(
-    query: &Query,
+    api: &QueryApi,
     metadata: &MetadataMap,
     request: &GetReceiptRequest,
 ) -> Result<GetReceiptResponse, ApiError> {
-    let (tenant, deadline) = query.caller(metadata).await?;
+    let (tenant, deadline) = api.caller(metadata).await?;
     let id = read_request_id("request_id", &request.request_id)?;
     let receipt = if request.wait {
-        query.receipts.wait(tenant, id, deadline).await?
+        api.receipts.wait(tenant, id, deadline).await?
     } else {
-        query.receipts.get(tenant, id).await?
+        api.receipts.get(tenant, id).await?
     };
-    let fresh_through = query.fresh_through().await?.map(to_proto);
+    let fresh_through = api.fresh_through().await?;
     let request_id = id.to_string();
     let Some(receipt) = receipt else {
         let state = State::Pending.into();

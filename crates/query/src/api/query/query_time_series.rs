@@ -1,124 +1,69 @@
-//! `QueryTimeSeries`: a metric by the buckets of a calendar.
-
-mod asset;
+//! `QueryTimeSeries`: a metric in the buckets of a calendar.
 
 use flowmeter_contract::names::{MetricName, TimeSeriesName};
-use flowmeter_contract::time::to_proto;
-use flowmeter_core::asset::Reading;
-use flowmeter_core::calendar::Calendar;
-use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::v1::{QueryTimeSeriesRequest, QueryTimeSeriesResponse, Series};
 use flowmeter_service::error::{ApiError, Reason};
+use flowmeter_store::assets::{AssetSeriesQuestion, ReadableMetric, read_asset_series};
 use flowmeter_store::catalog::metrics::is_in_use;
-use flowmeter_store::catalog::time_series::{NewTimeSeries, StoredTimeSeries};
+use flowmeter_store::catalog::time_series::NewTimeSeries;
 use flowmeter_store::rollups::{SeriesQuestion, read_series};
-use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
-use super::Query;
-use crate::resolve;
-use crate::spec::{self, Asked, DEFAULT_CALENDAR, Question, Wording};
-use flowmeter_contract::enums::observed_to_proto;
-
-use crate::answer::series::{self as answer, Answered};
+use super::QueryApi;
+use crate::answer::series as answer;
+use crate::plan::bucket_grid::BucketGrid;
+use crate::plan::query_plan::QueryPlan;
+use crate::resolve::{self, EventMetric};
+use crate::spec::asset_query::reading;
+use crate::spec::clock::RequestClock;
+use crate::spec::query_spec::{QuerySpec, Subject};
+use flowmeter_contract::enums::{observed_to_proto, reading_to_proto};
 
 pub(super) async fn handle(
-    query: &Query,
+    api: &QueryApi,
     metadata: &MetadataMap,
     request: &QueryTimeSeriesRequest,
 ) -> Result<QueryTimeSeriesResponse, ApiError> {
-    let (tenant, deadline) = query.caller(metadata).await?;
-    let asked = Asked { now: Timestamp::now(), ahead: query.max_event_ahead };
-    let stored = stored(query, tenant, request).await?.map(|stored| stored.series);
+    let (tenant, deadline) = api.caller(metadata).await?;
+    let clock = RequestClock::start(api.max_event_ahead);
+    let stored = stored_series(api, tenant, request).await?;
     let metric = match &stored {
         Some(series) => MetricName { provider: series.provider.clone(), name: series.metric.clone() },
         None => MetricName::parse("metric", &request.metric)?,
     };
-    let call = Call { query, tenant, deadline, asked, request, stored, metric };
-    if call.metric.is_of_assets() { asset::answer(&call).await } else { answer(&call).await }
-}
-
-/// A request, and what it names.
-struct Call<'a> {
-    query: &'a Query,
-    tenant: TenantId,
-    /// Until when the answer may wait.
-    deadline: Instant,
-    asked: Asked,
-    request: &'a QueryTimeSeriesRequest,
-    /// The stored time series that it reads, if it reads one.
-    stored: Option<NewTimeSeries>,
-    metric: MetricName,
-}
-
-impl Call<'_> {
-    /// The calendar that the request names, or else the stored time series.
-    async fn calendar(&self) -> Result<Calendar, ApiError> {
-        let stored = self.stored.as_ref().map(|series| &series.calendar);
-        let code = std::iter::once(&self.request.calendar).chain(stored).find(|code| !code.is_empty());
-        let code = code.map_or(DEFAULT_CALENDAR, String::as_str);
-        resolve::calendar(&self.query.store, self.tenant, code).await
-    }
-
-    /// Waits until the caller's own request is applied.
-    async fn wait(&self) -> Result<(), ApiError> {
-        self.query.after(self.tenant, &self.request.after_request_id, self.deadline).await
-    }
-}
-
-/// Answers from events and their roll-ups.
-async fn answer(call: &Call<'_>) -> Result<QueryTimeSeriesResponse, ApiError> {
-    let &Call { query, tenant, asked, .. } = call;
-    let mut wording = spec::read(call.request)?;
-    if let Some(series) = &call.stored {
-        let filter = spec::filter(&series.filter)?;
-        // Others are refused before they are stored.
-        let observed = series.observed.and_then(Reading::of_numbers);
-        refer(&mut wording, series, filter, observed)?;
-    }
-    let calendar = call.calendar().await?;
-    let mut waited = call.request.after_request_id.is_empty();
-    loop {
-        let metric = resolve::metric(&query.store, tenant, &call.metric).await?;
-        let alike = resolve::alike(&query.store, tenant, &metric.definition, &wording.fields()).await?;
-        let read_from = alike.as_ref().unwrap_or(&metric);
-        let mut wording = wording.clone();
-        wording.observed.get_or_insert(metric.definition.default_observed);
-        let question = tokio::task::block_in_place(|| {
-            let read_from = (&*read_from.definition, read_from.rolled_up_to);
-            spec::plan(wording, read_from, calendar.clone(), asked, query.max_points)
-        })?;
-        if !waited {
-            // What is wrong was said at once; a definition can change while we wait.
-            call.wait().await?;
-            waited = true;
-            continue;
+    let subject = if metric.is_of_assets() { Subject::Assets } else { Subject::Events };
+    let spec = QuerySpec::of_time_series(request, subject, stored.as_ref())?;
+    let calendar = resolve::calendar_of(&api.store, tenant, &spec).await?;
+    let cut = || BucketGrid::new(&spec, calendar, clock, api.max_points);
+    let wait = api.wait_until_applied(tenant, &request.after_request_id, deadline);
+    // Everything that is wrong with the request is reported before the wait.
+    match subject {
+        Subject::Events => {
+            let mut found = resolve::event_metric(&api.store, tenant, &metric).await?;
+            let grid = tokio::task::block_in_place(cut)?;
+            if wait.await? {
+                // The tenant can have changed the metric during the wait.
+                found = resolve::event_metric(&api.store, tenant, &metric).await?;
+            }
+            answer_from_events(api, tenant, (&metric, found), &spec, &grid).await
         }
-        let fresh_through = query.fresh_through().await?.map(to_proto);
-        let series = read(query, tenant, &question).await?;
-        // Roll-ups that were let go of meanwhile may lack what came since.
-        let generation = read_from.definition.generation;
-        if generation == 0 || is_in_use(&query.store, tenant, generation).await? {
-            let answered = Answered {
-                metric: metric.definition.full_name.clone(),
-                observed: observed_to_proto(question.observed),
-                unit: metric.definition.unit.clone(),
-                series,
-                fresh_through,
-            };
-            return Ok(answered.within(&question.frame));
+        Subject::Assets => {
+            let grid = tokio::task::block_in_place(cut)?;
+            wait.await?;
+            // Not earlier: a metric of assets can come with the request that was waited for.
+            let found = resolve::asset_metric(&api.store, tenant, &metric).await?;
+            answer_from_assets(api, tenant, (&metric, found), &spec, &grid).await
         }
     }
 }
 
 /// The stored time series that the request names, if it names one.
-async fn stored(
-    query: &Query,
+async fn stored_series(
+    api: &QueryApi,
     tenant: TenantId,
     request: &QueryTimeSeriesRequest,
-) -> Result<Option<StoredTimeSeries>, ApiError> {
+) -> Result<Option<NewTimeSeries>, ApiError> {
     if request.time_series.is_empty() {
         return Ok(None);
     }
@@ -127,44 +72,90 @@ async fn stored(
         return Err(ApiError::field(Reason::InvalidField, "metric", text));
     }
     let name = TimeSeriesName::parse("time_series", &request.time_series)?;
-    resolve::time_series(&query.store, tenant, &name).await.map(Some)
+    let stored = resolve::time_series(&api.store, tenant, &name).await?;
+    Ok(Some(stored.series))
 }
 
-/// Fills in what a stored time series says where the question says nothing, and narrows the
-/// question by its filter.
-fn refer<O>(
-    wording: &mut Wording<O>,
-    series: &NewTimeSeries,
-    filter: Filter,
-    observed: Option<O>,
-) -> Result<(), ApiError> {
-    if wording.zone.is_none() {
-        wording.zone = spec::time_zone(&series.time_zone)?;
-    }
-    wording.observed = wording.observed.take().or(observed);
-    let narrowing = std::mem::take(&mut wording.filter);
-    wording.filter = filter.and(narrowing);
-    Ok(())
-}
-
-/// Reads the series, and fills their gaps.
-pub(super) async fn read(
-    query: &Query,
+/// Answers from events and their roll-ups.
+async fn answer_from_events(
+    api: &QueryApi,
     tenant: TenantId,
-    question: &Question<'_>,
-) -> Result<Vec<Series>, ApiError> {
-    let asked = SeriesQuestion {
+    (name, mut metric): (&MetricName, EventMetric),
+    spec: &QuerySpec,
+    grid: &BucketGrid,
+) -> Result<QueryTimeSeriesResponse, ApiError> {
+    loop {
+        let definition = &*metric.definition;
+        let substitute = resolve::substitute_metric(&api.store, tenant, definition, &spec.fields()).await?;
+        let read_from = substitute.as_ref().unwrap_or(&metric);
+        let source = (&*read_from.definition, read_from.rolled_up_to);
+        let plan = QueryPlan::new(spec, grid, source, definition.default_observed);
+        let fresh_through = api.fresh_through().await?;
+        let series = read(api, tenant, &plan).await?;
+        // Roll-ups that were dropped in the meantime can lack newer events, so the metric is read again.
+        let generation = read_from.definition.generation;
+        if generation == 0 || is_in_use(&api.store, tenant, generation).await? {
+            let metric = answer::Metric {
+                name: definition.full_name.clone(),
+                observed: observed_to_proto(plan.observed),
+                unit: definition.unit.clone(),
+            };
+            return Ok(answer::time_series(metric, grid, series, fresh_through));
+        }
+        metric = resolve::event_metric(&api.store, tenant, name).await?;
+    }
+}
+
+/// Answers from the stored values of assets.
+async fn answer_from_assets(
+    api: &QueryApi,
+    tenant: TenantId,
+    (name, metric): (&MetricName, ReadableMetric),
+    spec: &QuerySpec,
+    grid: &BucketGrid,
+) -> Result<QueryTimeSeriesResponse, ApiError> {
+    let reading = reading(spec.observed, metric.readable)?;
+    let fresh_through = api.fresh_through().await?;
+    let question = AssetSeriesQuestion {
         tenant,
-        definition: question.definition,
-        observed: question.observed,
-        filter: &question.filter,
-        group_by: &question.frame.group_by,
-        label_set: question.label_set,
-        pieces: &question.pieces,
-        bucket_starts: &question.frame.bucket_starts,
-        max_points: query.max_points,
+        name: &metric.name,
+        reading,
+        filter: &spec.filter,
+        by_asset: !spec.group_by.is_empty(),
+        range: grid.range,
+        bucket_starts: &grid.starts,
+        max_points: api.max_points,
     };
-    let _turn = query.turns.take(tenant).await?;
-    let found = read_series(&query.store, &asked).await;
-    answer::series(found, &question.frame, query.max_points)
+    let admitted = api.tenant_limiter.admit(tenant).await?;
+    let found = read_asset_series(&api.store, &question).await;
+    drop(admitted);
+    let series = answer::series(found, spec, grid, api.max_points)?;
+    let metric = answer::Metric {
+        name: name.full(),
+        observed: reading_to_proto(reading),
+        unit: reading.unit().to_owned(),
+    };
+    Ok(answer::time_series(metric, grid, series, fresh_through))
+}
+
+/// Reads what was planned.
+pub(super) async fn read(
+    api: &QueryApi,
+    tenant: TenantId,
+    plan: &QueryPlan<'_>,
+) -> Result<Vec<Series>, ApiError> {
+    let question = SeriesQuestion {
+        tenant,
+        definition: plan.definition,
+        observed: plan.observed,
+        filter: &plan.spec.filter,
+        group_by: &plan.spec.group_by,
+        label_set: plan.label_set,
+        pieces: &plan.pieces,
+        bucket_starts: &plan.grid.starts,
+        max_points: api.max_points,
+    };
+    let _admitted = api.tenant_limiter.admit(tenant).await?;
+    let found = read_series(&api.store, &question).await;
+    answer::series(found, plan.spec, plan.grid, api.max_points)
 }

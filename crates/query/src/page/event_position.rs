@@ -1,5 +1,5 @@
-//! Where a list of events goes on: the range as it was on the first page, and the keys and the id
-//! of the last event.
+//! The position of a page in a list of events: the range of the first page, and the last event with the keys of its
+//! order.
 
 use flowmeter_core::range::TimeRange;
 use flowmeter_store::events::{OrderKey, Place};
@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use super::range;
 
-/// A place as a token carries it: the range as it was on the first page, the event and its keys.
+/// Writes a position for a page token.
 #[must_use]
 pub fn write(range: TimeRange, place: &Place) -> Vec<u8> {
     let (start, end) = (range.start.micros(), range.end.micros());
     serde_json::json!([start, end, place.id.to_string(), place.keys]).to_string().into_bytes()
 }
 
-/// Reads a place in an order of these keys, if it is one.
+/// Reads a position in an order of these keys. `None` if the bytes are not one.
 #[must_use]
 pub fn read(bytes: &[u8], order: &[OrderKey]) -> Option<(TimeRange, Place)> {
     let (start, end, id, keys): (i64, i64, String, Vec<String>) = serde_json::from_slice(bytes).ok()?;
@@ -29,7 +29,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_place_is_read_as_it_was_written() {
+    fn a_position_is_read_as_it_was_written() {
         let order = event_list::order("duration desc, user").unwrap();
         let place = Place { keys: vec!["-1".into(), "a \"b\" ü".into()], id: EventId(Uuid::from_u128(7)) };
         let again = read(&write(TimeRange::ALL, &place), &order);

@@ -1,52 +1,43 @@
-//! Reads a question for time series of values of assets. Pure.
+//! What a request for time series of assets may say. Pure.
 
 use flowmeter_contract::enums;
 use flowmeter_core::asset::{NotANumber, Number, Readable, Reading, Truth, urn_field};
 use flowmeter_core::filter::{Condition, Filter, Operator, Value};
 use flowmeter_core::metric::Observed;
 use flowmeter_core::usage::Field;
-use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
 
-use super::{Wording, fill, required_range, scoped, time_zone, wrong_field, wrong_observed};
+use super::labels;
+use super::parameters::wrong_observed;
 
-/// Characters of a name that an error shows at most.
+/// Characters of a name that an error shows.
 const MAX_SHOWN_CHARS: usize = 40;
 
-/// Reads what a request says. Its `key` is the URN of an asset.
-pub fn read(request: &v1::QueryTimeSeriesRequest) -> Result<Wording<Reading>, ApiError> {
-    if !request.service.is_empty() {
-        let text =
-            "expected none, because assets have no service: choose them by asset_urn in filter, or by key";
-        return Err(ApiError::field(Reason::InvalidField, "service", text));
+/// Checks that a request names no service, because assets have none.
+pub fn check_no_service(service: &str) -> Result<(), ApiError> {
+    if service.is_empty() {
+        return Ok(());
     }
-    Ok(Wording {
-        range: required_range(&request.range)?,
-        filter: scoped(filter(&request.filter)?, "key", urn_field(), &request.key)?,
-        observed: enums::reading("observed", request.observed).map_err(wrong_field)?,
-        group_by: group_by(&request.group_by)?,
-        zone: time_zone(&request.time_zone)?,
-        fill: fill(request.fill)?,
-    })
+    let text = "expected none, because assets have no service: choose them by asset_urn in filter, or by key";
+    Err(ApiError::field(Reason::InvalidField, "service", text))
 }
 
-/// Reads a filter, which chooses assets by their URN.
-pub fn filter(text: &str) -> Result<Filter, ApiError> {
-    let filter = super::filter(text)?;
+/// Checks that a filter chooses assets by their URN.
+pub fn check_filter(filter: &Filter) -> Result<(), ApiError> {
     let urn = urn_field();
     if let Some(other) = filter.fields().into_iter().find(|field| **field != urn) {
         return Err(ApiError::field(Reason::InvalidFilter, "filter", not_the_urn(other.name())));
     }
     if let Some(number) = compared_number(filter.condition()) {
         let found = shortened(number);
-        let text = format!("expected a text to order asset_urn by, which is a text, found {found}");
+        let text = format!("expected text to compare asset_urn with, because a URN is text, found {found}");
         return Err(ApiError::field(Reason::InvalidFilter, "filter", text));
     }
-    Ok(filter)
+    Ok(())
 }
 
-/// A number by which URNs would be ordered. They are texts, nearly all of which come after one that begins
-/// with a digit, so this is not what was meant. That a URN is equal to one can be.
+/// A number that a filter orders URNs by. URNs are text, and nearly all of them come after a text that begins with a
+/// digit, so such a comparison is a mistake. A test for equality is not: a URN can be a number.
 fn compared_number(condition: &Condition) -> Option<&str> {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(compared_number),
@@ -62,26 +53,27 @@ fn compared_number(condition: &Condition) -> Option<&str> {
     }
 }
 
-fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
+/// Reads the labels that tell series apart: the URN, or none.
+pub fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
     let urn = Ok(urn_field());
     if let Some(index) = names.iter().position(|name| Filter::field(name.trim()) != urn) {
         let field = format!("group_by[{index}]");
         return Err(ApiError::field(Reason::InvalidField, &field, not_the_urn(&names[index])));
     }
-    super::group_by(names)
+    labels::group_by(names)
 }
 
 fn not_the_urn(found: &str) -> String {
     let found = shortened(found);
-    format!("expected asset_urn, by which alone values of assets are chosen and told apart, found {found:?}")
+    format!("expected asset_urn, because it is the only label of metrics of assets, found {found:?}")
 }
 
 fn shortened(text: &str) -> String {
     text.chars().take(MAX_SHOWN_CHARS).collect()
 }
 
-/// The reading where a query names none. Where there are numbers and booleans there is none: whichever it
-/// was, a single value of the other type, sent by mistake, would silently change what all questions mean.
+/// The reading where a request names none. A metric of numbers and booleans has no default: with one, a single value
+/// of the other type, sent by mistake, would silently change the meaning of every request.
 pub fn default_reading(readable: Readable) -> Option<Reading> {
     match readable {
         Readable::Numbers => Some(Reading::Numbers(Observed::Averaged)),
@@ -90,7 +82,7 @@ pub fn default_reading(readable: Readable) -> Option<Reading> {
     }
 }
 
-/// How a metric of assets is read: as it was asked for, where that suits what there is to read.
+/// How a metric of assets is read: as the request says, if the metric has such values.
 pub fn reading(asked: Option<Reading>, readable: Readable) -> Result<Reading, ApiError> {
     let Some(reading) = asked.or_else(|| default_reading(readable)) else {
         let (numbers, booleans) = (enums::OF_NUMBERS, enums::OF_BOOLEANS);
@@ -112,12 +104,15 @@ pub fn reading(asked: Option<Reading>, readable: Readable) -> Result<Reading, Ap
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flowmeter_proto::v1;
 
-    fn asked(change: impl FnOnce(&mut v1::QueryTimeSeriesRequest)) -> Result<Wording<Reading>, String> {
+    use crate::spec::query_spec::{QuerySpec, Subject};
+
+    fn spec(change: impl FnOnce(&mut v1::QueryTimeSeriesRequest)) -> Result<QuerySpec, String> {
         let mut request =
             v1::QueryTimeSeriesRequest { range: "2026-11".into(), ..v1::QueryTimeSeriesRequest::default() };
         change(&mut request);
-        read(&request).map_err(message)
+        QuerySpec::of_time_series(&request, Subject::Assets, None).map_err(message)
     }
 
     fn message(error: ApiError) -> String {
@@ -126,7 +121,7 @@ mod tests {
 
     #[test]
     fn assets_are_chosen_by_their_urn() {
-        let filter = |change: fn(&mut v1::QueryTimeSeriesRequest)| asked(change).unwrap().filter.to_string();
+        let filter = |change: fn(&mut v1::QueryTimeSeriesRequest)| spec(change).unwrap().filter.to_string();
         assert_eq!(filter(|_| {}), "");
         assert_eq!(filter(|request| request.key = "urn:a".into()), r#"asset_urn = "urn:a""#);
         assert_eq!(
@@ -137,21 +132,21 @@ mod tests {
             r#"asset_urn IN ("urn:a", "urn:b") AND asset_urn = "urn:b""#
         );
         for text in ["asset_urn = 5", "asset_urn IN (5, 6)", "asset_urn > \"urn:5\"", "asset_urn < 5a"] {
-            assert!(asked(|request| request.filter = text.into()).is_ok(), "{text}");
+            assert!(spec(|request| request.filter = text.into()).is_ok(), "{text}");
         }
-        let grouped = asked(|request| request.group_by = vec!["attributes.asset_urn".into()]).unwrap();
+        let grouped = spec(|request| request.group_by = vec!["attributes.asset_urn".into()]).unwrap();
         assert_eq!(grouped.group_by, [urn_field()]);
         let observed =
-            |number: v1::Observed| asked(|request| request.observed = number.into()).unwrap().observed;
+            |number: v1::Observed| spec(|request| request.observed = number.into()).unwrap().observed;
         assert_eq!(observed(v1::Observed::Unspecified), None);
         assert_eq!(observed(v1::Observed::End), Some(Reading::Numbers(Observed::End)));
         assert_eq!(observed(v1::Observed::CountFalse), Some(Reading::Booleans(Truth::CountFalse)));
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_wrong_field() {
         const NOT_THE_URN: &str =
-            "expected asset_urn, by which alone values of assets are chosen and told apart, found";
+            "expected asset_urn, because it is the only label of metrics of assets, found";
         for (change, expected) in [
             (
                 (|request| request.range = String::new()) as fn(&mut v1::QueryTimeSeriesRequest),
@@ -168,11 +163,11 @@ mod tests {
             (|request| request.filter = "value > 5".into(), format!("filter: {NOT_THE_URN} \"value\"")),
             (
                 |request| request.filter = "asset_urn = a OR NOT asset_urn > 5".into(),
-                "filter: expected a text to order asset_urn by, which is a text, found 5".to_owned(),
+                "filter: expected text to compare asset_urn with, because a URN is text, found 5".to_owned(),
             ),
             (
                 |request| request.filter = r#"{"asset_urn":{"$lte":-1.5e3}}"#.into(),
-                "filter: expected a text to order asset_urn by, which is a text, found -1.5e3".to_owned(),
+                "filter: expected text to compare asset_urn with, because a URN is text, found -1.5e3".to_owned(),
             ),
             (
                 |request| request.group_by = vec!["asset_urn".into(), "duration".into()],
@@ -206,7 +201,7 @@ mod tests {
                 "time_zone: \"Mars\" is no time zone".to_owned(),
             ),
         ] {
-            let found = asked(change).unwrap_err();
+            let found = spec(change).unwrap_err();
             assert!(found.starts_with(&expected), "{found}");
         }
     }

@@ -1,4 +1,4 @@
-//! Where a list of values goes on: the range as it was on the first page, and the last value.
+//! The position of a page in a list of values: the range of the first page, and the last value.
 
 use flowmeter_core::quantity::Quantity;
 use flowmeter_core::range::TimeRange;
@@ -6,13 +6,13 @@ use flowmeter_core::usage::Field;
 
 use super::range;
 
-/// A place as a token carries it.
+/// Writes a position for a page token.
 #[must_use]
 pub fn write(range: TimeRange, value: &str) -> Vec<u8> {
     serde_json::json!([range.start.micros(), range.end.micros(), value]).to_string().into_bytes()
 }
 
-/// Reads a place among the values of a field, if it is one.
+/// Reads a position among the values of a field. `None` if the bytes are not one.
 #[must_use]
 pub fn read(bytes: &[u8], field: &Field) -> Option<(TimeRange, String)> {
     let (start, end, value): (i64, i64, String) = serde_json::from_slice(bytes).ok()?;
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_read_as_it_was_written() {
+    fn a_position_is_read_as_it_was_written() {
         let text = Field::Attribute("queue".into());
         let place = write(TimeRange::ALL, "a \"b\" ü");
         assert_eq!(read(&place, &text), Some((TimeRange::ALL, "a \"b\" ü".into())));

@@ -1,0 +1,35 @@
+//! Checks fields that several requests of the catalog have. Pure.
+
+use flowmeter_core::violation::Violation;
+use flowmeter_service::error::{ApiError, Reason};
+
+/// Bytes of a text that people read.
+const MAX_TEXT_BYTES: usize = 1_024;
+
+/// The message in a field that the request must give.
+pub fn given<T>(field: &str, message: Option<T>) -> Result<T, ApiError> {
+    message.ok_or_else(|| ApiError::field(Reason::InvalidField, field, "expected one"))
+}
+
+/// Reads a version. `None` if the request gives none, which is 0.
+pub fn version(field: &str, version: i32) -> Result<Option<i32>, ApiError> {
+    match version {
+        0 => Ok(None),
+        1.. => Ok(Some(version)),
+        _ => {
+            let text = format!("expected a version from 1, found {version}");
+            Err(ApiError::field(Reason::InvalidField, field, text))
+        }
+    }
+}
+
+/// Checks a text that people read.
+pub fn check_text(field: &str, text: &str, violations: &mut Vec<Violation>) {
+    if text.len() > MAX_TEXT_BYTES {
+        let found = text.len();
+        violations
+            .push(Violation::new(field, format!("expected at most {MAX_TEXT_BYTES} bytes, found {found}")));
+    } else if text.contains('\0') {
+        violations.push(Violation::new(field, "expected text without NUL characters"));
+    }
+}
