@@ -1,6 +1,8 @@
 //! Lists: filters mean the same in SQL and in memory, and pages stay correct while
 //! events arrive.
 
+mod page_tokens;
+
 use std::collections::HashSet;
 
 use flowmeter_contract::wire::read_usage_event;
