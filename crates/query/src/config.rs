@@ -6,17 +6,16 @@ use std::time::Duration;
 use clap::Parser;
 use flowmeter_service::config::{DatabaseArgs, ServerArgs, duration};
 
-/// Answers from what has been applied, and manages tenants and tokens.
+/// Answers from the data that workers have applied, and manages tenants and tokens.
 #[derive(Parser)]
 #[command(name = "flowmeter-query", version)]
 pub struct Config {
-    /// Address to listen on for gRPC, health checks and reflection. Port 0 takes a free
-    /// one, which the log names.
-    // On every address, because a service in a container is asked from outside.
+    /// Address to listen on for gRPC, health checks and reflection. Port 0 takes a free port, which the log names.
+    // Every address, because the calls to a service in a container come from outside the container.
     #[arg(long, env = "FLOWMETER_LISTEN", default_value = "0.0.0.0:7072")]
     pub listen: SocketAddr,
 
-    /// How to serve.
+    /// The server.
     #[command(flatten)]
     pub server: ServerArgs,
 
@@ -24,18 +23,18 @@ pub struct Config {
     #[command(flatten)]
     pub database: DatabaseArgs,
 
-    /// Buckets of a series at most.
-    // A chart cannot show more, and an answer stays around a megabyte.
+    /// Maximum number of buckets of a series.
+    // A chart cannot show more, and an answer has about a megabyte.
     #[arg(long, env = "FLOWMETER_MAX_POINTS", default_value_t = 25_000)]
     pub max_points: u64,
 
-    /// How far ahead of the clock an event may be: the ingest service's setting. Ranges
-    /// without an end reach so far.
+    /// How far ahead of the clock an event can be. Ranges without an end include such events. Use the same value as for
+    /// the ingest service.
     #[arg(long, env = "FLOWMETER_MAX_EVENT_AHEAD", default_value = "1h", value_parser = duration)]
     pub max_event_ahead: Duration,
 
-    /// Requests that a flow must have had before its metrics are shown.
-    // As in the WhatsApp Flows Metrics API: rates of few requests mislead.
+    /// Minimum number of requests of a flow before its metrics are shown.
+    // As in the WhatsApp Flows Metrics API: rates of few requests are misleading.
     #[arg(long, env = "FLOWMETER_FLOW_MIN_REQUESTS", default_value_t = 250)]
     pub flow_min_requests: u32,
 }

@@ -1,5 +1,9 @@
-//! The query service: it reads what workers have applied, keeps what tenants define, and
-//! manages tenants and tokens. It never writes measured data.
+//! The query service reads the data that workers have applied, stores the definitions of tenants, and manages tenants
+//! and tokens. It never writes measured data.
+//!
+//! A request passes these modules: `api` has one file for each method; `spec` reads the request; `resolve` finds
+//! in the store what the request names; `plan` decides how it is answered; the method reads from the store; and
+//! `answer` encodes the response. `spec`, `plan` and `answer` are pure.
 
 mod answer;
 mod api;
@@ -25,7 +29,7 @@ use flowmeter_store::receipts::Receipts;
 pub use config::Config;
 pub use spec::event_list;
 
-/// Serves until the tasks are asked to stop; then finishes the calls that are under way.
+/// Serves until the tasks are asked to stop, and then finishes the running calls.
 pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
     let mut server = GrpcServer::bind(

@@ -1,4 +1,4 @@
-//! `flowmeter-query`: answers from what has been applied.
+//! `flowmeter-query`: the query service as a program.
 
 use clap::Parser;
 use flowmeter_query::Config;

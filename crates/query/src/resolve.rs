@@ -18,7 +18,7 @@ use flowmeter_store::catalog::metrics::{Metric, get_metric, list_metrics};
 use flowmeter_store::catalog::time_series::{StoredTimeSeries, get_time_series};
 
 use crate::spec::calendar::definition;
-use crate::spec::query_spec::QuerySpec;
+use crate::spec::query::QuerySpec;
 
 /// A metric of events, and how far its roll-ups reach.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ pub mod flow_metric;
 pub mod labels;
 pub mod metric;
 pub mod parameters;
-pub mod query_spec;
+pub mod query;
 pub mod read_mask;
 pub mod time_series;
 pub mod update_mask;

@@ -1,7 +1,7 @@
-//! How much of what was found makes a page of metrics of an asset. Pure.
+//! Encodes metrics of an asset, as many as fit one page. Pure.
 //!
-//! An answer stays within what gRPC clients take by default, however long the texts are and however much
-//! has been merged into one document: a document that alone is more goes on on the next page.
+//! An answer stays within the size that gRPC clients accept by default, whatever the length of texts and the number of
+//! metrics in one document. A document that does not fit a page of its own continues on the next page.
 
 use flowmeter_contract::asset_value::{to_proto as value_to_proto, type_to_proto};
 use flowmeter_contract::time::to_proto as time_to_proto;
@@ -12,25 +12,25 @@ use prost::Message;
 
 use crate::page::asset_position::AssetPosition;
 
-/// Metrics of a page at most.
+/// Metrics of one page.
 pub const MAX_METRICS: usize = 10_000;
-/// Bytes of the documents or metrics of a page at most: of 4 MiB, which gRPC clients take by default, the rest
-/// is for the page token, whose name is the longest part.
+/// Bytes of the documents or metrics of one page. gRPC clients accept 4 MiB by default. The rest is for the page token,
+/// of which the name of a metric is the longest part.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024 - 4 * 1024;
 
-/// Bytes at most that stand before a part of a message: its tag and its length.
+/// The most bytes that precede a part of a message: its tag and its length.
 const FRAME_BYTES: usize = 5;
-/// Bytes of a document without its metrics at most: its frame and its timestamp.
+/// The most bytes of a document without its metrics: its frame and its timestamp.
 const DOCUMENT_BYTES: usize = FRAME_BYTES + 24;
 
-/// What still fits.
+/// What still fits the page.
 struct Room {
     metrics: usize,
     bytes: usize,
 }
 
 impl Room {
-    /// Takes the room of a metric, if there is enough.
+    /// Takes room for a metric. Returns false if there is not enough.
     fn take(&mut self, bytes: usize) -> bool {
         if self.metrics == 0 || bytes > self.bytes {
             return false;
@@ -41,8 +41,8 @@ impl Room {
     }
 }
 
-/// The documents of a page, and where the next one goes on, which has what is left up to `to`. Of what was
-/// found, one metric more than fits tells that there is a next page.
+/// The documents of a page, and the position of the next page, which ends at `to`. If `found` has more metrics than fit,
+/// there is a next page.
 pub fn documents(
     found: Vec<FoundMetric>,
     to: Timestamp,
@@ -50,7 +50,7 @@ pub fn documents(
 ) -> (Vec<AssetDocument>, Option<AssetPosition>) {
     let mut documents: Vec<AssetDocument> = Vec::new();
     let mut room = Room { metrics: MAX_METRICS, bytes: MAX_BYTES };
-    // The last metric that has a place on the page, and the time of the last document that is whole.
+    // The last metric on the page, and the time of the last complete document.
     let mut last: Option<FoundMetric> = None;
     let mut whole: Option<Timestamp> = None;
     for metric in found {
@@ -75,7 +75,7 @@ pub fn documents(
             let timestamp = Some(time_to_proto(metric.timestamp));
             documents.push(AssetDocument { asset_urn: String::new(), timestamp, metrics: Vec::new() });
         }
-        documents.last_mut().expect("the first of a time begins one").metrics.push(written);
+        documents.last_mut().expect("the first metric of a time starts a document").metrics.push(written);
         last = Some(metric);
     }
     (documents, None)
@@ -94,13 +94,13 @@ fn write(metric: &FoundMetric) -> AssetMetric {
 pub fn latest(found: Vec<LatestMetric>, max_metrics: usize) -> (Vec<LatestAssetMetric>, bool) {
     let mut room = Room { metrics: max_metrics, bytes: MAX_BYTES };
     let count = found.len();
-    let to_contract = |metric: LatestMetric| LatestAssetMetric {
+    let encode = |metric: LatestMetric| LatestAssetMetric {
         name: metric.name,
         value: Some(value_to_proto(metric.value.borrowed())),
         value_type: type_to_proto(metric.value.borrowed().value_type()).into(),
         timestamp: Some(time_to_proto(metric.timestamp)),
     };
-    let written = found.into_iter().map(to_contract);
+    let written = found.into_iter().map(encode);
     let metrics: Vec<_> =
         written.take_while(|metric| room.take(FRAME_BYTES + metric.encoded_len())).collect();
     let has_more = metrics.len() < count;
@@ -117,7 +117,7 @@ mod tests {
     use uuid::Uuid;
 
     const TO: Timestamp = Timestamp::from_micros(1_000);
-    /// The longest text.
+    /// Bytes of the longest text.
     const LONG: usize = 64 * 1024;
 
     fn metric(micros: i64, place: i16, text_bytes: usize) -> FoundMetric {
@@ -139,7 +139,7 @@ mod tests {
         all.iter().filter(is_left).cloned().collect()
     }
 
-    /// Page after page: the times and numbers of metrics of the documents of each.
+    /// The documents of each page, as their times and numbers of metrics.
     fn pages(all: &[FoundMetric], max_documents: usize) -> Vec<Vec<(i64, usize)>> {
         let mut position = AssetPosition { from: Timestamp::EPOCH, to: TO, after: None };
         let mut pages = Vec::new();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_as_many_documents_as_asked_for() {
+    fn a_page_has_the_requested_number_of_documents() {
         let all: Vec<_> = (1..=3).flat_map(|time| [metric(time, 0, 1), metric(time, 1, 1)]).collect();
         assert_eq!(pages(&all, 1), [[(1, 2)], [(2, 2)], [(3, 2)]]);
         assert_eq!(pages(&all, 2), [vec![(1, 2), (2, 2)], vec![(3, 2)]]);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_does_not_fit_is_first_on_the_next_page() {
+    fn a_document_that_does_not_fit_starts_the_next_page() {
         let mut all = vec![metric(1, 0, 1)];
         all.extend((0..10_000).map(|place| metric(2, place, 1)));
         all.push(metric(3, 0, 1));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_alone_is_too_much_goes_on() {
+    fn a_document_that_does_not_fit_any_page_continues_on_the_next() {
         let mut all = vec![metric(1, 0, 1)];
         all.extend((0..10_001).map(|place| metric(2, place, 1)));
         all.push(metric(3, 0, 1));
@@ -188,7 +188,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pages_have_everything_once(
+        fn every_metric_is_on_one_page(
             documents in proptest::collection::vec(proptest::collection::vec(0..=LONG, 1..90), 1..5),
             max_documents in 1..4_usize,
         ) {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn current_values_fit_an_answer() {
+    fn current_values_fit_the_answer() {
         let found = |count: usize, text_bytes: usize| -> Vec<_> {
             let metric = |index| LatestMetric {
                 name: format!("m{index}"),

@@ -8,7 +8,7 @@ use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::points::{LabelledPoints, ReadError};
 
 use crate::plan::bucket_grid::BucketGrid;
-use crate::spec::query_spec::{Fill, QuerySpec};
+use crate::spec::query::{Fill, QuerySpec};
 
 /// The metric of an answer, and how its values are aggregated.
 pub struct Metric {

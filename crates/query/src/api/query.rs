@@ -1,4 +1,4 @@
-//! The methods of `QueryService`, one file each.
+//! `QueryService`: events, time series, flows, executions and assets. One file for each method.
 
 mod get_build_info;
 mod get_flow_metric;

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::spec::clock::RequestClock;
 use crate::spec::parameters::resolve_range;
-use crate::spec::query_spec::{DEFAULT_CALENDAR, QuerySpec};
+use crate::spec::query::{DEFAULT_CALENDAR, QuerySpec};
 
 /// The range of an answer and the buckets in it.
 #[derive(Debug, Clone)]

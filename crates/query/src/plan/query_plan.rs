@@ -7,7 +7,7 @@ use flowmeter_core::plan::{Piece, pieces};
 use flowmeter_core::timestamp::Timestamp;
 
 use super::bucket_grid::BucketGrid;
-use crate::spec::query_spec::QuerySpec;
+use crate::spec::query::QuerySpec;
 
 /// What is read for a request.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct QueryPlan<'a> {
     /// The metric that is read.
     pub definition: &'a Definition,
     pub observed: Observed,
-    /// The label set of the metric that covers the filter and the labels. `None`: events alone answer.
+    /// The label set of the metric that covers the filter and the labels. `None`: everything is read from events.
     pub label_set: Option<&'a LabelSet>,
     /// From what each piece of the range is read.
     pub pieces: Vec<Piece>,
@@ -52,7 +52,7 @@ mod tests {
     use flowmeter_proto::v1::{self, QueryTimeSeriesRequest};
 
     use crate::spec::clock::RequestClock;
-    use crate::spec::query_spec::Subject;
+    use crate::spec::query::Subject;
 
     const METRIC: &str = "ODSLRequest/ReadRequests";
 

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use flowmeter_proto::v1;
 
-    use crate::spec::query_spec::{QuerySpec, Subject};
+    use crate::spec::query::{QuerySpec, Subject};
 
     fn spec(change: impl FnOnce(&mut v1::QueryTimeSeriesRequest)) -> Result<QuerySpec, String> {
         let mut request =
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn assets_are_chosen_by_their_urn() {
+    fn a_filter_chooses_assets_by_their_urn() {
         let filter = |change: fn(&mut v1::QueryTimeSeriesRequest)| spec(change).unwrap().filter.to_string();
         assert_eq!(filter(|_| {}), "");
         assert_eq!(filter(|request| request.key = "urn:a".into()), r#"asset_urn = "urn:a""#);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_suits_what_there_is_to_read() {
+    fn a_reading_must_suit_the_values_of_the_metric() {
         let (high, count) = (Reading::Numbers(Observed::High), Reading::Booleans(Truth::CountTrue));
         let read = |asked, readable| reading(asked, readable).map_err(message);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The URL of an endpoint: one that can be called as it stands.
+//! Checks the URL of an endpoint, so that the endpoint can be called. Pure.
 
 use std::net::Ipv6Addr;
 
@@ -6,11 +6,11 @@ use flowmeter_core::violation::Violation;
 use http::Uri;
 use url::Url;
 
-/// Bytes of a URL at most.
+/// Bytes of a URL.
 const MAX_BYTES: usize = 2_048;
 
-/// Checks a URL, which stands in `field`; none is empty. What is wrong never repeats the URL, which
-/// may hold a secret.
+/// Checks the URL in the field `field` of a request, which can be empty. The error never repeats the URL, because it can
+/// contain a secret.
 pub fn check(field: &str, url: &str) -> Result<(), Violation> {
     if url.is_empty() {
         return Ok(());
@@ -18,7 +18,7 @@ pub fn check(field: &str, url: &str) -> Result<(), Violation> {
     mistake(url).map_or(Ok(()), |expected| Err(Violation::new(field, format!("expected {expected}"))))
 }
 
-/// What was expected of a URL, where it is not that.
+/// What was expected in place of the URL. `None` if the URL is correct.
 fn mistake(url: &str) -> Option<String> {
     if url.len() > MAX_BYTES {
         return Some(format!("at most {MAX_BYTES} bytes, found {}", url.len()));
@@ -33,7 +33,7 @@ fn mistake(url: &str) -> Option<String> {
         match parts {
             Some(("http" | "https", authority)) => match mistake_of_authority(authority.as_str()) {
                 Some(mistake) => mistake,
-                // Who calls it reads it so, and takes hosts of numbers for IPv4 addresses.
+                // The HTTP client reads the URL in this way, and takes hosts of numbers for IPv4 addresses.
                 None if Url::parse(url).is_ok() => return None,
                 None => "a host such as example.com, 192.0.2.1 or [2001:db8::1]",
             },
@@ -47,7 +47,7 @@ fn mistake_of_authority(authority: &str) -> Option<&'static str> {
     if authority.contains('@') {
         return Some("no user and password");
     }
-    // The colons of an IPv6 address are in brackets.
+    // An IPv6 address has its colons in brackets.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
@@ -61,7 +61,7 @@ fn mistake_of_authority(authority: &str) -> Option<&'static str> {
     (!port.is_none_or(is_port)).then_some("a port from 1 to 65535 after the colon")
 }
 
-/// Whether it is an IPv6 address in brackets, or labels as RFC 1123 and practice have them.
+/// Whether a text is an IPv6 address in brackets, or a name of labels as in RFC 1123, which in practice can contain `_`.
 fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[') {
         return address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
@@ -82,7 +82,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn urls_that_can_be_called_are_right() {
+    fn urls_that_can_be_called_are_accepted() {
         for url in [
             "",
             "https://example.com",
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_says_what_was_expected() {
         let url = "an http or https URL such as https://example.com/flow";
         let host = "a host such as example.com, 192.0.2.1 or [2001:db8::1]";
         let port = "a port from 1 to 65535 after the colon";
@@ -151,7 +151,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_right_has_a_host_and_can_be_called(url in "(https?://)?[a-z0-9.:@/?\\[\\]#%-]{0,24}|\\PC{0,20}") {
+        fn an_accepted_url_has_a_host(url in "(https?://)?[a-z0-9.:@/?\\[\\]#%-]{0,24}|\\PC{0,20}") {
             if !url.is_empty() && check("f", &url).is_ok() {
                 let uri: Uri = url.parse().unwrap();
                 prop_assert!(uri.host().is_some_and(|host| !host.is_empty()));

@@ -169,7 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn an_order_is_fields_and_directions() {
+    fn an_order_has_fields_and_directions() {
         let key = |by, descending| OrderKey { by, descending };
         assert_eq!(order(" ").unwrap(), []);
         assert_eq!(order("timestamp").unwrap(), [key(OrderBy::Timestamp, false)]);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_field_orders_nothing() {
+    fn a_misspelled_field_is_refused() {
         for (text, name, meant) in [
             ("servise desc", "servise", "service"),
             ("user, Durration", "Durration", "duration"),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn words_stand_between_spaces_or_in_quotes() {
+    fn words_are_separated_by_spaces_or_quoted() {
         assert_eq!(words("").unwrap(), Vec::<String>::new());
         assert_eq!(words(r#" Time  "Read TIME-out"x "" "#).unwrap(), ["time", "read time-out", "x"]);
         assert!(words("\"open").is_err());

@@ -22,8 +22,8 @@ const MAX_UNIT_BYTES: usize = 63;
 pub fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
     let name = MetricName::parse("metric.name", &metric.name)?;
     if name.is_of_assets() {
-        let text = "expected a provider other than asset: metrics of assets are not defined, they exist as soon as \
-                    they have values";
+        let text = "expected a provider other than asset: a metric of assets exists \
+                    as soon as it has values, and cannot be defined";
         return Err(ApiError::field(Reason::InvalidField, "metric.name", text));
     }
     let mut violations = Vec::new();

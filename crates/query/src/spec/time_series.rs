@@ -8,7 +8,7 @@ use flowmeter_store::catalog::time_series::NewTimeSeries;
 
 use super::fields::check_text;
 use super::parameters::time_zone;
-use super::query_spec::{DEFAULT_CALENDAR, Subject, read_observed, series_filter};
+use super::query::{DEFAULT_CALENDAR, Subject, read_observed, series_filter};
 
 /// Reads a time series, and the metric that it names. Whether the metric and the calendar exist is not checked.
 pub fn read(name: &TimeSeriesName, series: v1::TimeSeries) -> Result<(NewTimeSeries, MetricName), ApiError> {

@@ -1,20 +1,20 @@
-//! Update masks: which fields of a definition are changed.
+//! Update masks: the fields of a definition that a request changes. Pure.
 
 use flowmeter_service::error::{ApiError, Reason};
 use prost_types::FieldMask;
 
-/// Characters of a wrong path that an error repeats.
+/// Characters of a wrong path that an error shows.
 const MAX_SHOWN_CHARS: usize = 100;
 
 /// The fields to change.
 #[derive(Debug)]
 pub struct Mask {
-    /// None: all.
+    /// `None`: all fields.
     paths: Option<Vec<String>>,
 }
 
 impl Mask {
-    /// Reads a mask of these fields.
+    /// Reads a mask that can name `fields`.
     pub fn read(mask: Option<FieldMask>, fields: &[&str]) -> Result<Self, ApiError> {
         let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else {
             return Ok(Self { paths: None });
@@ -34,8 +34,7 @@ impl Mask {
         Ok(Self { paths: Some(paths) })
     }
 
-    /// Takes `new` for `current` if the field, or all of the message that it is in, is to be
-    /// changed.
+    /// Replaces `current` by `new` if the mask names the field or the message that has the field.
     pub fn take<T>(&self, field: &str, current: &mut T, new: T) {
         let message = field.split('.').next().unwrap_or_default();
         let named = |paths: &Vec<String>| paths.iter().any(|path| path == field || path == message);
@@ -44,7 +43,7 @@ impl Mask {
         }
     }
 
-    /// Whether the field is named by itself.
+    /// Whether the mask names the field itself.
     pub fn names(&self, field: &str) -> bool {
         self.paths.as_ref().is_some_and(|paths| paths.iter().any(|path| path == field))
     }

@@ -31,7 +31,7 @@ pub async fn handle(
         None if !mask.names("interval") && !mask.names("working_days") => {}
         _ => {
             let text =
-                "expected the kind that the calendar is given, interval or working_days, and no other one";
+                "expected the kind of the new calendar, interval or working_days, and not the other kind";
             return Err(ApiError::field(Reason::InvalidField, "update_mask", text));
         }
     }

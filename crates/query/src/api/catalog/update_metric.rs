@@ -30,7 +30,7 @@ pub async fn handle(
         resolve::own_metric(catalog.store, catalog.tenant, "metric.name", &new.name).await?;
     let version = version("metric.version", new.version)?.unwrap_or(current.version);
     let mut merged = answer::metric::to_proto(&current);
-    // What follows from the measure follows from the new one.
+    // A unit and an aggregation that are the defaults of the old measure become those of the new measure.
     let old = current.definition.measure;
     if current.definition.unit == old.unit() {
         merged.unit.clear();

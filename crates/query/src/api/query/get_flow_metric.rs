@@ -1,4 +1,4 @@
-//! `GetFlowMetric`: a metric of a flow by days, hours or as a whole.
+//! `GetFlowMetric`: a metric of a flow for each day, for each hour or over its lifetime.
 
 use flowmeter_contract::time::to_proto;
 use flowmeter_core::flow::{Counters, FlowMetric, Granularity, Period};

@@ -1,4 +1,4 @@
-//! `GetReceipt`: what became of a request.
+//! `GetReceipt`: the state of a request to the ingest service.
 
 use flowmeter_contract::time::to_proto;
 use flowmeter_proto::v1::get_receipt_response::State;

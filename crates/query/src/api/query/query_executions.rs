@@ -14,7 +14,7 @@ use crate::plan::bucket_grid::BucketGrid;
 use crate::plan::query_plan::QueryPlan;
 use crate::resolve;
 use crate::spec::clock::RequestClock;
-use crate::spec::query_spec::QuerySpec;
+use crate::spec::query::QuerySpec;
 
 pub(super) async fn handle(
     api: &QueryApi,
@@ -29,7 +29,7 @@ pub(super) async fn handle(
     let grid = tokio::task::block_in_place(|| BucketGrid::new(&spec, calendar, clock, api.max_points))?;
     let definition =
         Catalog::built_in().metric(&format!("{PROVIDER}/{METRIC}")).expect("the metric is built in");
-    // The metric is rolled up from its first event on.
+    // A built-in metric is rolled up from its first event.
     let plan = QueryPlan::new(&spec, &grid, (definition, Timestamp::END), definition.default_observed);
     api.wait_until_applied(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = api.fresh_through().await?;

@@ -17,7 +17,7 @@ use crate::plan::query_plan::QueryPlan;
 use crate::resolve::{self, EventMetric};
 use crate::spec::asset_query::reading;
 use crate::spec::clock::RequestClock;
-use crate::spec::query_spec::{QuerySpec, Subject};
+use crate::spec::query::{QuerySpec, Subject};
 use flowmeter_contract::enums::{observed_to_proto, reading_to_proto};
 
 pub(super) async fn handle(
@@ -51,7 +51,7 @@ pub(super) async fn handle(
         Subject::Assets => {
             let grid = tokio::task::block_in_place(cut)?;
             wait.await?;
-            // Not earlier: a metric of assets can come with the request that was waited for.
+            // Only after the wait: the awaited request can bring the first value of the metric.
             let found = resolve::asset_metric(&api.store, tenant, &metric).await?;
             answer_from_assets(api, tenant, (&metric, found), &spec, &grid).await
         }
