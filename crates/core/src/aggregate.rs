@@ -1,13 +1,13 @@
-//! What many values become: one aggregate, a commutative monoid. Whatever the order
-//! and grouping in which values and aggregates are merged, the result is the same.
+//! Aggregates of measured values. They form a commutative monoid: the result does not depend on the order or the
+//! grouping in which values and aggregates are merged.
 
 use crate::ids::EventId;
 use crate::quantity::Quantity;
 
-/// The aggregate of one value or more.
+/// The aggregate of one or more values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aggregate {
-    /// How many values.
+    /// The number of values.
     pub count: i64,
     /// Their exact sum.
     pub sum: Quantity,
@@ -15,20 +15,30 @@ pub struct Aggregate {
     pub min: Quantity,
     /// The largest.
     pub max: Quantity,
-    /// The first by event id, that is by timestamp and then by id.
-    pub first: (EventId, Quantity),
-    /// The last by event id.
-    pub last: (EventId, Quantity),
+    /// The first value by event id, that is by timestamp and then by id.
+    pub first: EventValue,
+    /// The last value by event id.
+    pub last: EventValue,
+}
+
+/// The value of one event, ordered by the id of the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventValue {
+    /// The event.
+    pub id: EventId,
+    /// Its value.
+    pub value: Quantity,
 }
 
 impl Aggregate {
-    /// The aggregate of one event's value.
+    /// The aggregate of a single event's value.
     #[must_use]
     pub fn of(id: EventId, value: Quantity) -> Self {
-        Self { count: 1, sum: value, min: value, max: value, first: (id, value), last: (id, value) }
+        let only = EventValue { id, value };
+        Self { count: 1, sum: value, min: value, max: value, first: only, last: only }
     }
 
-    /// Adds what `other` holds. Their values must be of different events.
+    /// Merges `other` into this aggregate. The two must not contain values of the same event.
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.sum = self.sum + other.sum;
@@ -38,7 +48,7 @@ impl Aggregate {
         self.last = self.last.max(other.last);
     }
 
-    /// Adds `other` to what may be nothing yet.
+    /// Merges `other` into `slot`, which may still be empty.
     pub fn merge_into(slot: &mut Option<Self>, other: &Self) {
         match slot {
             Some(aggregate) => aggregate.merge(other),
@@ -78,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn order_does_not_matter(
+        fn merging_is_commutative(
             (ordered, shuffled) in values()
                 .prop_map(|values| aggregates(&values))
                 .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
@@ -87,7 +97,7 @@ mod tests {
         }
 
         #[test]
-        fn grouping_does_not_matter(values in values(), cut: prop::sample::Index) {
+        fn merging_is_associative(values in values(), cut: prop::sample::Index) {
             let all = aggregates(&values);
             let cut = cut.index(all.len());
             if cut > 0 {
@@ -98,7 +108,7 @@ mod tests {
         }
 
         #[test]
-        fn it_is_what_a_reader_of_the_values_would_say(values in values()) {
+        fn an_aggregate_matches_its_values(values in values()) {
             let whole = merged(&aggregates(&values));
             let numbers = || values.iter().map(|(_, value)| *value);
             prop_assert_eq!(whole.count, i64::try_from(values.len()).unwrap());
@@ -107,8 +117,8 @@ mod tests {
             prop_assert_eq!(whole.max, Quantity::from(numbers().max().unwrap()));
             let mut by_time: Vec<_> = values.iter().enumerate().collect();
             by_time.sort_by_key(|(index, (micros, _))| (*micros, *index));
-            prop_assert_eq!(whole.first.1, Quantity::from(by_time[0].1.1));
-            prop_assert_eq!(whole.last.1, Quantity::from(by_time[by_time.len() - 1].1.1));
+            prop_assert_eq!(whole.first.value, Quantity::from(by_time[0].1.1));
+            prop_assert_eq!(whole.last.value, Quantity::from(by_time[by_time.len() - 1].1.1));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Metrics of assets: values of three types, at a time, under a name. Meaning and names are those of the
-//! Semarchy xDG API.
+//! Metrics of assets: a named value of one of three types at a point in time. The semantics and the names are those
+//! of the Semarchy xDG API.
 
 mod metric;
 mod number;
@@ -13,22 +13,22 @@ pub use value::{Sent, Value, ValueType};
 
 use crate::violation::Violation;
 
-/// The provider under which numbers and booleans of assets can be read as time series.
+/// The provider under which the numbers and booleans of assets can be read as time series.
 pub const PROVIDER: &str = "asset";
 
-/// Bytes of the URN of an asset at most.
+/// The maximum length of an asset's URN in bytes.
 pub const MAX_URN_BYTES: usize = 512;
-/// Bytes of the name of a metric at most.
+/// The maximum length of a metric's name in bytes.
 pub const MAX_NAME_BYTES: usize = 512;
-/// Bytes of a text at most.
+/// The maximum length of a text value in bytes.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// Checks the URN of an asset, which stands in `field`.
+/// Checks the URN of an asset, given in the request field `field`.
 pub fn check_urn(field: &str, urn: &str) -> Result<(), Violation> {
     check_key(field, urn, MAX_URN_BYTES)
 }
 
-/// Checks the name of a metric, which stands in `field`.
+/// Checks the name of a metric, given in the request field `field`.
 pub fn check_name(field: &str, name: &str) -> Result<(), Violation> {
     check_key(field, name, MAX_NAME_BYTES)
 }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_short_and_printable() {
+    fn urns_and_names_are_limited_and_printable() {
         assert_eq!(check_urn("asset_urn", "urn:xdg:database:crm"), Ok(()));
         assert_eq!(check_name("name", &"ä".repeat(256)), Ok(()));
         for (urn, found) in [

@@ -1,21 +1,21 @@
-//! Executions of integrations: how their API calls can end. The types are those of the API execution
+//! Executions of integrations: the types of results of their API calls. The types are those of the API execution
 //! metrics of Cortex XSOAR.
 
-/// The provider under which the calls of executions are events.
+/// The provider of the events that record the calls of executions.
 pub const PROVIDER: &str = "Executions";
-/// Its metric: the calls.
+/// The metric that counts the calls.
 pub const METRIC: &str = "ApiCalls";
-/// By what calls are told apart. The type is the event's own field of that name.
+/// The labels of a call. `type` is the event's field of that name.
 pub const LABELS: [&str; 4] = ["integration", "instance", "command", "type"];
 
-/// What any other type becomes.
+/// The type that replaces types that are not permitted.
 const OTHER: &str = "GeneralError";
 /// The types that are permitted by default.
 const PERMITTED: [&str; 6] = [OTHER, "OutOfQuota", "AuthError", "ServiceError", "RetryTimeout", "Successful"];
-/// Names of permitted types under which code reports them.
+/// Other names under which permitted types are reported.
 const ALIASES: [(&str, &str); 2] = [("QuotaError", "OutOfQuota"), ("TimeoutError", "RetryTimeout")];
 
-/// The type under which calls of a reported type count.
+/// The type under which calls of a reported type are counted.
 #[must_use]
 pub fn settled_type(reported: &str, allow_all: bool) -> &str {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == reported);
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_settled() {
+    fn reported_types_are_mapped_to_counted_types() {
         let both = |reported| (settled_type(reported, false), settled_type(reported, true));
         for permitted in PERMITTED {
             assert_eq!(both(permitted), (permitted, permitted));

@@ -1,5 +1,5 @@
-//! Requests to the endpoints of flows: what one says, the counters that it becomes, and the metrics
-//! that are made of those. Meaning and names are those of the `WhatsApp` Flows Metrics API.
+//! Requests to the endpoints of flows: what is reported about a request, the counters that add reports up, and the
+//! metrics computed from the counters. The semantics and the names are those of the `WhatsApp` Flows Metrics API.
 
 mod counters;
 mod metric;

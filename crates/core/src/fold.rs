@@ -1,9 +1,9 @@
-//! Folds a batch of events into partial roll-ups: for every metric, label set and
-//! bucket that the batch touches, one aggregate.
+//! Folds a batch of events into partial roll-ups: one aggregate for every metric, label set and bucket that the batch
+//! touches.
 //!
-//! It folds twice. Events first meet in cells, one for each minute and combination
-//! of labels that occurs, so that the work for an event is one look-up whatever the
-//! number of metrics and label sets. Then the few cells spread into the series.
+//! Folding has two steps. The first step aggregates events into cells, one for each minute and combination of
+//! labels, so an event costs one hash look-up, whatever the number of metrics and label sets. The second step
+//! folds the cells, of which there are few, into time series.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -14,29 +14,28 @@ use hashbrown::hash_table::Entry;
 
 use crate::aggregate::Aggregate;
 use crate::ids::{EventId, SeriesId, TenantId};
-use crate::metric::{Catalog, Definition, LabelSet, Measure, ProviderMetrics};
+use crate::metric::{Catalog, LabelSet, Measure, MetricDefinition, ProviderMetrics};
 use crate::quantity::Quantity;
 use crate::resolution::Resolution;
 use crate::timestamp::Timestamp;
 use crate::usage::{Field, TextField, UsageEvent};
 
-/// A series that a batch touches.
+/// A time series that a batch touches.
 #[derive(Debug)]
 pub struct Series<'a> {
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant: TenantId,
     /// Its id.
     pub id: SeriesId,
     /// The metric.
-    pub definition: &'a Definition,
+    pub definition: &'a MetricDefinition,
     /// The label set.
     pub label_set: &'a LabelSet,
     /// The values of the labels, in the order of the label set.
     pub values: Vec<&'a str>,
 }
 
-/// What a batch adds to one bucket of a series, at the finest resolution that the
-/// series is kept in.
+/// What a batch adds to one bucket of a series, at the finest resolution of the series.
 #[derive(Debug)]
 pub struct Partial {
     /// The series, by its index in [`Folded::series`].
@@ -50,48 +49,59 @@ pub struct Partial {
 /// A folded batch.
 #[derive(Debug, Default)]
 pub struct Folded<'a> {
-    /// The series touched, each once.
+    /// The series that the batch touches, each once.
     pub series: Vec<Series<'a>>,
-    /// What is added to their buckets, each bucket once.
+    /// What the batch adds to their buckets, each bucket once.
     pub partials: Vec<Partial>,
 }
 
-/// Folds events that are stored for the first time, each by the catalog of its tenant.
-pub fn fold<'a>(
-    events: impl Iterator<Item = (TenantId, &'a Catalog, EventId, &'a UsageEvent<'a>)>,
-) -> Folded<'a> {
+/// A newly stored event.
+#[derive(Debug, Clone, Copy)]
+pub struct TenantEvent<'a> {
+    /// The tenant that owns it.
+    pub tenant: TenantId,
+    /// The metrics of the tenant.
+    pub catalog: &'a Catalog,
+    /// Its id.
+    pub id: EventId,
+    /// Its content.
+    pub event: &'a UsageEvent<'a>,
+}
+
+/// Folds newly stored events, each by the metrics of its tenant.
+pub fn fold<'a>(events: impl Iterator<Item = TenantEvent<'a>>) -> Folded<'a> {
     let mut cells = Cells::default();
-    for (tenant, catalog, id, event) in events {
+    for TenantEvent { tenant, catalog, id, event } in events {
         if let Some(metrics) = catalog.provider(event.text(TextField::Provider)) {
             cells.add(tenant, metrics, id, event);
         }
     }
-    let mut spread = Spread::default();
+    let mut series_fold = SeriesFold::default();
     for cell in &cells.all {
-        spread.add(cell);
+        series_fold.add(cell);
     }
-    spread.finish()
+    series_fold.finish()
 }
 
-/// The value of a label; empty where the event has none.
+/// The value of a label; empty if the event has none.
 #[must_use]
 pub fn label_value<'a>(event: &UsageEvent<'a>, label: &Field) -> &'a str {
     match label {
         Field::Text(field) => event.text(*field),
         Field::HttpStatus => event.http_status.map_or("", status_text),
         Field::Attribute(name) => event.attribute(name).unwrap_or(""),
-        // Measures are no labels; the catalog never lists them as such.
+        // Measures are never labels: the catalog rejects them.
         Field::Duration | Field::ResponseSize | Field::Value => "",
     }
 }
 
-/// A status code in decimal, without building it for each event.
+/// A status code in decimal, without formatting it for each event.
 fn status_text(status: i32) -> &'static str {
     static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| (0..1_000).map(|n| n.to_string()).collect());
     usize::try_from(status).ok().and_then(|index| TEXTS.get(index)).map_or("", String::as_str)
 }
 
-/// What the events of one minute with the same labels and metrics add up to.
+/// The aggregates of the events of one minute with the same labels and metrics.
 struct Cell<'a> {
     tenant: TenantId,
     metrics: &'a ProviderMetrics,
@@ -188,14 +198,14 @@ impl<'a> Cells<'a> {
 }
 
 #[derive(Default)]
-struct Spread<'a> {
+struct SeriesFold<'a> {
     series: HashTable<(u64, usize)>,
     buckets: HashTable<(u64, usize)>,
     folded: Folded<'a>,
     hashing: FixedState,
 }
 
-impl<'a> Spread<'a> {
+impl<'a> SeriesFold<'a> {
     fn add(&mut self, cell: &Cell<'a>) {
         let metrics = cell.metrics;
         for (index, definition) in metrics.definitions.iter().enumerate() {
@@ -211,7 +221,12 @@ impl<'a> Spread<'a> {
         }
     }
 
-    fn series(&mut self, cell: &Cell<'a>, definition: &'a Definition, label_set: &'a LabelSet) -> usize {
+    fn series(
+        &mut self,
+        cell: &Cell<'a>,
+        definition: &'a MetricDefinition,
+        label_set: &'a LabelSet,
+    ) -> usize {
         let value_of = |label: &Field| {
             let at = cell.metrics.labels.binary_search(label).expect("the union has every label");
             cell.values[at]

@@ -1,14 +1,13 @@
 //! Ids that carry their time.
 //!
-//! Event and request ids are UUIDs of version 7 (RFC 9562), or of version 8 with the
-//! same layout where no client may send them, so order by id is order by time and one
-//! index serves deduplication, look-up, paging, time ranges and partition pruning.
-//! Event ids use the RFC's method 3: the twelve bits after
-//! the milliseconds hold the fraction of the millisecond, which gives every
-//! microsecond its own value. An event's id therefore *is* its timestamp, exactly,
-//! and no second column repeats it. The remaining 62 bits tell events of the same
-//! microsecond apart, and are never random: the same input always gives the same
-//! id, on any machine, at any time.
+//! Event and request ids are UUIDs of version 7 (RFC 9562). Ids that clients must not send are UUIDs of
+//! version 8 with the same layout. Order by id is order by time, so one index serves deduplication, look-up,
+//! paging, time ranges and partition pruning.
+//!
+//! Event ids use the RFC's method 3: the twelve bits after the milliseconds hold the fraction of the
+//! millisecond, which gives every microsecond its own value. An event's id therefore contains its exact
+//! timestamp, and no other column repeats it. The remaining 62 bits distinguish events of the same
+//! microsecond. They are never random: the same input gives the same id on any machine and at any time.
 
 use std::fmt;
 
@@ -17,15 +16,15 @@ use uuid::Uuid;
 
 use crate::timestamp::Timestamp;
 
-/// A tenant: everything measured belongs to exactly one.
+/// A tenant. All measured data belongs to exactly one tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(pub Uuid);
 
 impl TenantId {
-    /// The tenant of the operator: it manages all others and measures nothing.
+    /// The operator's tenant, which manages all others and has no measured data.
     pub const OPERATOR: Self = Self(Uuid::nil());
 
-    /// The tenant of that name: the name is what makes the id.
+    /// The id of the tenant with this name, which is a hash of the name.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let mut bytes = [0; 16];
@@ -39,30 +38,30 @@ impl TenantId {
 pub struct RequestId(pub Uuid);
 
 impl RequestId {
-    /// A new id of this moment.
+    /// A new id with the current time.
     #[must_use]
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// The id under which the result of checking a flow's endpoint at the time `slot` is reported.
-    /// Whoever checks, and however often it is reported, it counts once.
+    /// The id under which the result of checking a flow's endpoint at the time `slot` is reported. The result counts
+    /// once, whichever worker checks and however often it is reported.
     #[must_use]
     pub fn of_check(tenant: TenantId, flow_id: &str, slot: Timestamp) -> Self {
-        Self::of_our_own(b"check", tenant, flow_id, slot)
+        Self::internal(b"check", tenant, flow_id, slot)
     }
 
-    /// The id under which it is reported that a schedule of executions has passed its deadline with items
-    /// remaining. Whoever reports it, and however often, it counts once.
+    /// The id of the report that a schedule of executions has passed its deadline with items remaining. The report
+    /// counts once, whichever worker sends it and however often.
     #[must_use]
     pub fn of_deadline(tenant: TenantId, schedule_id: &str, deadline: Timestamp) -> Self {
-        Self::of_our_own(b"deadline", tenant, schedule_id, deadline)
+        Self::internal(b"deadline", tenant, schedule_id, deadline)
     }
 
-    /// An id that follows from what it is of, with its time where version 7 has it. It is of version 8, which
-    /// [`parse`](Self::parse) refuses: anybody can compute it, and a request that came first under this id
-    /// would be counted in its place.
-    fn of_our_own(kind: &[u8], tenant: TenantId, name: &str, time: Timestamp) -> Self {
+    /// An id computed from the subject of an internal report, with the time where version 7 has it. It is of
+    /// version 8, which [`parse`](Self::parse) rejects: anyone can compute the id, and a client's request
+    /// with this id would be counted in place of the report.
+    fn internal(kind: &[u8], tenant: TenantId, name: &str, time: Timestamp) -> Self {
         let micros = time.micros().clamp(0, Timestamp::END.micros()).unsigned_abs();
         let distinct = digest(kind, &[tenant.0.as_bytes(), name.as_bytes(), &micros.to_be_bytes()]);
         let mut bytes = [0; 16];
@@ -73,7 +72,7 @@ impl RequestId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// Reads a client's request id: a UUID of version 7. None if it is not one.
+    /// Parses a client's request id. None unless it is a UUID of version 7.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let uuid = Uuid::try_parse(text).ok()?;
@@ -91,29 +90,28 @@ impl RequestId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub Uuid);
 
-/// The bits of an event id that tell events of one microsecond apart.
+/// The number of bits that distinguish events of the same microsecond.
 const DISTINCT_BITS: u32 = 62;
 
 impl EventId {
-    /// The id of an event that its sender named: the same name and timestamp are
-    /// the same event.
+    /// The id of an event that its sender named. Events with the same name and timestamp are the same event.
     #[must_use]
     pub fn keyed(tenant: TenantId, event_id: &str, timestamp: Timestamp) -> Self {
         let distinct = digest(b"event", &[tenant.0.as_bytes(), event_id.as_bytes()]);
         Self::new(timestamp, first_u64(&distinct))
     }
 
-    /// The first id at `timestamp`: the lower end of a range of ids.
+    /// The smallest id at `timestamp`: the lower bound of a range of ids.
     #[must_use]
     pub fn first_at(timestamp: Timestamp) -> Self {
         Self::new(timestamp, 0)
     }
 
-    /// Orders what requests say of one thing: by timestamp, then by when the request was made, then by the
-    /// place in it.
+    /// An id that orders updates of the same object: by timestamp, then by the time of the request, then by the index
+    /// within the request.
     #[must_use]
     pub fn of_update(request: RequestId, index: usize, timestamp: Timestamp) -> Self {
-        /// Places are below 16,384.
+        /// An index is less than 16,384.
         const INDEX_BITS: u32 = 14;
         let made = millis_of(request.0).unsigned_abs() << INDEX_BITS;
         Self::new(timestamp, made | (index as u64).min((1 << INDEX_BITS) - 1))
@@ -138,19 +136,18 @@ impl EventId {
     }
 }
 
-/// Makes the ids of the events of one request that their sender did not name.
+/// Generates the ids of the unnamed events of one request.
 ///
-/// A repetition of the request gives the same ids, and events of one request with
-/// the same timestamp keep their order.
+/// A repeated request gets the same ids, and events of one request with the same timestamp keep their order.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestEventIds(u64);
 
 impl RequestEventIds {
-    /// The ids within `request`.
+    /// The ids of the events of `request`.
     #[must_use]
     pub fn new(tenant: TenantId, request: RequestId) -> Self {
         let base = digest(b"request", &[tenant.0.as_bytes(), request.0.as_bytes()]);
-        // One bit less than there is room for, so that adding an index cannot wrap.
+        // One bit less than is available, so that adding an index cannot overflow.
         Self(first_u64(&base) >> (u64::BITS - DISTINCT_BITS + 1))
     }
 
@@ -161,9 +158,8 @@ impl RequestEventIds {
     }
 }
 
-/// One time series of a tenant: a metric and the values of the labels by which it
-/// is kept. It is a hash of just these, so any process can name a series without
-/// asking a database for its number.
+/// One time series of a tenant: a metric and the values of a label set. The id is a hash of these, so any process can
+/// compute it without asking the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId(pub Uuid);
 
@@ -183,13 +179,13 @@ impl SeriesId {
     }
 }
 
-/// What an event says in those of its fields that tell kinds of calls apart: a hash of their values,
-/// for the same reason.
+/// The combination of values in those fields of an event that identify the kind of call. The id is a hash of the
+/// values, for the same reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelSetId(pub Uuid);
 
 impl LabelSetId {
-    /// The label set of these values, in an order of fields that never changes.
+    /// The label set with these values. The order of the fields must never change.
     #[must_use]
     pub fn new(tenant: TenantId, values: &[&str]) -> Self {
         let mut hasher = Hasher::new(b"label set");
@@ -202,7 +198,7 @@ impl LabelSetId {
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
-    /// A short form of it, never 0, which stands with every event. Now and then two label sets share one.
+    /// A short form of the id, never 0, which is stored with every event. Two label sets may share a number.
     #[must_use]
     pub fn number(self) -> i32 {
         let [a, b, c, d, ..] = *self.0.as_bytes();
@@ -213,12 +209,12 @@ impl LabelSetId {
     }
 }
 
-/// An asset of a tenant: a hash of both, which stands for its URN in keys.
+/// An asset of a tenant: a hash of the tenant and the URN, which replaces the URN in keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AssetId(pub Uuid);
 
 impl AssetId {
-    /// The asset of that URN.
+    /// The asset with this URN.
     #[must_use]
     pub fn named(tenant: TenantId, urn: &str) -> Self {
         let mut bytes = [0; 16];
@@ -255,7 +251,7 @@ fn first_u64(digest: &[u8; 32]) -> u64 {
     u64::from_be_bytes(digest[..8].try_into().expect("8 bytes"))
 }
 
-/// SHA-256 over length-prefixed parts, so that no two lists of parts look alike.
+/// SHA-256 over length-prefixed parts, so that different lists of parts have different inputs.
 struct Hasher(Sha256);
 
 impl Hasher {
@@ -300,7 +296,7 @@ mod tests {
             let id = RequestId::of_check(TENANT, &flow, at);
             prop_assert_eq!(id.timestamp(), at.floor_to(std::time::Duration::from_millis(1)));
             prop_assert_eq!(id.0.get_version_num(), 8);
-            prop_assert_eq!(RequestId::parse(&id.to_string()), None, "nobody else can send it");
+            prop_assert_eq!(RequestId::parse(&id.to_string()), None, "clients cannot send it");
             prop_assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122);
             prop_assert_eq!(RequestId::of_check(TENANT, &flow, at), id);
             prop_assert_ne!(RequestId::of_check(TENANT, &format!("{flow}x"), at), id);
@@ -308,7 +304,7 @@ mod tests {
         }
 
         #[test]
-        fn updates_are_in_order_of_their_times_then_their_requests(
+        fn updates_are_ordered_by_time_then_by_request(
             at in timestamps(), later in 0_i64..3, made in 0_u64..1_u64 << 47, index in 0_usize..10_000,
         ) {
             let request = |millis: u64| RequestId(Uuid::from_u64_pair(millis << 16 | 0x7000, 0b10 << 62));
@@ -330,7 +326,7 @@ mod tests {
         }
 
         #[test]
-        fn a_request_numbers_its_events_in_order(request: u128, at in timestamps()) {
+        fn events_of_a_request_keep_their_order(request: u128, at in timestamps()) {
             let ids = RequestEventIds::new(TENANT, RequestId(Uuid::from_u128(request)));
             prop_assert!(ids.at(0, at) < ids.at(1, at));
             prop_assert!(ids.at(1, at) < ids.at(9_999, at));
@@ -360,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_parts_do_not_run_together() {
+    fn different_lists_of_labels_have_different_ids() {
         let series =
             |labels: &[(&'static str, &'static str)]| SeriesId::new(TENANT, "m", labels.iter().copied());
         assert_ne!(series(&[("a", "bc")]), series(&[("ab", "c")]));
@@ -368,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_is_of_version_7() {
+    fn a_request_id_must_be_of_version_7() {
         assert!(RequestId::parse("018bcfe5-687b-7000-8000-000000000000").is_some());
         assert!(RequestId::parse("018bcfe5-687b-4000-8000-000000000000").is_none());
         assert!(RequestId::parse("hello").is_none());

@@ -1,6 +1,5 @@
-//! Metric definitions: which events a metric takes, what it measures of them and by
-//! which labels it is kept ready. The built-in metrics of the OpenDataDSL metric
-//! service are definitions like any other.
+//! Metric definitions: which events a metric selects, what it measures, and by which label sets it is rolled up. The
+//! built-in metrics of the OpenDataDSL metric service are definitions like any other.
 
 mod built_in;
 
@@ -14,7 +13,7 @@ use crate::usage::{Field, TextField, UsageEvent};
 
 pub use built_in::{BUILT_IN_PROVIDERS, BuiltInProvider};
 
-/// What an HTTP method does.
+/// A class of HTTP methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MethodClass {
     /// get, head, options.
@@ -36,7 +35,7 @@ impl MethodClass {
         }
     }
 
-    /// Its name, as the store keeps it.
+    /// Its name in the store.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -46,13 +45,13 @@ impl MethodClass {
         }
     }
 
-    /// The class of that name.
+    /// The class with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         [Self::Read, Self::Write, Self::Delete].into_iter().find(|class| class.name() == name)
     }
 
-    /// The class of a method, upper or lower case.
+    /// The class of a method, in upper or lower case.
     #[must_use]
     pub fn of(method: &str) -> Option<Self> {
         [Self::Read, Self::Write, Self::Delete]
@@ -61,7 +60,7 @@ impl MethodClass {
     }
 }
 
-/// Which events a metric takes: those that fit every part that is given.
+/// Selects the events of a metric: those that satisfy every given condition.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selector {
     /// The event's provider.
@@ -70,36 +69,36 @@ pub struct Selector {
     pub method_class: Option<MethodClass>,
     /// The event's action.
     pub action: Option<String>,
-    /// What else must hold of it.
+    /// A further condition.
     pub filter: Filter,
 }
 
 impl Selector {
-    /// Whether an event of this provider fits, whose method is of `class`.
-    fn fits(&self, class: Option<MethodClass>, event: &UsageEvent<'_>) -> bool {
+    /// Whether the selector matches an event of this provider, whose method is of `class`.
+    fn matches(&self, class: Option<MethodClass>, event: &UsageEvent<'_>) -> bool {
         self.method_class.is_none_or(|wanted| class == Some(wanted))
             && self.action.as_deref().is_none_or(|wanted| event.text(TextField::Action) == wanted)
             && self.filter.matches(event)
     }
 }
 
-/// What a metric measures of an event.
+/// What a metric measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Measure {
-    /// One for each event.
+    /// The number of events.
     Count,
-    /// Its duration in milliseconds, if it has one.
+    /// The duration of an event in milliseconds, if it has one.
     Duration,
-    /// The size of its response in bytes, if it has one.
+    /// The size of the response in bytes, if the event has one.
     ResponseSize,
-    /// Its value, if it has one.
+    /// The value of an event, if it has one.
     Value,
 }
 
 impl Measure {
     const ALL: [Self; 4] = [Self::Count, Self::Duration, Self::ResponseSize, Self::Value];
 
-    /// Its name, as the store keeps it.
+    /// Its name in the store.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -110,13 +109,13 @@ impl Measure {
         }
     }
 
-    /// The measure of that name.
+    /// The measure with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|measure| measure.name() == name)
     }
 
-    /// The unit of what it measures in UCUM's notation; empty where only the sender knows.
+    /// The unit in UCUM's notation; empty if only the sender knows it.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
@@ -127,7 +126,7 @@ impl Measure {
         }
     }
 
-    /// The aggregation of a metric that names none.
+    /// The default aggregation of a metric with this measure.
     #[must_use]
     pub const fn default_observed(self) -> Observed {
         match self {
@@ -137,12 +136,12 @@ impl Measure {
     }
 }
 
-/// How the values of a bucket become one.
+/// How the values of a bucket are aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Observed {
     /// The sum.
     Summed,
-    /// The sum by the count.
+    /// The sum divided by the count.
     Averaged,
     /// The largest.
     High,
@@ -155,11 +154,11 @@ pub enum Observed {
 }
 
 impl Observed {
-    /// All of them.
+    /// All aggregations.
     pub const ALL: [Self; 6] =
         [Self::Summed, Self::Averaged, Self::High, Self::Low, Self::Beginning, Self::End];
 
-    /// Its name, as the store keeps it.
+    /// Its name in the store.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -172,26 +171,25 @@ impl Observed {
         }
     }
 
-    /// The aggregation of that name.
+    /// The aggregation with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|observed| observed.name() == name)
     }
 }
 
-/// The labels by which a metric is kept ready, by ascending name.
+/// A set of labels by which a metric is rolled up, in ascending order of name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelSet {
     /// The labels.
     pub labels: Vec<Field>,
-    /// The resolutions at which it is kept, fine before coarse. The first is the one
-    /// in which new data arrives.
+    /// The resolutions of its roll-ups, finest first. New data arrives at the first one.
     pub resolutions: &'static [Resolution],
 }
 
 impl LabelSet {
-    /// A label set. The empty one is small whatever happens, so it is kept to the
-    /// minute; the others to the quarter of an hour, which serves every time zone.
+    /// A label set. The empty one has a single series, so it is rolled up by minute; the others are rolled up
+    /// by quarter hour, which serves every time zone.
     #[must_use]
     pub fn new(mut labels: Vec<Field>) -> Self {
         labels.sort_by(|a, b| a.name().cmp(b.name()));
@@ -203,34 +201,34 @@ impl LabelSet {
 
 /// The definition of a metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Definition {
+pub struct MetricDefinition {
     /// The full name, `provider/name`.
     pub full_name: String,
-    /// What it is, in words.
+    /// A description.
     pub description: String,
-    /// Tells the roll-ups of this definition from those of others of the same name, before
-    /// or after it. 0 for a built-in one.
+    /// Distinguishes the roll-ups of this definition from those of earlier and later definitions with the
+    /// same name. 0 for a built-in metric.
     pub generation: i32,
-    /// Which events it takes.
+    /// Which events it selects.
     pub selector: Selector,
     /// What it measures.
     pub measure: Measure,
     /// The unit of the values in UCUM's notation.
     pub unit: String,
-    /// The aggregation where a query names none.
+    /// The aggregation of a query that does not name one.
     pub default_observed: Observed,
-    /// The label sets kept ready; the empty one comes first.
+    /// The label sets that are rolled up; the empty one comes first.
     pub label_sets: Vec<LabelSet>,
 }
 
-impl Definition {
+impl MetricDefinition {
     /// The name, without the provider.
     #[must_use]
     pub fn name(&self) -> &str {
         self.full_name.split_once('/').map_or(&self.full_name, |(_, name)| name)
     }
 
-    /// The name under which its series are kept.
+    /// The name under which its series are stored.
     #[must_use]
     pub fn series_key(&self) -> Cow<'_, str> {
         match self.generation {
@@ -239,15 +237,14 @@ impl Definition {
         }
     }
 
-    /// Whether `other` adds up the same events in the same series, so that its roll-ups can be
-    /// taken over.
+    /// Whether `other` aggregates the same events into the same series, so that its roll-ups can be reused.
     #[must_use]
     pub fn rolls_up_like(&self, other: &Self) -> bool {
         (&self.selector, self.measure, &self.label_sets)
             == (&other.selector, other.measure, &other.label_sets)
     }
 
-    /// The smallest kept label set that has all of these fields.
+    /// The smallest label set that contains all of these fields.
     #[must_use]
     pub fn covering(&self, fields: &[&Field]) -> Option<&LabelSet> {
         let covers = |set: &&LabelSet| fields.iter().all(|field| set.labels.contains(field));
@@ -255,23 +252,21 @@ impl Definition {
     }
 }
 
-/// The metrics of one provider, and the labels that any of them keeps.
+/// The metrics of one provider, and all of their labels.
 #[derive(Debug, Clone)]
 pub struct ProviderMetrics {
-    /// At most [`ProviderMetrics::MAX`].
-    pub definitions: Vec<Definition>,
+    /// The metrics, at most [`ProviderMetrics::MAX`].
+    pub definitions: Vec<MetricDefinition>,
     /// Every label of every label set, each once.
     pub labels: Vec<Field>,
 }
 
 impl ProviderMetrics {
-    /// Metrics of one provider, so that the ones which an event counts in are the
-    /// bits of one word.
+    /// The maximum number of metrics of one provider, so that a set of metrics fits into the bits of one word.
     pub const MAX: usize = 64;
 
-    /// The definitions beyond [`Self::MAX`] are left out: the catalog refuses them when they
-    /// are made.
-    fn new(mut definitions: Vec<Definition>) -> Self {
+    /// Ignores the definitions beyond [`Self::MAX`]. The catalog does not let them be created.
+    fn new(mut definitions: Vec<MetricDefinition>) -> Self {
         definitions.truncate(Self::MAX);
         let sets = definitions.iter().flat_map(|definition| &definition.label_sets);
         let mut labels: Vec<_> = sets.flat_map(|set| set.labels.iter().cloned()).collect();
@@ -280,13 +275,13 @@ impl ProviderMetrics {
         Self { definitions, labels }
     }
 
-    /// The metrics that take `event`, as bits by their index.
+    /// The metrics that select `event`, as bits by their index.
     #[must_use]
     pub fn selection(&self, event: &UsageEvent<'_>) -> u64 {
         let class = MethodClass::of(event.text(TextField::Method));
         let fitting = self.definitions.iter().enumerate();
         fitting
-            .filter(|(_, definition)| definition.selector.fits(class, event))
+            .filter(|(_, definition)| definition.selector.matches(class, event))
             .fold(0, |bits, (index, _)| bits | 1 << index)
     }
 }
@@ -307,21 +302,21 @@ impl Catalog {
         &BUILT_IN
     }
 
-    /// The built-in metrics and a tenant's own.
+    /// The built-in metrics and a tenant's own metrics.
     #[must_use]
-    pub fn with(own: impl IntoIterator<Item = Definition>) -> Self {
+    pub fn with(own: impl IntoIterator<Item = MetricDefinition>) -> Self {
         let built_in = Self::built_in().definitions().cloned();
         Self::new(built_in.chain(own))
     }
 
     /// Only these metrics.
     #[must_use]
-    pub fn of(definitions: impl IntoIterator<Item = Definition>) -> Self {
+    pub fn of(definitions: impl IntoIterator<Item = MetricDefinition>) -> Self {
         Self::new(definitions)
     }
 
-    fn new(definitions: impl IntoIterator<Item = Definition>) -> Self {
-        let mut by_provider: HashMap<String, Vec<Definition>> = HashMap::new();
+    fn new(definitions: impl IntoIterator<Item = MetricDefinition>) -> Self {
+        let mut by_provider: HashMap<String, Vec<MetricDefinition>> = HashMap::new();
         for definition in definitions {
             by_provider.entry(definition.selector.provider.clone()).or_default().push(definition);
         }
@@ -333,7 +328,7 @@ impl Catalog {
     }
 
     /// All metrics.
-    pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
+    pub fn definitions(&self) -> impl Iterator<Item = &MetricDefinition> {
         self.providers.values().flat_map(|provider| &provider.definitions)
     }
 
@@ -343,9 +338,9 @@ impl Catalog {
         self.providers.get(provider)
     }
 
-    /// The metric of a full name, `provider/name`.
+    /// The metric with this full name, `provider/name`.
     #[must_use]
-    pub fn metric(&self, full_name: &str) -> Option<&Definition> {
+    pub fn metric(&self, full_name: &str) -> Option<&MetricDefinition> {
         let (provider, _) = full_name.split_once('/')?;
         let definitions = &self.provider(provider)?.definitions;
         definitions.iter().find(|definition| definition.full_name == full_name)
@@ -369,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_decide_in_any_case() {
+    fn methods_are_matched_in_any_case() {
         for method in ["get", "GET", "Head", "options"] {
             assert_eq!(
                 selected("ODSLRequest", method, ""),
@@ -388,13 +383,13 @@ mod tests {
     }
 
     #[test]
-    fn an_action_names_the_metric_of_the_service_bus() {
+    fn the_action_selects_the_metric_of_the_service_bus() {
         assert_eq!(selected("AzureServiceBus", "", "Size"), ["AzureServiceBus/Size"]);
         assert!(selected("AzureServiceBus", "", "size").is_empty());
     }
 
     #[test]
-    fn the_empty_label_set_comes_first_everywhere() {
+    fn the_empty_label_set_comes_first_in_every_metric() {
         for provider in Catalog::built_in().providers.values() {
             for definition in &provider.definitions {
                 assert!(definition.label_sets[0].labels.is_empty(), "{}", definition.full_name);

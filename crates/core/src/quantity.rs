@@ -1,15 +1,13 @@
-//! Exact decimal quantities: what is measured and summed. Binary floating point
-//! never touches them.
+//! Exact decimal quantities of measured values and their sums. No binary floating point is involved.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// An exact decimal with nine places after the point, held as a whole number of
-/// billionths.
+/// An exact decimal with nine digits after the decimal point, stored as a whole number of billionths.
 ///
-/// One value has at most 18 digits before the point. Sums of up to 10^11 such
-/// values fit, far more than one batch or one cell can hold; longer sums are
-/// formed by PostgreSQL's unlimited `numeric`.
+/// One value has at most 18 digits before the decimal point. The sum of up to 10^11 such values fits, which
+/// is far more than a batch contains. PostgreSQL computes larger sums with `numeric`, which has no such
+/// limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Quantity(i128);
 
@@ -31,7 +29,7 @@ impl Quantity {
     /// Digits after the decimal point.
     pub const SCALE: usize = 9;
     const ONE: i128 = 1_000_000_000;
-    /// Digits that a value may have before the point.
+    /// The maximum number of digits before the decimal point.
     const WHOLE_DIGITS: usize = 18;
 
     /// The quantity of `billionths` / 10^9.
@@ -46,8 +44,8 @@ impl Quantity {
         self.0
     }
 
-    /// Reads a quantity as it is kept: what came as a whole number has up to 19 digits, one more
-    /// than a decimal may.
+    /// Parses a stored quantity. A quantity that was sent as an integer has up to 19 digits, one more than a decimal
+    /// can have.
     pub fn parse_kept(text: &str) -> Result<Self, QuantityError> {
         text.parse::<i64>().map(Self::from).or_else(|_| text.parse())
     }
@@ -62,7 +60,7 @@ impl From<i64> for Quantity {
 impl std::ops::Add for Quantity {
     type Output = Self;
 
-    /// The sum; the type's documentation says why it cannot overflow.
+    /// The sum. The documentation of the type says why it cannot overflow.
     fn add(self, other: Self) -> Self {
         Self(self.0 + other.0)
     }
@@ -130,7 +128,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn decimals_are_parsed() {
         for (text, billionths) in [
             ("0", 0),
             ("1.10", 1_100_000_000),
@@ -145,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn says_why_a_text_is_no_quantity() {
+    fn errors_say_why_a_text_is_rejected() {
         for text in ["", "-", ".5", "5.", "1e3", "+1", "1,5", " 1", "٣", "--1", "1.2.3", "NaN"] {
             assert_eq!(text.parse::<Quantity>(), Err(QuantityError::Malformed), "{text}");
         }
@@ -155,13 +153,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prints_what_it_reads(billionths in -10_i128.pow(27) + 1..10_i128.pow(27)) {
+        fn printed_quantities_parse_to_the_same_quantity(billionths in -10_i128.pow(27) + 1..10_i128.pow(27)) {
             let quantity = Quantity(billionths);
             prop_assert_eq!(quantity.to_string().parse(), Ok(quantity));
         }
 
         #[test]
-        fn never_panics(text in "\\PC*") {
+        fn parsing_never_panics(text in "\\PC*") {
             let _ = text.parse::<Quantity>();
         }
     }

@@ -1,6 +1,5 @@
-//! Points in time as everything here keeps them: microseconds since the epoch,
-//! UTC. Calendars and time zones are jiff's business; this is the plain number
-//! that is compared, stored and carried in ids.
+//! Points in time: microseconds since the epoch, in UTC. This is the plain number that is compared, stored
+//! and carried in ids. Calendars and time zones are left to jiff.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,8 +15,8 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The first instant that an id can carry.
     pub const EPOCH: Self = Self(0);
-    /// The first instant that nothing can carry: the year 9999 ends here, as it
-    /// does for `google.protobuf.Timestamp`.
+    /// The end of the year 9999, which is the first instant that an id, or a `google.protobuf.Timestamp`, cannot
+    /// represent.
     pub const END: Self = Self(253_402_300_800_000_000);
 
     /// The point `micros` after the epoch.
@@ -26,7 +25,7 @@ impl Timestamp {
         Self(micros)
     }
 
-    /// The point `minutes` after the epoch. None beyond what a point can be.
+    /// The point `minutes` after the epoch. None if it is out of range.
     #[must_use]
     pub const fn from_minutes(minutes: i64) -> Option<Self> {
         match minutes.checked_mul(MICROS_A_MINUTE) {
@@ -41,8 +40,8 @@ impl Timestamp {
         self.0.div_euclid(MICROS_A_MINUTE)
     }
 
-    /// The point of a `google.protobuf.Timestamp`, cut to the microsecond. None
-    /// outside the years 0001 to 9999 or with `nanos` outside 0 to 999,999,999.
+    /// The point of a `google.protobuf.Timestamp`, truncated to microseconds. None outside the years 0001 to 9999, or if
+    /// `nanos` is outside 0 to 999,999,999.
     #[must_use]
     pub fn from_seconds_nanos(seconds: i64, nanos: i32) -> Option<Self> {
         const FIRST: i64 = -62_135_596_800;
@@ -65,7 +64,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds and remaining nanoseconds, as protobuf writes them.
+    /// Whole seconds and the remaining nanoseconds, as in a `google.protobuf.Timestamp`.
     #[must_use]
     pub fn seconds_nanos(self) -> (i64, i32) {
         let micros = i32::try_from(self.0.rem_euclid(1_000_000)).expect("less than a million");
@@ -87,27 +86,27 @@ impl Timestamp {
         if over == 0 { self } else { Self(self.0 - over + width) }
     }
 
-    /// This point plus `duration`, or [`Timestamp::END`] where that ends.
+    /// This point plus `duration`, at most [`Timestamp::END`].
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let micros = whole_micros(duration);
         Self(self.0.saturating_add(micros)).min(Self::END)
     }
 
-    /// This point minus `duration`, or the epoch where that begins.
+    /// This point minus `duration`, at least the epoch.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let micros = whole_micros(duration);
         Self(self.0.saturating_sub(micros)).max(Self::EPOCH)
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// The time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Checks that what is reported of this time is neither too old nor in the future.
+    /// Checks that the time of a report is neither too old nor in the future.
     pub fn check_between(self, oldest: Self, newest: Self) -> Result<(), Violation> {
         let text = if self < oldest {
             format!("too old: expected {oldest} or later, found {self}")
@@ -119,8 +118,8 @@ impl Timestamp {
         Err(Violation::new("timestamp", text))
     }
 
-    /// The same point for jiff, whose time ends a day before the year 9999 does: points of
-    /// its last day become the last that jiff has.
+    /// The same point as a jiff timestamp. jiff's range ends a day before the year 9999 does; later points
+    /// become its last one.
     #[must_use]
     pub fn to_jiff(self) -> jiff::Timestamp {
         let nearest = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
@@ -128,7 +127,7 @@ impl Timestamp {
     }
 }
 
-/// The microseconds of a duration; more than fit are as good as all that fit.
+/// The microseconds of a duration, saturating.
 fn whole_micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
@@ -158,14 +157,14 @@ impl From<jiff::Timestamp> for Timestamp {
 impl std::str::FromStr for Timestamp {
     type Err = jiff::Error;
 
-    /// Reads RFC 3339.
+    /// Parses RFC 3339.
     fn from_str(text: &str) -> Result<Self, jiff::Error> {
         Ok(text.parse::<jiff::Timestamp>()?.into())
     }
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339, UTC.
+    /// RFC 3339 in UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to_jiff().fmt(f)
     }
@@ -176,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_of_time_can_be_shown() {
+    fn the_first_and_last_timestamps_can_be_printed() {
         for seconds in [-62_135_596_800, 0, 253_402_300_799] {
             let at = Timestamp::from_seconds_nanos(seconds, 999_999_999).unwrap();
             assert!(!at.to_string().is_empty());
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_goes_to_multiples_since_the_epoch() {
+    fn timestamps_are_rounded_to_multiples_since_the_epoch() {
         let hour = Duration::from_hours(1);
         let at = Timestamp::from_micros(3_600_000_001);
         assert_eq!(at.floor_to(hour).micros(), 3_600_000_000);

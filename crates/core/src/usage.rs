@@ -1,6 +1,5 @@
-//! The usage event: its fields, by which names they are known, and what makes one
-//! acceptable. Events are borrowed from the bytes in which they came; on the way
-//! from the client to the table no field is copied into a string of its own.
+//! The usage event: its fields, their names, and the limits that an event must satisfy. Events borrow from the bytes
+//! in which they arrived; no field is copied into a string between the client and the table.
 
 use std::time::Duration;
 
@@ -8,19 +7,19 @@ use crate::quantity::Quantity;
 use crate::timestamp::Timestamp;
 use crate::violation::Violation;
 
-/// A field of text. The order is that of the columns in the store.
+/// A text field. The order is that of the columns in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
 pub enum TextField {
-    /// Whose metrics the event counts in.
+    /// The provider whose metrics count the event.
     Provider,
     /// The action performed.
     Action,
     /// The application supplying the event.
     Application,
-    /// What the event is, in words.
+    /// A description of the event.
     Detail,
-    /// The environment it was taken from.
+    /// The environment in which the event occurred.
     Environment,
     /// The invocation of the request.
     InvocationId,
@@ -30,12 +29,12 @@ pub enum TextField {
     Service,
     /// api, message, process, storage, subscription or another.
     Type,
-    /// The user or tenant that caused it.
+    /// The user or tenant that caused the event.
     User,
 }
 
 impl TextField {
-    /// All of them, each at the index that is its number.
+    /// All text fields, each at the index of its discriminant.
     pub const ALL: [Self; 10] = [
         Self::Provider,
         Self::Action,
@@ -67,10 +66,10 @@ impl TextField {
     }
 }
 
-/// Anything of an event that can be filtered by or kept as a label.
+/// A field of an event that can be used in filters or as a label.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
-    /// One of the fields of text.
+    /// A text field.
     Text(TextField),
     /// The HTTP status code.
     HttpStatus,
@@ -85,8 +84,8 @@ pub enum Field {
 }
 
 impl Field {
-    /// The field of that name: in the contract's spelling, in its JSON spelling, or
-    /// else the attribute so named.
+    /// The field with this name, in the spelling of the contract or of its JSON form. Any other name is that of an
+    /// attribute.
     #[must_use]
     pub fn named(name: &str) -> Self {
         match name {
@@ -102,8 +101,7 @@ impl Field {
         }
     }
 
-    /// Whether the name is one of the event's own fields, so that no attribute may
-    /// have it.
+    /// Whether the name is that of one of the event's own fields, which no attribute may have.
     #[must_use]
     pub fn is_own(name: &str) -> bool {
         matches!(name, "event_id" | "eventId" | "timestamp" | "decimal_value" | "decimalValue" | "attributes")
@@ -122,11 +120,11 @@ impl Field {
     pub fn name(&self) -> &str {
         match self {
             Self::Attribute(name) => name,
-            own => own.own_name().expect("only attributes have names of their senders'"),
+            own => own.own_name().expect("only attributes are named by their senders"),
         }
     }
 
-    /// The name of one of the event's own fields; none of an attribute, which its sender named.
+    /// The name of one of the event's own fields. None for an attribute, which its sender named.
     #[must_use]
     pub const fn own_name(&self) -> Option<&'static str> {
         match self {
@@ -140,17 +138,17 @@ impl Field {
     }
 }
 
-/// The provider of an event that names none.
+/// The provider of an event that does not name one.
 pub const DEFAULT_PROVIDER: &str = "ODSLRequest";
 
-/// One use of an API, borrowed from the bytes in which it came.
+/// One use of an API, borrowed from the bytes in which it arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UsageEvent<'a> {
-    /// The sender's own id of the event; empty if it gave none.
+    /// The sender's own id for the event; empty if there is none.
     pub event_id: &'a str,
-    /// When it happened, if the sender said so.
+    /// When the event happened, if the sender says.
     pub timestamp: Option<Timestamp>,
-    /// The fields of text by [`TextField`]; empty where absent.
+    /// The text fields by [`TextField`]; empty if absent.
     pub texts: [&'a str; TextField::ALL.len()],
     /// The HTTP status code.
     pub http_status: Option<i32>,
@@ -165,13 +163,13 @@ pub struct UsageEvent<'a> {
 }
 
 impl<'a> UsageEvent<'a> {
-    /// A field of text; empty if absent.
+    /// The value of a text field; empty if absent.
     #[must_use]
     pub fn text(&self, field: TextField) -> &'a str {
         self.texts[field as usize]
     }
 
-    /// An attribute.
+    /// The value of an attribute.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&'a str> {
         let at = self.attributes.binary_search_by(|(key, _)| (*key).cmp(name)).ok()?;
@@ -187,25 +185,25 @@ impl<'a> UsageEvent<'a> {
     }
 }
 
-/// What is accepted.
+/// The limits of what is accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How old an event may be.
+    /// The maximum age of an event.
     pub max_event_age: Duration,
-    /// How far ahead of this machine's clock an event may be.
+    /// How far an event may be ahead of this machine's clock.
     pub max_event_ahead: Duration,
-    /// Bytes in a string.
+    /// The maximum length of a string in bytes.
     pub max_string_bytes: usize,
-    /// Attributes of an event.
+    /// The maximum number of attributes of an event.
     pub max_attributes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // A year and a month, so that last year's month can still be completed.
+            // A year and a month, so that the same month of last year can still be completed.
             max_event_age: Duration::from_hours(400 * 24),
-            // Clocks go wrong by an hour when a time zone is mistaken.
+            // A wrong time zone puts a clock off by an hour.
             max_event_ahead: Duration::from_hours(1),
             max_string_bytes: 1024,
             max_attributes: 32,
@@ -214,8 +212,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Adds what is wrong with `event`, whose time is `timestamp`, at the time
-    /// `now`. Costs no allocation where nothing is wrong.
+    /// Adds the violations of `event`, whose time is `timestamp`, at the time `now`. Does not allocate if
+    /// there are none.
     pub fn check(
         &self,
         event: &UsageEvent<'_>,
@@ -246,7 +244,7 @@ impl Limits {
         self.check_attributes(&event.attributes, violations);
     }
 
-    /// Adds what is wrong with a text, which stands in `field`.
+    /// Adds the violations of a text, given in the request field `field`.
     pub fn check_text(&self, field: &str, text: &str, violations: &mut Vec<Violation>) {
         if text.len() > self.max_string_bytes {
             let (max, found) = (self.max_string_bytes, text.len());
@@ -291,12 +289,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_event_is_a_use() {
+    fn an_empty_event_is_valid() {
         assert_eq!(violations(&UsageEvent::default()), Vec::<String>::new());
     }
 
     #[test]
-    fn every_wrong_field_is_named() {
+    fn every_violation_names_its_field() {
         let long = "x".repeat(1025);
         let mut event = UsageEvent {
             event_id: "a",
@@ -323,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn time_has_limits_on_both_sides() {
+    fn timestamps_have_an_upper_and_a_lower_limit() {
         let now = 1_700_000_000_000_000;
         let at = |micros| {
             violations(&UsageEvent {

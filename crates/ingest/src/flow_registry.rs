@@ -93,12 +93,12 @@ impl FlowRegistry {
     ) -> Result<Option<Arc<RegisteredFlows>>, ApiError> {
         let found = self.look_up(find_registrations(&self.store, tenant, flow_ids)).await;
         let found = found.map_err(|error| unavailable(&error))?;
-        if found.iter().all(|(id, registration)| cached.get(id) == Some(*registration)) {
+        if found.iter().all(|flow| cached.get(&flow.flow_id) == Some(flow.registration)) {
             return Ok(None);
         }
         // All are listed anew: caching the old list anew would keep deleted flows for longer.
         let mut all = RegisteredFlows::clone(&*self.list(tenant).await.map_err(|error| unavailable(&error))?);
-        all.0.extend(found);
+        all.0.extend(found.into_iter().map(|flow| (flow.flow_id, flow.registration)));
         let all = Arc::new(all);
         self.fresh.insert(tenant, all.clone()).await;
         Ok(Some(all))
@@ -108,7 +108,8 @@ impl FlowRegistry {
     async fn list(&self, tenant: TenantId) -> Result<Arc<RegisteredFlows>, StoreError> {
         match self.look_up(list_registrations(&self.store, tenant)).await {
             Ok(flows) => {
-                let flows = Arc::new(RegisteredFlows::from_iter(flows));
+                let flows = flows.into_iter().map(|flow| (flow.flow_id, flow.registration));
+                let flows = Arc::new(flows.collect::<RegisteredFlows>());
                 self.fallback.insert(tenant, flows.clone()).await;
                 Ok(flows)
             }

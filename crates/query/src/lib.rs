@@ -45,7 +45,7 @@ pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
         store: store.clone(),
         receipts,
         authenticator: authenticator.clone(),
-        tenant_limiter: tenant_limiter::TenantLimiter::new(store.question_connections()),
+        tenant_limiter: tenant_limiter::TenantLimiter::new(store.query_connections()),
         max_points: config.max_points,
         max_event_ahead: config.max_event_ahead,
         flow_min_requests: config.flow_min_requests,

@@ -6,7 +6,7 @@ use flowmeter_contract::names::{MetricName, TimeSeriesName, check_label};
 use flowmeter_core::calendar::Calendar;
 use flowmeter_core::flow::check_flow_id;
 use flowmeter_core::ids::TenantId;
-use flowmeter_core::metric::{Catalog, Definition};
+use flowmeter_core::metric::{Catalog, MetricDefinition};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Field;
 use flowmeter_service::error::{ApiError, Reason};
@@ -23,7 +23,7 @@ use crate::spec::query::QuerySpec;
 /// A metric of events, and how far its roll-ups reach.
 #[derive(Debug)]
 pub struct EventMetric {
-    pub definition: Cow<'static, Definition>,
+    pub definition: Cow<'static, MetricDefinition>,
     /// All events before this time are in the metric's roll-ups.
     pub rolled_up_to: Timestamp,
 }
@@ -64,7 +64,7 @@ pub async fn asset_metric(
 pub async fn substitute_metric(
     store: &Store,
     tenant: TenantId,
-    metric: &Definition,
+    metric: &MetricDefinition,
     fields: &[&Field],
 ) -> Result<Option<EventMetric>, ApiError> {
     if metric.covering(fields).is_some() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_store::tokens::{Secret, find_token};
+use flowmeter_store::tokens::{FoundToken, Secret, find_token};
 use flowmeter_store::{Store, StoreError};
 use moka::future::Cache;
 use tonic::metadata::MetadataMap;
@@ -142,7 +142,7 @@ impl Authenticator {
             }),
         };
         match (answer, known) {
-            (Ok(Some((token, allow_all_metric_types))), _) => {
+            (Ok(Some(FoundToken { token, allow_all_metric_types })), _) => {
                 let grant = Arc::new(Grant {
                     caller: Caller {
                         tenant: token.tenant,

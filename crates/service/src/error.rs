@@ -292,7 +292,7 @@ impl From<Violation> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::TimedOut) {
+        if matches!(error, StoreError::TimedOut(_)) {
             return Self::deadline("the database took too long: ask for less");
         }
         if error.is_transient() {

@@ -1,8 +1,8 @@
-//! Assets, their metrics and the values of these.
+//! Assets, their metrics, and the values of the metrics.
 //!
-//! Values come in any order and are kept in the same one: that of the ids of their requests. Of one asset,
-//! name and time there is one row, which the newest request writes, and which remembers the oldest one,
-//! because names are listed by when they first came.
+//! There is one row for each asset, name and time. The newest request, by its id, decides the value, in
+//! whatever order requests arrive. The row also stores the oldest request, because metrics are listed in the
+//! order in which they were first emitted.
 
 mod known;
 mod latest;
@@ -16,12 +16,12 @@ mod upsert;
 mod urns;
 
 pub(crate) use known::{AddedAssets, KnownAssets};
-pub use latest::{Latest, LatestMetric, latest_asset_metrics};
-pub use list::{Arrival, FoundMetric, FoundMetrics, Metrics, list_asset_metrics};
+pub use latest::{LatestMetric, LatestMetricsQuery, latest_asset_metrics};
+pub use list::{Arrival, AssetMetricsQuery, FoundMetric, FoundMetrics, list_asset_metrics};
 pub use readable::{ReadableMetric, count_readable, get_readable, list_readable};
-pub use series::{AssetSeriesQuestion, read_asset_series};
+pub use series::{AssetSeriesQuery, read_asset_series};
 pub use stored::StoredValue;
-pub use urns::{StoredAsset, Urns, asset_exists, list_assets};
+pub use urns::{AssetsQuery, StoredAsset, asset_exists, list_assets};
 
 use deadpool_postgres::Transaction;
 use flowmeter_core::asset::Value;
@@ -30,30 +30,30 @@ use flowmeter_core::timestamp::Timestamp;
 
 use crate::StoreError;
 
-/// A value of an asset, as a request gives it.
+/// A value of an asset in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AssetValue<'a> {
-    /// Whose asset.
+    /// The tenant that owns the asset.
     pub tenant: TenantId,
-    /// The request that gives it.
+    /// The request.
     pub request_id: RequestId,
-    /// The asset.
+    /// The URN of the asset.
     pub urn: &'a str,
     /// The name of the metric.
     pub name: &'a str,
     /// The time.
     pub timestamp: Timestamp,
-    /// The place among the values that the request gives of this asset and time.
+    /// The place of the value among the values of this asset and time in the request.
     pub place: i16,
     /// The value.
     pub value: Value<'a>,
 }
 
-/// Stores values, and returns what of their assets and metrics was not `known` to be there. What comes of
-/// values does not depend on the order in which they come, nor on the batches that they come in.
+/// Stores values, and returns those of their assets and metrics that were not `known` to exist. The result
+/// depends neither on the order in which values arrive, nor on how they are divided into batches.
 ///
-/// Unless it is `cautious`, [`StoreError::Duplicate`] says that a value of one of their assets, names and times is
-/// there already.
+/// Unless `cautious`, fails with [`StoreError::Duplicate`] if there is already a value with the same asset,
+/// name and time.
 pub(crate) async fn insert_asset_values<'a>(
     transaction: &Transaction<'_>,
     values: impl Iterator<Item = &'a AssetValue<'a>> + Clone,

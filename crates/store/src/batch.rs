@@ -1,16 +1,14 @@
-//! Applies a batch of requests in one transaction: the ledger, the events, what they
-//! add to the roll-ups and to the counters of flows, the values of assets, and the worker's
-//! progress. Either all of it happens or none.
+//! Applies a batch of requests in one transaction: the ledger, the events, the partial roll-ups, the counters
+//! of flows, the schedules of executions, the values of assets, and the worker's progress.
 //!
-//! The usual batch holds only new events and values and goes by plain COPY. When a key turns out
-//! to be taken, the transaction is done again in a way that tells new events from
-//! duplicates and conflicts, or that merges values; that way is tried first for some batches
-//! then, because duplicates come in flocks.
+//! Most batches contain only new events and values, which are written by plain COPY. If a key exists already, the
+//! transaction is repeated cautiously: in a way that distinguishes new events from duplicates and conflicts, or that
+//! merges values. The next few batches are written cautiously at once, because duplicates come in bursts.
 
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
-use flowmeter_core::fold::{Folded, fold};
+use flowmeter_core::fold::{Folded, TenantEvent, fold};
 use flowmeter_core::ids::{EventId, RequestId, SeriesId, TenantId};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::UsageEvent;
@@ -18,8 +16,9 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::assets::{AssetValue, KnownAssets, insert_asset_values};
-use crate::catalog::{Catalogs, generations};
-use crate::copy::Copy;
+use crate::catalog::{MetricCatalogs, generations};
+use crate::copy::BinaryCopy;
+use crate::events::EventContext;
 use crate::events::label_sets::{LabelSets, Numbering};
 use crate::flows::{FlowCounts, append_flow_counts};
 use crate::partitions::{EVENTS, Partitions, REQUESTS};
@@ -31,11 +30,11 @@ use crate::{Store, StoreError, events, progress};
 /// A request of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewRequest {
-    /// Whose it is.
+    /// The tenant that sent it.
     pub tenant: TenantId,
-    /// Its id. A batch holds each request once.
+    /// Its id. A batch contains each request once.
     pub id: RequestId,
-    /// The number of its events, or other items.
+    /// The number of its events or other items.
     pub items: usize,
 }
 
@@ -46,60 +45,79 @@ pub struct NewEvent<'a> {
     pub request: usize,
     /// Its id.
     pub id: EventId,
-    /// Whether its sender named it, so that it may be there already.
+    /// Whether its sender named it, so that it may be stored already.
     pub keyed: bool,
-    /// The event, settled.
+    /// The event, with its defaults filled in.
     pub event: UsageEvent<'a>,
 }
 
-/// What is applied at once.
+/// A part of a batch, and the request that it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FromRequest<T> {
+    /// The request, by the index in [`Batch::requests`].
+    pub request: usize,
+    /// The part.
+    pub item: T,
+}
+
+impl<T> FromRequest<T> {
+    /// The parts whose requests are `fresh`, by the index of the request.
+    fn of_fresh<'a>(parts: &'a [Self], fresh: &'a [bool]) -> impl Iterator<Item = &'a T> + Clone {
+        parts.iter().filter(|part| fresh[part.request]).map(|part| &part.item)
+    }
+}
+
+/// The requests that are applied in one transaction.
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
     /// The requests, each once.
     pub requests: Vec<NewRequest>,
-    /// Their events, in any order: the first one of an id is kept.
+    /// Their events, in any order. Of several events with the same id, the first one is stored.
     pub events: Vec<NewEvent<'a>>,
-    /// What they add to the counters of flows, each with its request by the index in
-    /// [`Batch::requests`].
-    pub flow_counts: Vec<(usize, FlowCounts<'a>)>,
-    /// The schedules of executions that they open, update or close, each with its request.
-    pub schedules: Vec<(usize, Schedule<'a>)>,
-    /// The values of assets that they give, each with its request.
-    pub asset_values: Vec<(usize, AssetValue<'a>)>,
+    /// What they add to the counters of flows.
+    pub flow_counts: Vec<FromRequest<FlowCounts<'a>>>,
+    /// The schedules of executions that they open, update or close.
+    pub schedules: Vec<FromRequest<Schedule<'a>>>,
+    /// The values of assets that they emit.
+    pub asset_values: Vec<FromRequest<AssetValue<'a>>>,
 }
 
 impl Batch<'_> {
-    /// Whose an event is, in which generation of metrics it is rolled up, and its label set.
-    fn owner<'a>(
+    /// The context of an event.
+    fn context<'a>(
         &'a self,
         event: &'a NewEvent<'_>,
         generations: &Generations,
         label_sets: &mut Numbering<'_, 'a>,
-    ) -> (TenantId, Option<i32>, i32) {
+    ) -> EventContext {
         let tenant = self.requests[event.request].tenant;
-        (tenant, generations.get(&tenant).copied(), label_sets.number(tenant, &event.event))
+        EventContext {
+            tenant,
+            generation: generations.get(&tenant).copied(),
+            label_set: label_sets.number(tenant, &event.event),
+        }
     }
 }
 
-/// The generations of metrics of those tenants that have their own.
+/// The generations of the metrics of those tenants that have defined metrics.
 type Generations = HashMap<TenantId, i32>;
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {
-    /// Requests that were applied now.
+    /// Requests that were applied.
     pub requests: usize,
-    /// Requests that had been applied before, and were dropped whole.
+    /// Requests that had been applied before, and were ignored.
     pub repeated_requests: usize,
-    /// Events stored now.
+    /// Events that were stored.
     pub events: usize,
-    /// Events that were stored before, with the same content.
+    /// Events that had been stored before with the same content.
     pub duplicates: usize,
-    /// Events whose id was stored before with other content.
+    /// Events whose id had been stored before with different content.
     pub conflicts: usize,
 }
 
-/// What became of one event.
+/// The outcome of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     /// Its request had been applied before.
@@ -109,7 +127,7 @@ enum Outcome {
     Conflict,
 }
 
-/// What of a batch is written in the way that expects keys to be taken.
+/// Which parts of a batch are written in the way that expects existing keys.
 #[derive(Debug, Clone, Copy)]
 struct Cautious {
     events: bool,
@@ -118,10 +136,10 @@ struct Cautious {
 
 /// Why a batch was not applied.
 enum Failed {
-    /// The key of an event is taken.
-    EventTaken,
-    /// The key of a value of an asset is taken.
-    ValueTaken,
+    /// The key of an event exists already.
+    DuplicateEvent(StoreError),
+    /// The key of a value of an asset exists already.
+    DuplicateValue(StoreError),
     Store(StoreError),
 }
 
@@ -131,34 +149,34 @@ impl<E: Into<StoreError>> From<E> for Failed {
     }
 }
 
-/// Batches that expect duplicates after one was found.
+/// The number of batches that are written cautiously after a duplicate was found.
 const CAUTIOUS_BATCHES: u32 = 16;
-/// Series remembered as being in the dictionary. Beyond that all are forgotten, which
-/// costs one look at the dictionary each.
+/// The maximum number of series that are cached as being in the dictionary. When the cache is full it is
+/// cleared, which costs one look-up for each series.
 const KNOWN_SERIES: usize = 200_000;
 
-/// Applies batches, one after the other.
+/// Applies batches one after the other.
 pub struct Writer {
     store: Store,
-    catalogs: Catalogs,
+    catalogs: MetricCatalogs,
     worker: Worker,
     partitions: Partitions,
     known_series: HashSet<(TenantId, SeriesId)>,
     known_assets: KnownAssets,
     label_sets: LabelSets,
-    /// Batches of which the events, and the values of assets, are yet to be written cautiously.
+    /// How many of the next batches write their events, or their values of assets, cautiously.
     cautious_events: u32,
     cautious_values: u32,
 }
 
 impl Writer {
-    /// A writer that reports its progress as `worker`.
+    /// A writer that records its progress as `worker`.
     #[must_use]
     pub fn new(store: Store, worker: Worker) -> Self {
         let partitions = Partitions::new(store.clone());
         Self {
             store,
-            catalogs: Catalogs::default(),
+            catalogs: MetricCatalogs::default(),
             worker,
             partitions,
             known_series: HashSet::new(),
@@ -169,14 +187,14 @@ impl Writer {
         }
     }
 
-    /// Enters only so many label sets of a tenant into the dictionary.
+    /// Limits the number of label sets of a tenant in the dictionary.
     #[cfg(test)]
     pub(crate) fn with_label_sets(self, limit: usize) -> Self {
         Self { label_sets: LabelSets::new(limit), ..self }
     }
 
-    /// Applies a batch. Through which time the worker has applied everything then is asked for as late as
-    /// possible.
+    /// Applies a batch. `applied_through` returns the time up to which the worker has applied everything once
+    /// the batch is applied; it is called as late as possible.
     pub async fn apply(
         &mut self,
         batch: &Batch<'_>,
@@ -194,17 +212,16 @@ impl Writer {
         loop {
             match self.attempt(batch, &applied_through, cautious).await {
                 Ok(applied) => return Ok(applied),
-                Err(Failed::EventTaken) if !cautious.events => {
+                Err(Failed::DuplicateEvent(_)) if !cautious.events => {
                     self.cautious_events = CAUTIOUS_BATCHES;
                     cautious.events = true;
                 }
-                Err(Failed::ValueTaken) if !cautious.values => {
+                Err(Failed::DuplicateValue(_)) if !cautious.values => {
                     self.cautious_values = CAUTIOUS_BATCHES;
                     cautious.values = true;
                 }
-                Err(Failed::EventTaken | Failed::ValueTaken) => return Err(StoreError::Duplicate),
-                Err(Failed::Store(error)) => {
-                    if matches!(error, StoreError::PartitionMissing) {
+                Err(Failed::DuplicateEvent(error) | Failed::DuplicateValue(error) | Failed::Store(error)) => {
+                    if matches!(error, StoreError::PartitionMissing(_)) {
                         self.partitions.forget();
                     }
                     return Err(error);
@@ -221,7 +238,7 @@ impl Writer {
     ) -> Result<Applied, Failed> {
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
-        // One round trip: the lock first, and what is read under it after it.
+        // Pipelined into one round trip. The server takes the lock before it executes the other statements.
         let (generations, fresh) = futures::try_join!(
             generations(&transaction, batch.requests.iter().map(|request| request.tenant).collect()),
             insert_requests(&transaction, &batch.requests)
@@ -230,8 +247,8 @@ impl Writer {
         self.label_sets.load(&transaction, batch.requests.iter().map(|request| request.tenant)).await?;
         let mut label_sets = self.label_sets.numbering();
 
-        // In order of ids: neighbours in the index are written together, and two workers
-        // with the same events meet them in the same order and cannot deadlock.
+        // In order of ids, so that neighbours in the index are written together, and so that two workers with
+        // the same events write them in the same order and cannot deadlock.
         let mut order: Vec<usize> =
             (0..batch.events.len()).filter(|index| fresh[batch.events[*index].request]).collect();
         order.sort_by_key(|index| (batch.events[*index].id, *index));
@@ -245,27 +262,24 @@ impl Writer {
             }
             self.fold(batch, &outcomes)
         } else {
-            let taken = |error| if_taken(error, Failed::EventTaken);
+            let failed = |error| if_duplicate(error, Failed::DuplicateEvent);
             let copy = copy_new(&transaction, batch, (&order, &generations), &mut label_sets);
-            let copy = copy.await.map_err(taken)?;
+            let copy = copy.await.map_err(failed)?;
             for index in &order {
                 outcomes[*index] = Outcome::New;
             }
-            // The server takes the rows meanwhile.
+            // Meanwhile the server processes the rows.
             let folded = self.fold(batch, &outcomes);
-            copy.finish().await.map_err(taken)?;
+            copy.finish().await.map_err(failed)?;
             folded
         };
         append_partials(&transaction, &folded).await?;
-        let counts = batch.flow_counts.iter().filter(|(request, _)| fresh[*request]);
-        append_flow_counts(&transaction, counts.map(|(_, counts)| counts)).await?;
-        let schedules = batch.schedules.iter().filter(|(request, _)| fresh[*request]);
-        insert_schedules(&transaction, schedules.map(|(_, schedule)| schedule)).await?;
-        let values = batch.asset_values.iter().filter(|(request, _)| fresh[*request]);
-        let values = values.map(|(_, value)| value);
+        append_flow_counts(&transaction, FromRequest::of_fresh(&batch.flow_counts, &fresh)).await?;
+        insert_schedules(&transaction, FromRequest::of_fresh(&batch.schedules, &fresh)).await?;
+        let values = FromRequest::of_fresh(&batch.asset_values, &fresh);
         let added_assets =
             insert_asset_values(&transaction, values, &self.known_assets, cautious.values).await;
-        let added_assets = added_assets.map_err(|error| if_taken(error, Failed::ValueTaken))?;
+        let added_assets = added_assets.map_err(|error| if_duplicate(error, Failed::DuplicateValue))?;
         let added = insert_series(&transaction, &folded, &self.known_series).await?;
         let new_label_sets = label_sets.insert(&transaction).await?;
         progress::record(&transaction, self.worker, applied_through()).await?;
@@ -285,14 +299,14 @@ impl Writer {
         let new = batch.events.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::New);
         fold(new.map(|(event, _)| {
             let tenant = batch.requests[event.request].tenant;
-            (tenant, self.catalogs.of(tenant), event.id, &event.event)
+            TenantEvent { tenant, catalog: self.catalogs.of(tenant), id: event.id, event: &event.event }
         }))
     }
 }
 
-/// `taken` if the error is that a key is.
-fn if_taken(error: StoreError, taken: Failed) -> Failed {
-    if matches!(error, StoreError::Duplicate) { taken } else { Failed::Store(error) }
+/// `duplicate` of the error if a key exists already.
+fn if_duplicate(error: StoreError, duplicate: fn(StoreError) -> Failed) -> Failed {
+    if matches!(error, StoreError::Duplicate(_)) { duplicate(error) } else { Failed::Store(error) }
 }
 
 fn summary(fresh: &[bool], outcomes: &[Outcome]) -> Applied {
@@ -307,9 +321,8 @@ fn summary(fresh: &[bool], outcomes: &[Outcome]) -> Applied {
     }
 }
 
-/// Enters requests into the ledger, as if all their events were new. Returns for each
-/// whether it was not there yet. One that was dead is as good as new: an operator has
-/// put it back.
+/// Inserts requests into the ledger, as if all their events were new. Returns for each request whether it is
+/// new. A dead request counts as new, because an operator has put it back into the queue.
 async fn insert_requests(
     transaction: &Transaction<'_>,
     requests: &[NewRequest],
@@ -323,7 +336,7 @@ async fn insert_requests(
     let ids: Vec<_> = order.iter().map(|index| requests[*index].id.0).collect();
     let items: Vec<_> = order
         .iter()
-        .map(|index| i32::try_from(requests[*index].items).expect("a request has fewer items by far"))
+        .map(|index| i32::try_from(requests[*index].items).expect("a request has far fewer items"))
         .collect();
     let statement = transaction
         .prepare_cached(
@@ -346,35 +359,35 @@ async fn insert_requests(
     Ok(requests.iter().map(|request| inserted.contains(&(request.tenant.0, request.id.0))).collect())
 }
 
-/// Writes events that are all expected to be new.
+/// Writes events that are all expected to be new, by plain COPY.
 async fn copy_new<'a>(
     transaction: &Transaction<'_>,
     batch: &'a Batch<'_>,
     (order, generations): (&[usize], &Generations),
     label_sets: &mut Numbering<'_, 'a>,
-) -> Result<Copy, StoreError> {
+) -> Result<BinaryCopy, StoreError> {
     let same = |pair: &[usize]| {
         let [a, b] = [&batch.events[pair[0]], &batch.events[pair[1]]];
         a.id == b.id && batch.requests[a.request].tenant == batch.requests[b.request].tenant
     };
     if order.windows(2).any(same) {
-        return Err(StoreError::Duplicate);
+        return Err(StoreError::Duplicate("two events of a batch have the same id".to_owned()));
     }
     let statement = transaction.prepare_cached(&events::copy_statement("usage_event", "")).await?;
-    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    let mut copy = BinaryCopy::new(transaction.copy_in(&statement).await?);
     let mut scratch = Vec::new();
     for index in order {
         let event = &batch.events[*index];
         let mut row = copy.row(events::COLUMNS);
-        let owner = batch.owner(event, generations, label_sets);
-        events::write(&mut row, owner, event.id, &event.event, &mut scratch);
+        let context = batch.context(event, generations, label_sets);
+        events::write(&mut row, context, event.id, &event.event, &mut scratch);
         copy.flush_full().await?;
     }
     copy.flush().await?;
     Ok(copy)
 }
 
-/// Writes events of which some may be there already, and finds out which.
+/// Writes events of which some may be stored already, and determines the outcome of each.
 async fn copy_cautiously<'a>(
     transaction: &Transaction<'_>,
     batch: &'a Batch<'_>,
@@ -387,7 +400,7 @@ async fn copy_cautiously<'a>(
             "-- copy_cautiously
              CREATE TEMP TABLE IF NOT EXISTS incoming_event (LIKE usage_event, ordinal integer)
                 ON COMMIT DELETE ROWS;
-             -- The temporary table has no statistics, and the big one must never be read whole.
+             -- The temporary table has no statistics, and the large table must never be scanned.
              SET LOCAL enable_hashjoin = off;
              SET LOCAL enable_mergejoin = off;
              SET LOCAL enable_seqscan = off",
@@ -395,14 +408,14 @@ async fn copy_cautiously<'a>(
         .await?;
     let statement =
         transaction.prepare_cached(&events::copy_statement("incoming_event", ", ordinal")).await?;
-    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    let mut copy = BinaryCopy::new(transaction.copy_in(&statement).await?);
     let mut scratch = Vec::new();
     for index in order {
         let event = &batch.events[*index];
         let mut row = copy.row(events::COLUMNS + 1);
-        let owner = batch.owner(event, generations, label_sets);
-        events::write(&mut row, owner, event.id, &event.event, &mut scratch);
-        row.integer(i32::try_from(*index).expect("a batch is far smaller"));
+        let context = batch.context(event, generations, label_sets);
+        events::write(&mut row, context, event.id, &event.event, &mut scratch);
+        row.integer(i32::try_from(*index).expect("a batch has far fewer events"));
         copy.flush_full().await?;
     }
     copy.flush().await?;
@@ -411,14 +424,14 @@ async fn copy_cautiously<'a>(
     let statement = transaction.prepare_cached(&events::insert_incoming_statement()).await?;
     let inserted = transaction.query(&statement, &[]).await?;
     let mut inserted: HashSet<(Uuid, Uuid)> = inserted.iter().map(|row| (row.get(0), row.get(1))).collect();
-    // The first of an id is the one that was inserted; those after it are not new.
+    // The first event with an id is the one that was inserted; later ones are not new.
     let mut known = Vec::new();
     for index in order {
         let event = &batch.events[*index];
         if inserted.remove(&(batch.requests[event.request].tenant.0, event.id.0)) {
             outcomes[*index] = Outcome::New;
         } else {
-            known.push(i32::try_from(*index).expect("a batch is far smaller"));
+            known.push(i32::try_from(*index).expect("a batch has far fewer events"));
         }
     }
     if known.is_empty() {
@@ -432,7 +445,7 @@ async fn copy_cautiously<'a>(
     Ok(())
 }
 
-/// Sets the counts of requests that had events which were not new.
+/// Corrects the counts of requests that contain events which are not new.
 async fn correct_receipts(
     transaction: &Transaction<'_>,
     batch: &Batch<'_>,

@@ -1,4 +1,4 @@
-//! What tenants define: metrics, calendars, time series and flows.
+//! Definitions of tenants: metrics, calendars, time series and flows.
 
 mod change;
 mod current;
@@ -11,17 +11,17 @@ pub mod time_series;
 use flowmeter_core::ids::TenantId;
 
 pub use change::Changed;
-pub(crate) use current::{Catalogs, generations, share_lock};
+pub(crate) use current::{MetricCatalogs, generations, share_lock};
 
-/// Shared by every transaction that rolls events up, and taken alone by every change of what is
-/// rolled up: a change sees no such transaction half done, and none begins before it is done.
+/// The advisory lock of catalogs. Every transaction that rolls up events takes it shared, and every change of metric
+/// definitions takes it exclusively. So a change waits for running transactions, and new ones wait for the change.
 const CATALOG_LOCK: i32 = 0x666c_6361;
 
-/// Locks that tenants share: few, because a transaction with the events of many tenants takes one for
-/// each of theirs, and enough for a tenant's change to make few others wait.
+/// The number of locks, which tenants share. There are few of them, because a transaction takes the locks of
+/// all of its tenants, but enough that a tenant's change makes few other tenants wait.
 const STRIPES: u128 = 64;
 
 /// The lock of a tenant.
 fn stripe(tenant: TenantId) -> i32 {
-    i32::try_from(tenant.0.as_u128() % STRIPES).expect("less than 64")
+    i32::try_from(tenant.0.as_u128() % STRIPES).expect("it is less than 64")
 }

@@ -1,4 +1,4 @@
-//! Connections: a bounded pool, with a limit on how long any statement may take.
+//! Connections: a bounded pool, and a time limit for every statement.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::StoreError;
 /// How to reach the database.
 #[derive(Clone)]
 pub struct Settings {
-    /// A PostgreSQL URL. It may hold a password, so it is never shown.
+    /// The PostgreSQL URL. It may contain a password, so it is never logged.
     pub url: String,
-    /// Connections at most.
+    /// The maximum number of connections.
     pub max_connections: usize,
-    /// How long a statement may take, since a caller that went away cannot stop it.
+    /// The time limit of a statement. A caller that has gone away cannot stop its statement.
     pub statement_timeout: Duration,
 }
 
@@ -25,23 +25,21 @@ pub struct Settings {
 pub struct Store {
     pool: Pool,
     config: Config,
-    /// Connections that questions may take, of which some are slow.
-    questions: Arc<Semaphore>,
-    question_connections: usize,
+    /// Permits for queries, which may be slow: one for each connection that queries may use.
+    query_permits: Arc<Semaphore>,
+    query_connections: usize,
 }
 
-/// Connections that questions leave for what is always quick: tokens, definitions, the look
-/// whether the database is there.
-const KEPT_FREE: usize = 2;
-/// How long to wait for a connection.
-const WAIT: Duration = Duration::from_secs(5);
+/// Connections that are reserved for statements that are always fast: tokens, definitions and the health check.
+const RESERVED_CONNECTIONS: usize = 2;
+/// How long to wait for a connection, or for a permit.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 impl Store {
-    /// Prepares a pool. It connects when it is first used, so a service starts while
-    /// the database is away.
+    /// Creates a pool. It connects when it is first used, so a service can start while the database is unavailable.
     pub fn new(settings: &Settings) -> Result<Self, StoreError> {
         let mut config: Config = settings.url.parse().map_err(StoreError::from_url)?;
-        // Compiling a statement costs more than any of ours takes.
+        // JIT compilation takes longer than any of our statements.
         let options = format!(
             "{} -c statement_timeout={} -c default_transaction_isolation=read\\ committed -c timezone=UTC -c jit=off -c client_min_messages=warning {DEAD_PEER_OPTIONS}",
             config.get_options().unwrap_or(""),
@@ -57,26 +55,26 @@ impl Store {
         let pool = Pool::builder(manager)
             .max_size(settings.max_connections)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(WAIT))
-            .create_timeout(Some(WAIT))
+            .wait_timeout(Some(MAX_WAIT))
+            .create_timeout(Some(MAX_WAIT))
             .build()
-            .map_err(|error| StoreError::Refused(error.to_string()))?;
-        let question_connections = settings.max_connections.saturating_sub(KEPT_FREE).max(1);
-        let questions = Arc::new(Semaphore::new(question_connections));
-        Ok(Self { pool, config, questions, question_connections })
+            .map_err(|error| StoreError::refused(&error))?;
+        let query_connections = settings.max_connections.saturating_sub(RESERVED_CONNECTIONS).max(1);
+        let query_permits = Arc::new(Semaphore::new(query_connections));
+        Ok(Self { pool, config, query_permits, query_connections })
     }
 
-    /// How many connections questions may take together.
+    /// The number of connections that all queries together may use.
     #[must_use]
-    pub fn question_connections(&self) -> usize {
-        self.question_connections
+    pub fn query_connections(&self) -> usize {
+        self.query_connections
     }
 
-    /// A turn for a question that may take long.
-    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        let turn = tokio::time::timeout(WAIT, self.questions.clone().acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| {
-            StoreError::Unavailable("too many questions at once: none has ended in time".to_owned())
+    /// A permit for a query, which may be slow.
+    pub(crate) async fn query_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let permit = tokio::time::timeout(MAX_WAIT, self.query_permits.clone().acquire_owned()).await;
+        permit.ok().and_then(Result::ok).ok_or_else(|| {
+            StoreError::Unavailable("too many concurrent queries: none has finished in time".to_owned())
         })
     }
 
@@ -85,25 +83,23 @@ impl Store {
         Ok(self.pool.get().await?)
     }
 
-    /// How to open a connection beside the pool, for one that lives long.
+    /// The configuration of a connection outside the pool, for a connection that is kept open.
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.client().await?.simple_query("-- check\nSELECT 1").await?;
         Ok(())
     }
 }
 
-/// The server's side of [`notice_dead_peers`]: a worker that vanished must not keep its
-/// locks.
+/// The server's side of [`notice_dead_peers`]: a worker that vanished must not keep its locks.
 const DEAD_PEER_OPTIONS: &str = "-c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 \
     -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30s";
 
-/// Notices within half a minute that the other side is gone without a word, where the
-/// defaults of TCP take hours.
+/// Detects within half a minute that the peer has vanished. With the defaults of TCP this takes hours.
 pub(crate) fn notice_dead_peers(config: &mut Config) {
     config
         .keepalives_idle(Duration::from_secs(10))
@@ -114,7 +110,7 @@ pub(crate) fn notice_dead_peers(config: &mut Config) {
 
 impl StoreError {
     pub(crate) fn from_url(_: tokio_postgres::Error) -> Self {
-        // The parser's text could repeat the password.
+        // The message of the parser may contain the password.
         Self::Refused(
             "the database URL cannot be read: expected postgres://user:password@host:port/name".into(),
         )

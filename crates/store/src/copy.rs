@@ -1,5 +1,4 @@
-//! PostgreSQL's binary COPY format: rows written straight into the buffers that go to
-//! the server.
+//! PostgreSQL's binary COPY format. Rows are written directly into the buffers that are sent to the server.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use flowmeter_core::asset::Number;
@@ -11,21 +10,21 @@ use uuid::Uuid;
 
 use crate::StoreError;
 
-/// Bytes sent at once: large enough to cost few messages, small enough that the
-/// server parses one while the next is written.
+/// The size of a chunk: large enough that few messages are sent, small enough that the server parses one
+/// chunk while the next one is written.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// PostgreSQL counts time from 2000-01-01.
+/// 2000-01-01, the epoch of PostgreSQL's timestamps.
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// A running COPY.
-pub(crate) struct Copy {
+pub(crate) struct BinaryCopy {
     sink: std::pin::Pin<Box<CopyInSink<Bytes>>>,
     buffer: BytesMut,
 }
 
-impl Copy {
-    /// Starts with the format's header.
+impl BinaryCopy {
+    /// Begins with the header of the format.
     pub(crate) fn new(sink: CopyInSink<Bytes>) -> Self {
         let mut buffer = BytesMut::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
         buffer.put_slice(b"PGCOPY\n\xff\r\n\0");
@@ -34,13 +33,13 @@ impl Copy {
         Self { sink: Box::pin(sink), buffer }
     }
 
-    /// A row of that many columns, each of which must then be written.
-    pub(crate) fn row(&mut self, columns: i16) -> Row<'_> {
+    /// Begins a row. Each of its columns must then be written.
+    pub(crate) fn row(&mut self, columns: i16) -> CopyRow<'_> {
         self.buffer.put_i16(columns);
-        Row { buffer: &mut self.buffer }
+        CopyRow { buffer: &mut self.buffer }
     }
 
-    /// Sends what has gathered, if it is enough to be worth it. Call it between rows.
+    /// Sends the buffered rows if they fill a chunk. Must be called between rows.
     pub(crate) async fn flush_full(&mut self) -> Result<(), StoreError> {
         if self.buffer.len() >= CHUNK_BYTES {
             let chunk =
@@ -50,7 +49,7 @@ impl Copy {
         Ok(())
     }
 
-    /// Sends the rest, so that the server works on it while we do something else.
+    /// Sends the remaining rows, so that the server processes them while the caller does something else.
     pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
         self.buffer.put_i16(-1);
         let chunk = std::mem::take(&mut self.buffer);
@@ -58,19 +57,19 @@ impl Copy {
         Ok(())
     }
 
-    /// Waits until the server has taken every row. [`Copy::flush`] must come before.
+    /// Waits until the server has accepted every row. [`BinaryCopy::flush`] must be called before.
     pub(crate) async fn finish(mut self) -> Result<(), StoreError> {
         self.sink.as_mut().finish().await?;
         Ok(())
     }
 }
 
-/// One row, whose columns are written in order.
-pub(crate) struct Row<'a> {
+/// One row. Its columns must be written in order.
+pub(crate) struct CopyRow<'a> {
     buffer: &'a mut BytesMut,
 }
 
-impl Row<'_> {
+impl CopyRow<'_> {
     pub(crate) fn null(&mut self) {
         self.buffer.put_i32(-1);
     }
@@ -80,7 +79,7 @@ impl Row<'_> {
         self.buffer.put_slice(uuid.as_bytes());
     }
 
-    /// Text, where empty means absent.
+    /// `text`. Empty text is written as NULL.
     pub(crate) fn text(&mut self, text: &str) {
         if text.is_empty() {
             return self.null();
@@ -136,7 +135,7 @@ impl Row<'_> {
     /// `numeric`.
     pub(crate) fn quantity(&mut self, quantity: Quantity) {
         const ONE: u128 = 1_000_000_000;
-        // Ten groups hold any i128 of billionths: 39 digits, and 3 to fill up the fraction.
+        // Ten groups hold any i128 of billionths: 39 digits, and 3 to pad the fraction.
         let mut groups = [0_u16; 12];
         let magnitude = quantity.billionths().unsigned_abs();
         let (mut whole, mut fraction) = (magnitude / ONE, (magnitude % ONE) * 1_000);
@@ -155,7 +154,7 @@ impl Row<'_> {
     /// `numeric`.
     pub(crate) fn number(&mut self, number: Number) {
         let (digits, power) = number.digits_and_power();
-        // The power of a group is a multiple of 4: 28 digits and 3 to fill up the last group are 8 groups.
+        // The power of a group is a multiple of 4: 28 digits and 3 to pad the last group are 8 groups.
         let mut rest = digits.unsigned_abs() * 10_u128.pow(u32::from(power.rem_euclid(4).unsigned_abs()));
         let mut groups = [0_u16; 8];
         for group in groups.iter_mut().rev() {
@@ -166,16 +165,16 @@ impl Row<'_> {
         self.numeric(&groups, power.div_euclid(4) + 7, digits < 0, scale);
     }
 
-    /// `numeric`: digits of base 10,000, of which the first stands for the power `weight` of that, and how many
-    /// decimal digits behind the point are shown.
+    /// `numeric`: digits in base 10,000, the power of 10,000 of the first digit (`weight`), and the number of decimal
+    /// digits that are shown after the decimal point (`scale`).
     fn numeric(&mut self, groups: &[u16], weight: i16, negative: bool, scale: u16) {
         let first = groups.iter().position(|group| *group != 0).unwrap_or(groups.len());
         let last = groups.iter().rposition(|group| *group != 0).map_or(first, |last| last + 1);
         let digits = &groups[first..last];
-        let count = i16::try_from(digits.len()).expect("a handful");
+        let count = i16::try_from(digits.len()).expect("there are few digits");
         self.buffer.put_i32(8 + 2 * i32::from(count));
         self.buffer.put_i16(count);
-        self.buffer.put_i16(weight - i16::try_from(first).expect("a handful"));
+        self.buffer.put_i16(weight - i16::try_from(first).expect("there are few digits"));
         self.buffer.put_u16(if negative { 0x4000 } else { 0 });
         self.buffer.put_u16(scale);
         for digit in digits {
@@ -183,7 +182,7 @@ impl Row<'_> {
         }
     }
 
-    /// `jsonb` of an object of texts; absent where it is empty.
+    /// `jsonb`: an object of texts. An empty object is written as NULL.
     pub(crate) fn json_object(&mut self, entries: &[(&str, &str)], scratch: &mut Vec<u8>) {
         if entries.is_empty() {
             return self.null();
@@ -192,9 +191,9 @@ impl Row<'_> {
         scratch.push(1); // version of jsonb's binary format
         for (index, (name, value)) in entries.iter().enumerate() {
             scratch.push(if index == 0 { b'{' } else { b',' });
-            serde_json::to_writer(&mut *scratch, name).expect("a vector takes all text");
+            serde_json::to_writer(&mut *scratch, name).expect("a vector accepts all text");
             scratch.push(b':');
-            serde_json::to_writer(&mut *scratch, value).expect("a vector takes all text");
+            serde_json::to_writer(&mut *scratch, value).expect("a vector accepts all text");
         }
         scratch.push(b'}');
         self.bytes(scratch);
@@ -209,7 +208,7 @@ impl Row<'_> {
         self.buffer.put_i32(0); // no nulls
         self.buffer.put_u32(TEXT_OID);
         if !texts.is_empty() {
-            self.buffer.put_i32(i32::try_from(texts.len()).expect("a handful of labels"));
+            self.buffer.put_i32(i32::try_from(texts.len()).expect("there are few labels"));
             self.buffer.put_i32(1); // lower bound
         }
         for text in texts {

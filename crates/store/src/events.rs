@@ -1,4 +1,4 @@
-//! Stored usage events: how they are written, found and listed.
+//! Stored usage events: writing, finding and listing them.
 
 pub(crate) mod label_sets;
 mod list;
@@ -18,8 +18,10 @@ use crate::copy;
 use crate::{Store, StoreError};
 
 pub use label_sets::LabelSetIndexes;
-pub use list::{List, OrderBy, OrderKey, Page, Place, count_events, list_events};
-pub use values::{FieldValue, FieldValues, list_field_values};
+pub use list::{
+    EventPage, EventPosition, EventSelection, ListedEvent, OrderBy, OrderKey, count_events, list_events,
+};
+pub use values::{FieldValue, FieldValuesQuery, list_field_values};
 
 /// The columns in the order in which [`write`] writes them.
 const COLUMN_NAMES: [&str; 19] = [
@@ -45,7 +47,7 @@ const COLUMN_NAMES: [&str; 19] = [
 ];
 /// The number of columns that [`write`] writes.
 pub(crate) const COLUMNS: i16 = 19;
-/// The columns of what was reported, between the key and the generation.
+/// The columns with the content of an event, between the key and the generation.
 const CONTENT: std::ops::Range<usize> = 2..17;
 
 /// A stored usage event.
@@ -53,7 +55,7 @@ const CONTENT: std::ops::Range<usize> = 2..17;
 pub struct StoredEvent {
     /// Its id, which carries its timestamp.
     pub id: EventId,
-    /// The fields of text by [`TextField`]; empty where absent.
+    /// The text fields by [`TextField`]; empty if absent.
     pub texts: [String; TextField::ALL.len()],
     /// The HTTP status code.
     pub http_status: Option<i16>,
@@ -68,7 +70,7 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
-    /// The event as it was reported, but for the id that its sender gave it.
+    /// The event as it was reported, except for the name that its sender gave it.
     pub fn borrowed(&self) -> Result<UsageEvent<'_>, StoreError> {
         let attributes = self.attributes.iter();
         let value = self.value.as_deref().map(Quantity::parse_kept).transpose().map_err(|error| {
@@ -91,8 +93,8 @@ pub(crate) fn copy_statement(table: &str, further: &str) -> String {
     format!("-- copy_events\nCOPY {table} ({}{further}) FROM STDIN (FORMAT binary)", COLUMN_NAMES.join(", "))
 }
 
-/// Moves the first of each id of the temporary table to where it is missing, and
-/// returns the keys of those that moved.
+/// Inserts the first event of each id in the temporary table, unless the id exists already. Returns the keys of the
+/// inserted events.
 pub(crate) fn insert_incoming_statement() -> String {
     let columns = COLUMN_NAMES.join(", ");
     format!(
@@ -104,8 +106,7 @@ pub(crate) fn insert_incoming_statement() -> String {
     )
 }
 
-/// For each of the given ordinals of the temporary table whether its content is not the
-/// stored one.
+/// Returns, for each of the given ordinals of the temporary table, whether its content differs from the stored event.
 pub(crate) fn compare_incoming_statement() -> String {
     let columns = |of: &str| {
         let columns: Vec<_> = COLUMN_NAMES[CONTENT].iter().map(|column| format!("{of}.{column}")).collect();
@@ -121,15 +122,26 @@ pub(crate) fn compare_incoming_statement() -> String {
     )
 }
 
+/// The columns of an event's row that do not come from the event itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventContext {
+    /// The tenant that owns the event.
+    pub tenant: TenantId,
+    /// The generation of metrics by which the event is rolled up. None if the tenant has only built-in metrics.
+    pub generation: Option<i32>,
+    /// The number of the event's label set.
+    pub label_set: i32,
+}
+
 /// Writes an event as a row of [`COLUMNS`] columns.
 pub(crate) fn write(
-    row: &mut copy::Row<'_>,
-    (tenant, generation, label_set): (TenantId, Option<i32>, i32),
+    row: &mut copy::CopyRow<'_>,
+    context: EventContext,
     id: EventId,
     event: &UsageEvent<'_>,
     scratch: &mut Vec<u8>,
 ) {
-    row.uuid(tenant.0);
+    row.uuid(context.tenant.0);
     row.uuid(id.0);
     for text in event.texts {
         row.text(text);
@@ -142,14 +154,14 @@ pub(crate) fn write(
         None => row.null(),
     }
     row.json_object(&event.attributes, scratch);
-    match generation {
+    match context.generation {
         Some(generation) => row.integer(generation),
         None => row.null(),
     }
-    row.integer(label_set);
+    row.integer(context.label_set);
 }
 
-/// What [`read`] reads, as a list of columns.
+/// The list of columns that [`read`] reads.
 static SELECT: LazyLock<String> = LazyLock::new(|| {
     let shown = |column: &&'static str| match *column {
         "value" => "trim_scale(value)::text",
@@ -179,7 +191,7 @@ fn read(row: &Row) -> StoredEvent {
     }
 }
 
-/// The event of that id, if there is one.
+/// The event with this id.
 pub async fn get_event(
     store: &Store,
     tenant: TenantId,
@@ -192,17 +204,18 @@ pub async fn get_event(
     Ok(rows.first().map(read))
 }
 
-/// The events of a provider, after the first id and up to the second, that were rolled up in an
-/// earlier generation than this one.
-pub(crate) async fn owed(
+/// The events of a provider, after the first id and up to the second one, that were rolled up in an earlier
+/// generation than this one.
+pub(crate) async fn pending_backfill(
     transaction: &Transaction<'_>,
     tenant: TenantId,
     generation: i32,
     provider: &str,
-    (after, through): (EventId, Option<EventId>),
+    after: EventId,
+    through: Option<EventId>,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let statement = format!(
-        "-- owed_events
+        "-- pending_backfill
          SELECT {} FROM usage_event
          WHERE tenant_id = $1 AND id > $2 AND id <= $3 AND provider = $4
            AND (generation IS NULL OR generation < $5)",

@@ -1,10 +1,10 @@
 //! The counters of flows: appending what batches add, folding it, and reading it.
 //!
-//! They go the way of roll-ups: a batch appends partial rows in its transaction, folding takes these away
-//! and adds them to the counters of days in one transaction, and a reader's one statement sees both, each
-//! request once. A row holds all counters of a flow and a day (UTC) by quarters of an hour, where roll-ups
-//! have one for each bucket, resolution and combination of labels, because the labels of flows are few and
-//! fixed, and an answer has hundreds of points.
+//! Like roll-ups, a batch appends partial rows in its transaction. Folding removes partial rows and adds them to the
+//! counters of days in one transaction. A reader uses a single statement for both, so it counts each request once.
+//!
+//! A row contains all counters of a flow for a day (UTC) by quarter hour, whereas a row of a roll-up contains
+//! one bucket of one series. The labels of flows are few and fixed, and an answer has hundreds of points.
 
 mod append;
 mod checked;
@@ -19,7 +19,7 @@ pub(crate) use append::append_flow_counts;
 pub use checked::{CheckedFlow, count_flow_changes, list_checked_flows};
 pub use fold::fold_flow_partials;
 pub use read::{Edges, FlowHistory, read_flow_history};
-pub use registered::{Registration, find_registrations, list_registrations};
+pub use registered::{RegisteredFlow, Registration, find_registrations, list_registrations};
 
 use flowmeter_core::flow::Counters;
 use flowmeter_core::ids::TenantId;
@@ -30,19 +30,17 @@ use crate::StoreError;
 /// What is added to the counters of a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowCounts<'a> {
-    /// Whose flow.
+    /// The tenant that owns the flow.
     pub tenant: TenantId,
     /// The flow.
     pub flow_id: &'a str,
-    /// The beginning of the quarter of an hour.
+    /// The start of the quarter hour.
     pub bucket: Timestamp,
     /// What is added.
     pub counters: Counters,
 }
 
-/// The error that what is kept of a flow is damaged.
+/// The error for stored counters that are corrupt.
 fn malformed(tenant: TenantId, flow_id: &str) -> StoreError {
-    StoreError::Refused(format!(
-        "the counters of the flow {flow_id:?} of tenant {tenant} are not in their form"
-    ))
+    StoreError::Refused(format!("the stored counters of flow {flow_id:?} of tenant {tenant} are corrupt"))
 }

@@ -1,6 +1,6 @@
-//! Leases: work that one process at a time does. A lease is a row with the name of the work, its
-//! holder and when it ends, by the clock of the database, which is the same for all. A holder
-//! renews it long before that, so it ends only when the holder died or stalled.
+//! Leases for work that only one process does at a time. A lease is a row with the name of the work, its
+//! holder, and the time at which it expires by the database's clock, which is the same for all processes. A
+//! holder renews its lease long before that, so a lease expires only if its holder has died or stalled.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use crate::{Store, StoreError};
 
-/// Takes the lease of that name where it is free or has ended, or renews it where `holder` has it
-/// already: it then lasts for `duration` from now. Returns whether `holder` has it now.
+/// Acquires the lease with this name if it is free or has expired, or renews it if `holder` has it already.
+/// It then lasts for `duration`. Returns whether `holder` has the lease.
 ///
-/// A holder knows that it has the lease until `duration` after it *sent* a request that returned
-/// true: the database adds it to a later time.
+/// A holder can rely on the lease until `duration` after it *sent* a request that returned true, because the database adds
+/// `duration` to a later time.
 pub async fn acquire_or_renew(
     store: &Store,
     name: &str,
@@ -33,7 +33,7 @@ pub async fn acquire_or_renew(
     Ok(rows == 1)
 }
 
-/// Gives the lease back, if `holder` has it, so that another takes it at once.
+/// Releases the lease if `holder` has it, so that another process can acquire it at once.
 pub async fn release(store: &Store, name: &str, holder: Uuid) -> Result<(), StoreError> {
     let client = store.client().await?;
     client

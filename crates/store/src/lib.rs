@@ -1,5 +1,5 @@
-//! PostgreSQL: one module for each kind of thing that is kept there, with its SQL
-//! beside the method that runs it. Nothing here knows of gRPC or AMQP.
+//! Access to PostgreSQL: one module for each kind of stored object, with the SQL beside the function that runs it.
+//! Nothing in this crate knows about gRPC or AMQP.
 
 mod connect;
 mod copy;

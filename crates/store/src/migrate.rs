@@ -1,5 +1,4 @@
-//! Brings the schema up to date: a command of its own, never a side effect of
-//! starting a service.
+//! Migrates the schema. Migration is a command of its own, never a side effect of starting a service.
 
 use refinery::embed_migrations;
 use tokio_postgres::NoTls;
@@ -8,20 +7,17 @@ use crate::StoreError;
 
 embed_migrations!("migrations");
 
-/// Serialises migrations: the migration tool itself takes no lock.
+/// Serialises migrations, because the migration tool does not lock.
 const MIGRATION_LOCK: i64 = 0x666c_6f77_6d69_6772;
 
-/// Applies what is missing of the schema, and returns the names of what was applied.
-/// Several at once wait for each other.
+/// Applies the missing migrations and returns their names. Concurrent calls wait for each other.
 pub async fn migrate(url: &str) -> Result<Vec<String>, StoreError> {
     let config: tokio_postgres::Config = url.parse().map_err(StoreError::from_url)?;
     let (mut client, connection) = config.connect(NoTls).await?;
     let connection = tokio::spawn(connection);
-    client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await?;
-    let report = migrations::runner()
-        .run_async(&mut client)
-        .await
-        .map_err(|error| StoreError::Refused(error.to_string()))?;
+    client.execute("-- migrate\nSELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await?;
+    let report =
+        migrations::runner().run_async(&mut client).await.map_err(|error| StoreError::refused(&error))?;
     // Closing the connection releases the lock.
     drop(client);
     let _ = connection.await;

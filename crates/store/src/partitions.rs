@@ -1,5 +1,4 @@
-//! Partitions by time of the tables whose keys are time-ordered ids. Dropping one is
-//! how data is let go of.
+//! Partitions by time of the tables whose keys are ids in the order of time. Data is deleted by dropping a partition.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,12 +14,12 @@ use crate::{Store, StoreError};
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Table {
     name: &'static str,
-    /// Storage parameters of its partitions: a partitioned table can have none itself.
+    /// The storage parameters of its partitions. A partitioned table itself cannot have any.
     storage: &'static str,
 }
 
-/// The usage events. They are vacuumed soon after they came, whatever the size of the week so far:
-/// until then a scan of the index alone must look up each of them in the table.
+/// The usage events. They are vacuumed soon after they were inserted, whatever the size of the partition:
+/// before that, an index-only scan must look up each of them in the table.
 pub const EVENTS: Table = Table {
     name: "usage_event",
     storage: " WITH (autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000)",
@@ -29,7 +28,7 @@ pub const EVENTS: Table = Table {
 pub const REQUESTS: Table = Table { name: "ingest_request", storage: "" };
 
 impl Table {
-    /// The name of the partition that has what is of that time.
+    /// The name of the partition for a time.
     pub(crate) fn partition(&self, at: Timestamp) -> String {
         self.partition_from(week_start(at))
     }
@@ -38,7 +37,7 @@ impl Table {
         format!("{}_{}", self.name, start.to_jiff().strftime("%Y%m%d"))
     }
 
-    /// The time of which the partition of that name is. None if there is none of that name.
+    /// The time range of the partition with this name. None if the name is not that of a partition.
     pub(crate) fn week(&self, partition: &str) -> Option<TimeRange> {
         let date = partition.strip_prefix(self.name)?.strip_prefix('_')?;
         let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
@@ -47,33 +46,33 @@ impl Table {
     }
 }
 
-/// A week: few enough tables for 400 days, small enough to let go of one by one.
+/// The width of a partition. Weeks give few tables for 400 days, and are small enough to drop one by one.
 const WIDTH: Duration = Duration::from_hours(7 * 24);
 /// The epoch was a Thursday; partitions begin on Mondays.
 const MONDAY_OFFSET: Duration = Duration::from_hours(3 * 24);
-/// Serialises the making of partitions between workers.
+/// Serialises the creation of partitions between workers.
 const PARTITION_LOCK: i64 = 0x666c_6f77_7061_7274;
 
-/// Makes partitions before they are needed, and remembers which there are.
+/// Creates partitions before they are needed, and caches which ones exist.
 pub struct Partitions {
     store: Store,
     known: HashSet<(&'static str, Timestamp)>,
 }
 
 impl Partitions {
-    /// Remembers nothing yet.
+    /// An empty cache.
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self { store, known: HashSet::new() }
     }
 
-    /// Makes sure that a table has a partition for each of these ids.
+    /// Ensures that a table has a partition for each of these ids.
     pub async fn ensure(&mut self, table: &Table, ids: impl Iterator<Item = Uuid>) -> Result<(), StoreError> {
         let mut missing = HashSet::new();
         let mut last = None;
         for id in ids {
             let start = partition_start(id);
-            // Neighbours mostly share their partition.
+            // Consecutive ids mostly share a partition.
             if last != Some(start) {
                 last = Some(start);
                 if !self.known.contains(&(table.name, start)) {
@@ -88,7 +87,7 @@ impl Partitions {
         Ok(())
     }
 
-    /// Remembers nothing any more: one of them has been dropped.
+    /// Clears the cache, because a partition has been dropped.
     pub fn forget(&mut self) {
         self.known.clear();
     }
@@ -105,8 +104,8 @@ impl Partitions {
         let there =
             transaction.query_one("-- make_partition\nSELECT to_regclass($1) IS NOT NULL", &[&name]).await?;
         if !there.get::<_, bool>(0) {
-            // Attaching a table locks the parent less than creating one in it would: others
-            // go on writing.
+            // Attaching a table takes a weaker lock on the parent than creating a partition would, so writers
+            // continue.
             transaction
                 .batch_execute(&format!(
                     "-- make_partition
@@ -116,27 +115,27 @@ impl Partitions {
                     lower_bound(to.0)
                 ))
                 .await?;
-            tracing::info!(partition = name, "made a partition");
+            tracing::info!(partition = name, "created a partition");
         }
         transaction.commit().await?;
         Ok(())
     }
 }
 
-/// The start of the partition in which an id lies, by the id's milliseconds.
+/// The start of the partition that contains an id, by the milliseconds of the id.
 fn partition_start(id: Uuid) -> Timestamp {
     let (high, _) = id.as_u64_pair();
     let millis = i64::try_from(high >> 16).expect("48 bits");
     week_start(Timestamp::from_micros(millis.saturating_mul(1_000)).min(Timestamp::END))
 }
 
-/// The start of the week of a time.
+/// The start of the week that contains a time.
 fn week_start(at: Timestamp) -> Timestamp {
     let shifted = at.plus(MONDAY_OFFSET).floor_to(WIDTH);
     Timestamp::from_micros(shifted.micros() - i64::try_from(MONDAY_OFFSET.as_micros()).expect("three days"))
 }
 
-/// The smallest UUID of that millisecond, whatever its version and variant say.
+/// The smallest UUID of the same millisecond, ignoring version and variant.
 fn lower_bound(id: Uuid) -> Uuid {
     let (high, _) = id.as_u64_pair();
     Uuid::from_u64_pair(high & !0xffff, 0)
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn partitions_are_weeks_from_monday() {
+    fn partitions_are_weeks_that_begin_on_monday() {
         assert_eq!(start_at("2024-11-20T10:00:00Z"), "2024-11-18T00:00:00Z");
         assert_eq!(start_at("2024-11-18T00:00:00Z"), "2024-11-18T00:00:00Z");
         assert_eq!(start_at("2024-11-17T23:59:59.999999Z"), "2024-11-11T00:00:00Z");
@@ -175,12 +174,12 @@ mod tests {
         {
             assert_eq!(EVENTS.week(other), None, "{other}");
         }
-        // The last one ends where time does.
+        // The last partition ends at the end of time.
         assert!(EVENTS.week(&EVENTS.partition(Timestamp::END)).is_some());
     }
 
     #[test]
-    fn ids_of_checks_lie_in_the_week_of_their_slot() {
+    fn ids_of_checks_are_in_the_week_of_their_slot() {
         let start: Timestamp = "2024-11-18T00:00:00Z".parse().unwrap();
         for (slot, week) in [(start, start), (start.minus(Duration::from_millis(1)), start.minus(WIDTH))] {
             let id = RequestId::of_check(TenantId::OPERATOR, "flow", slot).0;

@@ -1,4 +1,4 @@
-//! The points of an answer, whatever they are read from: values by bucket and labels.
+//! The points of time series, whatever they are read from: values by bucket and labels.
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -6,42 +6,42 @@ use tokio_postgres::types::Type;
 use crate::StoreError;
 use crate::sql::Sql;
 
-/// One series of an answer.
+/// One time series of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelledPoints {
-    /// The values of the labels, in the order of the question's grouping.
+    /// The values of the labels, in the order of the query's grouping.
     pub labels: Vec<String>,
-    /// The points by ascending time, without those that have no value.
+    /// The points in ascending order of time, without empty buckets.
     pub points: Vec<Point>,
 }
 
 /// The value of one bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Point {
-    /// The bucket, by the index of its start in the question.
+    /// The bucket, by the index of its start in the query.
     pub bucket: usize,
     /// The value as a decimal without trailing zeros.
     pub value: String,
-    /// How many values went into it.
+    /// The number of aggregated values.
     pub count: i64,
 }
 
-/// Why there is no answer.
+/// Why time series could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The answer has more points than it may.
+    /// The answer has too many points.
     #[error("the answer has {asked} points")]
     TooManyPoints {
-        /// How many it has.
+        /// The number of points of the answer.
         asked: i64,
     },
 }
 
 /// Selects the points from the rows of `part`, which have the columns `label0`, `label1` and so on, and
-/// `bucket`, numbered from 1. `value` and `count` are what becomes of the rows of one point.
+/// `bucket`, numbered from 1. `value` and `count` are the expressions that aggregate the rows of a point.
 pub(crate) fn select_points(
     sql: &mut Sql,
     labels: usize,
@@ -57,7 +57,7 @@ pub(crate) fn select_points(
     sql.push("bucket ORDER BY ");
     push_labels(sql, labels);
     sql.push("bucket LIMIT ");
-    // One more than allowed, which also says how many there are.
+    // One more than allowed, to detect that there are too many.
     let limit = i64::try_from(max_points).unwrap_or(i64::MAX).saturating_add(1);
     sql.value(limit, Type::INT8);
 }
@@ -69,7 +69,7 @@ fn push_labels(sql: &mut Sql, count: usize) {
     }
 }
 
-/// The rows that [`select_points`] selects, as series in the order of their labels.
+/// Converts the rows of [`select_points`] into time series, in the order of their labels.
 pub(crate) fn labelled_points(
     rows: &[Row],
     labels: usize,
@@ -91,7 +91,7 @@ pub(crate) fn labelled_points(
         let series = answer.last_mut().expect("one was just pushed");
         series.points.push(Point {
             bucket: usize::try_from(row.get::<_, i32>(labels) - 1)
-                .expect("no row lies before the first bucket"),
+                .expect("no row is before the first bucket"),
             value: row.get(labels + 1),
             count: row.get(labels + 2),
         });

@@ -1,15 +1,15 @@
-//! How far the workers have come, and so up to which time the answers are complete.
+//! The progress of the workers, and so the time up to which answers are complete.
 //!
-//! Each subscription to a shard's queue has a row. It says through which time everything is applied that
-//! the worker *was ever given or will be given*: the oldest message that it holds, or the newest that it
-//! was given if it holds none, because the queue is in order of time. The least of the rows is therefore a
-//! true promise without any agreement between workers: a message that is older was given to one of them
+//! Each subscription to a shard's queue has a row with its watermark: the time up to which every message that the worker
+//! *has received or will receive* is applied. The watermark is the time of the oldest message that the worker holds, or of
+//! the newest one that it received if it holds none, because the queue is in order of time. The minimum over all rows is
+//! a correct watermark for all workers without any coordination: every older message was delivered to one of the workers
 //! and is applied.
 //!
-//! Only what is given back breaks the order of the queue. So the row of a worker that is gone counts as
-//! before, until every living worker of the shard is past the time at which the last of those that are
-//! gone had given back everything. What is given back is delivered before what is enqueued later, so by
-//! then the living ones have been given it, and their rows speak for it.
+//! Only messages that are returned to the broker break the order of the queue. So the row of a worker that
+//! has left counts until every remaining worker of the shard has passed the time at which the last of the
+//! departed workers had returned its messages. Returned messages are delivered before messages that are
+//! enqueued later. So by then the remaining workers have received them, and their rows account for them.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,25 +22,25 @@ use crate::{Store, StoreError};
 /// One subscription to one shard's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Worker {
-    /// Made anew for each subscription.
+    /// Generated for each subscription.
     pub id: Uuid,
     /// The shard.
     pub shard: u16,
 }
 
-/// A worker that cannot say for so long that it lives has to give back what it holds.
-pub const SILENT_AT_MOST: Duration = Duration::from_secs(15);
-/// A worker that was not heard of for so long is gone: it has given up by itself or died, and the broker has
-/// noticed two missed heartbeats, of 10 s each, and has given its messages to others.
-const GONE_AFTER: Duration = Duration::from_secs(40);
-/// How much later than a worker was gone its messages are in the queue again, by any clock that says when a
-/// message was enqueued.
-const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(2);
-/// A shard that nobody has served for so long is no more.
+/// A worker whose heartbeats have failed for this long must return its messages to the broker.
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(15);
+/// A worker without a heartbeat for this long has departed: it has stopped by itself or died, and the broker
+/// has missed two of its heartbeats, of 10 s each, and has delivered its messages to others.
+const DEPARTED_AFTER: Duration = Duration::from_secs(40);
+/// The maximum time between a worker's departure and the return of its messages to the queue, by any clock
+/// that determines when a message was enqueued.
+const RETURNED_WITHIN: Duration = Duration::from_secs(2);
+/// A shard without workers for this long no longer exists.
 const SHARD_FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 
-/// Makes a worker known, before it is given its first message. Returns through which time everything of its
-/// shard is applied.
+/// Registers a worker, before it receives its first message. Returns the time up to which everything in its shard is
+/// applied.
 pub async fn join(store: &Store, worker: Worker) -> Result<Timestamp, StoreError> {
     let row = store
         .client()
@@ -57,7 +57,7 @@ pub async fn join(store: &Store, worker: Worker) -> Result<Timestamp, StoreError
     Ok(Timestamp::from(row.get::<_, SystemTime>(0)))
 }
 
-/// Records through which time a worker has applied everything, with a batch.
+/// Records the watermark of a worker, in the transaction of a batch.
 pub(crate) async fn record(
     client: &impl GenericClient,
     worker: Worker,
@@ -74,18 +74,19 @@ pub(crate) async fn record(
     Ok(())
 }
 
-/// Says that a worker lives. Returns false if it has been forgotten: then others have what it holds.
-pub async fn touch(store: &Store, worker: Worker) -> Result<bool, StoreError> {
+/// Records a heartbeat of a worker. Returns false if the worker has been removed: then others have received
+/// its messages.
+pub async fn heartbeat(store: &Store, worker: Worker) -> Result<bool, StoreError> {
     let client = store.client().await?;
     let statement = client
         .prepare_cached(
-            "-- touch\nUPDATE worker_progress SET updated_at = clock_timestamp() WHERE worker_id = $1",
+            "-- heartbeat\nUPDATE worker_progress SET updated_at = clock_timestamp() WHERE worker_id = $1",
         )
         .await?;
     Ok(client.execute(&statement, &[&worker.id]).await? == 1)
 }
 
-/// Records that a worker has given back everything that it held, and that the broker knows.
+/// Records that a worker has left, after it returned all of its messages and the broker has confirmed this.
 pub async fn leave(store: &Store, worker: Worker) -> Result<(), StoreError> {
     let client = store.client().await?;
     client
@@ -97,10 +98,10 @@ pub async fn leave(store: &Store, worker: Worker) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets the workers of a shard that are gone, once all that live speak for what they have given back.
+/// Removes departed workers, once the remaining workers of the shard account for the messages that they returned.
 pub async fn forget_workers(store: &Store) -> Result<(), StoreError> {
-    let seconds = [GONE_AFTER, GIVEN_BACK_WITHIN, SHARD_FORGOTTEN_AFTER].map(|time| time.as_secs_f64());
-    let [gone, given_back, shard] = &seconds;
+    let seconds = [DEPARTED_AFTER, RETURNED_WITHIN, SHARD_FORGOTTEN_AFTER].map(|time| time.as_secs_f64());
+    let [departed, returned, shard] = &seconds;
     store
         .client()
         .await?
@@ -119,18 +120,18 @@ pub async fn forget_workers(store: &Store) -> Result<(), StoreError> {
              WHERE worker_progress.worker_id = worker.worker_id AND worker.gone_at < now()
                AND (shard.living_through > shard.gone_at + make_interval(secs => $2)
                     OR worker.gone_at < now() - make_interval(secs => $3))",
-            &[gone, given_back, shard],
+            &[departed, returned, shard],
         )
         .await?;
     Ok(())
 }
 
-/// Selects what [`fresh_through`] returns, for statements that read something else as well.
+/// The query of [`fresh_through`], for statements that also read something else.
 pub(crate) const FRESH_THROUGH: &str =
     "SELECT nullif(min(applied_through), to_timestamp(0)) FROM worker_progress";
 
-/// The time up to which acknowledged requests are applied: none of any shard is waiting that was enqueued
-/// before it. None before the first.
+/// The time up to which all acknowledged requests are applied: no request that was enqueued before it is
+/// waiting in any shard. None before the first request.
 pub async fn fresh_through(client: &impl GenericClient) -> Result<Option<Timestamp>, StoreError> {
     let statement = client.prepare_cached(&format!("-- fresh_through\n{FRESH_THROUGH}")).await?;
     let time: Option<SystemTime> = client.query_one(&statement, &[]).await?.get(0);

@@ -1,4 +1,4 @@
-//! What became of requests, and waiting until it is known.
+//! Receipts of requests, and waiting for them.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
@@ -12,24 +12,24 @@ use tokio_postgres::{AsyncMessage, NoTls};
 
 use crate::{Store, StoreError};
 
-/// What became of a request that is settled.
+/// The outcome of a settled request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// Events that were new.
     pub accepted: i32,
-    /// Events that were stored before.
+    /// Events that had been stored before.
     pub duplicates: i32,
-    /// Events whose id was stored before with other content.
+    /// Events whose id had been stored before with different content.
     pub conflicts: i32,
     /// When it was settled.
     pub settled_at: Timestamp,
-    /// Why nothing of it could be applied.
+    /// Why the request could not be applied.
     pub dead_reason: Option<String>,
 }
 
-/// Looks where a wait would otherwise miss a notice, as while the connection that
-/// listens is being made anew.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How often a waiting caller polls, in case it misses a notification while the listening connection is
+/// re-established.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Finds receipts, and waits for them.
 #[derive(Clone)]
@@ -39,8 +39,8 @@ pub struct Receipts {
 }
 
 impl Receipts {
-    /// Finds receipts in `store`. Those that wait for one depend on the listener, which is to run in a task of
-    /// its own: without it they look for it now and then.
+    /// Finds receipts in `store`. The listener must run in its own task. Without it, callers that wait for a receipt
+    /// only poll.
     #[must_use]
     pub fn new(store: Store) -> (Self, ReceiptListener) {
         let (notify, applied) = watch::channel(0);
@@ -48,7 +48,7 @@ impl Receipts {
         (Self { store, applied }, listener)
     }
 
-    /// The receipt of a request, if it is settled.
+    /// The receipt of a request. None if the request is not settled.
     pub async fn get(&self, tenant: TenantId, request: RequestId) -> Result<Option<Receipt>, StoreError> {
         let client = self.store.client().await?;
         let rows = client
@@ -68,7 +68,7 @@ impl Receipts {
         }))
     }
 
-    /// The receipt of a request, waiting for it until `deadline`.
+    /// Waits for the receipt of a request until `deadline`.
     pub async fn wait(
         &self,
         tenant: TenantId,
@@ -85,12 +85,12 @@ impl Receipts {
             if now >= deadline {
                 return Ok(None);
             }
-            let look_again = deadline.min(now + LOOK_AGAIN);
+            let next_poll = deadline.min(now + POLL_INTERVAL);
             tokio::select! {
                 changed = applied.changed() => if changed.is_err() {
-                    tokio::time::sleep_until(look_again).await;
+                    tokio::time::sleep_until(next_poll).await;
                 },
-                () = tokio::time::sleep_until(look_again) => {}
+                () = tokio::time::sleep_until(next_poll) => {}
             }
         }
     }
@@ -140,7 +140,7 @@ async fn listen_once(
         std::task::Poll::Pending
     });
     let listening = async {
-        client.batch_execute("LISTEN flowmeter_applied").await?;
+        client.batch_execute("-- listen_applied\nLISTEN flowmeter_applied").await?;
         if std::mem::take(is_failing) {
             tracing::info!("listening for applied requests again");
         }

@@ -1,8 +1,8 @@
-//! Roll-ups: appending what batches add, folding it, and reading series.
+//! Roll-ups: appending what batches add, folding it, and reading time series.
 //!
-//! A batch appends partial rows. Folding takes partial rows away and adds them to the
-//! roll-ups of every resolution in one statement, so a reader, whose one statement
-//! sees either side of it, counts each event once.
+//! A batch appends partial rows. Folding removes partial rows and adds them to the roll-ups of every
+//! resolution in one statement. A reader also uses a single statement, which sees an event either before or
+//! after it is folded, so it counts each event once.
 
 mod append;
 mod backfill;
@@ -14,7 +14,7 @@ pub(crate) use append::{append_partials, insert_series};
 pub use backfill::{BackfillError, BackfillStep, backfill_step};
 pub use fold::{FoldOutcome, fold_partials};
 pub use purge::purge_abandoned;
-pub use read::{SeriesQuestion, read_series};
+pub use read::{SeriesQuery, read_series};
 
-/// One fold at a time, whichever worker runs it.
+/// The advisory lock that lets one worker fold at a time.
 const FOLD_LOCK: i64 = 0x666c_6f77_666f_6c64;

@@ -1,4 +1,4 @@
-//! Scheduled commands of executions, and those whose deadline has passed.
+//! Schedules of executions, and those whose deadline has passed.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,25 +9,25 @@ use tokio_postgres::types::Type;
 
 use crate::{Store, StoreError};
 
-/// The state of a scheduled command.
+/// A state of a schedule, as a request reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule<'a> {
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant: TenantId,
     /// Its id.
     pub id: &'a str,
     /// The integration, the instance and the command.
     pub labels: [&'a str; 3],
-    /// How many items remain.
+    /// The number of remaining items.
     pub items_remaining: i64,
-    /// Until when they are tried.
+    /// The time until which the items are tried.
     pub deadline: Timestamp,
-    /// Orders the states of one schedule.
+    /// The id of the update, which orders the states of a schedule.
     pub update: EventId,
 }
 
-/// Keeps states of schedules. Of two that nothing orders, which two requests of one millisecond may have at the same
-/// place, it keeps the one with fewer items, whichever comes first.
+/// Stores states of schedules. Two requests of the same millisecond may have states with the same update id.
+/// Of these, the state with fewer remaining items is kept, whichever arrives first.
 pub(crate) async fn insert_schedules<'a>(
     transaction: &Transaction<'_>,
     schedules: impl Iterator<Item = &'a Schedule<'a>>,
@@ -80,48 +80,51 @@ pub(crate) async fn insert_schedules<'a>(
 
 /// A schedule whose deadline has passed with items remaining.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overdue {
-    /// Whose it is.
+pub struct OverdueSchedule {
+    /// The tenant that owns it.
     pub tenant: TenantId,
     /// Its id.
     pub id: String,
     /// The integration, the instance and the command.
     pub labels: [String; 3],
-    /// How many items remain.
+    /// The number of remaining items.
     pub items_remaining: i64,
     /// The deadline.
     pub deadline: Timestamp,
 }
 
-/// How much longer than to the deadline everything has to be applied: that time is told by the clocks of the
-/// ingest services, which may differ by so much.
+/// The maximum difference between the clocks of the ingest services, which determine the time up to which
+/// everything is applied. That time must have passed the deadline by this much.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What was found at deadlines that have passed.
+/// The schedules whose deadline was found to have passed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Due {
+pub struct OverdueSchedules {
     /// The schedules with items remaining.
-    pub overdue: Vec<Overdue>,
+    pub overdue: Vec<OverdueSchedule>,
     /// Whether there may be more.
     pub is_full: bool,
 }
 
-/// Looks at some deadlines that have passed, and before which everything that was acknowledged is applied,
-/// so that no report on its way can still close a schedule. That is only known while every shard is served.
+/// Finds schedules with a deadline that has passed, and before which all acknowledged requests are applied,
+/// so that no report that is still in the queue can close the schedule. This is only known while every shard
+/// has a worker.
 ///
-/// A state counts unless a later one was reported up to its deadline. What is reported after it neither closes
-/// nor moves the schedule, whether or not anybody has looked meanwhile; so the outcome does not depend on when
-/// that happens. Therefore a state that was reported after its own deadline counts only if it is the first of that
-/// deadline: what had remained by an earlier one has been decided.
-pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Due, StoreError> {
+/// A state counts unless a later one was reported before its deadline. A report after the deadline neither
+/// closes nor postpones the schedule, so the outcome does not depend on when deadlines are examined.
+/// Therefore a state that was reported after its own deadline counts only if it is the first state with that
+/// deadline.
+pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<OverdueSchedules, StoreError> {
     let client = store.client().await?;
     let statement =
         client.prepare_cached("-- list_overdue\nSELECT count(DISTINCT shard) FROM worker_progress").await?;
     let served: i64 = client.query_one(&statement, &[]).await?.get(0);
     if served < i64::from(shards) {
-        return Ok(Due::default());
+        return Ok(OverdueSchedules::default());
     }
-    let Some(through) = crate::progress::fresh_through(&client).await? else { return Ok(Due::default()) };
+    let Some(through) = crate::progress::fresh_through(&client).await? else {
+        return Ok(OverdueSchedules::default());
+    };
     let through = SystemTime::from(through.minus(GRACE));
     let statement = client
         .prepare_cached(
@@ -139,7 +142,7 @@ pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Due,
                        AND earlier.deadline = state.deadline) AS is_replaced
                  FROM execution_schedule AS state
                  WHERE items_remaining > 0 AND NOT is_settled
-                   -- Not by the clocks of the ingest services alone, of which one may be fast.
+                   -- Not by the clocks of the ingest services alone, one of which may be fast.
                    AND deadline <= least($1, clock_timestamp() - make_interval(secs => $2))
                  ORDER BY deadline, tenant_id, schedule_id, update_id LIMIT $3
              ), replaced AS (
@@ -152,7 +155,7 @@ pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Due,
         )
         .await?;
     let rows = client.query(&statement, &[&through, &GRACE.as_secs_f64(), &limit]).await?;
-    let overdue = |row: &tokio_postgres::Row| Overdue {
+    let overdue = |row: &tokio_postgres::Row| OverdueSchedule {
         tenant: TenantId(row.get(0)),
         id: row.get(1),
         labels: [row.get(2), row.get(3), row.get(4)],
@@ -161,11 +164,11 @@ pub async fn list_overdue(store: &Store, shards: u16, limit: i64) -> Result<Due,
     };
     let is_full = i64::try_from(rows.len()).is_ok_and(|found| found == limit);
     let overdue = rows.iter().filter(|row| !row.get::<_, bool>(7)).map(overdue).collect();
-    Ok(Due { overdue, is_full })
+    Ok(OverdueSchedules { overdue, is_full })
 }
 
-/// Notes that what remained at a deadline has been reported.
-pub async fn settle_schedule(store: &Store, overdue: &Overdue) -> Result<(), StoreError> {
+/// Records that the items that remained at a deadline have been reported.
+pub async fn settle_schedule(store: &Store, overdue: &OverdueSchedule) -> Result<(), StoreError> {
     let client = store.client().await?;
     client
         .query_typed(
@@ -182,11 +185,11 @@ pub async fn settle_schedule(store: &Store, overdue: &Overdue) -> Result<(), Sto
     Ok(())
 }
 
-/// How long the states of a schedule are remembered after they have ended and were written: longer than a report of it
-/// can be on its way.
-const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+/// How long ended states of a schedule are kept after they were written: longer than a report of the schedule
+/// can be in the queue.
+const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// Forgets states that ended long ago, and that no earlier one needs to know that it was replaced.
+/// Deletes states that ended long ago, unless an earlier state still needs them to be recognised as replaced.
 pub async fn forget_schedules(store: &Store) -> Result<u64, StoreError> {
     let client = store.client().await?;
     let forgotten = client
@@ -200,7 +203,7 @@ pub async fn forget_schedules(store: &Store) -> Result<u64, StoreError> {
                    WHERE earlier.tenant_id = state.tenant_id AND earlier.schedule_id = state.schedule_id
                      AND earlier.update_id < state.update_id
                      AND earlier.items_remaining > 0 AND NOT earlier.is_settled)",
-            &[&REMEMBERED.as_secs_f64()],
+            &[&KEPT_FOR.as_secs_f64()],
         )
         .await?;
     Ok(forgotten)

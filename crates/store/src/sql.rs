@@ -1,5 +1,5 @@
-//! Statements that are put together from parts. Every value is a parameter, and what becomes text
-//! of a statement stands in the source: the types take nothing else.
+//! Statements that are composed at run time. Every value is a parameter, and all SQL text is a literal in the source:
+//! the types accept nothing else.
 
 mod filter;
 mod pattern;
@@ -19,7 +19,7 @@ use crate::{Store, StoreError};
 
 pub(crate) use snapshot::Snapshot;
 
-/// A statement in the making.
+/// A statement under construction.
 pub(crate) struct Sql {
     text: String,
     values: Vec<(Box<dyn ToSql + Sync + Send>, Type)>,
@@ -35,18 +35,18 @@ impl Sql {
         self
     }
 
-    /// A number as text, as in names that are counted.
+    /// A number as text, as in numbered names.
     pub(crate) fn index(&mut self, index: usize) -> &mut Self {
-        write!(self.text, "{index}").expect("a string takes all text");
+        write!(self.text, "{index}").expect("a string accepts all text");
         self
     }
 
-    /// The value of a field of `usage_event`; NULL where it is absent.
+    /// The value of a field of `usage_event`; NULL if it is absent.
     pub(crate) fn field(&mut self, field: &Field) -> &mut Self {
         match field {
             Field::Attribute(name) => self.push("(attributes ->> ").value(name.clone(), Type::TEXT).push(")"),
             own => {
-                let column = own.own_name().expect("only attributes have names of their senders'");
+                let column = own.own_name().expect("only attributes are named by their senders");
                 self.push("\"").push(column).push("\"")
             }
         }
@@ -55,24 +55,24 @@ impl Sql {
     /// A value as a parameter.
     pub(crate) fn value(&mut self, value: impl ToSql + Sync + Send + 'static, of: Type) -> &mut Self {
         self.values.push((Box::new(value), of));
-        write!(self.text, "${}", self.values.len()).expect("a string takes all text");
+        write!(self.text, "${}", self.values.len()).expect("a string accepts all text");
         self
     }
 
-    /// ` AND` the id is of an event in the range.
+    /// ` AND` the event is in the time range.
     pub(crate) fn ids_within(&mut self, range: TimeRange) -> &mut Self {
         self.push(" AND id >= ").value(EventId::first_at(range.start).0, Type::UUID);
         self.push(" AND id < ").value(EventId::first_at(range.end).0, Type::UUID)
     }
 
-    /// Runs it, in one round trip. It is planned for these very values, so that only
-    /// the partitions they need are looked at. Dropping the future stops the statement.
+    /// Runs the statement in one round trip. It is planned for its values, so that only the relevant
+    /// partitions are read. Dropping the future cancels the statement.
     pub(crate) async fn query(&self, store: &Store) -> Result<Vec<Row>, StoreError> {
         self.query_last(Snapshot::new(store)).await
     }
 
-    /// Runs it as a statement that each connection prepares once: for one of few texts, whose plan does
-    /// not depend on its values.
+    /// Runs the statement as one that each connection prepares once. Suitable for a statement that has few different
+    /// texts and whose plan does not depend on its values.
     pub(crate) async fn query_prepared(&self, store: &Store) -> Result<Vec<Row>, StoreError> {
         let running = Running::new(store).await?;
         let client = running.client();
@@ -88,24 +88,24 @@ impl Sql {
     }
 }
 
-/// A connection with a statement under way, and the turn for it. When the caller goes away before it
-/// ends, the connection must not go back to the pool, where the next caller would wait behind it.
+/// A connection with a running statement, and the permit for it. If the caller goes away before the statement
+/// ends, the connection must not return to the pool, where the next caller would wait for the statement.
 struct Running {
     connection: Option<Object>,
-    _turn: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Running {
     async fn new(store: &Store) -> Result<Self, StoreError> {
-        let turn = store.turn().await?;
-        Ok(Self { connection: Some(store.client().await?), _turn: turn })
+        let permit = store.query_permit().await?;
+        Ok(Self { connection: Some(store.client().await?), _permit: permit })
     }
 
     fn client(&self) -> &Object {
-        self.connection.as_ref().expect("only what ends it takes it")
+        self.connection.as_ref().expect("only `finished` and `drop` take the connection")
     }
 
-    /// Gives the connection back.
+    /// Returns the connection to the pool.
     fn finished(mut self) {
         self.connection.take();
     }
@@ -118,7 +118,8 @@ impl Drop for Running {
         drop(Object::take(connection));
         tokio::spawn(async move {
             if let Err(error) = cancel.cancel_query(NoTls).await {
-                tracing::debug!(%error, "an abandoned statement runs until its timeout");
+                let error = StoreError::from(error);
+                tracing::debug!(%error, "an abandoned statement was not cancelled and runs until its timeout");
             }
         });
     }

@@ -1,4 +1,4 @@
-//! Tenants. A tenant's id follows from its name, so nobody has to ask for it.
+//! Tenants. A tenant's id is a hash of its name, so it need not be looked up.
 
 use std::time::SystemTime;
 
@@ -29,7 +29,7 @@ fn read(row: &tokio_postgres::Row) -> Tenant {
     }
 }
 
-/// Creates a tenant. [`StoreError::Duplicate`] if the name is taken.
+/// Creates a tenant. Fails with [`StoreError::Duplicate`] if the name exists already.
 pub async fn insert_tenant(store: &Store, id: TenantId, name: &str) -> Result<Tenant, StoreError> {
     let client = store.client().await?;
     let row = client
@@ -41,7 +41,7 @@ pub async fn insert_tenant(store: &Store, id: TenantId, name: &str) -> Result<Te
     Ok(read(&row))
 }
 
-/// The tenant of that id, if there is one.
+/// The tenant with this id.
 pub async fn get_tenant(store: &Store, id: TenantId) -> Result<Option<Tenant>, StoreError> {
     let client = store.client().await?;
     let rows = client
@@ -53,7 +53,7 @@ pub async fn get_tenant(store: &Store, id: TenantId) -> Result<Option<Tenant>, S
     Ok(rows.first().map(read))
 }
 
-/// Lists tenants by name, from after `after`. The operator's own is not among them.
+/// Lists tenants by name, beginning after `after`. The operator's own tenant is not listed.
 pub async fn list_tenants(store: &Store, after: &str, limit: i64) -> Result<Vec<Tenant>, StoreError> {
     let client = store.client().await?;
     let rows = client
@@ -69,7 +69,7 @@ pub async fn list_tenants(store: &Store, after: &str, limit: i64) -> Result<Vec<
     Ok(rows.iter().map(read).collect())
 }
 
-/// Changes the settings of a tenant, if there is one of that id.
+/// Changes the settings of a tenant. None if no tenant has this id.
 pub async fn update_tenant(
     store: &Store,
     id: TenantId,

@@ -1,5 +1,5 @@
-//! Tokens: what is kept of them is a hash. The secret itself names its tenant and its
-//! row, so one look-up by key finds it.
+//! API tokens. Only a hash of the secret is stored. The secret contains the ids of its tenant and token, so
+//! it is found by a single look-up by key.
 
 use std::time::SystemTime;
 
@@ -13,12 +13,12 @@ use uuid::Uuid;
 
 use crate::{Store, StoreError};
 
-/// How every secret begins, so that scanners for leaked secrets can find it.
+/// The prefix of every secret, by which scanners for leaked secrets can recognise it.
 const PREFIX: &str = "fm_";
-/// Random bytes of a secret.
+/// The number of random bytes in a secret.
 const RANDOM_BYTES: usize = 24;
 
-/// The secret of a token, as a client sends it. It is never shown in logs.
+/// The secret of a token, as a client sends it. It is never logged.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret {
     text: String,
@@ -33,7 +33,7 @@ impl Secret {
         Self { text: format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)), tenant, token }
     }
 
-    /// Reads a secret. None if it does not look like one.
+    /// Parses a secret. None if the text does not have the form of a secret.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
@@ -62,17 +62,17 @@ impl std::fmt::Debug for Secret {
 /// A token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant: TenantId,
     /// Its id.
     pub id: Uuid,
-    /// What it allows, by the names of the scopes.
+    /// The names of its scopes.
     pub scopes: Vec<String>,
-    /// What it is for.
+    /// A description of its purpose.
     pub description: String,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
@@ -123,8 +123,17 @@ pub async fn insert_token(
     Ok((read(&row), secret))
 }
 
-/// The token of a secret, whether it is still good or not, and whether its tenant allows all metric types.
-pub async fn find_token(store: &Store, secret: &Secret) -> Result<Option<(Token, bool)>, StoreError> {
+/// A token that was found by its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundToken {
+    /// The token, which may have expired or been revoked.
+    pub token: Token,
+    /// Whether executions of its tenant keep metric types that are not among the permitted ones.
+    pub allow_all_metric_types: bool,
+}
+
+/// Finds the token with this secret, even if it has expired or been revoked.
+pub async fn find_token(store: &Store, secret: &Secret) -> Result<Option<FoundToken>, StoreError> {
     let client = store.client().await?;
     let rows = client
         .query_typed(
@@ -137,10 +146,10 @@ pub async fn find_token(store: &Store, secret: &Secret) -> Result<Option<(Token,
             &[(&secret.tenant.0, Type::UUID), (&secret.token, Type::UUID), (&secret.hash(), Type::BYTEA)],
         )
         .await?;
-    Ok(rows.first().map(|row| (read(row), row.get(7))))
+    Ok(rows.first().map(|row| FoundToken { token: read(row), allow_all_metric_types: row.get(7) }))
 }
 
-/// Lists the tokens of a tenant by age, from after `after`.
+/// Lists the tokens of a tenant, oldest first, beginning after `after`.
 pub async fn list_tokens(
     store: &Store,
     tenant: TenantId,
@@ -161,7 +170,7 @@ pub async fn list_tokens(
     Ok(rows.iter().map(read).collect())
 }
 
-/// Revokes a token, if there is one. A second time changes nothing.
+/// Revokes a token. Revoking it again changes nothing. None if there is no such token.
 pub async fn revoke_token(store: &Store, tenant: TenantId, id: Uuid) -> Result<Option<Token>, StoreError> {
     let client = store.client().await?;
     let rows = client
@@ -177,7 +186,7 @@ pub async fn revoke_token(store: &Store, tenant: TenantId, id: Uuid) -> Result<O
     Ok(rows.first().map(read))
 }
 
-/// Creates a token of the operator, and the operator's tenant where it is missing.
+/// Creates a token of the operator, and the operator's tenant if it does not exist.
 pub async fn bootstrap(store: &Store) -> Result<Secret, StoreError> {
     let client = store.client().await?;
     client
@@ -197,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_names_its_row_and_shows_nothing() {
+    fn a_secret_contains_its_key_and_is_not_printed() {
         let (tenant, token) = (TenantId(Uuid::from_u128(1)), Uuid::from_u128(2));
         let secret = Secret::generate(tenant, token);
         assert_eq!(Secret::parse(secret.reveal()), Some(secret.clone()));

@@ -12,7 +12,7 @@ use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::queue::{FlowCounts, Request, asset_value};
 use flowmeter_store::assets::AssetValue;
-use flowmeter_store::batch::{Batch, NewEvent, NewRequest};
+use flowmeter_store::batch::{Batch, FromRequest, NewEvent, NewRequest};
 use flowmeter_store::{flows, schedules};
 use uuid::Uuid;
 
@@ -102,7 +102,7 @@ fn read_events<'a>(request: &'a Request, index: usize, events: &mut Vec<NewEvent
 fn read_flow_counts<'a>(
     request: &'a Request,
     (tenant, index): (TenantId, usize),
-    counts: &mut Vec<(usize, flows::FlowCounts<'a>)>,
+    counts: &mut Vec<FromRequest<flows::FlowCounts<'a>>>,
 ) -> Result<usize, String> {
     for FlowCounts { flow_id, minute, counts: values } in &request.flow_counts {
         let bucket = Timestamp::from_minutes(*minute).filter(|bucket| {
@@ -115,7 +115,8 @@ fn read_flow_counts<'a>(
         let counters = Counters::from_values(values)
             .ok_or_else(|| format!("expected the counters of a flow, found {} values", values.len()))?;
         check_flow_id("flow_id", flow_id).map_err(|violation| violation.to_string())?;
-        counts.push((index, flows::FlowCounts { tenant, flow_id, bucket, counters }));
+        let item = flows::FlowCounts { tenant, flow_id, bucket, counters };
+        counts.push(FromRequest { request: index, item });
     }
     usize::try_from(request.flow_requests).map_err(|_| "the number of flow requests is negative".to_owned())
 }
@@ -124,7 +125,7 @@ fn read_flow_counts<'a>(
 fn read_schedules<'a>(
     request: &'a Request,
     (tenant, index): (TenantId, usize),
-    schedules: &mut Vec<(usize, schedules::Schedule<'a>)>,
+    schedules: &mut Vec<FromRequest<schedules::Schedule<'a>>>,
 ) -> Result<(), String> {
     for schedule in &request.schedules {
         let update = Uuid::from_slice(&schedule.update_id).map(EventId);
@@ -141,8 +142,8 @@ fn read_schedules<'a>(
         }
         let labels = [&*schedule.integration, &schedule.instance, &schedule.command];
         let (id, items_remaining) = (schedule.schedule_id.as_str(), schedule.items_remaining);
-        let schedule = schedules::Schedule { tenant, id, labels, items_remaining, deadline, update };
-        schedules.push((index, schedule));
+        let item = schedules::Schedule { tenant, id, labels, items_remaining, deadline, update };
+        schedules.push(FromRequest { request: index, item });
     }
     Ok(())
 }
@@ -151,7 +152,7 @@ fn read_schedules<'a>(
 fn read_asset_values<'a>(
     request: &'a Request,
     (tenant, request_id, index): (TenantId, RequestId, usize),
-    values: &mut Vec<(usize, AssetValue<'a>)>,
+    values: &mut Vec<FromRequest<AssetValue<'a>>>,
 ) -> Result<(), String> {
     let wrong = |violation: Violation| format!("a value of an asset cannot be read: {violation}");
     for of_one in &request.asset_values {
@@ -167,8 +168,8 @@ fn read_asset_values<'a>(
             let value = read_asset_value(value.value.as_ref()).map_err(wrong)?;
             // Beyond that number, names of one asset and time share a place.
             let place = i16::try_from(place).unwrap_or(i16::MAX);
-            let value = AssetValue { tenant, request_id, urn, name, timestamp, place, value };
-            values.push((index, value));
+            let item = AssetValue { tenant, request_id, urn, name, timestamp, place, value };
+            values.push(FromRequest { request: index, item });
         }
     }
     Ok(())
@@ -226,10 +227,11 @@ mod tests {
         assert_eq!(batch.requests[0].items, 3);
         let number = Value::Number("-12.5".parse().unwrap());
         let expected = [(0, number), (1, Value::Text("")), (2, Value::Boolean(false))];
-        let read: Vec<_> = batch.asset_values.iter().map(|(_, value)| (value.place, value.value)).collect();
+        let read: Vec<_> = batch.asset_values.iter().map(|part| (part.item.place, part.item.value)).collect();
         assert_eq!(read, expected);
-        let (index, AssetValue { request_id, urn, name, timestamp, .. }) = batch.asset_values[2];
-        assert_eq!((index, request_id, urn, name), (0, batch.requests[0].id, "urn:a", "c"));
+        let FromRequest { request, item } = batch.asset_values[2];
+        let AssetValue { request_id, urn, name, timestamp, .. } = item;
+        assert_eq!((request, request_id, urn, name), (0, batch.requests[0].id, "urn:a", "c"));
         assert_eq!(timestamp, Timestamp::from_micros(1));
     }
 
@@ -276,7 +278,7 @@ mod tests {
             let (batch, dead) = decode(&requests);
             let [DeadLetter { message: 0, reason: found, .. }] = &dead[..] else { panic!("one is bad") };
             assert!(found.starts_with(reason), "{found}");
-            let kept: Vec<_> = batch.asset_values.iter().map(|(index, value)| (*index, value.name)).collect();
+            let kept: Vec<_> = batch.asset_values.iter().map(|part| (part.request, part.item.name)).collect();
             assert_eq!((batch.requests.len(), kept), (1, vec![(0, "a")]));
         }
     }

@@ -7,7 +7,7 @@ use flowmeter_queue::{Connections, QueueError, Session, Settings, Subscription};
 use flowmeter_service::retry::{Retry, Stopping, pause};
 use flowmeter_service::telemetry;
 use flowmeter_store::batch::Writer;
-use flowmeter_store::progress::{self, SILENT_AT_MOST, Worker, touch as heartbeat};
+use flowmeter_store::progress::{self, HEARTBEAT_TIMEOUT, Worker, heartbeat};
 use flowmeter_store::{Store, StoreError};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -36,7 +36,7 @@ enum Interrupted {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Other workers cannot tell this one from a dead one, and take over what it holds.
-    #[error("the database received no heartbeat of this worker for {} s", SILENT_AT_MOST.as_secs())]
+    #[error("the database received no heartbeat of this worker for {} s", HEARTBEAT_TIMEOUT.as_secs())]
     NoHeartbeat,
 }
 
@@ -100,11 +100,11 @@ impl Shard {
     async fn send_heartbeats(&self, worker: Worker, joined: Instant) {
         let mut retry = Retry::every(HEARTBEAT_INTERVAL, "send a heartbeat");
         let mut last = joined;
-        while last.elapsed() < SILENT_AT_MOST {
+        while last.elapsed() < HEARTBEAT_TIMEOUT {
             tokio::time::sleep(HEARTBEAT_INTERVAL).await;
             let sent = Instant::now();
             let sending = heartbeat(&self.store, worker);
-            match tokio::time::timeout_at(last + SILENT_AT_MOST, sending).await {
+            match tokio::time::timeout_at(last + HEARTBEAT_TIMEOUT, sending).await {
                 Ok(Ok(true)) => {
                     retry.succeeded();
                     last = sent;

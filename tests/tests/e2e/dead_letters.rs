@@ -119,7 +119,7 @@ async fn a_poisoned_request_dies_alone_and_its_receipt_says_so() {
         assert_eq!(tenant.settled(&good).await.state(), State::Applied);
     }
     for (dead, expected) in [
-        (refused, "the database refuses it"),
+        (refused, "the database rejected the operation"),
         (unreadable, "an event cannot be read"),
         (counters, "expected the start of a quarter of an hour"),
     ] {

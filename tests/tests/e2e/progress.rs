@@ -5,7 +5,7 @@ use flowmeter_proto::v1::UsageEvent;
 use flowmeter_proto::v1::get_receipt_response::State;
 use flowmeter_store::Store;
 use flowmeter_store::batch::{Batch, Writer};
-use flowmeter_store::progress::{Worker, forget_workers, join, leave, touch};
+use flowmeter_store::progress::{Worker, forget_workers, heartbeat, join, leave};
 use flowmeter_tests::{Installation, event, eventually, request_id};
 use uuid::Uuid;
 
@@ -68,10 +68,10 @@ async fn a_worker_that_is_gone_holds_back_until_others_speak_for_what_it_held() 
     applied(store, third, later).await;
     silence(store, second, 39.0).await;
     assert_eq!(through(store).await, held);
-    assert!(touch(store, second).await.unwrap());
+    assert!(heartbeat(store, second).await.unwrap());
     silence(store, second, 41.0).await;
     assert_eq!(through(store).await, later);
-    assert!(!touch(store, second).await.unwrap(), "it is told that others have what it held");
+    assert!(!heartbeat(store, second).await.unwrap(), "it is told that others have what it held");
     applied(store, second, at(-60)).await;
     assert_eq!(through(store).await, later, "it does not come back");
 

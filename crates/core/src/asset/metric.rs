@@ -1,14 +1,14 @@
-//! A metric as it is emitted.
+//! A metric as a sender emits it.
 
 use super::value::{Sent, ValueType};
 
-/// A value under a name, which may say its type.
+/// A named value, with an optional declared type.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct AssetMetric<'a> {
     /// The name.
     pub name: &'a str,
-    /// The value. None if it is not given.
+    /// The value. None if the sender gave none.
     pub value: Option<Sent<'a>>,
-    /// What the sender says that it is, if they do.
+    /// The type that the sender declared, if any.
     pub value_type: Option<ValueType>,
 }

@@ -1,64 +1,63 @@
-//! Numbers of assets: decimals that stay what they were sent as.
+//! Numbers of assets: exact decimals, stored as they were sent.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// An exact decimal with at most 28 significant digits, of any magnitude that a double has. Two that are
-/// written differently, such as 1.10 and 1.1, are one.
+/// An exact decimal with at most 28 significant digits and the range of a double. Different notations of the same
+/// number, such as 1.10 and 1.1, are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Number {
-    /// The significant digits as a whole number, which ends in a zero only if it is zero.
+    /// The significant digits as a whole number without trailing zeros.
     digits: i128,
-    /// The power of ten that the last of them stands for; 0 for zero.
+    /// The power of ten of the last digit; 0 for zero.
     power: i16,
 }
 
-/// Why a text is not such a number.
+/// Why a text is not a [`Number`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotANumber {
-    /// It is not what JSON calls a number.
+    /// The text is not a number in JSON's notation.
     #[error("expected a number in JSON's notation, such as -12.5 or 1e6")]
     Malformed,
-    /// It is one, but has more digits than are kept.
+    /// The number has more significant digits than can be stored.
     #[error("expected a number of at most 28 significant digits")]
     TooLong,
-    /// It is one, but so large or so small that no double comes near it.
+    /// The number is outside the range of a double.
     #[error("expected zero, or a number from 1e-324 to less than 1e309, or a negative one of that size")]
     OutOfReach,
 }
 
 impl Number {
-    /// Significant digits at most.
+    /// The maximum number of significant digits.
     const MAX_DIGITS: usize = 28;
-    /// The powers of ten that the first digit may stand for: those of doubles.
+    /// The powers of ten that the first digit can have: the range of a double.
     const REACH: RangeInclusive<i64> = -324..=308;
-    /// Bytes of [`to_json`](Self::to_json) at most.
+    /// The maximum length of [`to_json`](Self::to_json) in bytes.
     pub const MAX_JSON_BYTES: usize = 40;
 
-    /// The shortest decimal that this double is read back from: 0.1 is one tenth. None if it is not finite.
+    /// The shortest decimal that parses to this double: 0.1 becomes one tenth. None if the double is not finite.
     #[must_use]
     pub fn from_double(double: f64) -> Option<Self> {
         format!("{double:e}").parse().ok()
     }
 
-    /// The double that stands for exactly this number, if there is one: from which
-    /// [`from_double`](Self::from_double) makes it again.
+    /// The double that [`from_double`](Self::from_double) turns into exactly this number, if there is one.
     #[must_use]
     pub fn to_double(self) -> Option<f64> {
         let double = self.to_string().parse().ok()?;
         (Self::from_double(double) == Some(self)).then_some(double)
     }
 
-    /// The number in JSON's notation, in few bytes: in plain digits, or with an exponent where these would
-    /// be too many.
+    /// The number in JSON's notation: plain digits, or with an exponent if plain digits would exceed
+    /// [`MAX_JSON_BYTES`](Self::MAX_JSON_BYTES).
     #[must_use]
     pub fn to_json(self) -> String {
         let plain = self.to_string();
         if plain.len() <= Self::MAX_JSON_BYTES { plain } else { format!("{self:e}") }
     }
 
-    /// The significant digits as a whole number, and the power of ten that the last of them stands for.
+    /// The significant digits as a whole number, and the power of ten of the last digit.
     #[must_use]
     pub const fn digits_and_power(self) -> (i128, i16) {
         (self.digits, self.power)
@@ -72,12 +71,12 @@ impl Number {
 impl FromStr for Number {
     type Err = NotANumber;
 
-    /// Reads a number in JSON's notation: no sign but a minus, no zeros before the first digit, and digits on
-    /// both sides of a point.
+    /// Parses a number in JSON's notation: no plus sign, no leading zeros, and digits on both sides of a decimal
+    /// point.
     fn from_str(text: &str) -> Result<Self, NotANumber> {
         let Parts { negative, whole, fraction, exponent } = Parts::read(text).ok_or(NotANumber::Malformed)?;
         let digits = || whole.bytes().chain(fraction.bytes());
-        // From the first digit that counts to the last one.
+        // From the first to the last significant digit.
         let Some(first) = digits().position(|digit| digit != b'0') else { return Ok(Self::default()) };
         let zeros_after = digits().rev().take_while(|digit| *digit == b'0').count();
         let last = whole.len() + fraction.len() - zeros_after - 1;
@@ -113,7 +112,7 @@ impl fmt::Display for Number {
 }
 
 impl fmt::LowerExp for Number {
-    /// One digit, the others behind a point, and an exponent.
+    /// Scientific notation: one digit before the decimal point, and an exponent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.digits.unsigned_abs().to_string();
         let (first, others) = digits.split_at(1);
@@ -123,7 +122,7 @@ impl fmt::LowerExp for Number {
     }
 }
 
-/// A number in JSON's notation, taken apart.
+/// The parts of a number in JSON's notation.
 struct Parts<'a> {
     negative: bool,
     whole: &'a str,
@@ -150,7 +149,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// A text of one digit at least and nothing else.
+/// The text, if it consists of one or more digits.
 fn digits(text: &str) -> Option<&str> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
 }
@@ -161,7 +160,7 @@ fn read_exponent(text: &str) -> Option<i64> {
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
-    // One with more digits than this only differs from others in how far it is out of reach.
+    // A larger exponent is out of range in any case.
     let magnitude = digits(text)?.parse().unwrap_or(i64::from(i32::MAX));
     Some(if negative { -magnitude } else { magnitude })
 }
@@ -172,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn numbers_are_kept_exactly() {
+    fn numbers_are_stored_exactly() {
         for (text, expected) in [
             ("0", "0"),
             ("-0", "0"),
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn other_texts_are_rejected() {
         for text in [
             "", "-", "+1", "01", "00", ".5", "5.", "1e", "1e+", "0x1", "NaN", "Infinity", " 1", "1 ", "1,0",
             "--1", "1e1.0", "٣",
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_double_stands_for_its_shortest_decimal() {
+    fn a_double_becomes_its_shortest_decimal() {
         for (double, expected) in [
             (1.1, "1.1"),
             (0.1 + 0.2, "0.30000000000000004"),
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn every_magnitude_of_a_double_is_kept() {
+    fn the_whole_range_of_a_double_is_supported() {
         let most = "9.999999999999999999999999999e308";
         let least = "-1.000000000000000000000000001e-324";
         let texts = [f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1), 0.1 + 0.2 - 0.3].map(|double| {
@@ -272,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_short() {
+    fn json_is_limited_in_length() {
         let json = |text: &str| text.parse::<Number>().unwrap().to_json();
         let plain = "1234567890123456789000000000000000000000";
         assert_eq!((json(plain), plain.len()), (plain.to_owned(), 40));
@@ -285,7 +284,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(digits in 0_u128..10_u128.pow(28), decimals in 0_usize..=28, negative: bool) {
+        fn printed_numbers_parse_to_the_same_number(digits in 0_u128..10_u128.pow(28), decimals in 0_usize..=28, negative: bool) {
             let text = format!("{digits:029}");
             let (whole, fraction) = text.split_at(29 - decimals);
             let whole = whole.trim_start_matches('0');
@@ -299,7 +298,7 @@ mod tests {
         }
 
         #[test]
-        fn any_double_comes_back(double in prop::num::f64::ANY) {
+        fn any_finite_double_round_trips(double in prop::num::f64::ANY) {
             let number = Number::from_double(double);
             prop_assert_eq!(number.is_some(), double.is_finite());
             if let Some(number) = number {
@@ -310,7 +309,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_number_or_none(text in "[-+.eE0-9]{0,40}|\\PC{0,9}") {
+        fn parsing_never_panics(text in "[-+.eE0-9]{0,40}|\\PC{0,9}") {
             let _ = text.parse::<Number>();
         }
     }

@@ -1,26 +1,26 @@
-//! How values of assets are read as time series: numbers as those of any metric, booleans by counting.
+//! How values of assets are aggregated into time series: numbers like those of any metric, booleans by counting.
 
 use crate::metric::Observed;
 use crate::usage::Field;
 
-/// The one field by which values of assets are chosen and told apart: the URN of their asset.
+/// The only field by which values of assets can be filtered and grouped: the URN of their asset.
 #[must_use]
 pub fn urn_field() -> Field {
     Field::Attribute("asset_urn".to_owned())
 }
 
-/// How the booleans of a bucket become one number.
+/// How the booleans of a bucket are aggregated into one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Truth {
-    /// How many are true.
+    /// The number of true values.
     CountTrue,
-    /// How many are false.
+    /// The number of false values.
     CountFalse,
-    /// Those that are true by all.
+    /// The share of true among all boolean values.
     FractionTrue,
 }
 
-/// Which values of a bucket become one, and how.
+/// Which values of a bucket are aggregated, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reading {
     /// The numbers.
@@ -32,7 +32,7 @@ pub enum Reading {
 impl Reading {
     const OF_BOOLEANS: [Truth; 3] = [Truth::CountTrue, Truth::CountFalse, Truth::FractionTrue];
 
-    /// Its name, as the store keeps it.
+    /// Its name in the store.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Reading {
         Observed::named(name).map(Self::Numbers).or_else(|| booleans.find(|reading| reading.name() == name))
     }
 
-    /// How numbers become one; none of booleans.
+    /// How numbers are aggregated. None if booleans are read.
     #[must_use]
     pub const fn of_numbers(self) -> Option<Observed> {
         match self {
@@ -59,8 +59,7 @@ impl Reading {
         }
     }
 
-    /// The unit of what it makes of values of assets, in UCUM's notation: only the sender knows that of a
-    /// number.
+    /// The unit of the aggregated value in UCUM's notation. Empty for numbers, whose unit only the sender knows.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
@@ -70,20 +69,19 @@ impl Reading {
     }
 }
 
-/// What there is to read of a metric of assets. Its values can be of several types, of which texts cannot
-/// be read.
+/// Which types of values a metric of assets has that can be read as time series. Texts cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readable {
-    /// Numbers alone.
+    /// Only numbers.
     Numbers,
-    /// Booleans alone.
+    /// Only booleans.
     Booleans,
     /// Both.
     NumbersAndBooleans,
 }
 
 impl Readable {
-    /// What there is, by whether there are numbers and booleans.
+    /// The types, by whether there are numbers and booleans. None if there are neither.
     #[must_use]
     pub const fn of(numbers: bool, booleans: bool) -> Option<Self> {
         match (numbers, booleans) {
@@ -94,7 +92,7 @@ impl Readable {
         }
     }
 
-    /// Whether there is something for a reading to read.
+    /// Whether there are values of the type that `reading` aggregates.
     #[must_use]
     pub const fn suits(self, reading: Reading) -> bool {
         match reading {
@@ -123,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_suits_what_there_is() {
+    fn a_reading_suits_the_types_it_aggregates() {
         for (numbers, booleans, suiting) in
             [(true, false, 6), (false, true, 3), (true, true, 9), (false, false, 0)]
         {

@@ -1,13 +1,13 @@
-//! Values of assets: what was sent, and what it is taken for.
+//! Values of assets: as they were sent, and as they are interpreted.
 
 use super::MAX_TEXT_BYTES;
 use super::number::{NotANumber, Number};
 use crate::violation::Violation;
 
-/// What a value is.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ValueType {
-    /// A text.
+    /// Text.
     String,
     /// An exact decimal.
     Number,
@@ -27,7 +27,7 @@ impl ValueType {
     }
 }
 
-/// A value as it was sent, in the kinds of JSON.
+/// A value as it was sent, by its JSON type.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sent<'a> {
     /// A text.
@@ -36,11 +36,11 @@ pub enum Sent<'a> {
     Number(f64),
     /// true or false.
     Boolean(bool),
-    /// Anything else, by its name, such as `null`.
+    /// Any other JSON type, by its name, such as `null`.
     Other(&'static str),
 }
 
-/// A settled value.
+/// An accepted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
     /// A text.
@@ -52,7 +52,7 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// What it is.
+    /// The type of the value.
     #[must_use]
     pub const fn value_type(self) -> ValueType {
         match self {
@@ -64,11 +64,11 @@ impl Value<'_> {
 }
 
 impl<'a> Sent<'a> {
-    /// The value, where its sender says that it is of a type, or leaves it to be guessed. What is wrong stands
-    /// in `value` or `value_type`.
+    /// The value, given the type that its sender declared; without one, the JSON type decides. A violation names
+    /// the field `value` or `value_type`.
     pub fn settle(self, declared: Option<ValueType>) -> Result<Value<'a>, Violation> {
         let value = match (self, declared) {
-            // A number that no double holds.
+            // A number that a double cannot represent.
             (Self::Text(text), Some(ValueType::Number)) => return exact(text).map(Value::Number),
             (sent, _) => sent.as_it_is()?,
         };
@@ -82,7 +82,7 @@ impl<'a> Sent<'a> {
         }
     }
 
-    /// The value of the single form, whose numbers and booleans may be texts.
+    /// The value of a request that emits a single value, where numbers and booleans may be given as texts.
     pub fn settle_single(self) -> Result<Value<'a>, Violation> {
         match self {
             Self::Text("true") => Ok(Value::Boolean(true)),
@@ -129,7 +129,7 @@ fn exact(text: &str) -> Result<Number, Violation> {
     })
 }
 
-/// The beginning of a text in quotes, and dots where that is not all of it.
+/// The text in quotes, truncated with an ellipsis if it is long.
 fn shown(text: &str) -> String {
     const CHARS: usize = 40;
     match text.char_indices().nth(CHARS) {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_guessed_from_the_kind() {
+    fn undeclared_types_follow_the_json_type() {
         let guessed = |sent: Sent<'static>| sent.settle(None);
         assert_eq!(guessed(Sent::Text("50")), Ok(Value::Text("50")));
         assert_eq!(guessed(Sent::Text("true")), Ok(Value::Text("true")));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_single_form_reads_its_texts() {
+    fn texts_of_single_values_are_parsed() {
         for (text, expected) in [
             ("50", number("50")),
             ("1.10", number("1.1")),
@@ -173,7 +173,7 @@ mod tests {
         }
         assert_eq!(Sent::Number(0.5).settle_single(), Ok(number("0.5")));
         for (text, expected) in [
-            // They cannot be kept exactly.
+            // Numbers that cannot be stored exactly.
             (
                 "12345678901234567890123456789",
                 "expected a number of at most 28 significant digits, found \"12345678901234567890123456789\"",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn types_must_match() {
+    fn declared_types_must_match() {
         use ValueType::{Boolean, Number, String};
         let settled =
             |sent: Sent<'static>, declared| sent.settle(Some(declared)).map_err(|error| error.to_string());
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_kept_is_refused() {
+    fn values_that_cannot_be_stored_are_rejected() {
         let refused = |sent: Sent<'static>| sent.settle(None).unwrap_err().to_string();
         assert_eq!(refused(Sent::Other("null")), "value: expected a text, a number or a boolean, found null");
         assert_eq!(refused(Sent::Text("a\0b")), "value: expected text without NUL characters");

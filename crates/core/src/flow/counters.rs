@@ -16,10 +16,10 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// How many there are.
+    /// The number of counters.
     pub const COUNT: usize = Outcome::ALL.len() + Latency::COUNT + 2;
 
-    /// Its number, which the queue and the store rely on.
+    /// The index of the counter. It is part of the formats of the queue and the store.
     #[must_use]
     pub const fn index(self) -> usize {
         const CHECKS: usize = Outcome::ALL.len() + Latency::COUNT;
@@ -37,8 +37,8 @@ impl Counter {
 pub struct Counters([i64; Counter::COUNT]);
 
 impl Counters {
-    /// The values by [`Counter::index`]; those that are missing are 0. None if there are more than
-    /// there are counters, or negative ones.
+    /// Counters from their values by [`Counter::index`]. Missing values are 0. None if a value is negative, or if
+    /// there are more values than counters.
     #[must_use]
     pub fn from_values(values: &[i64]) -> Option<Self> {
         let mut counters = Self::default();
@@ -76,7 +76,7 @@ impl Counters {
         *value = value.saturating_add(count);
     }
 
-    /// Counts `count` requests that are alike.
+    /// Counts `count` requests with the same outcome and latency.
     pub fn add_requests(&mut self, outcome: Outcome, latency: Option<Latency>, count: i64) {
         self.add(Counter::Requests(outcome), count);
         if let Some(latency) = latency
@@ -86,20 +86,20 @@ impl Counters {
         }
     }
 
-    /// Adds what `other` has counted.
+    /// Adds the values of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (value, other) in self.0.iter_mut().zip(&other.0) {
             *value = value.saturating_add(*other);
         }
     }
 
-    /// All requests, whatever became of them.
+    /// The number of requests, whatever their outcome.
     #[must_use]
     pub fn requests(&self) -> i64 {
         Outcome::ALL.iter().fold(0, |sum, outcome| sum.saturating_add(self.get(Counter::Requests(*outcome))))
     }
 
-    /// The requests that failed.
+    /// The number of requests that failed.
     #[must_use]
     pub fn errors(&self) -> i64 {
         self.requests() - self.get(Counter::Requests(Outcome::Succeeded))
@@ -112,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_counter_has_a_number_of_its_own() {
+    fn every_counter_has_its_own_index() {
         let outcomes = Outcome::ALL.into_iter().map(Counter::Requests);
         let latencies = Latency::ALL.into_iter().map(Counter::Latency);
         let all: Vec<_> =
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn latency_counts_where_the_endpoint_was_called() {
+    fn latency_is_counted_only_if_the_endpoint_was_called() {
         let mut counters = Counters::default();
         counters.add_requests(Outcome::TimeoutError, Latency::of(11, 0), 3);
         counters.add_requests(Outcome::CannotBeServed, Latency::of(0, 0), 2);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_as_many_as_there_are_counters_at_most() {
+    fn there_are_at_most_as_many_values_as_counters() {
         assert_eq!(Counters::from_values(&[]), Some(Counters::default()));
         assert_eq!(Counters::from_values(&[7]).unwrap().requests(), 7);
         assert_eq!(Counters::from_values(&[-1]), None);
@@ -144,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_of_merging_does_not_matter(
+        fn merging_is_commutative(
             parts in prop::collection::vec(prop::collection::vec(0_i64..1_000, Counter::COUNT), 1..9),
         ) {
             let parts: Vec<_> = parts.iter().map(|part| Counters::from_values(part).unwrap()).collect();

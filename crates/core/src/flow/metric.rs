@@ -1,4 +1,4 @@
-//! The metrics of flows, made of their counters.
+//! The metrics of flows, computed from their counters.
 
 use super::counters::{Counter, Counters};
 use super::request::{Latency, Outcome};
@@ -8,9 +8,9 @@ use super::request::{Latency, Outcome};
 pub enum FlowMetric {
     /// All requests.
     RequestCount,
-    /// The failed requests by what happened.
+    /// The failed requests by outcome.
     RequestError,
-    /// The failed requests by all requests.
+    /// The share of failed requests among all requests.
     RequestErrorRate,
     /// The requests by latency.
     RequestLatencySecondsCeil,
@@ -19,7 +19,7 @@ pub enum FlowMetric {
 }
 
 impl FlowMetric {
-    /// All of them.
+    /// All metrics.
     pub const ALL: [Self; 5] = [
         Self::RequestCount,
         Self::RequestError,
@@ -46,7 +46,7 @@ impl FlowMetric {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
-    /// Its data, where `counters` counted anything of it: each key with its number.
+    /// The data of the metric: each key with its number. Empty if nothing was counted.
     #[must_use]
     pub fn data(self, counters: &Counters) -> Vec<(&'static str, f64)> {
         let counted = |keys: &mut dyn Iterator<Item = (&'static str, Counter)>| {
@@ -78,24 +78,24 @@ impl FlowMetric {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "the contract says up to where counts are exact")]
+#[allow(clippy::cast_precision_loss, reason = "the contract states up to which value counts are exact")]
 fn to_number(count: i64) -> f64 {
     count as f64
 }
 
-/// How a period is cut into points.
+/// How a period is divided into points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Granularity {
-    /// By days.
+    /// One point per day.
     Day,
-    /// By hours.
+    /// One point per hour.
     Hour,
-    /// Not at all.
+    /// A single point.
     Lifetime,
 }
 
 impl Granularity {
-    /// All of them.
+    /// All granularities.
     pub const ALL: [Self; 3] = [Self::Day, Self::Hour, Self::Lifetime];
 
     /// Its name.
@@ -114,7 +114,7 @@ impl Granularity {
         Self::ALL.into_iter().find(|granularity| granularity.name().eq_ignore_ascii_case(name))
     }
 
-    /// How many days before today a period may begin. None: any.
+    /// How many days before today a period may begin. None if there is no limit.
     #[must_use]
     pub const fn max_days(self) -> Option<i32> {
         match self {
@@ -129,7 +129,7 @@ impl Granularity {
 mod tests {
     use super::*;
 
-    /// The examples of the reference, but for its prose, which adds their numbers up wrongly.
+    /// The examples of the reference, except for the sums in its prose, which are wrong.
     #[test]
     fn the_examples_of_the_reference() {
         let mut counters = Counters::default();

@@ -1,4 +1,4 @@
-//! The period that a question for a flow's metric is about, and its points.
+//! The period that a query for a flow's metric covers, and its points.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -10,7 +10,7 @@ use crate::timestamp::Timestamp;
 use crate::violation::Violation;
 use crate::written;
 
-/// The days that a question names: from `since` on, and before `until`.
+/// The days that a query names: from `since`, and before `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Days {
     /// The first day.
@@ -20,17 +20,18 @@ pub struct Days {
 }
 
 impl Days {
-    /// Reads two days from 1970 on, each YYYY-MM-DD or empty for none.
+    /// Parses two days, each YYYY-MM-DD and not before 1970, or empty for none.
     pub fn parse(since: &str, until: &str) -> Result<Self, Violation> {
         Ok(Self { since: parse_day("since", since)?, until: parse_day("until", until)? })
     }
 
-    /// The whole days (UTC) in which the points of the period begin and end, and some more, for whoever does not know
-    /// the zone yet: ranges that may overlap. They leave out where a lifetime begins whose `since` is not given: on
-    /// the first day of the history.
+    /// Ranges of whole days (UTC) that contain every start and end of a point of the period in any time zone. The
+    /// ranges may overlap. For a lifetime without `since`, the start is not contained: it is on the first day of the
+    /// history.
     #[must_use]
     pub fn edges_within(self, granularity: Granularity, now: Timestamp) -> Vec<TimeRange> {
-        // A day begins less than a day before or after that of UTC, and so today may be the day before or after.
+        // A day of any zone begins less than a day before or after the day of UTC, so today may be the day
+        // before or after.
         let today = now.to_jiff().to_zoned_datetime(TimeZone::UTC).date();
         let last = plus_days(today, 2 + 1);
         let until = self.until.map_or(last, |until| until.min(last));
@@ -48,13 +49,13 @@ fn plus_days(day: Date, days: i32) -> Date {
     day.saturating_add(jiff::Span::new().days(days))
 }
 
-/// From a day before the first of two to the end of the day after the second.
+/// From the day before the first day to the end of the day after the second day.
 fn around((first, last): (Date, Date)) -> TimeRange {
     let beginning = |day| beginning_of(day, &TimeZone::UTC);
     TimeRange { start: beginning(plus_days(first, -1)), end: beginning(plus_days(last, 2)) }
 }
 
-/// Nothing that is reported is older than this.
+/// No report is older than this.
 const FIRST_DAY: Date = Date::constant(1970, 1, 1);
 
 fn parse_day(field: &str, text: &str) -> Result<Option<Date>, Violation> {
@@ -71,18 +72,17 @@ fn parse_day(field: &str, text: &str) -> Result<Option<Date>, Violation> {
 /// A period and its points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Period {
-    /// Where each point begins, ascending. The first is the period's beginning.
+    /// The start of each point, ascending. The first one is the start of the period.
     pub starts: Vec<Timestamp>,
-    /// Where the period ends.
+    /// The end of the period.
     pub end: Timestamp,
 }
 
-/// Points of an answer at most: more than 92 days or 32 days of 25 hours.
+/// The maximum number of points: more than 92 days, or 32 days of 25 hours.
 const MAX_POINTS: u64 = 1_000;
 
 impl Period {
-    /// The period on the clocks of `zone`, at the time `now`, of a flow whose history begins at
-    /// `beginning`.
+    /// The period in the time zone `zone` at the time `now`, for a flow whose history begins at `beginning`.
     pub fn new(
         granularity: Granularity,
         days: Days,
@@ -118,7 +118,7 @@ impl Period {
             );
             return Err(Violation::new("until", text));
         }
-        // Requests may be a little ahead, and so beyond midnight.
+        // A request can be slightly in the future, and so after midnight.
         let last = plus_days(today, 2);
         let until = days.until.unwrap_or(last);
         let (start, end) = (beginning_of(since, zone), beginning_of(until.min(last), zone));
@@ -135,14 +135,14 @@ fn points(granularity: Granularity, range: TimeRange, zone: &TimeZone) -> Vec<Ti
     let calendar = Calendar::parse(calendar).expect("it is built in").in_zone(zone.clone());
     let mut starts =
         calendar.bucket_starts(range, MAX_POINTS).expect("a period of days and hours has fewer points");
-    // An hour that began the day before is not of this period.
+    // The first hour may have begun on the day before the period.
     if let Some(first) = starts.first_mut() {
         *first = range.start;
     }
     starts
 }
 
-/// The first instant of a day. A day that a zone skips begins with the next.
+/// The first instant of a day. A day that the zone skips begins with the next day.
 fn beginning_of(day: Date, zone: &TimeZone) -> Timestamp {
     day.to_zoned_datetime(zone.clone()).map_or(Timestamp::END, |start| Timestamp::from(start.timestamp()))
 }
@@ -175,7 +175,7 @@ mod tests {
     fn days_follow_the_zone() {
         let days = period(Granularity::Day, "2024-01-28", "2024-01-30", "America/Los_Angeles").unwrap();
         assert_eq!(shown(&days), ["2024-01-28T08:00:00Z", "2024-01-29T08:00:00Z", "2024-01-30T08:00:00Z"]);
-        // The clocks went forward on the 10th: a day of 23 hours.
+        // The clocks went forward on the 10th, which had 23 hours.
         let days = period(Granularity::Day, "2024-03-10", "2024-03-11", "America/Los_Angeles").unwrap();
         assert_eq!(shown(&days), ["2024-03-10T08:00:00Z", "2024-03-11T07:00:00Z"]);
         let hours = period(Granularity::Hour, "2024-03-10", "2024-03-11", "America/Los_Angeles").unwrap();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_given_is_the_longest_up_to_now() {
+    fn defaults_cover_the_longest_period_up_to_now() {
         let days = period(Granularity::Day, "", "", "UTC").unwrap();
         assert_eq!(
             (shown(&days)[0].as_str(), days.end),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_lie_within_some_days() {
+    fn edges_are_within_the_given_days() {
         let within = |granularity, since, until| {
             let days = Days::parse(since, until).unwrap();
             let ranges = days.edges_within(granularity, at("2024-03-15T12:00:00Z")).into_iter();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn violations_name_the_field() {
         let error = |granularity, since, until| period(granularity, since, until, "UTC").unwrap_err();
         assert_eq!(
             error(Granularity::Day, "2023-12-15", ""),
@@ -282,13 +282,13 @@ mod tests {
             prop_assert_eq!(period.starts[0], beginning_of(since, &zone));
             prop_assert!(period.starts.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert!(period.starts[period.starts.len() - 1] < period.end);
-            // Every point of a zone of our days begins on a quarter of an hour.
+            // Every point in a current time zone begins on a quarter hour.
             let quarter = crate::resolution::Resolution::QuarterHour.width();
             prop_assert!(period.starts.iter().all(|start| start.floor_to(quarter) == *start));
         }
 
         #[test]
-        fn edges_lie_within_what_is_said_of_any_zone(
+        fn edges_of_any_zone_are_within_the_given_days(
             granularity in prop::sample::select(Granularity::ALL.to_vec()),
             name in prop::sample::select(vec!["UTC", "Asia/Kathmandu", "Pacific/Kiritimati", "Etc/GMT+12"]),
             now in 1_700_000_000_000_000_i64..1_800_000_000_000_000,
@@ -311,7 +311,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_day_or_an_error(text in "\\PC{0,12}|[0-9]{4}-[0-9]{2}-[0-9]{2}") {
+        fn parsed_days_print_the_same_text(text in "\\PC{0,12}|[0-9]{4}-[0-9]{2}-[0-9]{2}") {
             if let Ok(Some(day)) = parse_day("since", &text) {
                 prop_assert_eq!(day.to_string(), text);
             }

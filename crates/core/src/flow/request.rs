@@ -1,27 +1,27 @@
-//! What is reported about requests to the endpoint of a flow.
+//! Reports about requests to the endpoint of a flow.
 
 use std::time::Duration;
 
 use crate::timestamp::Timestamp;
 use crate::violation::Violation;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The endpoint answered as it should.
+    /// The endpoint answered successfully.
     Succeeded,
-    /// It exceeded its time limit.
+    /// The request exceeded its time limit.
     TimeoutError,
     /// The endpoint answered with an error.
     UnexpectedHttpStatusCode,
-    /// It was not made, because the flow cannot be served.
+    /// The request was not made, because the flow cannot be served.
     CannotBeServed,
-    /// It failed without an answer.
+    /// The request failed without an answer.
     NoHttpResponseError,
 }
 
 impl Outcome {
-    /// All of them, in the order of their numbers.
+    /// All outcomes, in the order of their counters.
     pub const ALL: [Self; 5] = [
         Self::Succeeded,
         Self::TimeoutError,
@@ -30,7 +30,7 @@ impl Outcome {
         Self::NoHttpResponseError,
     ];
 
-    /// Its name, the key of an error in the metrics.
+    /// Its name, which is also its key in the metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,14 +54,14 @@ impl Outcome {
 pub struct Latency(u8);
 
 impl Latency {
-    /// How many there are.
+    /// The number of latencies.
     pub const COUNT: usize = 11;
 
-    /// All of them, by ascending latency.
+    /// All latencies, ascending.
     pub const ALL: [Self; Self::COUNT] =
         [Self(0), Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7), Self(8), Self(9), Self(10)];
 
-    /// That of a `google.protobuf.Duration`. None if it is negative or not well-formed.
+    /// The latency of a `google.protobuf.Duration`. None if the duration is negative or malformed.
     #[must_use]
     pub fn of(seconds: i64, nanos: i32) -> Option<Self> {
         if seconds < 0 || !(0..1_000_000_000).contains(&nanos) {
@@ -71,7 +71,7 @@ impl Latency {
         Some(Self(u8::try_from(up - 1).expect("0 to 10")))
     }
 
-    /// Its place in [`Latency::ALL`].
+    /// Its index in [`Latency::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -84,27 +84,27 @@ impl Latency {
     }
 }
 
-/// One or more requests that are alike.
+/// One or more requests with the same latency and outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FlowRequest<'a> {
     /// The flow.
     pub flow_id: &'a str,
-    /// When they were made.
+    /// When the requests were made.
     pub timestamp: Option<Timestamp>,
-    /// How long they took.
+    /// How long the requests took.
     pub latency: Option<Latency>,
-    /// What became of them. None if the report does not say.
+    /// The outcome of the requests. None if the report does not say.
     pub outcome: Option<Outcome>,
-    /// How many they are, if the report says.
+    /// The number of requests, if the report says.
     pub count: Option<i32>,
 }
 
-/// Bytes of a flow's id at most.
+/// The maximum length of a flow's id in bytes.
 pub const MAX_FLOW_ID_BYTES: usize = 128;
-/// Requests that one item of a report stands for at most: what a million a second are in 100 s.
+/// The maximum number of requests in one item of a report: 100 s at a million requests per second.
 pub const MAX_COUNT: i32 = 100_000_000;
 
-/// Checks the id of a flow, which stands in `field`.
+/// Checks the id of a flow, given in the request field `field`.
 pub fn check_flow_id(field: &str, id: &str) -> Result<(), Violation> {
     if (1..=MAX_FLOW_ID_BYTES).contains(&id.len()) && !id.contains(char::is_control) {
         return Ok(());
@@ -112,18 +112,18 @@ pub fn check_flow_id(field: &str, id: &str) -> Result<(), Violation> {
     Err(Violation::new(field, format!("expected 1 to {MAX_FLOW_ID_BYTES} bytes without control characters")))
 }
 
-/// What is accepted.
+/// The limits of what is accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct FlowLimits {
-    /// How old a request may be.
+    /// The maximum age of a request.
     pub max_age: Duration,
-    /// How far ahead of this machine's clock it may be.
+    /// How far a request may be ahead of this machine's clock.
     pub max_ahead: Duration,
 }
 
 impl FlowLimits {
-    /// Adds what is wrong with `request`, whose time is `timestamp`, at the time `now`. Costs no
-    /// allocation where nothing is wrong.
+    /// Adds the violations of `request`, whose time is `timestamp`, at the time `now`. Does not allocate if there
+    /// are none.
     pub fn check(
         &self,
         request: &FlowRequest<'_>,
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_fields_are_named() {
+    fn violations_name_the_fields() {
         let limits =
             FlowLimits { max_age: Duration::from_hours(90 * 24), max_ahead: Duration::from_hours(1) };
         let now = Timestamp::from_micros(1_700_000_000_000_000);

@@ -1,29 +1,28 @@
-//! Versions of the data API that endpoints speak.
+//! Versions of the data API of endpoints.
 
-/// A version, MAJOR or MAJOR.MINOR. Versions are compared by their numbers, so that 3.10 comes
-/// after 3.9, and 3 is 3.0.
+/// A version, MAJOR or MAJOR.MINOR. Versions are compared by number, so 3.10 comes after 3.9, and 3 equals 3.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DataApiVersion {
     major: u16,
     minor: u16,
 }
 
-/// A text is not a version.
+/// The text is not a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a version such as 3.0")]
 pub struct NotAVersion;
 
 impl DataApiVersion {
-    /// The first version whose endpoints answer checks.
+    /// The first version whose endpoints answer availability checks.
     pub const FIRST_CHECKED: Self = Self { major: 3, minor: 0 };
 
-    /// Reads one or two numbers of 1 to 3 digits, with a dot between them.
+    /// Parses one or two numbers of 1 to 3 digits, separated by a dot.
     pub fn parse(text: &str) -> Result<Self, NotAVersion> {
         let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
         Ok(Self { major: number(major)?, minor: number(minor)? })
     }
 
-    /// Whether endpoints of this version answer checks.
+    /// Whether endpoints of this version answer availability checks.
     #[must_use]
     pub fn is_checked(self) -> bool {
         self >= Self::FIRST_CHECKED
@@ -40,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_compared_by_their_numbers() {
+    fn versions_are_compared_by_number() {
         let version = |text| DataApiVersion::parse(text).unwrap();
         let ascending = ["0.1", "2.9", "2.10", "2.999", "3.0", "3.1", "3.9", "3.10", "10.0", "999.999"];
         assert!(ascending.is_sorted_by(|a, b| version(a) < version(b)));
@@ -50,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_answer_checks_from_3_0_on() {
+    fn endpoints_answer_checks_since_version_3_0() {
         for (text, expected) in
             [("3.0", true), ("3", true), ("3.1", true), ("10.0", true), ("2.1", false), ("2.999", false)]
         {
@@ -59,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_versions() {
+    fn other_texts_are_rejected() {
         for text in
             ["", ".", "3.", ".0", "3.0.0", "3,0", "+3", "-3.0", " 3", "3.0 ", "v3", "1234", "3.1234", "٣"]
         {

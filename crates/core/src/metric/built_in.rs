@@ -1,22 +1,22 @@
-//! The metrics that everyone has: those of the OpenDataDSL metric service, and the calls of executions.
+//! The metrics that every tenant has: those of the OpenDataDSL metric service, and the calls of executions.
 
-use super::{Definition, LabelSet, Measure, MethodClass, Observed, Selector};
+use super::{LabelSet, Measure, MethodClass, MetricDefinition, Observed, Selector};
 use crate::execution;
 use crate::usage::Field;
 
-/// A provider that everyone has.
+/// A provider that every tenant has.
 #[derive(Debug, Clone, Copy)]
 pub struct BuiltInProvider {
     /// Its name.
     pub name: &'static str,
-    /// What its metrics are about.
+    /// A description of its metrics.
     pub description: &'static str,
-    /// What its events are usually filtered by.
+    /// The fields by which its events are usually filtered.
     pub filter_fields: &'static [&'static str],
-    pub(super) define: fn() -> Vec<Definition>,
+    pub(super) define: fn() -> Vec<MetricDefinition>,
 }
 
-/// The providers that everyone has, by name.
+/// The providers that every tenant has, by name.
 pub const BUILT_IN_PROVIDERS: [BuiltInProvider; 4] = [
     BuiltInProvider {
         name: "AzureServiceBus",
@@ -49,8 +49,8 @@ fn label_sets(sets: &[&[&str]]) -> Vec<LabelSet> {
     std::iter::once(LabelSet::new(Vec::new())).chain(kept).collect()
 }
 
-fn built_in(selector: Selector, name: &str, description: &str, measure: Measure) -> Definition {
-    Definition {
+fn built_in(selector: Selector, name: &str, description: &str, measure: Measure) -> MetricDefinition {
+    MetricDefinition {
         full_name: format!("{}/{name}", selector.provider),
         description: description.to_owned(),
         generation: 0,
@@ -62,11 +62,11 @@ fn built_in(selector: Selector, name: &str, description: &str, measure: Measure)
     }
 }
 
-/// Every call counts as many as its event says. All labels together answer whatever is asked, the others
-/// the dashboards that are looked at every day.
-fn executions() -> Vec<Definition> {
+/// The value of an event is its number of calls. The label set with all labels answers any query; the other
+/// label sets serve the dashboards that are used every day.
+fn executions() -> Vec<MetricDefinition> {
     let selector = Selector { provider: execution::PROVIDER.into(), ..Selector::default() };
-    vec![Definition {
+    vec![MetricDefinition {
         unit: "1".to_owned(),
         default_observed: Observed::Summed,
         label_sets: label_sets(&[
@@ -79,9 +79,9 @@ fn executions() -> Vec<Definition> {
     }]
 }
 
-fn odsl_request() -> Vec<Definition> {
+fn odsl_request() -> Vec<MetricDefinition> {
     let sets = label_sets(&[&["service"], &["application", "method"], &["httpstatus"]]);
-    let define = |name: &str, description: &str, class, measure| Definition {
+    let define = |name: &str, description: &str, class, measure| MetricDefinition {
         label_sets: sets.clone(),
         ..built_in(
             Selector { provider: "ODSLRequest".into(), method_class: Some(class), ..Selector::default() },
@@ -109,9 +109,9 @@ fn odsl_request() -> Vec<Definition> {
     ]
 }
 
-fn odsl_process() -> Vec<Definition> {
+fn odsl_process() -> Vec<MetricDefinition> {
     let sets = label_sets(&[&["name"], &["trigger", "status"]]);
-    let define = |name: &str, description: &str, measure| Definition {
+    let define = |name: &str, description: &str, measure| MetricDefinition {
         label_sets: sets.clone(),
         ..built_in(
             Selector { provider: "ODSLProcess".into(), ..Selector::default() },
@@ -126,9 +126,8 @@ fn odsl_process() -> Vec<Definition> {
     ]
 }
 
-/// Azure's metrics: the event's action names the metric and its value is the
-/// measure.
-fn azure_service_bus() -> Vec<Definition> {
+/// Azure's metrics: the action of an event names the metric, and its value is the measure.
+fn azure_service_bus() -> Vec<MetricDefinition> {
     use Observed::{Averaged, Summed};
     const METRICS: [(&str, &str, Observed, &str); 21] = [
         ("SuccessfulRequests", "1", Summed, "Requests that succeeded"),
@@ -153,16 +152,21 @@ fn azure_service_bus() -> Vec<Definition> {
         ("ReplicationLagDuration", "s", Averaged, "How late the replica is"),
         ("ReplicationLagCount", "1", Averaged, "Messages that the replica has not got yet"),
     ];
-    let define = |(name, unit, default_observed, description): (&str, &str, Observed, &str)| Definition {
-        unit: unit.to_owned(),
-        default_observed,
-        label_sets: label_sets(&[&["queue"]]),
-        ..built_in(
-            Selector { provider: "AzureServiceBus".into(), action: Some(name.into()), ..Selector::default() },
-            name,
-            description,
-            Measure::Value,
-        )
-    };
+    let define =
+        |(name, unit, default_observed, description): (&str, &str, Observed, &str)| MetricDefinition {
+            unit: unit.to_owned(),
+            default_observed,
+            label_sets: label_sets(&[&["queue"]]),
+            ..built_in(
+                Selector {
+                    provider: "AzureServiceBus".into(),
+                    action: Some(name.into()),
+                    ..Selector::default()
+                },
+                name,
+                description,
+                Measure::Value,
+            )
+        };
     METRICS.into_iter().map(define).collect()
 }

@@ -2,7 +2,7 @@
 
 use flowmeter_contract::time::to_proto as time_to_proto;
 use flowmeter_proto::v1;
-use flowmeter_store::catalog::calendars::{Kind, StoredCalendar};
+use flowmeter_store::catalog::calendars::{CalendarKind, StoredCalendar};
 
 /// A built-in calendar.
 pub fn built_in(code: &str, description: &str) -> v1::Calendar {
@@ -19,14 +19,16 @@ pub fn built_in(code: &str, description: &str) -> v1::Calendar {
 pub fn to_proto(stored: &StoredCalendar) -> v1::Calendar {
     let calendar = &stored.calendar;
     let kind = match &calendar.kind {
-        Kind::Interval { interval, offset } => v1::calendar::Kind::Interval(v1::IntervalCalendar {
+        CalendarKind::Interval { interval, offset } => v1::calendar::Kind::Interval(v1::IntervalCalendar {
             interval: interval.clone(),
             offset: offset.clone(),
         }),
-        Kind::WorkingDays { weekend, holidays } => v1::calendar::Kind::WorkingDays(v1::WorkingDayCalendar {
-            weekend: weekend.iter().map(|day| i32::from(*day)).collect(),
-            holidays: holidays.clone(),
-        }),
+        CalendarKind::WorkingDays { weekend, holidays } => {
+            v1::calendar::Kind::WorkingDays(v1::WorkingDayCalendar {
+                weekend: weekend.iter().map(|day| i32::from(*day)).collect(),
+                holidays: holidays.clone(),
+            })
+        }
     };
     v1::Calendar {
         code: calendar.code.clone(),

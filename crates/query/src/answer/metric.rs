@@ -4,7 +4,7 @@ use flowmeter_contract::enums::{self, reading_to_proto};
 use flowmeter_contract::names::MetricName;
 use flowmeter_contract::time::to_proto as time_to_proto;
 use flowmeter_core::asset::{PROVIDER, Readable, Reading};
-use flowmeter_core::metric::Definition;
+use flowmeter_core::metric::MetricDefinition;
 use flowmeter_proto::v1;
 use flowmeter_store::assets::ReadableMetric;
 use flowmeter_store::catalog::metrics::{Backfill, Metric};
@@ -13,7 +13,7 @@ use crate::spec::asset_query::default_reading;
 use crate::spec::labels::label_name;
 
 /// A metric of events, as its definition says.
-pub fn definition(definition: &Definition) -> v1::Metric {
+pub fn definition(definition: &MetricDefinition) -> v1::Metric {
     let selector = &definition.selector;
     let label_sets = definition.label_sets.iter().filter(|set| !set.labels.is_empty());
     v1::Metric {

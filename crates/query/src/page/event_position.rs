@@ -2,23 +2,23 @@
 //! order.
 
 use flowmeter_core::range::TimeRange;
-use flowmeter_store::events::{OrderKey, Place};
+use flowmeter_store::events::{EventPosition, OrderKey};
 use uuid::Uuid;
 
 use super::range;
 
 /// Writes a position for a page token.
 #[must_use]
-pub fn write(range: TimeRange, place: &Place) -> Vec<u8> {
+pub fn write(range: TimeRange, place: &EventPosition) -> Vec<u8> {
     let (start, end) = (range.start.micros(), range.end.micros());
     serde_json::json!([start, end, place.id.to_string(), place.keys]).to_string().into_bytes()
 }
 
 /// Reads a position in an order of these keys. `None` if the bytes are not one.
 #[must_use]
-pub fn read(bytes: &[u8], order: &[OrderKey]) -> Option<(TimeRange, Place)> {
+pub fn read(bytes: &[u8], order: &[OrderKey]) -> Option<(TimeRange, EventPosition)> {
     let (start, end, id, keys): (i64, i64, String, Vec<String>) = serde_json::from_slice(bytes).ok()?;
-    Some((range(start, end)?, Place::new(keys, Uuid::try_parse(&id).ok()?, order)?))
+    Some((range(start, end)?, EventPosition::new(keys, Uuid::try_parse(&id).ok()?, order)?))
 }
 
 #[cfg(test)]
@@ -31,11 +31,12 @@ mod tests {
     #[test]
     fn a_position_is_read_as_it_was_written() {
         let order = event_list::order("duration desc, user").unwrap();
-        let place = Place { keys: vec!["-1".into(), "a \"b\" ü".into()], id: EventId(Uuid::from_u128(7)) };
+        let place =
+            EventPosition { keys: vec!["-1".into(), "a \"b\" ü".into()], id: EventId(Uuid::from_u128(7)) };
         let again = read(&write(TimeRange::ALL, &place), &order);
         assert_eq!(again, Some((TimeRange::ALL, place.clone())));
         assert_eq!(read(&write(TimeRange::ALL, &place), &[]), None);
-        let wrong = Place { keys: vec!["many".into(), String::new()], ..place };
+        let wrong = EventPosition { keys: vec!["many".into(), String::new()], ..place };
         assert_eq!(read(&write(TimeRange::ALL, &wrong), &order), None);
     }
 

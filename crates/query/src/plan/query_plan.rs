@@ -2,7 +2,7 @@
 //! range are read from roll-ups.
 
 use flowmeter_core::asset::Reading;
-use flowmeter_core::metric::{Definition, LabelSet, Observed};
+use flowmeter_core::metric::{LabelSet, MetricDefinition, Observed};
 use flowmeter_core::plan::{Piece, pieces};
 use flowmeter_core::timestamp::Timestamp;
 
@@ -15,7 +15,7 @@ pub struct QueryPlan<'a> {
     pub spec: &'a QuerySpec,
     pub grid: &'a BucketGrid,
     /// The metric that is read.
-    pub definition: &'a Definition,
+    pub definition: &'a MetricDefinition,
     pub observed: Observed,
     /// The label set of the metric that covers the filter and the labels. `None`: everything is read from events.
     pub label_set: Option<&'a LabelSet>,
@@ -29,7 +29,7 @@ impl<'a> QueryPlan<'a> {
     pub fn new(
         spec: &'a QuerySpec,
         grid: &'a BucketGrid,
-        (definition, rolled_up_to): (&'a Definition, Timestamp),
+        (definition, rolled_up_to): (&'a MetricDefinition, Timestamp),
         default_observed: Observed,
     ) -> Self {
         let label_set = definition.covering(&spec.fields());

@@ -6,7 +6,7 @@ use flowmeter_contract::names::check_label;
 use flowmeter_core::calendar::{Calendar, Definition, DefinitionError, Holiday, MAX_HOLIDAYS};
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_store::catalog::calendars::{Kind, NewCalendar};
+use flowmeter_store::catalog::calendars::{CalendarKind, NewCalendar};
 use jiff::civil::Weekday;
 
 use super::fields::check_text;
@@ -25,10 +25,13 @@ pub fn read(calendar: v1::Calendar) -> Result<NewCalendar, ApiError> {
     check_sizes(&calendar)?;
     let kind = match calendar.kind {
         Some(v1::calendar::Kind::Interval(v1::IntervalCalendar { interval, offset })) => {
-            Kind::Interval { interval, offset }
+            CalendarKind::Interval { interval, offset }
         }
         Some(v1::calendar::Kind::WorkingDays(v1::WorkingDayCalendar { weekend, holidays })) => {
-            Kind::WorkingDays { weekend: weekend.iter().map(|day| day_number(*day)).collect(), holidays }
+            CalendarKind::WorkingDays {
+                weekend: weekend.iter().map(|day| day_number(*day)).collect(),
+                holidays,
+            }
         }
         None => {
             let text = "expected an interval or working_days";
@@ -47,14 +50,14 @@ pub fn definition(calendar: &NewCalendar) -> Result<Definition, ApiError> {
     let wrong = |field: &str, text: String| ApiError::field(Reason::InvalidCalendar, field, text);
     let zone = calendar.time_zone.clone();
     match &calendar.kind {
-        Kind::Interval { interval, offset } => {
+        CalendarKind::Interval { interval, offset } => {
             let offset = read_offset(offset).ok_or_else(|| {
                 let text = "expected an ISO 8601 duration of days, hours and minutes, such as PT6H or P14D";
                 wrong("calendar.interval.offset", text.to_owned())
             })?;
             Ok(Definition::Interval { interval: interval.clone(), zone, offset })
         }
-        Kind::WorkingDays { weekend, holidays } => {
+        CalendarKind::WorkingDays { weekend, holidays } => {
             let weekday = |(index, day): (usize, &i16)| {
                 let day = i8::try_from(*day).ok().and_then(|day| Weekday::from_monday_one_offset(day).ok());
                 let field = format!("calendar.working_days.weekend[{index}]");

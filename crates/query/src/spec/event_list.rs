@@ -5,7 +5,7 @@ use flowmeter_core::range::TimeRange;
 use flowmeter_core::usage::Field;
 use flowmeter_proto::v1::{ListFieldValuesRequest, ListUsageEventsRequest};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_store::events::{List, OrderBy, OrderKey, Place};
+use flowmeter_store::events::{EventPosition, EventSelection, OrderBy, OrderKey};
 use jiff::tz::TimeZone;
 
 use super::clock::RequestClock;
@@ -28,13 +28,13 @@ const MAX_PREFIX_BYTES: usize = 1_024;
 #[derive(Debug)]
 pub struct EventListSpec {
     /// Which events.
-    pub list: List,
+    pub list: EventSelection,
     /// In which order.
     pub order: Vec<OrderKey>,
     /// Which page.
     pub page: Page,
     /// The last event of the page before.
-    pub after: Option<Place>,
+    pub after: Option<EventPosition>,
 }
 
 impl EventListSpec {
@@ -50,7 +50,7 @@ impl EventListSpec {
             None => (time_range(&request.range, zone, clock)?, None),
             Some((range, place)) => (range, Some(place)),
         };
-        let list = List { range, filter: filter(&request.filter)?, words: words(&request.search)? };
+        let list = EventSelection { range, filter: filter(&request.filter)?, words: words(&request.search)? };
         Ok(Self { list, order, page, after })
     }
 }
@@ -61,7 +61,7 @@ pub struct FieldValuesSpec {
     /// Whose values.
     pub field: Field,
     /// The events that the values are of.
-    pub list: List,
+    pub list: EventSelection,
     /// What the values start with.
     pub prefix: String,
     /// Which page.
@@ -89,7 +89,7 @@ impl FieldValuesSpec {
             None => (time_range(&request.range, zone, clock)?, None),
             Some((range, value)) => (range, Some(value)),
         };
-        let list = List { range, filter: filter(&request.filter)?, words: Vec::new() };
+        let list = EventSelection { range, filter: filter(&request.filter)?, words: Vec::new() };
         Ok(Self { field, list, prefix: request.prefix.clone(), page, after })
     }
 }

@@ -3,7 +3,7 @@
 use flowmeter_contract::enums;
 use flowmeter_contract::names::MetricName;
 use flowmeter_core::filter::Filter;
-use flowmeter_core::metric::{Definition, LabelSet, Selector};
+use flowmeter_core::metric::{LabelSet, MetricDefinition, Selector};
 use flowmeter_core::usage::Field;
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1;
@@ -19,7 +19,7 @@ const MAX_LABELS: usize = 4;
 const MAX_UNIT_BYTES: usize = 63;
 
 /// Reads the definition of a metric. The error names everything that is wrong with it.
-pub fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
+pub fn read(metric: &v1::Metric) -> Result<MetricDefinition, ApiError> {
     let name = MetricName::parse("metric.name", &metric.name)?;
     if name.is_of_assets() {
         let text = "expected a provider other than asset: a metric of assets exists \
@@ -59,7 +59,7 @@ pub fn read(metric: &v1::Metric) -> Result<Definition, ApiError> {
         return Err(ApiError::violations(Reason::InvalidField, &violations));
     }
     let unit = if metric.unit.is_empty() { measure.unit().to_owned() } else { metric.unit.clone() };
-    Ok(Definition {
+    Ok(MetricDefinition {
         full_name: name.full(),
         description: metric.description.clone(),
         // The store assigns the generation.

@@ -1,5 +1,5 @@
-//! The assets that there are, and the names of their metrics. Nearly every value is of ones that are
-//! there already, so a writer remembers them.
+//! The dictionaries of assets and of the names of their metrics. Nearly every value belongs to an asset and a
+//! metric that exist already, so a writer caches them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,27 +10,27 @@ use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use super::AssetValue;
-use super::merge::Row;
+use super::merge::AssetValueRow;
 use crate::StoreError;
 
-/// Assets remembered as being there, of 35 bytes each. Beyond that all are forgotten, which costs one look for
-/// each.
+/// The maximum number of cached assets, of 35 bytes each. When the cache is full it is cleared, which costs
+/// one look-up for each asset.
 const KNOWN_ASSETS: usize = 1_000_000;
-/// Metrics remembered as being there, likewise. Their names may be long.
+/// The maximum number of cached metrics. Their names may be long.
 const KNOWN_METRICS: usize = 50_000;
 
-/// What a writer knows to be there.
+/// The assets and metrics that a writer knows to exist.
 #[derive(Default)]
 pub(crate) struct KnownAssets {
-    /// An id follows from tenant and URN.
+    /// The ids, which are hashes of tenant and URN.
     assets: HashSet<AssetId, RandomState>,
-    /// Names, by tenant and type.
+    /// The names, by tenant and type.
     metrics: HashMap<(TenantId, ValueType), HashSet<String, RandomState>, RandomState>,
-    /// How many names these are.
+    /// The number of names.
     metric_count: usize,
 }
 
-/// What a transaction has put there.
+/// The assets and metrics that a transaction has inserted.
 pub(crate) struct AddedAssets<'a> {
     assets: BTreeSet<AssetId>,
     metrics: BTreeSet<(TenantId, &'a str, ValueType)>,
@@ -41,7 +41,7 @@ impl KnownAssets {
         self.metrics.get(&(tenant, value_type)).is_some_and(|names| names.contains(name))
     }
 
-    /// Remembers what a transaction has put there. It must be committed.
+    /// Caches what a transaction has inserted. The transaction must be committed.
     pub(crate) fn remember(&mut self, added: AddedAssets<'_>) {
         if self.assets.len() + added.assets.len() > KNOWN_ASSETS {
             self.assets.clear();
@@ -58,16 +58,16 @@ impl KnownAssets {
     }
 }
 
-/// Puts the assets of rows that are not `known` yet where they belong, and the names of the metrics of `values`, of which
-/// the rows were made. A value that another one replaces in the same batch has been, too: what types a metric has had must
-/// not depend on batches.
+/// Inserts the assets of `rows` and the metrics of `values` that are not `known` yet. The rows were merged
+/// from the values. A value that another one replaces in the same batch counts as well, because the types
+/// that a metric has had must not depend on how values are divided into batches.
 pub(super) async fn insert_assets<'a>(
     transaction: &Transaction<'_>,
-    rows: &[Row<'a>],
+    rows: &[AssetValueRow<'a>],
     values: impl Iterator<Item = &'a AssetValue<'a>>,
     known: &KnownAssets,
 ) -> Result<AddedAssets<'a>, StoreError> {
-    // Sorted: in the same order everywhere, so that two workers cannot deadlock.
+    // Sorted, so that all workers insert in the same order and cannot deadlock.
     let assets: BTreeMap<_, _> = rows
         .iter()
         .filter(|row| !known.assets.contains(&row.asset))

@@ -7,23 +7,23 @@ use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::names::{Names, of_asset, with_names};
+use super::names::{MetricNames, of_asset, with_names};
 use super::stored::{COLUMNS, StoredValue};
 use crate::sql::Sql;
 use crate::{Store, StoreError};
 
-/// A question for current values.
+/// A query for the current values of an asset.
 #[derive(Debug, Clone)]
-pub struct Latest {
-    /// Of which asset.
+pub struct LatestMetricsQuery {
+    /// The asset.
     pub asset: AssetId,
-    /// Of which metrics; of all where there are none.
+    /// The names of the metrics; all metrics if empty.
     pub names: Vec<String>,
-    /// The last name of the page before; empty for the first page.
+    /// The last name of the previous page; empty for the first page.
     pub after: String,
-    /// Metrics at most.
+    /// The maximum number of metrics.
     pub limit: i64,
-    /// Bytes of names and texts, after which nothing more is read.
+    /// Stops after this many bytes of names and texts.
     pub max_bytes: i64,
 }
 
@@ -32,21 +32,21 @@ pub struct Latest {
 pub struct LatestMetric {
     /// The name.
     pub name: String,
-    /// The time of the value, which is the latest.
+    /// The time of the value, which is the latest time of the metric.
     pub timestamp: Timestamp,
     /// The value.
     pub value: StoredValue,
 }
 
-/// The current values of an asset by name, in the order of its bytes.
+/// Lists the current values of an asset, in byte order of the names.
 pub async fn latest_asset_metrics(
     store: &Store,
     tenant: TenantId,
-    question: &Latest,
+    query: &LatestMetricsQuery,
 ) -> Result<Vec<LatestMetric>, StoreError> {
-    let Latest { asset, names, after, limit, max_bytes } = question;
+    let LatestMetricsQuery { asset, names, after, limit, max_bytes } = query;
     let mut sql = Sql::new("-- latest_asset_metrics\n");
-    with_names(&mut sql, &Names { tenant, asset: *asset, only: names, after, limit: *limit });
+    with_names(&mut sql, &MetricNames { tenant, asset: *asset, only: names, after, limit: *limit });
     sql.push("\nSELECT name, \"timestamp\", ").push(COLUMNS);
     sql.push("\nFROM (SELECT *, sum(octet_length(name) + coalesce(octet_length(\"text\"), 0)) OVER");
     sql.push(" (ORDER BY name ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before");

@@ -1,4 +1,4 @@
-//! The metrics of an asset in a range of time.
+//! The metrics of an asset in a time range.
 
 use std::time::SystemTime;
 
@@ -7,38 +7,38 @@ use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::names::{Names, of_asset, with_names};
+use super::names::{MetricNames, of_asset, with_names};
 use super::stored::{COLUMNS, StoredValue};
 use crate::sql::Sql;
 use crate::{Store, StoreError};
 
-/// A question for the metrics of an asset.
+/// A query for the metrics of an asset.
 #[derive(Debug, Clone)]
-pub struct Metrics {
-    /// Of which asset.
+pub struct AssetMetricsQuery {
+    /// The asset.
     pub asset: AssetId,
-    /// Of which names; of all where there are none.
+    /// The names of the metrics; all metrics if empty.
     pub names: Vec<String>,
     /// The first time.
     pub from: Timestamp,
-    /// The last time, which belongs to the range as well.
+    /// The last time, inclusive.
     pub to: Timestamp,
-    /// Of the first time only what came after this.
+    /// The metrics of the first time begin after this one. None for the first page.
     pub after: Option<Arrival>,
-    /// Times at most; fewer are read where the asset has many names.
+    /// The maximum number of times. Fewer are read if the asset has many names.
     pub times: i64,
-    /// Metrics at most.
+    /// The maximum number of metrics.
     pub metrics: i64,
-    /// Bytes of names and texts, after which nothing more is read.
+    /// Stops after this many bytes of names and texts.
     pub max_bytes: i64,
 }
 
-/// By what the metrics of one time are ordered.
+/// The order of the metrics of one time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrival {
-    /// The oldest request that gave the metric at that time.
+    /// The oldest request that emitted the metric at that time.
     pub request: RequestId,
-    /// Its place among the values of that request and time.
+    /// The place of the value among the values of that time in that request.
     pub place: i16,
     /// The name.
     pub name: String,
@@ -49,42 +49,42 @@ pub struct Arrival {
 pub struct FoundMetric {
     /// The time.
     pub timestamp: Timestamp,
-    /// When its name first came, and the name.
+    /// When the metric was first emitted, and its name.
     pub arrival: Arrival,
     /// The value.
     pub value: StoredValue,
 }
 
-/// What was found.
+/// A page of metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundMetrics {
-    /// The metrics by time and arrival.
+    /// The metrics, by time and arrival.
     pub metrics: Vec<FoundMetric>,
-    /// How many times were read at most: where there are so many, there may be more.
+    /// The maximum number of times that were read. If the page has that many, there may be more.
     pub times: i64,
 }
 
-/// Rows that are read at most, unless there are so many names that this is not even [`MIN_TIMES`] of each.
+/// The maximum number of rows that are read, unless [`MIN_TIMES`] for each name are more.
 const MAX_ROWS: i64 = 20_000;
-/// Times that are read at least: the second one tells that there is more than the first.
+/// The minimum number of times that are read. The second one shows that there are more than one.
 const MIN_TIMES: i64 = 2;
 
-/// The order of a list. A name is at a time once, so it is the same each time.
+/// The order of a list. It is total, because each name occurs once at a time.
 const ORDER: &str = " ORDER BY \"timestamp\", first_request_id, first_place, name";
 
 /// Lists the metrics of an asset by time and arrival.
 ///
-/// The first rows of each name have all the rows of the first times, so it reads no more than these: as many
-/// rows as there are names, times the times that are read, however long the history is. Where metrics come
-/// together most of these rows could not be shown, so the more names there are, the fewer times are read.
+/// All rows of the first N times are among the first N rows of each name. So the list reads at most N rows
+/// for each name, however long the history is. If metrics are emitted together most of these rows would not
+/// fit on the page, so fewer times are read the more names there are.
 pub async fn list_asset_metrics(
     store: &Store,
     tenant: TenantId,
-    question: &Metrics,
+    query: &AssetMetricsQuery,
 ) -> Result<FoundMetrics, StoreError> {
-    let Metrics { asset, names, from, to, after, times, metrics, max_bytes } = question;
+    let AssetMetricsQuery { asset, names, from, to, after, times, metrics, max_bytes } = query;
     let mut sql = Sql::new("-- list_asset_metrics\n");
-    with_names(&mut sql, &Names { tenant, asset: *asset, only: names, after: "", limit: i64::MAX });
+    with_names(&mut sql, &MetricNames { tenant, asset: *asset, only: names, after: "", limit: i64::MAX });
     sql.push(",\nlimits (times) AS (SELECT least(").value(*times, Type::INT8).push(", greatest(");
     sql.value(MIN_TIMES, Type::INT8).push(", ").value(MAX_ROWS, Type::INT8);
     sql.push(" / greatest(count(name), 1))) FROM metric)");

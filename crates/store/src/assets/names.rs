@@ -5,24 +5,23 @@ use tokio_postgres::types::Type;
 
 use crate::sql::Sql;
 
-/// Which names.
-pub(super) struct Names<'a> {
-    /// Whose asset.
+/// Selects the names of metrics of an asset.
+pub(super) struct MetricNames<'a> {
+    /// The tenant that owns the asset.
     pub tenant: TenantId,
     /// The asset.
     pub asset: AssetId,
-    /// Only these; all where there are none.
+    /// Only these names; all names if empty.
     pub only: &'a [String],
-    /// Only those after this one.
+    /// Only names after this one.
     pub after: &'a str,
-    /// This many at most, where all are asked for.
+    /// The maximum number of names, if all names are selected.
     pub limit: i64,
 }
 
-/// `WITH` a table `metric` whose column `name` has the names, and may have NULL as well. All names are
-/// found by stepping through the primary key from one to the next: that costs a look for each name, however
-/// long its history is.
-pub(super) fn with_names(sql: &mut Sql, names: &Names<'_>) {
+/// `WITH` a table `metric` whose column `name` contains the names, and possibly NULL. All names are found by stepping through
+/// the primary key from one name to the next, which costs one look-up for each name, however long its history is.
+pub(super) fn with_names(sql: &mut Sql, names: &MetricNames<'_>) {
     if !names.only.is_empty() {
         sql.push("WITH metric AS (SELECT name COLLATE \"C\" AS name FROM unnest(");
         sql.value(names.only.to_vec(), Type::TEXT_ARRAY)
@@ -37,12 +36,12 @@ pub(super) fn with_names(sql: &mut Sql, names: &Names<'_>) {
     sql.push(" FROM metric WHERE name IS NOT NULL AND place < ").value(names.limit, Type::INT8).push(")");
 }
 
-fn next_name<'a>(sql: &'a mut Sql, names: &Names<'_>) -> &'a mut Sql {
+fn next_name<'a>(sql: &'a mut Sql, names: &MetricNames<'_>) -> &'a mut Sql {
     sql.push("(SELECT name FROM asset_value");
     of_asset(sql, names.tenant, names.asset).push(" AND name > ")
 }
 
-/// ` WHERE` the rows are of an asset.
+/// ` WHERE` the rows belong to an asset.
 pub(super) fn of_asset(sql: &mut Sql, tenant: TenantId, asset: AssetId) -> &mut Sql {
     sql.push(" WHERE tenant_id = ").value(tenant.0, Type::UUID);
     sql.push(" AND asset_id = ").value(asset.0, Type::UUID)

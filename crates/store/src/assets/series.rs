@@ -1,4 +1,4 @@
-//! Reads series of values of assets, in one statement. They have no roll-ups, because a newer request can
+//! Reads time series of values of assets in one statement. There are no roll-ups, because a newer request can
 //! replace a value.
 
 use std::time::SystemTime;
@@ -15,76 +15,76 @@ use crate::points::{LabelledPoints, ReadError, labelled_points, select_points};
 use crate::sql::Sql;
 use crate::{Store, StoreError};
 
-/// A question about one metric of assets.
+/// A query for time series of one metric of assets.
 #[derive(Debug)]
-pub struct AssetSeriesQuestion<'a> {
-    /// Whose assets.
+pub struct AssetSeriesQuery<'a> {
+    /// The tenant that owns the assets.
     pub tenant: TenantId,
     /// The name of the metric.
     pub name: &'a str,
-    /// Which values count, and how those of a bucket become one.
+    /// Which values count, and how the values of a bucket are aggregated.
     pub reading: Reading,
-    /// Which assets count: a filter that looks at their URN alone.
+    /// Which assets count. The filter may only refer to the URN.
     pub filter: &'a Filter,
-    /// Whether each asset makes a series of its own, labelled with its URN.
+    /// Whether each asset has its own series, labelled with its URN.
     pub by_asset: bool,
-    /// The time of the values.
+    /// The time range of the values.
     pub range: TimeRange,
     /// The starts of the calendar's buckets, ascending.
     pub bucket_starts: &'a [Timestamp],
-    /// Points of an answer at most.
+    /// The maximum number of points.
     pub max_points: u64,
 }
 
-impl AssetSeriesQuestion<'_> {
-    /// How many labels its series have.
+impl AssetSeriesQuery<'_> {
+    /// The number of labels of a series.
     fn labels(&self) -> usize {
         usize::from(self.by_asset)
     }
 }
 
-/// Answers a question, with the series in the order of their URNs. Without grouping there is one
-/// series, unless there is no point.
+/// Reads the series, in the order of their URNs. Without grouping there is one series, or none if there are
+/// no points.
 pub async fn read_asset_series(
     store: &Store,
-    question: &AssetSeriesQuestion<'_>,
+    query: &AssetSeriesQuery<'_>,
 ) -> Result<Vec<LabelledPoints>, ReadError> {
-    let rows = statement(question)?.query(store).await?;
-    labelled_points(&rows, question.labels(), question.max_points)
+    let rows = statement(query)?.query(store).await?;
+    labelled_points(&rows, query.labels(), query.max_points)
 }
 
-/// The one statement that answers. It goes asset by asset through the index, whatever the planner thinks of
-/// the number of values.
-fn statement(question: &AssetSeriesQuestion<'_>) -> Result<Sql, StoreError> {
+/// The statement. It reads asset by asset through the index, whatever number of values the planner expects.
+fn statement(query: &AssetSeriesQuery<'_>) -> Result<Sql, StoreError> {
     let mut sql = Sql::new("-- read_asset_series\nWITH part AS (SELECT ");
-    if question.by_asset {
+    if query.by_asset {
         sql.push("urn AS label0, ");
     }
-    let starts: Vec<_> = question.bucket_starts.iter().map(|start| SystemTime::from(*start)).collect();
+    let starts: Vec<_> = query.bucket_starts.iter().map(|start| SystemTime::from(*start)).collect();
     sql.push("width_bucket(\"timestamp\", ").value(starts, Type::TIMESTAMPTZ_ARRAY).push(") AS bucket, ");
     sql.push("urn, \"timestamp\", value\nFROM (SELECT urn, asset_id FROM asset WHERE tenant_id = ");
-    sql.value(question.tenant.0, Type::UUID);
-    sql.matching_assets(question.filter)?;
-    let column = match question.reading {
+    sql.value(query.tenant.0, Type::UUID);
+    sql.matching_assets(query.filter)?;
+    let column = match query.reading {
         Reading::Numbers(_) => "\"number\"",
         Reading::Booleans(_) => "\"boolean\"",
     };
     sql.push(") AS chosen, LATERAL (SELECT \"timestamp\", ").push(column).push(" AS value\n");
-    sql.push("FROM asset_value WHERE tenant_id = ").value(question.tenant.0, Type::UUID);
-    sql.push(" AND asset_id = chosen.asset_id AND name = ").value(question.name.to_owned(), Type::TEXT);
-    let (start, end) = (question.range.start, question.range.end);
+    sql.push("FROM asset_value WHERE tenant_id = ").value(query.tenant.0, Type::UUID);
+    sql.push(" AND asset_id = chosen.asset_id AND name = ").value(query.name.to_owned(), Type::TEXT);
+    let (start, end) = (query.range.start, query.range.end);
     sql.push(" AND \"timestamp\" >= ").value(SystemTime::from(start), Type::TIMESTAMPTZ);
     sql.push(" AND \"timestamp\" < ").value(SystemTime::from(end), Type::TIMESTAMPTZ);
     sql.push(" AND ").push(column).push(" IS NOT NULL OFFSET 0) AS found)\n");
-    let value = value(question.reading);
-    select_points(&mut sql, question.labels(), value, "count(*)", question.max_points);
+    let value = value(query.reading);
+    select_points(&mut sql, query.labels(), value, "count(*)", query.max_points);
     Ok(sql)
 }
 
-/// How the values of a bucket become one.
+/// The aggregation of the values of a bucket.
 ///
-/// An average has 9 decimals more than the finest of its values. A quotient has as many decimals as its
-/// dividend: 20 more than are kept of it, so that no count can make their rounding depend on an earlier one.
+/// An average has 9 decimals more than the most precise of its values. A quotient has as many decimals as its
+/// dividend: 20 more than the result, so that rounding twice gives the same result as rounding once, whatever
+/// the count.
 fn value(reading: Reading) -> &'static str {
     match reading {
         Reading::Numbers(Observed::Summed) => "trim_scale(sum(value))",

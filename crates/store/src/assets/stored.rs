@@ -1,14 +1,14 @@
-//! Values as they are read back.
+//! Values as they are read from the database.
 
 use flowmeter_core::asset::{Number, Value};
 use tokio_postgres::Row;
 
 use crate::StoreError;
 
-/// What [`StoredValue::read`] reads, as a list of columns.
+/// The list of columns that [`StoredValue::read`] reads.
 pub(super) const COLUMNS: &str = "\"boolean\", trim_scale(\"number\")::text, \"text\"";
 
-/// A value that was read.
+/// A stored value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoredValue {
     /// A text.
@@ -20,7 +20,7 @@ pub enum StoredValue {
 }
 
 impl StoredValue {
-    /// Reads [`COLUMNS`], which begin at `first`.
+    /// Reads [`COLUMNS`], beginning at the index `first`.
     pub(super) fn read(row: &Row, first: usize) -> Result<Self, StoreError> {
         if let Some(boolean) = row.get(first) {
             return Ok(Self::Boolean(boolean));
@@ -35,7 +35,7 @@ impl StoredValue {
         text.map(Self::Text).ok_or_else(|| StoreError::Refused("a metric of an asset has no value".into()))
     }
 
-    /// The value as the domain knows it.
+    /// The value as the domain represents it.
     #[must_use]
     pub fn borrowed(&self) -> Value<'_> {
         match self {

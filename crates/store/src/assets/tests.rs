@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use uuid::Uuid;
 
-use super::merge::{Row, merge};
+use super::merge::{AssetValueRow, FirstEmission, merge};
 use super::*;
 use crate::{Settings, Store};
 
@@ -49,22 +49,23 @@ fn values() -> impl Strategy<Value = Vec<AssetValue<'static>>> {
 }
 
 #[test]
-fn the_newest_request_wins_and_the_oldest_says_the_place() {
+fn the_newest_request_decides_the_value_and_the_oldest_the_place() {
     let key = (0, 0, 0, 0);
     let values = [value(5, 3, key), value(7, 0, key), value(2, 9, key), value(6, 1, key)];
     let rows = merge(values.iter());
-    let [Row { newest, value, first, .. }] = rows[..] else { panic!("they are of one key") };
+    let [AssetValueRow { newest, value, first, .. }] = rows[..] else { panic!("all values have one key") };
     let request = |number| RequestId(Uuid::from_u128(number));
-    assert_eq!((newest, value, first), (request(7), Value::Boolean(true), (request(2), 9)));
+    let expected = (request(7), Value::Boolean(true), FirstEmission { request: request(2), place: 9 });
+    assert_eq!((newest, value, first), expected);
 }
 
 #[test]
-fn keys_are_told_apart_and_in_order() {
+fn rows_have_distinct_keys_in_order() {
     let keys = [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 2, 0), (0, 0, 1, 1), (0, 0, 1, 0)];
     let values = keys.map(|key| value(1, 0, key));
     let rows = merge(values.iter());
     assert_eq!(rows.len(), values.len());
-    assert!(rows.is_sorted_by_key(Row::key));
+    assert!(rows.is_sorted_by_key(AssetValueRow::key));
     assert!(rows.iter().all(|row| row.asset == AssetId::named(row.tenant, row.urn)));
 }
 
@@ -93,20 +94,31 @@ async fn store() -> Store {
     store
 }
 
-/// What is stored of the values of an asset.
+/// The stored row of a value.
 type Stored =
     (Uuid, Uuid, String, Timestamp, Uuid, Option<Uuid>, i16, Option<bool>, Option<String>, Option<String>);
 
-fn expected(row: &Row<'_>) -> Stored {
-    let Row { tenant, asset, urn: _, name, timestamp, newest, value, first } = *row;
-    let first_request = Some(first.0.0).filter(|first| *first != newest.0);
+fn expected(row: &AssetValueRow<'_>) -> Stored {
+    let AssetValueRow { tenant, asset, urn: _, name, timestamp, newest, value, first } = *row;
+    let first_request = Some(first.request.0).filter(|first| *first != newest.0);
     let (mut boolean, mut number, mut text) = (None, None, None);
     match value {
         Value::Boolean(value) => boolean = Some(value),
         Value::Number(value) => number = Some(value.to_string()),
         Value::Text(value) => text = Some(value.to_owned()),
     }
-    (tenant.0, asset.0, name.to_owned(), timestamp, newest.0, first_request, first.1, boolean, number, text)
+    (
+        tenant.0,
+        asset.0,
+        name.to_owned(),
+        timestamp,
+        newest.0,
+        first_request,
+        first.place,
+        boolean,
+        number,
+        text,
+    )
 }
 
 async fn stored(store: &Store) -> Vec<Stored> {
@@ -121,7 +133,7 @@ async fn stored(store: &Store) -> Vec<Stored> {
     rows.iter().map(read).collect()
 }
 
-/// Applies batches one after the other, and makes sure that what is stored is what all of them say.
+/// Applies batches one after the other, and checks that the stored rows are the merged values of all batches.
 async fn agree(store: &Store, batches: &[Vec<AssetValue<'_>>]) -> Result<(), TestCaseError> {
     let empty = "TRUNCATE asset, asset_metric, asset_value";
     store.client().await.unwrap().batch_execute(empty).await.unwrap();
@@ -131,7 +143,7 @@ async fn agree(store: &Store, batches: &[Vec<AssetValue<'_>>]) -> Result<(), Tes
         for cautious in [false, true] {
             let transaction = client.transaction().await.unwrap();
             match insert_asset_values(&transaction, batch.iter(), &known, cautious).await {
-                Err(StoreError::Duplicate) if !cautious => transaction.rollback().await.unwrap(),
+                Err(StoreError::Duplicate(_)) if !cautious => transaction.rollback().await.unwrap(),
                 added => {
                     transaction.commit().await.unwrap();
                     known.remember(added.unwrap());

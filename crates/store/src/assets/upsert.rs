@@ -1,26 +1,29 @@
-//! Writes rows of values, which are in order of their keys: neighbours in the index are written together, and two
-//! workers with the same ones meet them in the same order and cannot deadlock.
+//! Writes rows of values in the order of their keys, so that neighbours in the index are written together,
+//! and so that two workers with the same keys write them in the same order and cannot deadlock.
 
 use std::time::SystemTime;
 
 use deadpool_postgres::Transaction;
 use flowmeter_core::asset::{Number, Value};
 
-use super::merge::Row;
+use super::merge::AssetValueRow;
 use crate::StoreError;
-use crate::copy::Copy;
+use crate::copy::BinaryCopy;
 
-/// Writes rows that are all expected to be new. [`StoreError::Duplicate`] if one is there already; the transaction has
-/// failed then.
-pub(super) async fn copy_rows(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<(), StoreError> {
-    /// Those of the table.
+/// Writes rows that are all expected to be new, by COPY. Fails with [`StoreError::Duplicate`] if one exists
+/// already; the transaction is then aborted.
+pub(super) async fn copy_rows(
+    transaction: &Transaction<'_>,
+    rows: &[AssetValueRow<'_>],
+) -> Result<(), StoreError> {
+    /// The number of columns of the table.
     const COLUMNS: i16 = 10;
     if rows.is_empty() {
         return Ok(());
     }
     let statement =
         transaction.prepare_cached("-- copy_rows\nCOPY asset_value FROM STDIN (FORMAT binary)").await?;
-    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    let mut copy = BinaryCopy::new(transaction.copy_in(&statement).await?);
     for new in rows {
         let mut row = copy.row(COLUMNS);
         row.uuid(new.tenant.0);
@@ -32,7 +35,7 @@ pub(super) async fn copy_rows(transaction: &Transaction<'_>, rows: &[Row<'_>]) -
             Some(first) => row.uuid(first.0),
             None => row.null(),
         }
-        row.smallint(Some(new.first.1));
+        row.smallint(Some(new.first.place));
         row.boolean(boolean(new.value));
         match number(new.value) {
             Some(number) => row.number(number),
@@ -48,9 +51,12 @@ pub(super) async fn copy_rows(transaction: &Transaction<'_>, rows: &[Row<'_>]) -
     copy.finish().await
 }
 
-/// Merges rows with those that are there: what comes of it does not depend on which were first. It takes twice as long
-/// as [`copy_rows`].
-pub(super) async fn upsert_rows(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<(), StoreError> {
+/// Merges rows with existing ones. The result does not depend on the order in which rows are written. It
+/// takes twice as long as [`copy_rows`].
+pub(super) async fn upsert_rows(
+    transaction: &Transaction<'_>,
+    rows: &[AssetValueRow<'_>],
+) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -60,7 +66,7 @@ pub(super) async fn upsert_rows(transaction: &Transaction<'_>, rows: &[Row<'_>])
     let times: Vec<_> = rows.iter().map(|row| SystemTime::from(row.timestamp)).collect();
     let newest: Vec<_> = rows.iter().map(|row| row.newest.0).collect();
     let first: Vec<_> = rows.iter().map(|row| row.older().map(|first| first.0)).collect();
-    let places: Vec<_> = rows.iter().map(|row| row.first.1).collect();
+    let places: Vec<_> = rows.iter().map(|row| row.first.place).collect();
     let booleans: Vec<_> = rows.iter().map(|row| boolean(row.value)).collect();
     let numbers: Vec<_> = rows.iter().map(|row| number(row.value).map(|number| number.to_string())).collect();
     let texts: Vec<_> = rows.iter().map(|row| text(row.value)).collect();

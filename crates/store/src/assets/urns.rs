@@ -1,4 +1,4 @@
-//! The assets themselves, by URN.
+//! Assets by URN.
 
 use std::time::SystemTime;
 
@@ -9,14 +9,14 @@ use tokio_postgres::types::Type;
 use crate::sql::Sql;
 use crate::{Store, StoreError};
 
-/// A question for assets.
+/// A query for assets.
 #[derive(Debug, Clone)]
-pub struct Urns {
-    /// What their URNs begin with.
+pub struct AssetsQuery {
+    /// The prefix of their URNs.
     pub prefix: String,
-    /// The last URN of the page before; empty for the first page.
+    /// The last URN of the previous page; empty for the first page.
     pub after: String,
-    /// Assets at most.
+    /// The maximum number of assets.
     pub limit: i64,
 }
 
@@ -25,22 +25,22 @@ pub struct Urns {
 pub struct StoredAsset {
     /// Its URN.
     pub urn: String,
-    /// When the first of its metrics was stored.
+    /// When its first metric was stored.
     pub created_at: Timestamp,
 }
 
-/// The assets of a tenant by URN, in the order of its bytes.
+/// Lists the assets of a tenant in byte order of their URNs.
 pub async fn list_assets(
     store: &Store,
     tenant: TenantId,
-    question: &Urns,
+    query: &AssetsQuery,
 ) -> Result<Vec<StoredAsset>, StoreError> {
-    let Urns { prefix, after, limit } = question;
+    let AssetsQuery { prefix, after, limit } = query;
     let mut sql = Sql::new("-- list_assets\nSELECT urn, created_at FROM asset WHERE tenant_id = ");
     sql.value(tenant.0, Type::UUID);
     sql.push(" AND urn > ").value(after.clone(), Type::TEXT);
     sql.push(" AND urn >= ").value(prefix.clone(), Type::TEXT);
-    if let Some(end) = after_all_with(prefix) {
+    if let Some(end) = end_of_prefix(prefix) {
         sql.push(" AND urn < ").value(end, Type::TEXT);
     }
     sql.push(" ORDER BY urn LIMIT ").value(*limit, Type::INT8);
@@ -51,7 +51,7 @@ pub async fn list_assets(
     Ok(read.collect())
 }
 
-/// Whether metrics were emitted on an asset.
+/// Whether an asset exists, that is, whether metrics were emitted for it.
 pub async fn asset_exists(store: &Store, tenant: TenantId, urn: &str) -> Result<bool, StoreError> {
     let client = store.client().await?;
     let sql = "-- asset_exists\nSELECT 1 FROM asset WHERE tenant_id = $1 AND urn = $2";
@@ -59,14 +59,14 @@ pub async fn asset_exists(store: &Store, tenant: TenantId, urn: &str) -> Result<
     Ok(!rows.is_empty())
 }
 
-/// The first text after all those that begin with a prefix, in the order of their bytes, which in UTF-8 is
-/// that of the characters. None if there is no text after them.
-fn after_all_with(prefix: &str) -> Option<String> {
-    // What has the last character of all has none after it but at an earlier place.
+/// The smallest text that is greater than every text with this prefix, in byte order, which in UTF-8 is the
+/// order of the characters. None if there is none.
+fn end_of_prefix(prefix: &str) -> Option<String> {
+    // The greatest character has no successor, so an earlier character must be increased.
     let rest = prefix.trim_end_matches(char::MAX);
     let last = rest.chars().next_back()?;
-    // The next one, beyond the gap that is kept for surrogates.
-    let next = ((last as u32 + 1)..).find_map(char::from_u32).expect("it is not the last of all");
+    // The next character, skipping the range of surrogates.
+    let next = ((last as u32 + 1)..).find_map(char::from_u32).expect("it is not the greatest character");
     Some(format!("{}{next}", &rest[..rest.len() - last.len_utf8()]))
 }
 
@@ -85,17 +85,17 @@ mod tests {
             ("a\u{10ffff}\u{10ffff}", Some("b")),
             ("\u{10ffff}", None),
         ] {
-            assert_eq!(after_all_with(prefix).as_deref(), end, "{prefix:?}");
+            assert_eq!(end_of_prefix(prefix).as_deref(), end, "{prefix:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn a_text_begins_with_a_prefix_or_is_outside_its_ends(
+        fn texts_with_a_prefix_are_exactly_those_between_its_ends(
             prefix in "[a\u{7f}\u{80}\u{d7ff}\u{e000}\u{10ffff}]{0,3}",
             text in "[a\u{7f}\u{80}\u{d7ff}\u{e000}\u{10ffff}]{0,5}",
         ) {
-            let end = after_all_with(&prefix);
+            let end = end_of_prefix(&prefix);
             let within = text >= prefix && end.is_none_or(|end| text < end);
             prop_assert_eq!(within, text.starts_with(&prefix));
         }

@@ -10,49 +10,49 @@ use tokio_postgres::types::{ToSql, Type};
 use super::Changed;
 use crate::{Store, StoreError};
 
-/// Calendars that a tenant may define.
+/// The maximum number of calendars of a tenant.
 pub const MAX_CALENDARS: i64 = 200;
 
-/// How a calendar cuts time, as it was written.
+/// How a calendar divides time into buckets, as the tenant wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// Buckets of one length.
+pub enum CalendarKind {
+    /// Buckets of equal length.
     Interval {
         /// The length, an ISO 8601 duration.
         interval: String,
-        /// How much later than usual they begin, an ISO 8601 duration; empty for none.
+        /// The offset of their starts, an ISO 8601 duration; empty if there is none.
         offset: String,
     },
-    /// Buckets that begin with each working day.
+    /// Buckets that begin on each working day.
     WorkingDays {
-        /// The days of the weekend by number, from Monday = 1.
+        /// The numbers of the weekend's days; Monday is 1.
         weekend: Vec<i16>,
         /// Dates and rules.
         holidays: Vec<String>,
     },
 }
 
-/// A calendar to be kept.
+/// The definition of a calendar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCalendar {
     /// The code.
     pub code: String,
-    /// What it is, in words.
+    /// A description.
     pub description: String,
-    /// The IANA name of its zone.
+    /// The IANA name of its time zone.
     pub time_zone: String,
-    /// How it cuts time.
-    pub kind: Kind,
+    /// How it divides time into buckets.
+    pub kind: CalendarKind,
 }
 
-/// A calendar as it is kept.
+/// A stored calendar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCalendar {
-    /// What it is.
+    /// Its definition.
     pub calendar: NewCalendar,
-    /// Counts its changes, from 1.
+    /// The version, which counts changes from 1.
     pub version: i32,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
@@ -63,9 +63,9 @@ const COLUMNS: &str = r#"code, description, time_zone, "interval", "offset", wee
 fn read(row: &Row) -> StoredCalendar {
     let kind = match row.get::<_, Option<String>>(3) {
         Some(interval) => {
-            Kind::Interval { interval, offset: row.get::<_, Option<String>>(4).unwrap_or_default() }
+            CalendarKind::Interval { interval, offset: row.get::<_, Option<String>>(4).unwrap_or_default() }
         }
-        None => Kind::WorkingDays {
+        None => CalendarKind::WorkingDays {
             weekend: row.get::<_, Option<Vec<i16>>>(5).unwrap_or_default(),
             holidays: row.get::<_, Option<Vec<String>>>(6).unwrap_or_default(),
         },
@@ -78,7 +78,7 @@ fn read(row: &Row) -> StoredCalendar {
     }
 }
 
-/// A tenant's own calendars, by code.
+/// Lists a tenant's own calendars by code.
 pub async fn list_calendars(store: &Store, tenant: TenantId) -> Result<Vec<StoredCalendar>, StoreError> {
     let client = store.client().await?;
     let sql = format!(
@@ -102,17 +102,29 @@ pub async fn get_calendar(
     Ok(rows.first().map(read))
 }
 
-/// The columns of a kind: interval, offset, weekend, holidays.
-type KindColumns<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a [i16]>, Option<&'a [String]>);
+/// The columns that depend on the kind of a calendar.
+#[derive(Default)]
+struct KindColumns<'a> {
+    interval: Option<&'a str>,
+    offset: Option<&'a str>,
+    weekend: Option<&'a [i16]>,
+    holidays: Option<&'a [String]>,
+}
 
-fn columns(kind: &Kind) -> KindColumns<'_> {
-    match kind {
-        Kind::Interval { interval, offset } => (Some(interval), Some(offset), None, None),
-        Kind::WorkingDays { weekend, holidays } => (None, None, Some(weekend), Some(holidays)),
+impl<'a> From<&'a CalendarKind> for KindColumns<'a> {
+    fn from(kind: &'a CalendarKind) -> Self {
+        match kind {
+            CalendarKind::Interval { interval, offset } => {
+                Self { interval: Some(interval), offset: Some(offset), ..Self::default() }
+            }
+            CalendarKind::WorkingDays { weekend, holidays } => {
+                Self { weekend: Some(weekend), holidays: Some(holidays), ..Self::default() }
+            }
+        }
     }
 }
 
-/// Runs a statement that writes a calendar; `last` is the parameter after its columns.
+/// Runs a statement that writes a calendar. `last` is the parameter after its columns.
 async fn write(
     store: &Store,
     sql: &str,
@@ -120,7 +132,7 @@ async fn write(
     new: &NewCalendar,
     last: &(dyn ToSql + Sync),
 ) -> Result<Option<StoredCalendar>, StoreError> {
-    let (interval, offset, weekend, holidays) = columns(&new.kind);
+    let KindColumns { interval, offset, weekend, holidays } = KindColumns::from(&new.kind);
     let written = store
         .client()
         .await?
@@ -163,7 +175,7 @@ pub async fn insert_calendar(
     }
 }
 
-/// Changes a calendar that is in `version`.
+/// Changes a calendar whose current version is `version`.
 pub async fn update_calendar(
     store: &Store,
     tenant: TenantId,
@@ -184,7 +196,7 @@ pub async fn update_calendar(
     }
 }
 
-/// Deletes a calendar, if it is in `version` or whichever it is in.
+/// Deletes a calendar whose current version is `version`, or whatever its version if None.
 pub async fn delete_calendar(
     store: &Store,
     tenant: TenantId,
@@ -203,7 +215,7 @@ pub async fn delete_calendar(
     if deleted > 0 { Ok(Changed::Done(())) } else { not_changed(store, tenant, code).await }
 }
 
-/// Why nothing was changed.
+/// Determines why nothing was changed.
 async fn not_changed<T>(store: &Store, tenant: TenantId, code: &str) -> Result<Changed<T>, StoreError> {
     let found = get_calendar(store, tenant, code).await?;
     Ok(found.map_or(Changed::NotFound, |found| Changed::OtherVersion(found.version)))

@@ -1,21 +1,21 @@
-//! What became of a change.
+//! The outcome of a change of a definition.
 
-/// What became of a change of something that has versions.
+/// The outcome of a change of a definition, which has versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changed<T> {
-    /// It is done.
+    /// The change was made.
     Done(T),
-    /// There is nothing of that name.
+    /// No definition has this name.
     NotFound,
-    /// The name is taken.
+    /// A definition with this name exists already.
     Taken,
-    /// It has been changed since: this is the current version.
+    /// The definition has been changed since. This is its current version.
     OtherVersion(i32),
-    /// There are as many as there may be.
+    /// The limit is reached.
     TooMany {
-        /// How many there may be.
+        /// The limit.
         limit: i64,
-        /// Of what.
+        /// What is limited.
         of: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! The metrics by which a worker rolls events up, known to be current in each transaction.
+//! The metrics by which a worker rolls up events. They are current in each transaction.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,18 +10,18 @@ use tokio_postgres::types::Type;
 use super::{CATALOG_LOCK, metrics, stripe};
 use crate::StoreError;
 
-/// Tenants whose metrics are remembered. Beyond that all are forgotten, which costs one look at the
-/// definitions each.
-const TENANTS: usize = 10_000;
+/// The maximum number of tenants whose metrics are cached. When the cache is full it is cleared, which costs
+/// one look-up for each tenant.
+const MAX_TENANTS: usize = 10_000;
 
-/// What tenants have defined themselves, as of the last transaction.
+/// The metrics that tenants have defined, as of the last transaction.
 #[derive(Default)]
-pub(crate) struct Catalogs {
+pub(crate) struct MetricCatalogs {
     own: HashMap<TenantId, (i32, Catalog)>,
 }
 
-impl Catalogs {
-    /// Brings what is known up to the generations that a transaction has read.
+impl MetricCatalogs {
+    /// Updates the cache to the generations that a transaction has read.
     pub(crate) async fn refresh(
         &mut self,
         transaction: &Transaction<'_>,
@@ -32,7 +32,7 @@ impl Catalogs {
                 continue;
             }
             let own = metrics::definitions(&**transaction, *tenant).await?;
-            if self.own.len() >= TENANTS {
+            if self.own.len() >= MAX_TENANTS {
                 self.own.retain(|tenant, _| generations.contains_key(tenant));
             }
             self.own.insert(*tenant, (*generation, Catalog::with(own)));
@@ -46,12 +46,12 @@ impl Catalogs {
     }
 }
 
-/// Keeps what is rolled up for tenants as it is until the transaction ends.
+/// Prevents changes of the tenants' metrics until the transaction ends.
 pub(crate) async fn share_lock(
     transaction: &Transaction<'_>,
     tenants: impl IntoIterator<Item = TenantId>,
 ) -> Result<(), StoreError> {
-    // In order, and each once.
+    // In ascending order, each once.
     let stripes: Vec<i32> = tenants.into_iter().map(stripe).collect::<BTreeSet<_>>().into_iter().collect();
     transaction
         .query_typed(
@@ -63,8 +63,7 @@ pub(crate) async fn share_lock(
     Ok(())
 }
 
-/// Takes the shared lock, and reads the generations of those tenants that have defined metrics of
-/// their own, in one round trip.
+/// Takes the shared lock, and reads the generations of those tenants that have defined metrics, in one round trip.
 pub(crate) async fn generations(
     transaction: &Transaction<'_>,
     tenants: HashSet<TenantId>,

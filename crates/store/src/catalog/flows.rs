@@ -1,5 +1,4 @@
-//! Flows. A deleted one stays as the name of its history, and goes on with it when it is registered
-//! again.
+//! Flows. The row of a deleted flow stays, and so does its history, which continues if the flow is registered again.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,33 +11,32 @@ use tokio_postgres::types::{ToSql, Type};
 use super::Changed;
 use crate::{Store, StoreError};
 
-/// Flows that a tenant may have, deleted ones aside.
+/// The maximum number of flows of a tenant, without deleted ones.
 pub const MAX_FLOWS: i64 = 10_000;
 
-/// A flow to be kept.
+/// The definition of a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFlow {
     /// The id.
     pub flow_id: String,
-    /// The name to show.
+    /// The display name.
     pub name: String,
-    /// Where its requests go; or empty.
+    /// The URL of its endpoint; may be empty.
     pub endpoint_url: String,
-    /// The version of the data API that the endpoint speaks; or empty.
+    /// The version of the data API of the endpoint; may be empty.
     pub data_api_version: String,
-    /// The IANA name of its zone.
+    /// The IANA name of its time zone.
     pub time_zone: String,
-    /// How often its endpoint is checked, where it is not the worker's setting. Whole microseconds
-    /// are kept.
+    /// The interval between checks of its endpoint, in whole microseconds. None for the default of the worker.
     pub check_interval: Option<Duration>,
 }
 
-/// A flow as it is kept.
+/// A stored flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFlow {
-    /// What it is.
+    /// Its definition.
     pub flow: NewFlow,
-    /// Counts its changes, from 1.
+    /// The version, which counts changes from 1.
     pub version: i32,
     /// When it was first registered.
     pub created_at: Timestamp,
@@ -66,7 +64,7 @@ fn read(row: &Row) -> StoredFlow {
     }
 }
 
-/// A tenant's flows by id, from after the one given.
+/// Lists a tenant's flows by id, beginning after the id `after`.
 pub async fn list_flows(
     store: &Store,
     tenant: TenantId,
@@ -84,7 +82,7 @@ pub async fn list_flows(
     Ok(client.query_typed(&sql, &parameters).await?.iter().map(read).collect())
 }
 
-/// A flow.
+/// The flow with this id.
 pub async fn get_flow(
     store: &Store,
     tenant: TenantId,
@@ -99,7 +97,7 @@ pub async fn get_flow(
     Ok(rows.first().map(read))
 }
 
-/// Runs a statement that writes a flow; `last` is the parameter after its columns.
+/// Runs a statement that writes a flow. `last` is the parameter after its columns.
 async fn write(
     store: &Store,
     sql: &str,
@@ -127,7 +125,7 @@ async fn write(
     Ok(written.as_ref().map(read))
 }
 
-/// Registers a flow. A deleted one comes back under its next version.
+/// Registers a flow. A deleted flow returns with its next version.
 pub async fn insert_flow(
     store: &Store,
     tenant: TenantId,
@@ -153,7 +151,7 @@ pub async fn insert_flow(
     }
 }
 
-/// Changes a flow that is in `version`.
+/// Changes a flow whose current version is `version`.
 pub async fn update_flow(
     store: &Store,
     tenant: TenantId,
@@ -174,8 +172,8 @@ pub async fn update_flow(
     }
 }
 
-/// Deletes a flow, if it is in `version` or whichever it is in. Its counters stay; its URL, whose
-/// query may be a secret, does not.
+/// Deletes a flow whose current version is `version`, or whatever its version if None. Its counters stay. Its URL is
+/// removed, because the URL may contain a secret.
 pub async fn delete_flow(
     store: &Store,
     tenant: TenantId,
@@ -195,7 +193,7 @@ pub async fn delete_flow(
     if deleted > 0 { Ok(Changed::Done(())) } else { not_changed(store, tenant, flow_id).await }
 }
 
-/// Why nothing was changed.
+/// Determines why nothing was changed.
 async fn not_changed<T>(store: &Store, tenant: TenantId, flow_id: &str) -> Result<Changed<T>, StoreError> {
     let found = get_flow(store, tenant, flow_id).await?;
     Ok(found.map_or(Changed::NotFound, |found| Changed::OtherVersion(found.version)))

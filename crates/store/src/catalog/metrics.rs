@@ -1,7 +1,7 @@
-//! Metrics that tenants define, every version of each.
+//! Metrics that tenants define, with all of their versions.
 //!
-//! A change that matters to roll-ups has a generation of its own, under which its series are kept,
-//! and in which the events stored before it are rolled up by a backfill.
+//! A change that affects roll-ups starts a new generation. The series of a generation are stored separately,
+//! and a backfill rolls up the events that were stored before the change.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use deadpool_postgres::Transaction;
 use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::{EventId, TenantId};
 use flowmeter_core::metric::{
-    Catalog, Definition, LabelSet, Measure, MethodClass, Observed, ProviderMetrics, Selector,
+    Catalog, LabelSet, Measure, MethodClass, MetricDefinition, Observed, ProviderMetrics, Selector,
 };
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Field;
@@ -20,23 +20,23 @@ use tokio_postgres::{GenericClient, Row};
 use super::{CATALOG_LOCK, Changed, stripe};
 use crate::{Store, StoreError};
 
-/// Metrics that a tenant may define.
+/// The maximum number of metrics of a tenant.
 pub const MAX_METRICS: i64 = 200;
-/// Versions of a metric that are remembered.
+/// The number of versions of a metric that are kept.
 const MAX_VERSIONS: i32 = 100;
 
-/// A metric as it is kept.
+/// A stored metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metric {
-    /// What it means.
-    pub definition: Definition,
-    /// Counts its changes, from 1.
+    /// Its definition.
+    pub definition: MetricDefinition,
+    /// The version, which counts changes from 1.
     pub version: i32,
-    /// When its first version was made.
+    /// When its first version was created.
     pub created_at: Timestamp,
-    /// When this version was made.
+    /// When this version was created.
     pub updated_at: Timestamp,
-    /// How far older events are rolled up; none of an earlier version.
+    /// The progress of its backfill. None for an earlier version.
     pub backfill: Option<Backfill>,
 }
 
@@ -48,16 +48,16 @@ impl Metric {
     }
 }
 
-/// How far the events that were stored before a definition are rolled up.
+/// The progress of rolling up the events that were stored before a metric was defined.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backfill {
-    /// The last event that it looked at.
+    /// The last event that was examined.
     pub last: Option<EventId>,
-    /// How many it rolled up.
+    /// The number of events that were rolled up.
     pub event_count: i64,
-    /// When it began.
+    /// When the backfill began.
     pub started_at: Option<Timestamp>,
-    /// When it was done.
+    /// When the backfill was finished.
     pub finished_at: Option<Timestamp>,
 }
 
@@ -65,7 +65,7 @@ impl Backfill {
     fn rolled_up_to(&self) -> Timestamp {
         match (self.finished_at, self.last) {
             (Some(_), _) => Timestamp::END,
-            // Events of the last one's own microsecond may be left.
+            // Other events of the same microsecond may not be rolled up yet.
             (None, Some(last)) => last.timestamp(),
             (None, None) => Timestamp::EPOCH,
         }
@@ -79,14 +79,14 @@ const WITH_ROLLUP: &str = "backfilled, event_count, started_at, finished_at
                            FROM metric_definition AS definition
                            LEFT JOIN metric_rollup USING (tenant_id, generation)";
 
-fn read_definition(row: &Row) -> Result<Definition, StoreError> {
-    // For an operator to put right, and no reason to give up the events that wait for it.
+fn read_definition(row: &Row) -> Result<MetricDefinition, StoreError> {
+    // An operator must fix this. It is no reason to give up the events that wait for it.
     let unreadable = |what: &str| StoreError::Unavailable(format!("a stored metric has an unknown {what}"));
     let provider: String = row.get(0);
     let filter: String = row.get(7);
     let named = |index: usize| row.get::<_, String>(index);
     let method_class = row.get::<_, Option<String>>(5);
-    Ok(Definition {
+    Ok(MetricDefinition {
         full_name: format!("{provider}/{}", named(1)),
         generation: row.get(3),
         description: row.get(4),
@@ -105,7 +105,7 @@ fn read_definition(row: &Row) -> Result<Definition, StoreError> {
     })
 }
 
-/// Label sets are kept as lists of names, without the empty one, which every metric has.
+/// Label sets are stored as lists of names, without the empty label set, which every metric has.
 fn label_sets(kept: &Value) -> Vec<LabelSet> {
     let names = |set: &Value| {
         let names = set.as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -115,7 +115,7 @@ fn label_sets(kept: &Value) -> Vec<LabelSet> {
     std::iter::once(LabelSet::new(Vec::new())).chain(kept).collect()
 }
 
-fn kept_label_sets(definition: &Definition) -> Value {
+fn kept_label_sets(definition: &MetricDefinition) -> Value {
     let names = |set: &LabelSet| set.labels.iter().map(|label| Value::from(label.name())).collect::<Value>();
     definition.label_sets.iter().filter(|set| !set.labels.is_empty()).map(names).collect()
 }
@@ -136,11 +136,11 @@ fn read(row: &Row) -> Result<Metric, StoreError> {
     })
 }
 
-/// What a tenant's events are rolled up by, besides the built-in metrics.
+/// The metrics by which a tenant's events are rolled up, in addition to the built-in metrics.
 pub(crate) async fn definitions(
     client: &impl GenericClient,
     tenant: TenantId,
-) -> Result<Vec<Definition>, StoreError> {
+) -> Result<Vec<MetricDefinition>, StoreError> {
     let sql = format!(
         "-- definitions\nSELECT {COLUMNS} FROM metric_definition AS definition
          WHERE tenant_id = $1 AND is_current ORDER BY generation"
@@ -149,7 +149,7 @@ pub(crate) async fn definitions(
     rows.iter().map(read_definition).collect()
 }
 
-/// A tenant's own metrics, by name.
+/// Lists a tenant's own metrics by name.
 pub async fn list_metrics(store: &Store, tenant: TenantId) -> Result<Vec<Metric>, StoreError> {
     let client = store.client().await?;
     let sql = format!(
@@ -193,11 +193,11 @@ async fn get(
     rows.first().map(read).transpose()
 }
 
-/// Defines a metric. Its generation is made here.
+/// Defines a metric. Assigns its generation.
 pub async fn insert_metric(
     store: &Store,
     tenant: TenantId,
-    definition: &Definition,
+    definition: &MetricDefinition,
 ) -> Result<Changed<Metric>, StoreError> {
     let mut client = store.client().await?;
     let provider = &definition.selector.provider;
@@ -234,11 +234,11 @@ pub async fn insert_metric(
     commit(transaction, tenant, definition).await
 }
 
-/// Changes a metric that is in `version`.
+/// Changes a metric whose current version is `version`.
 pub async fn update_metric(
     store: &Store,
     tenant: TenantId,
-    definition: &Definition,
+    definition: &MetricDefinition,
     version: i32,
 ) -> Result<Changed<Metric>, StoreError> {
     let mut client = store.client().await?;
@@ -261,7 +261,7 @@ pub async fn update_metric(
     commit(transaction, tenant, definition).await
 }
 
-/// Deletes a metric, if it is in `version` or whichever it is in.
+/// Deletes a metric whose current version is `version`, or whatever its version if None.
 pub async fn delete_metric(
     store: &Store,
     tenant: TenantId,
@@ -286,14 +286,14 @@ pub async fn delete_metric(
         )
         .await?;
     abandon_rollup(&transaction, tenant, current.definition.generation).await?;
-    // So that workers roll up for it no longer.
+    // So that workers no longer roll up events for the metric.
     next_generation(&transaction, tenant).await?;
     transaction.commit().await?;
     Ok(Changed::Done(()))
 }
 
-/// Waits until no transaction is under way that rolls up the tenant's events, and lets none begin. It
-/// does not wait for long, because those that want to begin wait behind it.
+/// Waits until no running transaction rolls up the tenant's events, and prevents new ones. The wait is short,
+/// because new transactions wait for the lock meanwhile.
 async fn lock(transaction: &Transaction<'_>, tenant: TenantId) -> Result<(), StoreError> {
     transaction.batch_execute("-- lock_catalog\nSET LOCAL lock_timeout = '3s'").await?;
     transaction
@@ -315,11 +315,11 @@ async fn next_generation(transaction: &Transaction<'_>, tenant: TenantId) -> Res
     Ok(row.get(0))
 }
 
-/// The version that was current is so no longer.
+/// Marks the current version as no longer current, and removes the oldest versions.
 async fn retire(
     transaction: &Transaction<'_>,
     tenant: TenantId,
-    definition: &Definition,
+    definition: &MetricDefinition,
 ) -> Result<(), StoreError> {
     transaction
         .execute(
@@ -345,10 +345,10 @@ async fn retire(
 async fn insert_version(
     transaction: &Transaction<'_>,
     tenant: TenantId,
-    definition: &Definition,
+    definition: &MetricDefinition,
     generation: i32,
 ) -> Result<(), StoreError> {
-    let Definition { description, selector, measure, unit, default_observed, .. } = definition;
+    let MetricDefinition { description, selector, measure, unit, default_observed, .. } = definition;
     transaction
         .execute(
             "-- insert_version
@@ -378,10 +378,10 @@ async fn insert_version(
 async fn begin_rollup(
     transaction: &Transaction<'_>,
     tenant: TenantId,
-    definition: &Definition,
+    definition: &MetricDefinition,
     generation: i32,
 ) -> Result<(), StoreError> {
-    let series_key = Definition { generation, ..definition.clone() }.series_key().into_owned();
+    let series_key = MetricDefinition { generation, ..definition.clone() }.series_key().into_owned();
     transaction
         .execute(
             "-- begin_rollup
@@ -410,15 +410,17 @@ async fn abandon_rollup(
 async fn commit(
     transaction: Transaction<'_>,
     tenant: TenantId,
-    definition: &Definition,
+    definition: &MetricDefinition,
 ) -> Result<Changed<Metric>, StoreError> {
     let metric = get(&*transaction, tenant, &definition.selector.provider, definition.name(), None).await?;
     transaction.commit().await?;
-    metric.map(Changed::Done).ok_or_else(|| StoreError::Refused("a metric vanished".into()))
+    metric
+        .map(Changed::Done)
+        .ok_or_else(|| StoreError::Refused("the metric vanished within the transaction".into()))
 }
 
-/// Whether roll-ups are still those of a metric that is there. A question that read them while they
-/// were has read all of them.
+/// Whether the roll-ups of a generation still belong to an existing metric. If so, a query that has just read
+/// them has read all of them.
 pub async fn is_in_use(store: &Store, tenant: TenantId, generation: i32) -> Result<bool, StoreError> {
     let client = store.client().await?;
     let rows = client

@@ -1,4 +1,4 @@
-//! Time series that hang on objects: questions that are asked again and again.
+//! Time series of objects: stored queries.
 
 use std::time::SystemTime;
 
@@ -11,42 +11,42 @@ use tokio_postgres::types::{ToSql, Type};
 use super::Changed;
 use crate::{Store, StoreError};
 
-/// Time series that a tenant may have.
+/// The maximum number of time series of a tenant.
 pub const MAX_TIME_SERIES: i64 = 100_000;
 
-/// A time series to be kept.
+/// The definition of a time series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTimeSeries {
-    /// The object on which it hangs.
+    /// The object that it belongs to.
     pub object: String,
-    /// Its name on that object.
+    /// Its name, unique for the object.
     pub name: String,
     /// The provider of the metric.
     pub provider: String,
     /// The name of the metric.
     pub metric: String,
-    /// The name to show.
+    /// The display name.
     pub display_name: String,
-    /// What it is, in words.
+    /// A description.
     pub description: String,
     /// The code of the calendar.
     pub calendar: String,
-    /// The aggregation, where it is not the metric's own. One of booleans is for metrics of assets alone.
+    /// The aggregation. None for the default of the metric. Only metrics of assets can aggregate booleans.
     pub observed: Option<Reading>,
-    /// Which events count, as it was written.
+    /// The filter of the events, as the tenant wrote it.
     pub filter: String,
-    /// The IANA name of the zone, where it is not the calendar's own; or empty.
+    /// The IANA name of the time zone; empty for that of the calendar.
     pub time_zone: String,
 }
 
-/// A time series as it is kept.
+/// A stored time series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTimeSeries {
-    /// What it is.
+    /// Its definition.
     pub series: NewTimeSeries,
-    /// Counts its changes, from 1.
+    /// The version, which counts changes from 1.
     pub version: i32,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
@@ -79,7 +79,7 @@ fn read(row: &Row) -> Result<StoredTimeSeries, StoreError> {
     })
 }
 
-/// The time series of an object, or of all, by object and name, from after the one given.
+/// Lists the time series of an object, or of all objects, by object and name, beginning after `after`.
 pub async fn list_time_series(
     store: &Store,
     tenant: TenantId,
@@ -127,7 +127,7 @@ pub async fn get_time_series(
     rows.first().map(read).transpose()
 }
 
-/// Runs a statement that writes a time series; `last` is the parameter after its columns.
+/// Runs a statement that writes a time series. `last` is the parameter after its columns.
 async fn write(
     store: &Store,
     sql: &str,
@@ -180,7 +180,7 @@ pub async fn insert_time_series(
     }
 }
 
-/// Changes a time series that is in `version`.
+/// Changes a time series whose current version is `version`.
 pub async fn update_time_series(
     store: &Store,
     tenant: TenantId,
@@ -201,7 +201,7 @@ pub async fn update_time_series(
     }
 }
 
-/// Deletes a time series, if it is in `version` or whichever it is in.
+/// Deletes a time series whose current version is `version`, or whatever its version if None.
 pub async fn delete_time_series(
     store: &Store,
     tenant: TenantId,
@@ -221,7 +221,7 @@ pub async fn delete_time_series(
     if deleted > 0 { Ok(Changed::Done(())) } else { not_changed(store, tenant, object, name).await }
 }
 
-/// Why nothing was changed.
+/// Determines why nothing was changed.
 async fn not_changed<T>(
     store: &Store,
     tenant: TenantId,

@@ -1,7 +1,7 @@
 //! Lists of events: filtered, searched, in any order, page by page.
 //!
-//! A page goes on after the last event of the one before, by the values of its keys and its id, so
-//! that it stays correct while events arrive.
+//! A page continues after the last event of the previous page, by the values of its order keys and its id. So
+//! it stays correct while events arrive.
 
 mod rare_page;
 
@@ -19,66 +19,74 @@ use crate::sql::{Snapshot, Sql};
 use crate::{Store, StoreError};
 use rare_page::read_rare_page;
 
-/// Which events.
+/// Selects events.
 #[derive(Debug, Clone)]
-pub struct List {
-    /// The range of time.
+pub struct EventSelection {
+    /// The time range.
     pub range: TimeRange,
-    /// What must hold of them.
+    /// The filter that they must satisfy.
     pub filter: Filter,
-    /// Words that must all occur, in lower case as far as they are of A to Z.
+    /// Words that must all occur in an event, with A to Z in lower case.
     pub words: Vec<String>,
 }
 
-/// By what events are ordered.
+/// A criterion by which events are ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderBy {
-    /// The time, which is the order of the ids.
+    /// The timestamp, which is the order of the ids.
     Timestamp,
-    /// A field; what is absent comes first.
+    /// A field; events without it come first.
     Field(Field),
 }
 
-/// A part of an order.
+/// A key of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderKey {
-    /// By what.
+    /// The criterion.
     pub by: OrderBy,
-    /// The largest first.
+    /// Whether the largest come first.
     pub descending: bool,
 }
 
-/// Where a page ends: the keys and the id of its last event.
+/// The position of an event in a list: the values of its order keys, and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The values of the fields of the order, as text.
+pub struct EventPosition {
+    /// The values of the fields by which the list is ordered, as text.
     pub keys: Vec<String>,
     /// The event.
     pub id: EventId,
 }
 
-/// A page of a list.
+/// A query for a page of a list.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub struct EventPage {
     /// Which events.
-    pub list: List,
-    /// In which order. A key of time is the last one. Events that are alike in all keys come in the
-    /// order of their ids.
+    pub list: EventSelection,
+    /// The order. A timestamp key must be the last one. Events with equal keys are in the order of their ids.
     pub order: Vec<OrderKey>,
-    /// The end of the page before.
-    pub after: Option<Place>,
-    /// Events at most.
+    /// The position after which the page begins. None for the first page.
+    pub after: Option<EventPosition>,
+    /// The maximum number of events.
     pub limit: i64,
 }
 
-/// Lists events, each with its place.
+/// An event of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedEvent {
+    /// The event.
+    pub event: StoredEvent,
+    /// Its position in the list.
+    pub position: EventPosition,
+}
+
+/// Lists events.
 pub async fn list_events(
     store: &Store,
     tenant: TenantId,
-    page: &Page,
-) -> Result<Vec<(StoredEvent, Place)>, StoreError> {
+    page: &EventPage,
+) -> Result<Vec<ListedEvent>, StoreError> {
     let (fields, descending) = (page.fields(), page.ids_descend());
-    // Only a page in the order of ids is read in order.
+    // Only a page in the order of ids is read in that order.
     let reads = if fields.is_empty() {
         Reads::Page(PageStart { after: page.after.as_ref().map(|place| place.id), descending })
     } else {
@@ -92,17 +100,17 @@ pub async fn list_events(
         }
         _ => statement(tenant, page, reads, rare.as_ref()).query_last(snapshot).await?,
     };
-    let with_place = |row: &tokio_postgres::Row| {
+    let listed = |row: &tokio_postgres::Row| {
         let event = read(row);
-        let first = row.len() - fields.len();
-        let place = Place { keys: (first..row.len()).map(|index| row.get(index)).collect(), id: event.id };
-        (event, place)
+        let first_key = row.len() - fields.len();
+        let keys = (first_key..row.len()).map(|index| row.get(index)).collect();
+        ListedEvent { position: EventPosition { keys, id: event.id }, event }
     };
-    Ok(rows.iter().map(with_place).collect())
+    Ok(rows.iter().map(listed).collect())
 }
 
-/// The statement that reads the page as it is asked for.
-fn statement(tenant: TenantId, page: &Page, reads: Reads, rare: Option<&RareLabels>) -> Sql {
+/// The statement that reads a page.
+fn statement(tenant: TenantId, page: &EventPage, reads: Reads, rare: Option<&RareLabels>) -> Sql {
     let (fields, ids_descending) = (page.fields(), page.ids_descend());
     let mut sql = Sql::new("-- list_events\nSELECT ");
     sql.push(&SELECT);
@@ -126,7 +134,7 @@ fn statement(tenant: TenantId, page: &Page, reads: Reads, rare: Option<&RareLabe
 }
 
 /// Counts the events of a list.
-pub async fn count_events(store: &Store, tenant: TenantId, list: &List) -> Result<i64, StoreError> {
+pub async fn count_events(store: &Store, tenant: TenantId, list: &EventSelection) -> Result<i64, StoreError> {
     let mut snapshot = Snapshot::new(store);
     let rare = list.rare_labels(&mut snapshot, tenant, Reads::All).await?;
     let mut sql = Sql::new("-- count_events\nSELECT count(*)");
@@ -142,20 +150,20 @@ fn field(key: &OrderKey) -> Option<&Field> {
     }
 }
 
-impl Page {
-    /// The fields by which it is ordered, each with whether the largest come first.
+impl EventPage {
+    /// The fields by which the list is ordered, each with whether the largest come first.
     fn fields(&self) -> Vec<(&Field, bool)> {
         self.order.iter().filter_map(|key| Some((field(key)?, key.descending))).collect()
     }
 
-    /// Whether events that are alike in these come in the descending order of ids.
+    /// Whether events with equal fields are in descending order of their ids.
     fn ids_descend(&self) -> bool {
         self.order.last().is_some_and(|key| field(key).is_none() && key.descending)
     }
 }
 
-impl List {
-    /// What it demands of label sets, where that saves reading most events.
+impl EventSelection {
+    /// The label sets that the filter demands, if they are rare enough to save reading most events.
     pub(super) async fn rare_labels(
         &self,
         snapshot: &mut Snapshot<'_>,
@@ -170,7 +178,7 @@ impl List {
 pub(super) fn push_list(
     sql: &mut Sql,
     tenant: TenantId,
-    list: &List,
+    list: &EventSelection,
     reads: Reads,
     rare: Option<&RareLabels>,
 ) -> &'static str {
@@ -179,13 +187,13 @@ pub(super) fn push_list(
     id
 }
 
-/// ` AND` an event has what the list demands, beside its range.
-fn push_demands(sql: &mut Sql, list: &List) {
+/// ` AND` an event satisfies the selection, apart from the time range.
+fn push_demands(sql: &mut Sql, list: &EventSelection) {
     sql.matching(&list.filter);
     if list.words.is_empty() {
         return;
     }
-    // One text of everything, in which each word must be; words cannot hold the separator.
+    // Each word must occur in the concatenation of all texts. A word cannot contain the separator.
     sql.push(" AND (SELECT bool_and(strpos(everything, word) > 0) FROM (SELECT lower(concat_ws(E'\\n'");
     for field in TextField::ALL {
         sql.push(", ").field(&Field::Text(field));
@@ -195,7 +203,7 @@ fn push_demands(sql: &mut Sql, list: &List) {
     sql.push(") AS word)");
 }
 
-/// What a field is ordered by, never NULL: what is absent is less than all values.
+/// The sort key of a field. It is never NULL: an absent value is less than any other.
 fn push_key(sql: &mut Sql, field: &Field) {
     sql.push("coalesce(").field(field);
     sql.push(match field {
@@ -206,8 +214,8 @@ fn push_key(sql: &mut Sql, field: &Field) {
     });
 }
 
-/// ` AND` the event comes after a place.
-fn push_after(sql: &mut Sql, fields: &[(&Field, bool)], ids_descending: bool, place: &Place) {
+/// ` AND` the event comes after a position.
+fn push_after(sql: &mut Sql, fields: &[(&Field, bool)], ids_descending: bool, place: &EventPosition) {
     let value = |sql: &mut Sql, index: usize| {
         sql.value(place.keys[index].clone(), Type::TEXT);
         if matches!(fields[index].0, Field::Text(_) | Field::Attribute(_)) {
@@ -218,18 +226,18 @@ fn push_after(sql: &mut Sql, fields: &[(&Field, bool)], ids_descending: bool, pl
     };
     sql.push(" AND (");
     for (index, (field, descending)) in fields.iter().enumerate() {
-        push_alike(sql, &fields[..index], &value);
+        push_equal_keys(sql, &fields[..index], &value);
         push_key(sql, field);
         sql.push(if *descending { " < " } else { " > " });
         value(sql, index);
         sql.push(" OR ");
     }
-    push_alike(sql, fields, &value);
+    push_equal_keys(sql, fields, &value);
     sql.push(if ids_descending { "id < " } else { "id > " }).value(place.id.0, Type::UUID);
     sql.push(")");
 }
 
-fn push_alike(sql: &mut Sql, fields: &[(&Field, bool)], value: &impl Fn(&mut Sql, usize)) {
+fn push_equal_keys(sql: &mut Sql, fields: &[(&Field, bool)], value: &impl Fn(&mut Sql, usize)) {
     for (index, (field, _)) in fields.iter().enumerate() {
         push_key(sql, field);
         sql.push(" = ");
@@ -238,8 +246,8 @@ fn push_alike(sql: &mut Sql, fields: &[(&Field, bool)], value: &impl Fn(&mut Sql
     }
 }
 
-impl Place {
-    /// A place in an order of these keys, if it is one: numbers are numbers.
+impl EventPosition {
+    /// A position in a list with this order. None if the keys do not fit the order, such as text for a number.
     #[must_use]
     pub fn new(keys: Vec<String>, id: Uuid, order: &[OrderKey]) -> Option<Self> {
         let fields: Vec<_> = order.iter().filter_map(field).collect();

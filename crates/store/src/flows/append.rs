@@ -1,4 +1,4 @@
-//! Appends what a batch adds.
+//! Appends what a batch adds to the counters of flows.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use foldhash::fast::RandomState;
 use super::FlowCounts;
 use super::encoding::encode_counters;
 use crate::StoreError;
-use crate::copy::Copy;
+use crate::copy::BinaryCopy;
 
-/// Appends partial rows: one for each flow and quarter of an hour that any of `counts` is of.
+/// Appends partial rows: one for each flow and quarter hour in `counts`.
 pub(crate) async fn append_flow_counts<'a>(
     transaction: &Transaction<'_>,
     counts: impl Iterator<Item = &'a FlowCounts<'a>>,
@@ -28,7 +28,7 @@ pub(crate) async fn append_flow_counts<'a>(
     let statement = transaction
         .prepare_cached("-- append_flow_counts\nCOPY flow_partial FROM STDIN (FORMAT binary)")
         .await?;
-    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    let mut copy = BinaryCopy::new(transaction.copy_in(&statement).await?);
     for ((tenant, flow_id, bucket), counters) in cells {
         let mut row = copy.row(COLUMNS);
         row.uuid(tenant.0);
@@ -41,5 +41,5 @@ pub(crate) async fn append_flow_counts<'a>(
     copy.finish().await
 }
 
-/// tenant, flow, bucket, and the counters.
+/// The tenant, the flow, the bucket, and the counters.
 const COLUMNS: i16 = 4;

@@ -10,18 +10,18 @@ use crate::{Store, StoreError};
 /// A flow whose endpoint is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedFlow {
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant: TenantId,
     /// Its id.
     pub flow_id: String,
-    /// Where to ask.
+    /// The URL of its endpoint.
     pub endpoint_url: String,
-    /// How often, if that is its own.
+    /// The interval between checks, if the flow has its own.
     pub interval: Option<Duration>,
 }
 
-/// A number that is another one after every change of a flow, of any tenant. Read it before the
-/// flows, so that a change in between shows the next time.
+/// A number that changes with every change of a flow of any tenant. Read it before the flows, so that a
+/// change in between is detected the next time.
 pub async fn count_flow_changes(store: &Store) -> Result<i64, StoreError> {
     let client = store.client().await?;
     let statement = client
@@ -30,8 +30,8 @@ pub async fn count_flow_changes(store: &Store) -> Result<i64, StoreError> {
     Ok(client.query_one(&statement, &[]).await?.get(0))
 }
 
-/// Lists the flows that have an endpoint which answers checks, of all tenants. They come in one
-/// piece, because the one worker that checks holds all of them anyway.
+/// Lists the flows of all tenants whose endpoints answer availability checks. They are not paged, because the
+/// worker that performs the checks keeps all of them in memory.
 pub async fn list_checked_flows(store: &Store) -> Result<Vec<CheckedFlow>, StoreError> {
     let client = store.client().await?;
     let statement = client

@@ -15,20 +15,29 @@ use super::malformed;
 use crate::rollups::FoldOutcome;
 use crate::{Store, StoreError};
 
-/// One fold at a time, whichever worker runs it.
+/// The advisory lock that lets one worker fold at a time.
 const FOLD_LOCK: i64 = 0x666c_6f77_666c_6f77;
-/// Partial rows that one fold takes: enough to catch up, little enough to be quick and to hold in memory.
+/// The maximum number of partial rows in one fold: enough to catch up, few enough to be fast and to fit in memory.
 const FOLD_ROWS: usize = 20_000;
 
-/// Days that are read, added to and written at a time: few enough to hold, as a day takes some kilobytes.
-const DAYS: usize = 1_000;
+/// The number of days that are read, updated and written together. A day takes a few kilobytes of memory.
+const CHUNK_DAYS: usize = 1_000;
 
-/// What is added to the days (UTC) of flows: in the order of the primary key.
-type Added<'a> = BTreeMap<(Uuid, &'a str, Timestamp), FlowDay>;
+/// The key of a row of `flow_day`, in the order of the primary key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct FlowDayKey<'a> {
+    tenant: Uuid,
+    flow_id: &'a str,
+    /// The start of the day in UTC.
+    day: Timestamp,
+}
 
-/// Folds some partial rows. Ask again while it takes as many as it can.
+/// What a fold adds to the days of flows.
+type Added<'a> = BTreeMap<FlowDayKey<'a>, FlowDay>;
+
+/// Folds some partial rows. Call it again while it folds as many as it can.
 ///
-/// Nobody else writes what is folded, so what is read under the lock stays true until it is written.
+/// Only folds write days, so the days that are read under the lock do not change before they are written.
 pub async fn fold_flow_partials(store: &Store) -> Result<FoldOutcome, StoreError> {
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
@@ -41,7 +50,7 @@ pub async fn fold_flow_partials(store: &Store) -> Result<FoldOutcome, StoreError
     let taken = take(&transaction).await?;
     if !taken.is_empty() {
         let added: Vec<_> = added(&taken)?.into_iter().collect();
-        for days in added.chunks(DAYS) {
+        for days in added.chunks(CHUNK_DAYS) {
             add(&transaction, days).await?;
         }
         transaction.commit().await?;
@@ -49,7 +58,7 @@ pub async fn fold_flow_partials(store: &Store) -> Result<FoldOutcome, StoreError
     Ok(FoldOutcome::Folded { rows: taken.len() as u64, is_full: taken.len() == FOLD_ROWS })
 }
 
-/// Removes partial rows.
+/// Removes and returns some partial rows.
 async fn take(transaction: &Transaction<'_>) -> Result<Vec<Row>, StoreError> {
     let statement = transaction
         .prepare_cached(
@@ -59,11 +68,11 @@ async fn take(transaction: &Transaction<'_>) -> Result<Vec<Row>, StoreError> {
              RETURNING tenant_id, flow_id, bucket, counters",
         )
         .await?;
-    let limit = i64::try_from(FOLD_ROWS).expect("it is small");
+    let limit = i64::try_from(FOLD_ROWS).expect("the limit is small");
     Ok(transaction.query(&statement, &[&limit]).await?)
 }
 
-/// What partial rows add to days.
+/// What the partial rows add to days.
 fn added(taken: &[Row]) -> Result<Added<'_>, StoreError> {
     let mut added = Added::new();
     for row in taken {
@@ -73,20 +82,17 @@ fn added(taken: &[Row]) -> Result<Added<'_>, StoreError> {
         let day = bucket.floor_to(Resolution::Day.width());
         let minutes = bucket.minutes() - day.minutes();
         let quarter = minutes / i64::from(Resolution::QuarterHour.minutes());
-        let quarter = u8::try_from(quarter).expect("a day has 96 quarters");
-        added.entry((tenant, flow_id, day)).or_default().add(quarter, &counters);
+        let quarter = u8::try_from(quarter).expect("a day has 96 quarter hours");
+        added.entry(FlowDayKey { tenant, flow_id, day }).or_default().add(quarter, &counters);
     }
     Ok(added)
 }
 
-/// Adds to some days: writes them in place of what they were.
-async fn add(
-    transaction: &Transaction<'_>,
-    days: &[((Uuid, &str, Timestamp), FlowDay)],
-) -> Result<(), StoreError> {
+/// Reads some days, adds to them and writes them back.
+async fn add(transaction: &Transaction<'_>, days: &[(FlowDayKey<'_>, FlowDay)]) -> Result<(), StoreError> {
     let read = transaction
         .prepare_cached(
-            // Row by row through the index: OFFSET 0 keeps the planner from reading the whole table.
+            // OFFSET 0 makes the planner look up row by row through the index instead of reading the whole table.
             "-- read_flow_days
              SELECT place, found.quarters
              FROM unnest($1::uuid[], $2::text[], $3::timestamptz[])
@@ -107,16 +113,16 @@ async fn add(
              DO UPDATE SET counters = excluded.counters, quarters = excluded.quarters",
         )
         .await?;
-    let tenants: Vec<_> = days.iter().map(|((tenant, ..), _)| *tenant).collect();
-    let flows: Vec<_> = days.iter().map(|((_, flow, _), _)| *flow).collect();
-    let begins: Vec<_> = days.iter().map(|((.., day), _)| SystemTime::from(*day)).collect();
+    let tenants: Vec<_> = days.iter().map(|(key, _)| key.tenant).collect();
+    let flows: Vec<_> = days.iter().map(|(key, _)| key.flow_id).collect();
+    let begins: Vec<_> = days.iter().map(|(key, _)| SystemTime::from(key.day)).collect();
     let rows = transaction.query(&read, &[&tenants, &flows, &begins]).await?;
     let mut kept = rows.iter().peekable();
     let (mut counters, mut quarters) = (Vec::with_capacity(days.len()), Vec::with_capacity(days.len()));
-    for (place, ((tenant, flow_id, _), added)) in (1_i64..).zip(days) {
+    for (place, (key, added)) in (1_i64..).zip(days) {
         let mut day = added.clone();
         if let Some(row) = kept.next_if(|row| row.get::<_, i64>(0) == place) {
-            day.add_encoded(row.get(1)).ok_or_else(|| malformed(TenantId(*tenant), flow_id))?;
+            day.add_encoded(row.get(1)).ok_or_else(|| malformed(TenantId(key.tenant), key.flow_id))?;
         }
         counters.push(encode_counters(&day.total()));
         quarters.push(day.encode());

@@ -1,5 +1,5 @@
-//! Reads the history of a flow. Folding moves counters from partial rows to days in one transaction, so one
-//! statement reads both, and counts everything once.
+//! Reads the history of a flow. Folding moves counters from partial rows to days in one transaction, so a
+//! single statement that reads both counts every request once.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -21,7 +21,7 @@ use crate::{Store, StoreError};
 const DAY: Resolution = Resolution::Day;
 const QUARTER: Resolution = Resolution::QuarterHour;
 
-/// A flow and what it has had so far, all as of one moment.
+/// A flow and its counters so far, as of one snapshot.
 #[derive(Debug)]
 pub struct FlowHistory {
     tenant: TenantId,
@@ -30,27 +30,26 @@ pub struct FlowHistory {
     pub time_zone: String,
     /// When the flow was first registered.
     pub created_at: Timestamp,
-    /// All its requests.
+    /// The number of all its requests.
     pub requests: i64,
-    /// When the earliest quarter of an hour begins that has anything. None if there is nothing.
+    /// The start of the earliest quarter hour that counted anything. None if there is none.
     pub first: Option<Timestamp>,
     /// See [`fresh_through`](crate::progress::fresh_through).
     pub fresh_through: Option<Timestamp>,
-    /// Of each day its counters.
+    /// The counters of each day.
     days: BTreeMap<Timestamp, Row>,
-    /// Of some days their quarters.
+    /// The quarter hours of some days.
     quarters: BTreeMap<Timestamp, Row>,
-    /// The partial rows, by no order.
+    /// The partial rows, in no particular order.
     partial: Vec<(Timestamp, Row)>,
 }
 
-/// The edges between which a history will be asked for its [counters](FlowHistory::counters).
+/// Describes the edges between which the [counters](FlowHistory::counters) of a history will be requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edges {
-    /// Where those lie that do not come before everything: an edge somewhere else may only be one in the first day
-    /// of the history.
+    /// Ranges that contain all edges, except for an edge on or before the first day of the history.
     pub within: Vec<TimeRange>,
-    /// Whether all are midnights in the zone of the flow.
+    /// Whether all edges are midnights in the time zone of the flow.
     pub are_midnights: bool,
 }
 
@@ -65,17 +64,17 @@ pub async fn read_flow_history(
     FlowHistory::read(tenant, flow_id, rows)
 }
 
-/// The kinds of rows. Each row has a kind, a time, a text and bytes.
+/// The kinds of rows of the statement. Each row has a kind, a time, a text and bytes.
 mod kind {
-    /// The flow: when it was created, and its zone.
+    /// The flow: its creation time and its time zone.
     pub const FLOW: i16 = 0;
     /// A day and its counters.
     pub const DAY: i16 = 1;
-    /// A day and its quarters.
+    /// A day and its quarter hours.
     pub const QUARTERS: i16 = 2;
-    /// A quarter of an hour and what a batch has added.
+    /// A quarter hour and what a batch has added.
     pub const PARTIAL: i16 = 3;
-    /// The time up to which requests are applied.
+    /// The time up to which all requests are applied.
     pub const FRESH_THROUGH: i16 = 4;
 }
 
@@ -83,21 +82,21 @@ fn history_statement(tenant: TenantId, flow_id: &str, edges: &Edges) -> Sql {
     let mut sql = Sql::new("-- read_flow_history\nWITH flow AS (SELECT created_at, time_zone FROM flow");
     of_flow(&mut sql, tenant, flow_id);
     sql.push(")\nSELECT 0::int2, created_at, time_zone, NULL::bytea FROM flow");
-    // The counters of days are in the index.
+    // The index contains the counters of days.
     sql.push("\nUNION ALL SELECT 1::int2, day, NULL, counters FROM flow_day");
     of_flow(&mut sql, tenant, flow_id);
     sql.push("\nUNION ALL (SELECT 2::int2, day, NULL, quarters FROM flow_day");
     of_flow(&mut sql, tenant, flow_id);
     sql.push(" ORDER BY day LIMIT 1)");
-    // A branch each, and not a join with an array, of which the planner thinks that it is longer than it is: it would
-    // plan every time anew.
+    // One branch for each range instead of a join with an array: the planner overestimates the length of an
+    // array and would plan the statement anew each time.
     for range in &edges.within {
         sql.push("\nUNION ALL SELECT 2::int2, day, NULL, quarters FROM flow_day");
         of_flow(&mut sql, tenant, flow_id);
         sql.push(" AND day >= ").value(SystemTime::from(range.start), Type::TIMESTAMPTZ);
         sql.push(" AND day < ").value(SystemTime::from(range.end), Type::TIMESTAMPTZ);
         if edges.are_midnights {
-            // There no day has such an edge inside.
+            // In UTC no day contains a midnight other than its start.
             sql.push(" AND (SELECT time_zone FROM flow) <> 'UTC'");
         }
     }
@@ -113,7 +112,7 @@ fn of_flow(sql: &mut Sql, tenant: TenantId, flow_id: &str) {
 }
 
 impl FlowHistory {
-    /// What the statement has found: None if there is no such flow.
+    /// Reads the rows of the statement. None if there is no such flow.
     fn read(tenant: TenantId, flow_id: &str, rows: Vec<Row>) -> Result<Option<Self>, StoreError> {
         let malformed = || malformed(tenant, flow_id);
         let (mut flow, mut fresh_through) = (None, None);
@@ -158,9 +157,9 @@ impl FlowHistory {
         }))
     }
 
-    /// The sums of the counters in the buckets from one edge to the next, by the index of the bucket's first edge, in
-    /// the order of buckets. Buckets without anything are left out. Edges are ascending, and multiples of a quarter
-    /// of an hour; others, of which there are some in the history of zones, count as the one before them.
+    /// The sums of the counters in the buckets between consecutive edges, by the index of the bucket's first
+    /// edge, in ascending order. Empty buckets are left out. Edges must be ascending. An edge that is not a
+    /// multiple of a quarter hour, as in the history of some time zones, is rounded down.
     pub fn counters(&self, edges: &[Timestamp]) -> Result<Vec<(usize, Counters)>, StoreError> {
         let edges: Vec<_> = edges.iter().map(|edge| edge.floor_to(QUARTER.width())).collect();
         let mut sums = Sums::new(&edges);
@@ -169,8 +168,8 @@ impl FlowHistory {
         Ok(sums.found())
     }
 
-    /// Adds everything: of days that are cut, which ascend, their quarters, and of others their sums. None if
-    /// anything is malformed.
+    /// Adds the whole history: the quarter hours of the days in `cut`, which are ascending, and the totals of
+    /// the other days. None if anything is corrupt.
     fn add_to(&self, sums: &mut Sums, cut: &[Timestamp]) -> Option<()> {
         for (day, row) in &self.days {
             if cut.binary_search(day).is_err() {
@@ -183,11 +182,11 @@ impl FlowHistory {
     }
 }
 
-/// What is found between the edges.
+/// The sums between the edges.
 struct Sums<'a> {
     edges: &'a [Timestamp],
     counters: Vec<Counters>,
-    /// Where the last was added, because the next is nearly always there or right after it.
+    /// The bucket of the last addition. The next one is nearly always in the same bucket or the one after.
     place: usize,
 }
 
@@ -196,8 +195,7 @@ impl<'a> Sums<'a> {
         Self { edges, counters: vec![Counters::default(); edges.len().saturating_sub(1)], place: 0 }
     }
 
-    /// Adds the counters that the store keeps of a time, unless it lies outside of the edges. None if they are
-    /// malformed.
+    /// Adds encoded counters of a time, unless it is outside the edges. None if the counters are corrupt.
     fn add(&mut self, time: Timestamp, counters: &[u8]) -> Option<()> {
         match self.place(time) {
             Some(place) => add_encoded_counters(&mut self.counters[place], counters),
@@ -205,8 +203,7 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// Adds the quarters that the store keeps of a day, but for those outside of the edges. None if they are
-    /// malformed.
+    /// Adds the encoded quarter hours of a day, except for those outside the edges. None if they are corrupt.
     fn add_quarters(&mut self, day: Timestamp, quarters: &[u8]) -> Option<()> {
         let mut time = day;
         let places = [(); FlowDay::QUARTERS as usize].map(|()| {
@@ -217,7 +214,7 @@ impl<'a> Sums<'a> {
         add_quarters(quarters, &places, &mut self.counters)
     }
 
-    /// The bucket that a time is in.
+    /// The bucket that contains a time.
     fn place(&mut self, time: Timestamp) -> Option<usize> {
         let is_in = |place: &usize| match self.edges.get(*place..place + 2) {
             Some([start, end]) => (*start..*end).contains(&time),
@@ -236,7 +233,7 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// The days in which an edge lies: they are not as a whole in one bucket.
+/// The days with an edge inside them, which are not contained in a single bucket.
 fn cut_days(edges: &[Timestamp]) -> Vec<Timestamp> {
     let inner = edges.iter().filter(|edge| edge.floor_to(DAY.width()) != **edge);
     let mut days: Vec<_> = inner.map(|edge| edge.floor_to(DAY.width())).collect();
@@ -256,7 +253,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The beginnings of the buckets of November in a zone.
+    /// The starts of the buckets of November in a time zone.
     fn november(calendar: &str, zone: &str) -> Vec<Timestamp> {
         let zone = flowmeter_core::zone::zone(zone).unwrap();
         let calendar = calendar.parse::<Calendar>().unwrap().in_zone(zone);
@@ -265,21 +262,21 @@ mod tests {
     }
 
     #[test]
-    fn quarters_are_read_of_days_in_which_a_bucket_ends() {
+    fn quarter_hours_are_read_for_days_with_an_edge_inside() {
         assert_eq!(cut_days(&november("#P1D", "UTC")), []);
         assert_eq!(cut_days(&november("#P1M", "UTC")), []);
         assert_eq!(cut_days(&november("#PT1H", "UTC")).len(), 30);
-        // A day there begins at half past six in the evening of the day before.
+        // A day in Kolkata begins at 18:30 UTC of the day before.
         assert_eq!(cut_days(&november("#P1D", "Asia/Kolkata")).len(), 31);
         let lifetime = [at("2024-10-31T18:30:00Z"), at("2024-11-30T18:30:00Z")];
         assert_eq!(cut_days(&lifetime), [at("2024-10-31T00:00:00Z"), at("2024-11-30T00:00:00Z")]);
     }
 
     #[test]
-    fn what_lies_outside_of_the_edges_is_left_out() {
+    fn counters_outside_the_edges_are_left_out() {
         let edges = ["2024-11-01T18:30:00Z", "2024-11-02T18:30:00Z", "2024-11-03T18:30:00Z"].map(at);
         let mut sums = Sums::new(&edges);
-        // In no order: partial rows have none.
+        // In no particular order, like partial rows.
         for (time, count) in [
             ("2024-11-03T18:15:00Z", 1),
             ("2024-11-01T18:15:00Z", 10),
@@ -292,7 +289,7 @@ mod tests {
             counters.add(Counter::Requests(Outcome::Succeeded), count);
             sums.add(at(time), &encode_counters(&counters)).unwrap();
         }
-        // Half past six in the evening is after 74 quarters.
+        // 18:30 is after 74 quarter hours.
         for (day, count) in
             [("2024-11-01T00:00:00Z", 5), ("2024-11-02T00:00:00Z", 7), ("2024-11-04T00:00:00Z", 9)]
         {

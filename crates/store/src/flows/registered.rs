@@ -1,4 +1,4 @@
-//! Which flows are registered, and since when.
+//! Which flows are registered, and during which time.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,23 +9,29 @@ use tokio_postgres::types::Type;
 
 use crate::{Store, StoreError};
 
-/// From when on a flow is registered, and until when.
+/// The time during which a flow is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registration {
     /// When it was registered.
     pub from: Timestamp,
-    /// When it was deleted; [`Timestamp::END`] if it was not.
+    /// When it was deleted; [`Timestamp::END`] if it was not deleted.
     pub until: Timestamp,
 }
 
-/// Flows that were deleted so long ago are as good as unknown: no request that is that old is taken.
+/// A flow that is or was registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredFlow {
+    /// Its id.
+    pub flow_id: String,
+    /// When it was registered.
+    pub registration: Registration,
+}
+
+/// Flows that were deleted longer ago than this are treated as unknown: no request of that age is accepted.
 const DELETED_FOR: Duration = Duration::from_hours(8 * 24);
 
-/// The flows of a tenant, also those that were deleted lately.
-pub async fn list_registrations(
-    store: &Store,
-    tenant: TenantId,
-) -> Result<Vec<(String, Registration)>, StoreError> {
+/// Lists the flows of a tenant, including those that were deleted recently.
+pub async fn list_registrations(store: &Store, tenant: TenantId) -> Result<Vec<RegisteredFlow>, StoreError> {
     let client = store.client().await?;
     let rows = client
         .query_typed(
@@ -38,12 +44,12 @@ pub async fn list_registrations(
     Ok(rows.iter().map(read).collect())
 }
 
-/// Those of `ids` that are flows of a tenant, deleted or not.
+/// Finds those of `ids` that are flows of a tenant, deleted or not.
 pub async fn find_registrations(
     store: &Store,
     tenant: TenantId,
     ids: &[&str],
-) -> Result<Vec<(String, Registration)>, StoreError> {
+) -> Result<Vec<RegisteredFlow>, StoreError> {
     let client = store.client().await?;
     let rows = client
         .query_typed(
@@ -55,7 +61,8 @@ pub async fn find_registrations(
     Ok(rows.iter().map(read).collect())
 }
 
-fn read(row: &Row) -> (String, Registration) {
+fn read(row: &Row) -> RegisteredFlow {
     let until = row.get::<_, Option<SystemTime>>(2).map_or(Timestamp::END, Timestamp::from);
-    (row.get(0), Registration { from: Timestamp::from(row.get::<_, SystemTime>(1)), until })
+    let from = Timestamp::from(row.get::<_, SystemTime>(1));
+    RegisteredFlow { flow_id: row.get(0), registration: Registration { from, until } }
 }

@@ -1,4 +1,4 @@
-//! Appends what a folded batch adds.
+//! Appends what a folded batch adds to the roll-ups.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use flowmeter_core::metric::Measure;
 use flowmeter_core::usage::Field;
 
 use crate::StoreError;
-use crate::copy::Copy;
+use crate::copy::BinaryCopy;
 
 /// Appends partial rows.
 pub(crate) async fn append_partials(
@@ -22,7 +22,7 @@ pub(crate) async fn append_partials(
     let statement = transaction
         .prepare_cached("-- append_partials\nCOPY rollup_partial FROM STDIN (FORMAT binary)")
         .await?;
-    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    let mut copy = BinaryCopy::new(transaction.copy_in(&statement).await?);
     for partial in &folded.partials {
         let series = &folded.series[partial.series];
         let aggregate = &partial.aggregate;
@@ -38,10 +38,10 @@ pub(crate) async fn append_partials(
             row.quantity(aggregate.sum);
             row.quantity(aggregate.min);
             row.quantity(aggregate.max);
-            row.uuid(aggregate.first.0.0);
-            row.quantity(aggregate.first.1);
-            row.uuid(aggregate.last.0.0);
-            row.quantity(aggregate.last.1);
+            row.uuid(aggregate.first.id.0);
+            row.quantity(aggregate.first.value);
+            row.uuid(aggregate.last.id.0);
+            row.quantity(aggregate.last.value);
         }
         copy.flush_full().await?;
     }
@@ -49,7 +49,7 @@ pub(crate) async fn append_partials(
     copy.finish().await
 }
 
-/// Puts the series that are not `known` yet into the dictionary, and returns them.
+/// Inserts the series that are not `known` yet into the dictionary, and returns them.
 pub(crate) async fn insert_series(
     transaction: &Transaction<'_>,
     folded: &Folded<'_>,
@@ -60,7 +60,7 @@ pub(crate) async fn insert_series(
     if unknown.is_empty() {
         return Ok(Vec::new());
     }
-    // In the same order everywhere, so that two workers cannot deadlock.
+    // Sorted, so that all workers insert in the same order and cannot deadlock.
     unknown.sort_by_key(|series| (series.tenant, series.id));
     transaction
         .batch_execute(
@@ -71,7 +71,7 @@ pub(crate) async fn insert_series(
     let statement = transaction
         .prepare_cached("-- insert_series\nCOPY incoming_series FROM STDIN (FORMAT binary)")
         .await?;
-    let mut copy = Copy::new(transaction.copy_in(&statement).await?);
+    let mut copy = BinaryCopy::new(transaction.copy_in(&statement).await?);
     for series in &unknown {
         let names: Vec<_> = series.label_set.labels.iter().map(Field::name).collect();
         let mut row = copy.row(5);

@@ -1,13 +1,12 @@
 //! Rolls up the events that were stored before a metric was defined.
 //!
-//! An event carries the generation by which it was rolled up, so those of an earlier one are
-//! exactly what a metric of a later one still lacks, whatever arrives meanwhile. A step takes the
-//! next events by id, adds those to the roll-ups and moves on, in one transaction: it can stop or
-//! die at any time, and another worker goes on.
+//! An event carries the generation by which it was rolled up. So the events of earlier generations are
+//! exactly those that the metric still lacks, whatever arrives meanwhile. A step rolls up the next events by
+//! id and advances, in one transaction. So a worker can stop or die at any time, and another one continues.
 
 use std::collections::HashSet;
 
-use flowmeter_core::fold::fold;
+use flowmeter_core::fold::{TenantEvent, fold};
 use flowmeter_core::ids::{EventId, TenantId};
 use flowmeter_core::metric::Catalog;
 use flowmeter_core::usage::UsageEvent;
@@ -18,37 +17,37 @@ use super::{append_partials, insert_series};
 use crate::catalog::{metrics, share_lock};
 use crate::{Store, StoreError, events};
 
-/// Events that one step looks at: a transaction of a fraction of a second, and a few megabytes of
-/// events of the usual size.
+/// The number of events that one step examines: a transaction of a fraction of a second, and typically a few
+/// megabytes of events.
 const STEP_EVENTS: i64 = 5_000;
-/// One step at a time, whichever worker makes it.
+/// The advisory lock that lets one worker make a step at a time.
 const BACKFILL_LOCK: i64 = 0x666c_6f77_6261_636b;
 
-/// What a step did.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackfillStep {
-    /// There is nothing to roll up.
+    /// There is no pending backfill.
     Idle,
-    /// Another worker makes a step.
+    /// Another worker is making a step.
     Busy,
-    /// It rolled up some, and there is more.
+    /// The step rolled up some events, and there are more.
     Advanced,
-    /// It rolled up the last ones of a metric.
+    /// The step rolled up the last events of a metric.
     Finished,
 }
 
-/// Makes the next step of the backfill that has waited longest for one.
+/// Makes the next step of the backfill that has waited longest.
 pub async fn backfill_step(store: &Store) -> Result<BackfillStep, BackfillError> {
-    let Some(due) = next_due(store).await? else { return Ok(BackfillStep::Idle) };
+    let Some(due) = next_pending_backfill(store).await? else { return Ok(BackfillStep::Idle) };
     step(store, &due).await.map_err(|source| BackfillError {
         backfill: format!("{} of tenant {}", due.series_key, due.tenant),
         source,
     })
 }
 
-/// Why a step came to nothing.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the backfill of {backfill} could not go on: {source}")]
+#[error("the backfill of {backfill} failed: {source}")]
 pub struct BackfillError {
     backfill: String,
     source: StoreError,
@@ -60,20 +59,20 @@ impl From<StoreError> for BackfillError {
     }
 }
 
-/// A backfill that is not done.
-struct Due {
+/// A backfill that is not finished.
+struct PendingBackfill {
     tenant: TenantId,
     generation: i32,
     series_key: String,
 }
 
-/// Takes the backfill that has waited longest, and puts it behind the others: one that cannot go on
-/// must not keep them from it.
-async fn next_due(store: &Store) -> Result<Option<Due>, StoreError> {
+/// Takes the backfill that has waited longest and moves it behind the others, so that a backfill that fails
+/// does not block them.
+async fn next_pending_backfill(store: &Store) -> Result<Option<PendingBackfill>, StoreError> {
     let client = store.client().await?;
     let row = client
         .query_opt(
-            "-- next_due
+            "-- next_pending_backfill
              UPDATE metric_rollup SET stepped_at = clock_timestamp()
              WHERE (tenant_id, generation) = (
                  SELECT tenant_id, generation FROM metric_rollup
@@ -83,11 +82,15 @@ async fn next_due(store: &Store) -> Result<Option<Due>, StoreError> {
             &[],
         )
         .await?;
-    Ok(row.map(|row| Due { tenant: TenantId(row.get(0)), generation: row.get(1), series_key: row.get(2) }))
+    Ok(row.map(|row| PendingBackfill {
+        tenant: TenantId(row.get(0)),
+        generation: row.get(1),
+        series_key: row.get(2),
+    }))
 }
 
-async fn step(store: &Store, due: &Due) -> Result<BackfillStep, StoreError> {
-    let &Due { tenant, generation, .. } = due;
+async fn step(store: &Store, due: &PendingBackfill) -> Result<BackfillStep, StoreError> {
+    let &PendingBackfill { tenant, generation, .. } = due;
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
     let free = transaction
@@ -96,7 +99,7 @@ async fn step(store: &Store, due: &Due) -> Result<BackfillStep, StoreError> {
     if !free.get::<_, bool>(0) {
         return Ok(BackfillStep::Busy);
     }
-    // What is rolled up for a definition that is gone would stay for ever.
+    // Roll-ups for a definition that no longer exists would stay for ever.
     share_lock(&transaction, [tenant]).await?;
     let definitions = metrics::definitions(&*transaction, tenant).await?;
     let Some(definition) = definitions.into_iter().find(|definition| definition.generation == generation)
@@ -121,13 +124,14 @@ async fn step(store: &Store, due: &Due) -> Result<BackfillStep, StoreError> {
     let bound: Option<Uuid> = bound.first().map(|row| row.get(0));
 
     let provider = &definition.selector.provider;
-    let range = (EventId(after), bound.map(EventId));
-    let stored = events::owed(&transaction, tenant, generation, provider, range).await?;
+    let (after, through) = (EventId(after), bound.map(EventId));
+    let stored = events::pending_backfill(&transaction, tenant, generation, provider, after, through).await?;
     let catalog = Catalog::of([definition]);
-    let owed = stored.iter().map(|stored| Ok((stored.id, stored.borrowed()?)));
-    let owed: Vec<(EventId, UsageEvent<'_>)> = owed.collect::<Result<_, StoreError>>()?;
-    let folded = fold(owed.iter().map(|(id, event)| (tenant, &catalog, *id, event)));
-    // Every event that the metric takes is in the unfiltered series.
+    let pending = stored.iter().map(|stored| Ok((stored.id, stored.borrowed()?)));
+    let pending: Vec<(EventId, UsageEvent<'_>)> = pending.collect::<Result<_, StoreError>>()?;
+    let folded =
+        fold(pending.iter().map(|(id, event)| TenantEvent { tenant, catalog: &catalog, id: *id, event }));
+    // Every event that the metric selects is in the series without labels.
     let unfiltered = folded.partials.iter().filter(|partial| folded.series[partial.series].values.is_empty());
     let rolled_up: i64 = unfiltered.map(|partial| partial.aggregate.count).sum();
     append_partials(&transaction, &folded).await?;

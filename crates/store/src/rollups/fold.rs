@@ -3,24 +3,24 @@
 use super::FOLD_LOCK;
 use crate::{Store, StoreError};
 
-/// Partial rows that one fold takes: enough to catch up, little enough to be quick.
+/// The maximum number of partial rows in one fold: enough to catch up, few enough to be fast.
 const FOLD_ROWS: i64 = 50_000;
 
-/// What a fold did.
+/// The outcome of a fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoldOutcome {
     /// It folded partial rows.
     Folded {
-        /// How many.
+        /// The number of rows.
         rows: u64,
-        /// Whether it took as many as it can, and may have left some.
+        /// Whether the fold was as large as possible, so that more rows may be left.
         is_full: bool,
     },
     /// Another worker is folding.
     Busy,
 }
 
-/// Folds some partial rows. Ask again while it takes as many as it can.
+/// Folds some partial rows. Call it again while it folds as many as it can.
 pub async fn fold_partials(store: &Store) -> Result<FoldOutcome, StoreError> {
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;

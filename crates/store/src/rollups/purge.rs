@@ -5,19 +5,19 @@ use uuid::Uuid;
 use super::FOLD_LOCK;
 use crate::{Store, StoreError};
 
-/// Series, and rows of their roll-ups, that one call removes: a transaction of a fraction of a second.
+/// The maximum number of series, and of rows of their roll-ups, that one call removes: a transaction of a
+/// fraction of a second.
 const SERIES: i64 = 100;
 const ROWS: i64 = 20_000;
-/// Seconds after which roll-ups are removed. A question that began before makes sure in the end that
-/// they were still in use, so this only saves it from beginning again.
+/// How long abandoned roll-ups are kept. A query checks at its end that the roll-ups were still in use, and
+/// otherwise starts again. The delay makes that rare.
 const QUIET_SECONDS: f64 = 60.0;
 
-/// Removes some series of a metric that was abandoned a while ago. Returns whether there may be
-/// more to remove.
+/// Removes some series of a metric that was abandoned a while ago. Returns whether there may be more to remove.
 pub async fn purge_abandoned(store: &Store) -> Result<bool, StoreError> {
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
-    // A fold must not carry rows from the one table to the other meanwhile.
+    // A fold must not move rows between the tables meanwhile.
     let free = transaction.query_one("-- purge\nSELECT pg_try_advisory_xact_lock($1)", &[&FOLD_LOCK]).await?;
     if !free.get::<_, bool>(0) {
         return Ok(false);

@@ -13,7 +13,7 @@ use flowmeter_core::ids::{RequestEventIds, RequestId};
 use flowmeter_proto::queue::{Request, Usage};
 use flowmeter_queue::Settings;
 use flowmeter_service::tasks::Tasks;
-use flowmeter_store::schedules::{Due, Overdue, list_overdue, settle_schedule};
+use flowmeter_store::schedules::{OverdueSchedule, OverdueSchedules, list_overdue, settle_schedule};
 use flowmeter_store::{Store, StoreError};
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
@@ -50,7 +50,7 @@ async fn report_overdue(
     reporter: &Reporter,
     stop: &CancellationToken,
 ) -> Result<Duration, StoreError> {
-    let Due { overdue, is_full } = list_overdue(store, shards, AT_ONCE).await?;
+    let OverdueSchedules { overdue, is_full } = list_overdue(store, shards, AT_ONCE).await?;
     let reports = stream::iter(overdue).map(|one| report(store, reporter, one, stop));
     reports.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
     Ok(if is_full { Duration::ZERO } else { INTERVAL })
@@ -61,7 +61,7 @@ async fn report_overdue(
 async fn report(
     store: &Store,
     reporter: &Reporter,
-    overdue: Overdue,
+    overdue: OverdueSchedule,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     tokio::select! {
@@ -83,8 +83,8 @@ async fn report(
 }
 
 /// The report that the remaining items of a schedule have timed out.
-fn request(overdue: &Overdue) -> Request {
-    let Overdue { tenant, id, labels, items_remaining, deadline } = overdue;
+fn request(overdue: &OverdueSchedule) -> Request {
+    let OverdueSchedule { tenant, id, labels, items_remaining, deadline } = overdue;
     let [integration, instance, command] = labels;
     let event = Caller { integration, instance, command }.usage_event(TYPE, *items_remaining, *deadline);
     let request_id = RequestId::of_deadline(*tenant, id, *deadline);

@@ -3,7 +3,7 @@
 use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport, ExecutionSchedule, QueryExecutionsRequest};
 use flowmeter_stack::{Signal, signal_process};
 use flowmeter_store::Store;
-use flowmeter_store::schedules::{Due, forget_schedules, list_overdue};
+use flowmeter_store::schedules::{OverdueSchedules, forget_schedules, list_overdue};
 use flowmeter_tests::{Installation, Options, Tenant, eventually, request_id};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use uuid::Uuid;
@@ -278,7 +278,7 @@ async fn what_a_worker_gives_back_when_it_stops_still_closes_a_schedule() {
     assert!(installation.worker.terminate(std::time::Duration::from_secs(20)).unwrap().is_clean());
     // The other worker has it now, and cannot apply it yet.
     eventually(1, async || count(&store, WAITING).await).await;
-    assert_eq!(list_overdue(&store, 1, 10).await.unwrap(), Due::default());
+    assert_eq!(list_overdue(&store, 1, 10).await.unwrap(), OverdueSchedules::default());
     closed.batch_execute("ROLLBACK").await.unwrap();
 
     // Whatever is reported after this was looked at after it was closed.

@@ -20,7 +20,7 @@ pub async fn handle(
     let name = TenantName::parse("tenant_id", &request.tenant_id)?;
     match tenants::insert_tenant(store, name.id(), name.as_str()).await {
         Ok(tenant) => Ok(CreateTenantResponse { tenant: Some(answer::tenant::to_proto(&tenant)) }),
-        Err(StoreError::Duplicate) => {
+        Err(StoreError::Duplicate(_)) => {
             Err(ApiError::already_exists("tenant", &tenant_resource(name.as_str())))
         }
         Err(error) => Err(error.into()),

@@ -4,7 +4,7 @@ use flowmeter_core::asset::{check_name, check_urn};
 use flowmeter_core::ids::AssetId;
 use flowmeter_proto::v1::{GetLatestAssetMetricsRequest, GetLatestAssetMetricsResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_store::assets::{Latest, asset_exists, latest_asset_metrics};
+use flowmeter_store::assets::{LatestMetricsQuery, asset_exists, latest_asset_metrics};
 use tonic::metadata::MetadataMap;
 
 use super::QueryApi;
@@ -28,7 +28,7 @@ pub(super) async fn handle(
     api.wait_until_applied(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = api.fresh_through().await?;
     let _admitted = api.tenant_limiter.admit(tenant).await?;
-    let question = Latest {
+    let question = LatestMetricsQuery {
         asset: AssetId::named(tenant, urn),
         names,
         after,

@@ -8,7 +8,7 @@ use flowmeter_core::ids::AssetId;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::v1::{ListAssetMetricsRequest, ListAssetMetricsResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_store::assets::{Metrics, asset_exists, list_asset_metrics};
+use flowmeter_store::assets::{AssetMetricsQuery, asset_exists, list_asset_metrics};
 use tonic::metadata::MetadataMap;
 
 use super::QueryApi;
@@ -28,7 +28,7 @@ pub(super) async fn handle(
     api.wait_until_applied(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = api.fresh_through().await?;
     let _admitted = api.tenant_limiter.admit(tenant).await?;
-    let question = Metrics {
+    let question = AssetMetricsQuery {
         asset: AssetId::named(tenant, urn),
         names,
         from: start.from,

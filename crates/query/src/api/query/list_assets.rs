@@ -4,7 +4,7 @@ use flowmeter_contract::time::to_proto;
 use flowmeter_core::asset::check_urn;
 use flowmeter_proto::v1::{Asset, ListAssetsRequest, ListAssetsResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_store::assets::{StoredAsset, Urns, list_assets};
+use flowmeter_store::assets::{AssetsQuery, StoredAsset, list_assets};
 use tonic::metadata::MetadataMap;
 
 use super::QueryApi;
@@ -25,7 +25,7 @@ pub(super) async fn handle(
     api.wait_until_applied(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = api.fresh_through().await?;
     let _admitted = api.tenant_limiter.admit(tenant).await?;
-    let question = Urns { prefix: prefix.to_owned(), after, limit: page.limit() };
+    let question = AssetsQuery { prefix: prefix.to_owned(), after, limit: page.limit() };
     let mut found = list_assets(&api.store, tenant, &question).await?;
     let next_page_token = page.cut(&mut found, |last| last.urn.clone());
     let encode = |asset: StoredAsset| Asset { urn: asset.urn, create_time: Some(to_proto(asset.created_at)) };

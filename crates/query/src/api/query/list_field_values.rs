@@ -2,7 +2,7 @@
 
 use flowmeter_proto::v1::{FieldValue, ListFieldValuesRequest, ListFieldValuesResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_store::events::{FieldValues, list_field_values};
+use flowmeter_store::events::{FieldValuesQuery, list_field_values};
 use tonic::metadata::MetadataMap;
 
 use super::QueryApi;
@@ -22,7 +22,7 @@ pub(super) async fn handle(
     api.wait_until_applied(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = api.fresh_through().await?;
     let _admitted = api.tenant_limiter.admit(tenant).await?;
-    let question = FieldValues { field, list, prefix, after, limit: page.limit() };
+    let question = FieldValuesQuery { field, list, prefix, after, limit: page.limit() };
     let mut values = list_field_values(&api.store, tenant, &question).await?;
     let range = question.list.range;
     let next_page_token = page.cut(&mut values, |last| value_position::write(range, &last.value));

@@ -5,7 +5,7 @@
 
 use flowmeter_proto::v1::{ListUsageEventsRequest, ListUsageEventsResponse};
 use flowmeter_service::error::ApiError;
-use flowmeter_store::events::{Page, count_events, list_events};
+use flowmeter_store::events::{EventPage, count_events, list_events};
 use tonic::metadata::MetadataMap;
 
 use super::QueryApi;
@@ -28,7 +28,7 @@ pub(super) async fn handle(
     api.wait_until_applied(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = api.fresh_through().await?;
     let _admitted = api.tenant_limiter.admit(tenant).await?;
-    let question = Page { list, order, after, limit: page.limit() };
+    let question = EventPage { list, order, after, limit: page.limit() };
     let counting = async {
         if !request.include_total_size {
             return Ok(None);
@@ -37,7 +37,7 @@ pub(super) async fn handle(
     };
     let (mut events, total_size) = tokio::try_join!(list_events(&api.store, tenant, &question), counting)?;
     let range = question.list.range;
-    let next_page_token = page.cut(&mut events, |(_, place)| event_position::write(range, place));
-    let usage_events = events.into_iter().map(|(event, _)| mask.apply(event::to_proto(event))).collect();
+    let next_page_token = page.cut(&mut events, |last| event_position::write(range, &last.position));
+    let usage_events = events.into_iter().map(|listed| mask.apply(event::to_proto(listed.event))).collect();
     Ok(ListUsageEventsResponse { usage_events, next_page_token, fresh_through, total_size })
 }

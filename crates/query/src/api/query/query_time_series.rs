@@ -4,10 +4,10 @@ use flowmeter_contract::names::{MetricName, TimeSeriesName};
 use flowmeter_core::ids::TenantId;
 use flowmeter_proto::v1::{QueryTimeSeriesRequest, QueryTimeSeriesResponse, Series};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_store::assets::{AssetSeriesQuestion, ReadableMetric, read_asset_series};
+use flowmeter_store::assets::{AssetSeriesQuery, ReadableMetric, read_asset_series};
 use flowmeter_store::catalog::metrics::is_in_use;
 use flowmeter_store::catalog::time_series::NewTimeSeries;
-use flowmeter_store::rollups::{SeriesQuestion, read_series};
+use flowmeter_store::rollups::{SeriesQuery, read_series};
 use tonic::metadata::MetadataMap;
 
 use super::QueryApi;
@@ -116,7 +116,7 @@ async fn answer_from_assets(
 ) -> Result<QueryTimeSeriesResponse, ApiError> {
     let reading = reading(spec.observed, metric.readable)?;
     let fresh_through = api.fresh_through().await?;
-    let question = AssetSeriesQuestion {
+    let question = AssetSeriesQuery {
         tenant,
         name: &metric.name,
         reading,
@@ -144,7 +144,7 @@ pub(super) async fn read(
     tenant: TenantId,
     plan: &QueryPlan<'_>,
 ) -> Result<Vec<Series>, ApiError> {
-    let question = SeriesQuestion {
+    let question = SeriesQuery {
         tenant,
         definition: plan.definition,
         observed: plan.observed,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::{EventId, RequestId, TenantId};
-use flowmeter_core::metric::{Definition, Measure, Observed, Selector};
+use flowmeter_core::metric::{Measure, MetricDefinition, Observed, Selector};
 use flowmeter_core::plan::{Piece, Source};
 use flowmeter_core::range::TimeRange;
 use flowmeter_core::timestamp::Timestamp;
@@ -17,10 +17,11 @@ use uuid::Uuid;
 use super::*;
 use crate::batch::{Batch, NewEvent, NewRequest, Writer};
 use crate::events::{
-    FieldValues, List, OrderBy, OrderKey, Page, count_events, list_events, list_field_values,
+    EventPage, EventSelection, FieldValuesQuery, OrderBy, OrderKey, count_events, list_events,
+    list_field_values,
 };
 use crate::progress::Worker;
-use crate::rollups::{SeriesQuestion, read_series};
+use crate::rollups::{SeriesQuery, read_series};
 use crate::sql::Snapshot;
 use crate::{Settings, Store, migrate};
 
@@ -105,18 +106,18 @@ async fn are_rare(store: &Store, range: TimeRange, filter: &Filter, reads: Reads
     rare_labels(&mut snapshot, tenant(), range, filter, reads).await.unwrap().is_some()
 }
 
-fn list(filter: &Filter) -> List {
-    List { range: days(), filter: filter.clone(), words: Vec::new() }
+fn list(filter: &Filter) -> EventSelection {
+    EventSelection { range: days(), filter: filter.clone(), words: Vec::new() }
 }
 
 /// The ids of a list, page by page.
-async fn ids(store: &Store, list: List, order: &[OrderKey]) -> Vec<EventId> {
-    let mut page = Page { list, order: order.to_vec(), after: None, limit: 7 };
+async fn ids(store: &Store, list: EventSelection, order: &[OrderKey]) -> Vec<EventId> {
+    let mut page = EventPage { list, order: order.to_vec(), after: None, limit: 7 };
     let mut found = Vec::new();
     loop {
         let events = list_events(store, tenant(), &page).await.unwrap();
-        found.extend(events.iter().map(|(event, _)| event.id));
-        page.after = events.into_iter().map(|(_, place)| place).nth(6);
+        found.extend(events.iter().map(|listed| listed.event.id));
+        page.after = events.into_iter().map(|listed| listed.position).nth(6);
         if page.after.is_none() {
             return found;
         }
@@ -134,7 +135,7 @@ async fn uses_index(store: &Store, range: TimeRange, filter: &Filter) -> bool {
 /// How many events there are in each day.
 async fn by_day(store: &Store, filter: &Filter) -> Vec<(usize, i64)> {
     let starts = [days().start, MONDAY.parse().unwrap()];
-    let definition = Definition {
+    let definition = MetricDefinition {
         full_name: "test/count".into(),
         description: String::new(),
         generation: 1,
@@ -144,7 +145,7 @@ async fn by_day(store: &Store, filter: &Filter) -> Vec<(usize, i64)> {
         default_observed: Observed::Summed,
         label_sets: Vec::new(),
     };
-    let question = SeriesQuestion {
+    let query = SeriesQuery {
         tenant: tenant(),
         definition: &definition,
         observed: Observed::Summed,
@@ -155,7 +156,7 @@ async fn by_day(store: &Store, filter: &Filter) -> Vec<(usize, i64)> {
         bucket_starts: &starts,
         max_points: 10,
     };
-    let series = read_series(store, &question).await.unwrap();
+    let series = read_series(store, &query).await.unwrap();
     let points = series.into_iter().flat_map(|series| series.points);
     points.map(|point| (point.bucket, point.count)).collect()
 }
@@ -234,14 +235,14 @@ async fn assert_answers(store: &Store, events: &[(EventId, UsageEvent<'_>)]) {
         let count = count_events(store, tenant(), &list(&parsed)).await.unwrap();
         assert_eq!(count, i64::try_from(expected.len()).unwrap(), "{filter}");
 
-        let question = FieldValues {
+        let query = FieldValuesQuery {
             field: Field::Text(TextField::User),
             list: list(&parsed),
             prefix: String::new(),
             after: None,
             limit: 100,
         };
-        let values = list_field_values(store, tenant(), &question).await.unwrap();
+        let values = list_field_values(store, tenant(), &query).await.unwrap();
         assert_eq!(values.iter().map(|value| value.count).sum::<i64>(), count, "{filter}");
 
         let monday = EventId::first_at(MONDAY.parse().unwrap());
@@ -260,7 +261,7 @@ async fn assert_answers(store: &Store, events: &[(EventId, UsageEvent<'_>)]) {
         }
     }
     let rare = Filter::parse("application = 'app-7'").unwrap();
-    let searched = List { words: vec!["app-3".to_owned()], ..list(&rare) };
+    let searched = EventSelection { words: vec!["app-3".to_owned()], ..list(&rare) };
     let has_word = |event: &UsageEvent<'_>| {
         event.text(TextField::User) == "app-3" || event.attributes.iter().any(|(_, value)| *value == "app-3")
     };

@@ -5,7 +5,7 @@ use flowmeter_core::ids::{EventId, TenantId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{List, Page, Reads, SELECT, push_demands, statement};
+use super::{EventPage, EventSelection, Reads, SELECT, push_demands, statement};
 use crate::StoreError;
 use crate::events::label_sets::{PageStart, RareLabels, push_indexed_events};
 use crate::sql::{Snapshot, Sql};
@@ -20,7 +20,7 @@ const MOST: i64 = 10_000;
 pub(super) async fn read_rare_page(
     mut snapshot: Snapshot<'_>,
     tenant: TenantId,
-    page: &Page,
+    page: &EventPage,
     start: PageStart,
     labels: &RareLabels,
 ) -> Result<Vec<Row>, StoreError> {
@@ -46,7 +46,7 @@ pub(super) async fn read_rare_page(
 async fn read_indexed(
     snapshot: &mut Snapshot<'_>,
     tenant: TenantId,
-    rest: &Page,
+    rest: &EventPage,
     mut start: PageStart,
     labels: &RareLabels,
 ) -> Result<Vec<Row>, StoreError> {
@@ -69,7 +69,7 @@ async fn read_indexed(
 /// Some events of the label sets in an indexed range. Those that the list does not have are rows without an id.
 fn indexed_statement(
     tenant: TenantId,
-    list: &List,
+    list: &EventSelection,
     start: PageStart,
     at_once: i64,
     labels: &RareLabels,
