@@ -1,4 +1,4 @@
-//! An installation: a database and queues of its own, and the real services as processes.
+//! An installation: its own database and queues, and the real services as processes.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-/// The shared servers' URLs: PostgreSQL and RabbitMQ.
+/// The URLs of the shared servers: PostgreSQL and RabbitMQ.
 pub fn servers() -> (String, String) {
     let url = |name: &str| {
         std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test [FILTER]`"))
@@ -28,42 +28,42 @@ pub fn servers() -> (String, String) {
     (url("FLOWMETER_TEST_DATABASE_URL"), url("FLOWMETER_TEST_AMQP_URL"))
 }
 
-/// How an installation differs from the usual.
+/// How an installation differs from the default.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Settings of all services.
     pub settings: Vec<(String, String)>,
-    /// A service, such as `worker`, and its way to the broker in place of the direct one.
+    /// A service, such as `worker`, and the URL by which it reaches the broker.
     pub amqp_url: Option<(&'static str, String)>,
-    /// A service and its way to the database in place of the direct one.
+    /// A service and the URL by which it reaches the database.
     pub database_url: Option<(&'static str, String)>,
 }
 
 /// A running installation.
 pub struct Installation {
-    /// Takes reports.
+    /// The ingest service.
     pub ingest: Service,
-    /// Applies them.
+    /// The worker.
     pub worker: Service,
-    /// Answers.
+    /// The query service.
     pub query: Service,
     /// Its database.
     pub store: Store,
     /// The URL of its database.
     pub database_url: String,
-    /// What the names of its queues begin with.
+    /// The prefix of the names of its queues.
     pub queue_prefix: String,
     another_worker: ServiceSpec,
     operator: String,
 }
 
 impl Installation {
-    /// An installation of the usual kind. `name` is unique among the tests.
+    /// Starts an installation with default options. `name` must be unique among the tests.
     pub async fn start(name: &str) -> Self {
         Self::start_with(name, Options::default()).await
     }
 
-    /// An installation.
+    /// Starts an installation.
     pub async fn start_with(name: &str, options: Options) -> Self {
         let (database_url, amqp_url) = servers();
         let database_url = create_database(&database_url, name).await;
@@ -111,7 +111,7 @@ impl Installation {
         &self.operator
     }
 
-    /// A new tenant with a token of all scopes.
+    /// Creates a tenant, and a token with all scopes.
     pub async fn tenant(&self, name: &str) -> Tenant {
         let mut admin = self.admin(&self.operator).await;
         let request = CreateTenantRequest { tenant_id: name.into() };
@@ -121,7 +121,7 @@ impl Installation {
         self.client(&token).await
     }
 
-    /// What a token makes of its holder.
+    /// The clients of the holder of a token.
     pub async fn client(&self, token: &str) -> Tenant {
         let token = token.to_owned();
         Tenant {
@@ -141,7 +141,7 @@ impl Installation {
         }
     }
 
-    /// Another token of a tenant.
+    /// Creates another token of a tenant.
     pub async fn token(&self, tenant: &str, scopes: &[Scope]) -> String {
         let request = CreateTokenRequest {
             parent: format!("tenants/{tenant}"),
@@ -164,7 +164,7 @@ fn store(database_url: &str) -> Store {
         max_connections: 4,
         statement_timeout: Duration::from_secs(30),
     };
-    Store::new(&settings).expect("the URL can be read")
+    Store::new(&settings).expect("a valid URL")
 }
 
 async fn create_database(server_url: &str, name: &str) -> String {
@@ -175,7 +175,7 @@ async fn create_database(server_url: &str, name: &str) -> String {
     for statement in
         [format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"), format!("CREATE DATABASE {database}")]
     {
-        client.batch_execute(&statement).await.expect("a database of our own");
+        client.batch_execute(&statement).await.expect("a new database");
     }
     let (head, tail) = server_url.rsplit_once('@').expect("the URL has credentials");
     let host = tail.split('/').next().expect("a host");
@@ -188,7 +188,7 @@ fn log_directory(name: &str) -> PathBuf {
     directory
 }
 
-/// Connects once the service answers.
+/// Connects to a service.
 async fn connect(url: &str) -> Channel {
     let endpoint = Endpoint::from_shared(url.to_owned()).expect("a URL");
     endpoint.connect().await.expect("the service listens")
@@ -214,18 +214,18 @@ impl Interceptor for Bearer {
 /// A tenant and its clients.
 #[derive(Clone)]
 pub struct Tenant {
-    /// Its token, of all scopes.
+    /// Its token.
     pub token: String,
-    /// Records.
+    /// A client of the ingest service.
     pub ingest: IngestServiceClient<InterceptedService<Channel, Bearer>>,
-    /// Defines.
+    /// A client of the catalog service.
     pub catalog: CatalogServiceClient<InterceptedService<Channel, Bearer>>,
-    /// Asks.
+    /// A client of the query service.
     pub query: QueryServiceClient<InterceptedService<Channel, Bearer>>,
 }
 
 impl Tenant {
-    /// Records a batch under a request id, once.
+    /// Records a batch under a request id.
     pub async fn record(
         &self,
         request_id: &str,
@@ -235,7 +235,7 @@ impl Tenant {
         Ok(self.ingest.clone().record_usage(request).await?.into_inner())
     }
 
-    /// The receipt of a request, when it is settled; after a minute as it is.
+    /// Waits up to a minute for a request to be settled, and returns its receipt.
     pub async fn settled(&self, request_id: &str) -> GetReceiptResponse {
         let begin = std::time::Instant::now();
         loop {
@@ -247,7 +247,7 @@ impl Tenant {
         }
     }
 
-    /// The points of a series, as (start, value).
+    /// The points of a time series, as (start, value).
     pub async fn series(&self, request: QueryTimeSeriesRequest) -> Result<Vec<(i64, String)>, Status> {
         let answer = self.query.clone().query_time_series(request).await?.into_inner();
         let points = answer.series.into_iter().flat_map(|series| series.points);
@@ -268,7 +268,7 @@ impl Tenant {
     }
 }
 
-/// A read request of the service `object`.
+/// A read request to the service `object`.
 pub fn event() -> UsageEvent {
     UsageEvent { method: "get".into(), service: "object".into(), ..UsageEvent::default() }
 }
@@ -278,7 +278,7 @@ pub fn request_id() -> String {
     RequestId::generate().to_string()
 }
 
-/// Asks again and again until the answer is the expected one, for a minute at most.
+/// Polls until the answer is the expected one, for up to a minute.
 pub async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut ask: impl AsyncFnMut() -> T) {
     let begin = std::time::Instant::now();
     loop {
@@ -286,7 +286,10 @@ pub async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut ask: im
         if found == expected {
             return;
         }
-        assert!(begin.elapsed() < Duration::from_mins(1), "expected {expected:?}, still found {found:?}");
+        assert!(
+            begin.elapsed() < Duration::from_mins(1),
+            "expected {expected:?}, found {found:?} after a minute"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

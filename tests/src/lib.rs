@@ -1,7 +1,7 @@
-//! The harness of the end-to-end tests: installations of their own, on the servers that
-//! `cargo xtask test` shares between them, and a proxy that fails on command.
+//! The harness of the end-to-end tests: a separate installation for each test, on the servers that `cargo xtask test`
+//! shares between them, and a proxy that injects faults.
 
-#![allow(clippy::must_use_candidate, reason = "of no use in tests")]
+#![allow(clippy::must_use_candidate, reason = "not useful in tests")]
 
 mod installation;
 mod proxy;

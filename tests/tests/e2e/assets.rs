@@ -1,4 +1,4 @@
-//! Metrics of assets: what is emitted, how it merges, and what is read of it.
+//! Metrics of assets: emitting, merging and reading them.
 
 mod examples;
 mod lists;
@@ -17,7 +17,7 @@ use prost_types::{Timestamp, Value};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-/// An installation that takes values of any age.
+/// An installation that accepts values of any age.
 async fn of_any_age(name: &str) -> Installation {
     let settings = vec![("FLOWMETER_MAX_EVENT_AGE".into(), "36500d".into())];
     Installation::start_with(name, Options { settings, ..Options::default() }).await
@@ -27,7 +27,7 @@ async fn emit(tenant: &Tenant, request: EmitAssetMetricsRequest) -> Result<EmitA
     Ok(tenant.ingest.clone().emit_asset_metrics(request).await?.into_inner())
 }
 
-/// Emits documents under a request id, once.
+/// Emits documents under a request id.
 async fn batch(
     tenant: &Tenant,
     request_id: &str,
@@ -37,12 +37,12 @@ async fn batch(
     Ok(tenant.ingest.clone().batch_emit_asset_metrics(request).await?.into_inner())
 }
 
-/// A metric whose type is to be guessed.
+/// A metric without a declared type.
 fn metric(name: &str, value: impl Into<Value>) -> AssetMetric {
     AssetMetric { name: name.into(), value: Some(value.into()), value_type: 0 }
 }
 
-/// A metric whose type is declared, or settled.
+/// A metric with a declared type.
 fn typed(name: &str, value: impl Into<Value>, value_type: ValueType) -> AssetMetric {
     AssetMetric { value_type: value_type.into(), ..metric(name, value) }
 }
@@ -51,22 +51,22 @@ fn document(urn: &str, timestamp: Option<Timestamp>, metrics: Vec<AssetMetric>) 
     AssetDocument { asset_urn: urn.into(), timestamp, metrics }
 }
 
-/// A question for everything that was emitted on an asset, up to now.
+/// A query for everything that was emitted for an asset up to now.
 fn everything(urn: &str) -> ListAssetMetricsRequest {
     ListAssetMetricsRequest { asset_urn: urn.into(), ..ListAssetMetricsRequest::default() }
 }
 
-/// A question for all current values of an asset.
+/// A query for all current values of an asset.
 fn latest(urn: &str) -> GetLatestAssetMetricsRequest {
     GetLatestAssetMetricsRequest { asset_urn: urn.into(), ..GetLatestAssetMetricsRequest::default() }
 }
 
-/// Reads every page of a list, and checks that none is longer than it may be.
+/// Reads every page of a list, and checks that none exceeds the page size.
 macro_rules! all_pages {
     ($tenant:expr, $method:ident($request:expr), $items:ident) => {{
         let mut request = $request;
         let mut query = $tenant.query.clone();
-        // A wrong size is refused.
+        // An invalid page size is rejected.
         let most = if request.page_size == 0 { 100 } else { request.page_size.unsigned_abs() as usize };
         let mut all = Vec::new();
         loop {
@@ -111,7 +111,7 @@ fn from_now(seconds: i64) -> Timestamp {
     Timestamp { seconds: now.seconds + seconds, nanos: 0 }
 }
 
-/// Code, reason and the fields that are named.
+/// The code, the reason, and the fields of the violations.
 fn shown(status: &Status) -> (Code, String, Vec<String>) {
     let details = status.get_error_details();
     let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();

@@ -1,5 +1,4 @@
-//! What cannot be applied ends among the dead letters with its reason, and blocks
-//! nothing.
+//! Requests that cannot be applied become dead letters with a reason, and block no others.
 
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_proto::queue::{Envelope, FlowCounts, Request, Usage};
@@ -18,7 +17,7 @@ async fn broker() -> (Connection, Channel) {
     (connection, channel)
 }
 
-async fn put(channel: &Channel, prefix: &str, payload: &[u8]) {
+async fn publish(channel: &Channel, prefix: &str, payload: &[u8]) {
     let queue = format!("{prefix}.requests.0");
     let properties = BasicProperties::default();
     channel
@@ -34,17 +33,17 @@ async fn dead_letter(channel: &Channel, prefix: &str) -> Option<(Vec<u8>, String
     letter.ack(BasicAckOptions::default()).await.unwrap();
     let headers = letter.properties.headers().clone().unwrap_or_default();
     let Some(AMQPValue::LongString(reason)) = headers.inner().get(DEAD_LETTER_REASON) else {
-        panic!("a dead letter says why");
+        panic!("a dead letter has a reason");
     };
     Some((letter.data.clone(), reason.to_string()))
 }
 
 #[tokio::test]
-async fn a_malformed_message_blocks_nothing() {
+async fn a_malformed_message_blocks_no_other() {
     let installation = Installation::start("malformed-message").await;
     let tenant = installation.tenant("acme").await;
     let (_connection, channel) = broker().await;
-    put(&channel, &installation.queue_prefix, b"this is no envelope").await;
+    publish(&channel, &installation.queue_prefix, b"this is not an envelope").await;
     let request = request_id();
     tenant.record(&request, vec![event()]).await.unwrap();
     assert_eq!(tenant.settled(&request).await.state(), State::Applied);
@@ -56,12 +55,12 @@ async fn a_malformed_message_blocks_nothing() {
     })
     .await;
     let (payload, reason) = letter.unwrap();
-    assert_eq!(payload, b"this is no envelope");
+    assert_eq!(payload, b"this is not an envelope");
     assert!(reason.starts_with("expected an encoded envelope"), "{reason}");
 }
 
 #[tokio::test]
-async fn a_dead_request_that_is_put_back_is_applied() {
+async fn a_requeued_dead_request_is_applied() {
     let installation = Installation::start("put-back").await;
     let tenant = installation.tenant("acme").await;
     let (_connection, channel) = broker().await;
@@ -77,16 +76,16 @@ async fn a_dead_request_that_is_put_back_is_applied() {
         };
         Envelope { requests: vec![request] }.encode_to_vec()
     };
-    put(&channel, &installation.queue_prefix, &envelope(vec![0xff])).await;
+    publish(&channel, &installation.queue_prefix, &envelope(vec![0xff])).await;
     assert_eq!(tenant.settled(&id.to_string()).await.state(), State::Dead);
-    // What made it poisonous is mended meanwhile.
-    put(&channel, &installation.queue_prefix, &envelope(event().encode_to_vec())).await;
+    // The same request again, without the defect.
+    publish(&channel, &installation.queue_prefix, &envelope(event().encode_to_vec())).await;
     eventually(State::Applied, async || tenant.settled(&id.to_string()).await.state()).await;
     assert_eq!(tenant.read_requests().await, 1);
 }
 
 #[tokio::test]
-async fn a_poisoned_request_dies_alone_and_its_receipt_says_so() {
+async fn a_poison_request_dies_alone_and_its_receipt_has_the_reason() {
     let installation = Installation::start("poisoned-request").await;
     let tenant = installation.tenant("acme").await;
     let acme = TenantId::named("acme");
@@ -103,23 +102,24 @@ async fn a_poisoned_request_dies_alone_and_its_receipt_says_so() {
         };
         (id.to_string(), request)
     };
-    // A NUL is beyond what PostgreSQL takes as text: only the database finds it out.
+    // PostgreSQL does not accept NUL in text. Only the database detects this.
     let nul = flowmeter_proto::v1::UsageEvent { user: "a\0b".into(), ..event() };
-    let (refused, refused_request) = request(nul.encode_to_vec());
+    let (rejected, rejected_request) = request(nul.encode_to_vec());
     let (unreadable, unreadable_request) = request(vec![0xff]);
     let (first_good, first_request) = request(event().encode_to_vec());
     let (second_good, second_request) = request(event().encode_to_vec());
     let (counters, mut counters_request) = request(event().encode_to_vec());
     let counts = FlowCounts { flow_id: "flow".into(), minute: 7, counts: vec![1] };
     counters_request.flow_counts = vec![counts];
-    let requests = vec![first_request, refused_request, unreadable_request, counters_request, second_request];
-    put(&channel, &installation.queue_prefix, &Envelope { requests }.encode_to_vec()).await;
+    let requests =
+        vec![first_request, rejected_request, unreadable_request, counters_request, second_request];
+    publish(&channel, &installation.queue_prefix, &Envelope { requests }.encode_to_vec()).await;
 
     for good in [first_good, second_good] {
         assert_eq!(tenant.settled(&good).await.state(), State::Applied);
     }
     for (dead, expected) in [
-        (refused, "the database rejected the operation"),
+        (rejected, "the database rejected the operation"),
         (unreadable, "an event cannot be read"),
         (counters, "expected the start of a quarter of an hour"),
     ] {
@@ -134,6 +134,6 @@ async fn a_poisoned_request_dies_alone_and_its_receipt_says_so() {
         letters.len()
     })
     .await;
-    // Each letter is an envelope of its one request, which can be put back as it is.
+    // Each letter is an envelope with a single request, which can be requeued unchanged.
     assert!(letters.iter().all(|(data, _)| Envelope::decode(&data[..]).unwrap().requests.len() == 1));
 }

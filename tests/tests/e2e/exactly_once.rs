@@ -1,4 +1,4 @@
-//! Every acknowledged event is counted once: whatever is repeated, killed or redelivered.
+//! Every acknowledged event is counted exactly once, whatever is retried, killed or redelivered.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ fn now() -> Timestamp {
 }
 
 #[tokio::test]
-async fn the_same_request_five_times_at_once_counts_once() {
+async fn five_concurrent_retries_of_a_request_count_once() {
     let installation = Installation::start("five-times").await;
     let tenant = installation.tenant("acme").await;
     let request = request_id();
     let events = vec![event(); 100];
     let answers = join_all((0..5).map(|_| tenant.record(&request, events.clone()))).await;
     let ids: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().event_ids).collect();
-    assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "a repetition has the same ids");
+    assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "a retry returns the same ids");
     assert_eq!(tenant.settled(&request).await.accepted_count, 100);
-    // Another request behind them in the queue: when it is applied, they have been too.
+    // A later request in the queue: when it is applied, the earlier ones have been applied too.
     let behind = request_id();
     tenant.record(&behind, vec![event()]).await.unwrap();
     tenant.settled(&behind).await;
@@ -41,7 +41,7 @@ async fn the_same_event_in_different_requests_counts_once() {
     };
     let (first, second) = (named("a", 1), named("b", 2));
     let request = request_id();
-    // Twice within one batch as well.
+    // One event occurs twice within the batch.
     tenant.record(&request, vec![first.clone(), second.clone(), first.clone()]).await.unwrap();
     let receipt = tenant.settled(&request).await;
     assert_eq!((receipt.accepted_count, receipt.duplicate_count, receipt.conflict_count), (2, 1, 0));
@@ -66,7 +66,7 @@ async fn the_same_event_in_different_requests_counts_once() {
     assert_eq!(
         points.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(),
         ["6"],
-        "the first is kept"
+        "the first event is kept"
     );
 }
 
@@ -82,8 +82,8 @@ async fn a_worker_killed_between_commit_and_ack_counts_once() {
     tenant.record(&before, vec![event(); 10]).await.unwrap();
     tenant.settled(&before).await;
 
-    // The broker never hears an acknowledgement from now on, while commits go through.
-    proxy.swallow_requests();
+    // From now on no acknowledgement reaches the broker, while commits succeed.
+    proxy.discard_requests();
     let lost = request_id();
     tenant.record(&lost, vec![event(); 10]).await.unwrap();
     assert_eq!(tenant.settled(&lost).await.state(), State::Applied);
@@ -92,7 +92,7 @@ async fn a_worker_killed_between_commit_and_ack_counts_once() {
     proxy.recover();
     installation.worker.start_again().unwrap();
 
-    // The broker delivers it again; a request behind it shows that it has been dealt with.
+    // The broker delivers the request again. Once a later request is applied, it has been processed.
     let behind = request_id();
     tenant.record(&behind, vec![event(); 10]).await.unwrap();
     assert_eq!(tenant.settled(&behind).await.state(), State::Applied);
@@ -101,7 +101,7 @@ async fn a_worker_killed_between_commit_and_ack_counts_once() {
 }
 
 #[tokio::test]
-async fn workers_killed_over_and_over_lose_and_double_nothing() {
+async fn repeatedly_killed_workers_lose_and_duplicate_nothing() {
     let mut installation = Installation::start("killed-over-and-over").await;
     let tenant = installation.tenant("acme").await;
     let mut sent = 0;
@@ -112,7 +112,7 @@ async fn workers_killed_over_and_over_lose_and_double_nothing() {
             let answer = tenant.record(&last, vec![event(); 50]).await.unwrap();
             sent += i64::from(answer.accepted_count);
         }
-        // Each time at another moment of its work.
+        // Kill the worker at a different moment each time.
         tokio::time::sleep(Duration::from_millis(7 * round)).await;
         installation.worker.kill9().unwrap();
         installation.worker.start_again().unwrap();
@@ -121,11 +121,11 @@ async fn workers_killed_over_and_over_lose_and_double_nothing() {
     eventually(sent, async || tenant.read_requests().await).await;
 }
 
-/// The orders that several senders report.
+/// The number of orders that several senders report.
 const ORDERS: usize = 300;
 
 #[tokio::test]
-async fn several_workers_and_shards_share_the_work_and_count_once() {
+async fn several_workers_and_shards_count_once() {
     let settings = vec![("FLOWMETER_SHARDS".to_owned(), "2".to_owned())];
     let options = Options { settings, ..Options::default() };
     let installation = Installation::start_with("several-workers", options).await;
@@ -134,8 +134,8 @@ async fn several_workers_and_shards_share_the_work_and_count_once() {
     let time = now();
     let named =
         |number: usize| UsageEvent { event_id: format!("order-{number}"), timestamp: Some(time), ..event() };
-    // Each sender reports all of the same orders, in another order, and some uses of its own:
-    // the same keys meet in transactions of both workers at the same time.
+    // Each sender reports the same orders in a different sequence, and some events of its own, so that concurrent
+    // transactions of both workers contain the same keys.
     let senders = (0..8_usize).map(|sender| {
         let tenant = tenant.clone();
         async move {

@@ -1,4 +1,4 @@
-//! Executions: what integrations report of their API calls, and what the dashboards ask.
+//! Executions: what integrations report about their API calls, and what dashboards query.
 
 mod client;
 mod schedules;
@@ -67,9 +67,9 @@ fn totals(answer: &QueryExecutionsResponse, labels: &[&str]) -> Vec<(Vec<String>
     answer.series.iter().map(|series| (values(series), series.total)).collect()
 }
 
-/// The example of the reference: each URL is a call that ends in its own way.
+/// The example of the reference: each URL is a call with a different result.
 #[tokio::test]
-async fn the_example_of_the_reference() {
+async fn the_example_of_the_reference_works() {
     let installation = Installation::start("executions-example").await;
     let tenant = installation.tenant("acme").await;
     let id = request_id();
@@ -85,17 +85,17 @@ async fn the_example_of_the_reference() {
         let answer = report(&tenant, &id, vec![example.clone()]).await.unwrap();
         assert_eq!((answer.accepted_count, answer.rejections.len()), (1, 0));
     }
-    let question = QueryExecutionsRequest { after_request_id: id.clone(), ..grouped(&["type"]) };
-    let answer = ask(&tenant, question).await.unwrap();
+    let query = QueryExecutionsRequest { after_request_id: id.clone(), ..grouped(&["type"]) };
+    let answer = ask(&tenant, query).await.unwrap();
     let own = |names: [&str; 3]| names.map(|name| (vec![name.to_owned()], 1)).to_vec();
     assert_eq!(totals(&answer, &["type"]), own(["GeneralError", "OutOfQuota", "Successful"]));
     assert!(answer.fresh_through.is_some());
-    assert!(answer.series.iter().all(|series| series.points.is_empty()), "there are totals alone");
+    assert!(answer.series.iter().all(|series| series.points.is_empty()), "there are only totals");
 
-    // One number: the calls that were rate-limited.
+    // A single number: the rate-limited calls.
     let limited = QueryExecutionsRequest { filter: "type = OutOfQuota".into(), ..grouped(&[]) };
     assert_eq!(totals(&ask(&tenant, limited).await.unwrap(), &[]), [(vec![], 1)]);
-    // By hour and type of one instance.
+    // One instance by hour and type.
     let hourly = QueryExecutionsRequest {
         filter: "instance = Sample_instance_1".into(),
         calendar: "#PT1H".into(),
@@ -112,7 +112,7 @@ async fn the_example_of_the_reference() {
 }
 
 #[tokio::test]
-async fn other_types_are_kept_where_the_tenant_allows_them() {
+async fn other_types_are_kept_if_the_tenant_allows_them() {
     let installation = Installation::start("executions-types").await;
     let tenant = installation.tenant("acme").await;
     let mut admin = installation.admin(&tenant.token).await;
@@ -135,12 +135,12 @@ async fn other_types_are_kept_where_the_tenant_allows_them() {
     assert!(updated.allow_all_metric_types && updated.create_time.is_some());
     let get = GetTenantRequest { name: "tenants/acme".into() };
     assert_eq!(admin.get_tenant(get).await.unwrap().into_inner().tenant, Some(updated));
-    // Every service follows within 30 s.
+    // Every service applies the change within 30 s.
     eventually(true, async || {
         let id = request_id();
         report(&tenant, &id, vec![other()]).await.unwrap();
-        let question = QueryExecutionsRequest { after_request_id: id, ..grouped(&["type"]) };
-        let answer = ask(&tenant, question).await.unwrap();
+        let query = QueryExecutionsRequest { after_request_id: id, ..grouped(&["type"]) };
+        let answer = ask(&tenant, query).await.unwrap();
         totals(&answer, &["type"])
             .iter()
             .any(|(labels, count)| (labels[0].as_str(), *count) == ("ConnectionError", 2))
@@ -157,22 +157,22 @@ async fn other_types_are_kept_where_the_tenant_allows_them() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named() {
+async fn errors_name_the_wrong_field() {
     let installation = Installation::start("executions-wrong").await;
     let tenant = installation.tenant("acme").await;
-    let right = || ExecutionReport {
+    let valid = || ExecutionReport {
         integration: "Sample".into(),
         metrics: vec![metric("Successful", 1)],
         ..ExecutionReport::default()
     };
     let reports = vec![
-        ExecutionReport { integration: String::new(), ..right() },
-        ExecutionReport { metrics: vec![metric("Successful", -5)], ..right() },
-        ExecutionReport { metrics: vec![metric("Successful", 1_000_000_000_001)], ..right() },
-        ExecutionReport { metrics: vec![metric("", 1)], ..right() },
-        ExecutionReport { timestamp: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }), ..right() },
-        ExecutionReport { metrics: vec![metric("Successful", 0)], ..right() },
-        right(),
+        ExecutionReport { integration: String::new(), ..valid() },
+        ExecutionReport { metrics: vec![metric("Successful", -5)], ..valid() },
+        ExecutionReport { metrics: vec![metric("Successful", 1_000_000_000_001)], ..valid() },
+        ExecutionReport { metrics: vec![metric("", 1)], ..valid() },
+        ExecutionReport { timestamp: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }), ..valid() },
+        ExecutionReport { metrics: vec![metric("Successful", 0)], ..valid() },
+        valid(),
     ];
     let id = request_id();
     let answer = report(&tenant, &id, reports).await.unwrap();
@@ -189,9 +189,9 @@ async fn what_is_wrong_is_named() {
             "reports[4].timestamp"
         ]
     );
-    let question = QueryExecutionsRequest { after_request_id: id, ..grouped(&[]) };
-    assert_eq!(totals(&ask(&tenant, question).await.unwrap(), &[]), [(vec![], 1)]);
-    for (question, field) in [
+    let query = QueryExecutionsRequest { after_request_id: id, ..grouped(&[]) };
+    assert_eq!(totals(&ask(&tenant, query).await.unwrap(), &[]), [(vec![], 1)]);
+    for (query, field) in [
         (grouped(&["user"]), "group_by[0]"),
         (grouped(&["type", "type"]), "group_by[1]"),
         (QueryExecutionsRequest { filter: "type =".into(), ..grouped(&[]) }, "filter"),
@@ -201,20 +201,20 @@ async fn what_is_wrong_is_named() {
         (QueryExecutionsRequest { calendar: "#PT7X".into(), ..grouped(&[]) }, "calendar"),
         (QueryExecutionsRequest { time_zone: "Mars".into(), ..grouped(&[]) }, "time_zone"),
     ] {
-        let error = ask(&tenant, question.clone()).await.unwrap_err();
-        assert_eq!(error.code(), Code::InvalidArgument, "{question:?}");
+        let error = ask(&tenant, query.clone()).await.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{query:?}");
         assert_eq!(error.get_details_bad_request().unwrap().field_violations[0].field, field, "{error}");
     }
 }
 
-/// A reported number of calls, with what it settles to.
+/// A reported number of calls, with the type under which it is counted.
 struct Counted {
     at: Timestamp,
     labels: [String; 4],
     count: i64,
 }
 
-/// The settled types by the reference's table.
+/// The types under which reported types are counted, by the table of the reference.
 fn settled(reported: &str) -> &str {
     match reported {
         "QuotaError" => "OutOfQuota",
@@ -225,7 +225,7 @@ fn settled(reported: &str) -> &str {
 }
 
 #[tokio::test]
-async fn every_answer_is_that_of_a_naive_model_over_the_reports() {
+async fn answers_match_a_naive_model_of_the_reports() {
     let seed = std::env::var("FLOWMETER_TEST_SEED").map_or(SEED, |seed| seed.parse().expect("a number"));
     println!("FLOWMETER_TEST_SEED={seed}");
     let mut dice = Dice::new(seed);
@@ -263,14 +263,14 @@ async fn every_answer_is_that_of_a_naive_model_over_the_reports() {
         let since = now.as_second() - dice.between(0, 12 * 86_400);
         let since = Timestamp::from_second(since).unwrap();
         let calendar = dice.of(&["", "#PT1H", "DAILY"]);
-        let question = QueryExecutionsRequest {
+        let query = QueryExecutionsRequest {
             filter: filter.join(" AND "),
             calendar: calendar.into(),
             range: format!("from({})", since.strftime("%Y-%m-%dT%H:%M:%S")),
             after_request_id: last.clone(),
             ..grouped(&group_by)
         };
-        let answer = ask(&tenant, question.clone()).await.unwrap();
+        let answer = ask(&tenant, query.clone()).await.unwrap();
         let mut expected: BTreeMap<Vec<String>, BTreeMap<i64, i64>> = BTreeMap::new();
         for one in counted.iter().filter(|one| one.at >= since && fits(one)) {
             let labels = group_by
@@ -282,14 +282,14 @@ async fn every_answer_is_that_of_a_naive_model_over_the_reports() {
         }
         let sums: Vec<_> =
             expected.iter().map(|(labels, points)| (labels.clone(), points.values().sum())).collect();
-        assert_eq!(totals(&answer, &group_by), sums, "{question:?}");
+        assert_eq!(totals(&answer, &group_by), sums, "{query:?}");
         for (series, points) in answer.series.iter().zip(expected.values()) {
             let found: BTreeMap<_, _> =
                 series.points.iter().map(|point| (point.timestamp.unwrap().seconds, point.count)).collect();
             assert_eq!(
                 found,
                 if calendar.is_empty() { BTreeMap::new() } else { points.clone() },
-                "{question:?}"
+                "{query:?}"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Flows: their requests, counted, and the metrics that are made of them.
+//! Flows: their requests are counted, and metrics are computed from the counts.
 
 mod availability;
 mod endpoint;
@@ -20,7 +20,7 @@ async fn register(tenant: &Tenant, id: &str, time_zone: &str) {
     tenant.catalog.clone().create_flow(request).await.expect("a new flow");
 }
 
-/// Records requests under a request id, once.
+/// Records requests under a request id.
 async fn record(
     tenant: &Tenant,
     request_id: &str,
@@ -30,8 +30,8 @@ async fn record(
     Ok(tenant.ingest.clone().record_flow_requests(request).await?.into_inner())
 }
 
-/// A question for a metric of a flow, after a request.
-fn question(flow: &str, name: &str, granularity: &str, after: &str) -> GetFlowMetricRequest {
+/// A query for a metric of a flow, after a request is applied.
+fn query(flow: &str, name: &str, granularity: &str, after: &str) -> GetFlowMetricRequest {
     GetFlowMetricRequest {
         flow_id: flow.into(),
         name: name.into(),
@@ -45,7 +45,7 @@ async fn ask(tenant: &Tenant, request: GetFlowMetricRequest) -> Result<GetFlowMe
     Ok(tenant.query.clone().get_flow_metric(request).await?.into_inner())
 }
 
-/// A data point: its beginning in seconds, and its data.
+/// A data point: its start in seconds, and its data.
 type Point = (i64, Vec<(String, f64)>);
 
 /// The points of an answer.
@@ -65,7 +65,7 @@ fn points(answer: GetFlowMetricResponse) -> Vec<Point> {
     metric.data_points.into_iter().map(data).collect()
 }
 
-/// So many requests at a time, each taking 0.5 s.
+/// `count` requests at a time, each taking 0.5 s.
 fn requests(flow: &str, seconds: i64, outcome: FlowOutcome, count: i32) -> FlowRequest {
     FlowRequest {
         flow_id: flow.into(),

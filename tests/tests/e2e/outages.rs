@@ -1,4 +1,4 @@
-//! The broker and the database go away and come back.
+//! The broker and the database become unavailable and recover.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ async fn proxy_to(url: &str) -> Proxy {
     Proxy::start(url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned()).await
 }
 
-/// An installation whose ingest service reaches the broker through a proxy, and gives up
-/// waiting for it after a second.
+/// An installation whose ingest service reaches the broker through a proxy, and waits for a confirm for at
+/// most a second.
 async fn broker_behind_a_proxy(name: &str) -> (Installation, Proxy) {
     let (_, amqp_url) = servers();
     let proxy = proxy_to(&amqp_url).await;
@@ -28,7 +28,7 @@ async fn broker_behind_a_proxy(name: &str) -> (Installation, Proxy) {
 }
 
 #[tokio::test]
-async fn without_a_broker_nothing_is_acknowledged_and_a_repetition_is_safe() {
+async fn without_a_broker_nothing_is_acknowledged_and_a_retry_is_safe() {
     let (installation, proxy) = broker_behind_a_proxy("without-a-broker").await;
     let tenant = installation.tenant("acme").await;
     tenant.record(&request_id(), vec![event()]).await.unwrap();
@@ -46,11 +46,11 @@ async fn without_a_broker_nothing_is_acknowledged_and_a_repetition_is_safe() {
 }
 
 #[tokio::test]
-async fn a_broker_that_takes_and_does_not_confirm_counts_once() {
+async fn a_message_without_a_confirm_counts_once() {
     let (installation, proxy) = broker_behind_a_proxy("does-not-confirm").await;
     let tenant = installation.tenant("acme").await;
     tenant.record(&request_id(), vec![event()]).await.unwrap();
-    // Cut at a moment when the message may or may not have arrived: the caller repeats.
+    // The connection is cut when the message may or may not have arrived, so the caller retries.
     let request = request_id();
     let (answer, ()) = tokio::join!(tenant.record(&request, vec![event(); 5]), async {
         tokio::time::sleep(Duration::from_millis(3)).await;
@@ -65,7 +65,7 @@ async fn a_broker_that_takes_and_does_not_confirm_counts_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_acknowledged_for_a_queue_that_is_gone() {
+async fn nothing_is_acknowledged_for_a_deleted_queue() {
     let settings = vec![("FLOWMETER_CONFIRM_TIMEOUT".into(), "2s".into())];
     let mut installation =
         Installation::start_with("queue-gone", Options { settings, ..Options::default() }).await;
@@ -73,7 +73,7 @@ async fn nothing_is_acknowledged_for_a_queue_that_is_gone() {
     let first = request_id();
     tenant.record(&first, vec![event()]).await.unwrap();
     tenant.settled(&first).await;
-    // Without a worker nobody else would declare it again.
+    // Without a worker only the ingest service can declare the queue again.
     installation.worker.kill9().unwrap();
     let (_, amqp_url) = servers();
     let connection =
@@ -86,7 +86,7 @@ async fn nothing_is_acknowledged_for_a_queue_that_is_gone() {
     let request = request_id();
     let status = tenant.record(&request, vec![event(); 3]).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
-    // It makes the queue anew by itself, and a repetition goes through.
+    // The ingest service declares the queue again, and a retry succeeds.
     eventually(true, async || tenant.record(&request, vec![event(); 3]).await.is_ok()).await;
     installation.worker.start_again().unwrap();
     assert_eq!(tenant.settled(&request).await.accepted_count, 3);
@@ -94,7 +94,7 @@ async fn nothing_is_acknowledged_for_a_queue_that_is_gone() {
 }
 
 #[tokio::test]
-async fn a_week_that_was_let_go_of_takes_late_events_again() {
+async fn a_dropped_week_accepts_late_events_again() {
     let installation = Installation::start("late-week").await;
     let tenant = installation.tenant("acme").await;
     let now: prost_types::Timestamp = std::time::SystemTime::now().into();
@@ -117,10 +117,10 @@ async fn a_week_that_was_let_go_of_takes_late_events_again() {
 }
 
 #[tokio::test]
-async fn ingest_goes_on_while_the_database_is_away() {
+async fn ingest_continues_while_the_database_is_unavailable() {
     let (database_url, _) = servers();
     let proxy = proxy_to(&database_url).await;
-    // Each test has a database of its own, whose name only the harness knows.
+    // The harness creates a database for each test under this name.
     let direct = database_url.rsplit_once('/').unwrap().0;
     let own = format!("{direct}/test_database_away");
     let options = Options { database_url: Some(("ingest", proxy.in_url(&own))), ..Options::default() };
@@ -141,7 +141,7 @@ async fn ingest_goes_on_while_the_database_is_away() {
     };
     assert_eq!(record_flow("flow").await.unwrap().into_inner().accepted_count, 1);
     proxy.go_away();
-    // Longer than a token or a flow is believed without asking.
+    // Longer than tokens and flows are cached.
     let begin = std::time::Instant::now();
     let mut sent = 1;
     while begin.elapsed() < Duration::from_secs(12) {
@@ -150,7 +150,7 @@ async fn ingest_goes_on_while_the_database_is_away() {
         sent += 1;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    // Nobody can say now whether this one is registered.
+    // Whether this flow is registered is unknown now.
     assert_eq!(record_flow("other").await.unwrap_err().code(), Code::Unavailable);
     eventually(sent, async || tenant.read_requests().await).await;
     let question = GetFlowMetricRequest {
@@ -167,7 +167,7 @@ async fn ingest_goes_on_while_the_database_is_away() {
 }
 
 #[tokio::test]
-async fn a_worker_without_its_database_applies_everything_later() {
+async fn a_worker_applies_everything_after_an_outage_of_its_database() {
     let (database_url, _) = servers();
     let proxy = proxy_to(&database_url).await;
     let direct = database_url.rsplit_once('/').unwrap().0;

@@ -1,5 +1,5 @@
-//! Real logs, replayed by the command line through the whole path: every bucket equals a
-//! count made from the text of the log alone.
+//! Replays real logs with the command line through the whole pipeline. Every bucket equals a count computed
+//! from the text of the log alone.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use flowmeter_proto::v1::{Observed, QueryTimeSeriesRequest};
 use flowmeter_stack::{Binaries, workspace_root};
 use flowmeter_tests::{Installation, Options, Tenant};
 
-/// The directory of the logs, which are not part of the project.
+/// The path of a log, if it exists. The logs are not part of the project.
 fn log(name: &str) -> Option<PathBuf> {
     let path = workspace_root().join("../shared/data").join(name);
     if !path.exists() {
-        println!("skipped: {} is not there", path.display());
+        println!("skipped: {} does not exist", path.display());
     }
     path.exists().then_some(path)
 }
 
-/// A request of a log, as this test reads it.
+/// A request in a log, as this test parses it.
 struct Line {
     /// Such as `2015-05-17T10:05`.
     minute: String,
@@ -43,7 +43,7 @@ fn nova(text: &str) -> Vec<Line> {
             let words: Vec<_> = line.split(' ').collect();
             let (_, rest) = line.split_once('"').unwrap();
             let bytes = rest.split_once(" len: ").unwrap().1.split(' ').next().unwrap();
-            // Some requests come from nobody.
+            // Some requests have no user.
             let user = line.split_once("[req-").and_then(|(_, rest)| rest.split(' ').nth(1)).unwrap_or("");
             Line {
                 minute: format!("{}T{}", words[1], &words[2][..5]),
@@ -83,7 +83,7 @@ fn add(lines: &[&Line], width: usize, value: impl Fn(&Line) -> i64) -> BTreeMap<
 async fn series(tenant: &Tenant, mut request: QueryTimeSeriesRequest, width: usize) -> BTreeMap<String, i64> {
     request.range = "between(2015-05,2017-05)".into();
     if request.calendar == "#PT1M" {
-        // A year of minutes is more than an answer may have.
+        // A year of minutes exceeds the maximum number of points.
         let ranges = ["between(2015-05-17,2015-05-20)", "2017-05-16"];
         let mut all = BTreeMap::new();
         for range in ranges {
@@ -101,7 +101,7 @@ async fn points(tenant: &Tenant, request: QueryTimeSeriesRequest, width: usize) 
     points.into_iter().map(|(seconds, value)| (label(seconds), value.parse().unwrap())).collect()
 }
 
-/// Replays a log, and returns what the command line said.
+/// Replays a log, and returns the output of the command.
 fn replay(installation: &Installation, tenant: &Tenant, path: &Path, format: &str) -> String {
     let output = Command::new(Binaries::for_tests().unwrap().cli)
         .args(["replay", path.to_str().unwrap(), "--format", format])
@@ -110,12 +110,12 @@ fn replay(installation: &Installation, tenant: &Tenant, path: &Path, format: &st
         .env("FLOWMETER_QUERY_URL", installation.query.url())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    said.into_owned()
+    let output_text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{output_text}");
+    output_text.into_owned()
 }
 
-/// Compares every series that the lines make with the answers.
+/// Compares the answers with the series computed from the lines.
 async fn compare(tenant: &Tenant, lines: &[Line]) {
     for metric in ["ReadRequests", "WriteRequests", "DeleteRequests"] {
         let of_class: Vec<_> = lines.iter().filter(|line| line.class == metric).collect();
@@ -137,7 +137,7 @@ async fn compare(tenant: &Tenant, lines: &[Line]) {
         ..QueryTimeSeriesRequest::default()
     };
     assert_eq!(series(tenant, sizes.clone(), 13).await, add(&reads, 13, |line| line.bytes));
-    // A filter that no roll-up covers is answered from the events.
+    // A filter that no roll-up covers is evaluated on the events.
     let user = &reads[0].user;
     let of_user: Vec<_> = reads.iter().copied().filter(|line| line.user == *user).collect();
     sizes.filter = format!("user = \"{user}\"");
@@ -145,7 +145,7 @@ async fn compare(tenant: &Tenant, lines: &[Line]) {
 }
 
 #[tokio::test]
-async fn every_bucket_of_the_logs_is_exact() {
+async fn every_bucket_of_replayed_logs_is_exact() {
     let Some((nova_log, apache_log)) = log("openstack-nova-1k.log").zip(log("apache-access-5k.log")) else {
         return;
     };
@@ -161,7 +161,7 @@ async fn every_bucket_of_the_logs_is_exact() {
         assert!(lines.len() >= 500);
         replay(&installation, &tenant, path, format);
         compare(&tenant, &lines).await;
-        // The same log again changes nothing.
+        // Replaying the same log again changes nothing.
         replay(&installation, &tenant, path, format);
         compare(&tenant, &lines).await;
     }

@@ -1,4 +1,4 @@
-//! The examples of the Semarchy xDG API, in the JSON that a caller sends and is shown.
+//! The examples of the Semarchy xDG API, in the JSON that a caller sends and receives.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ use super::{
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(flowmeter_proto::FILE_DESCRIPTOR_SET).unwrap());
 
-/// The message that a JSON text stands for.
+/// Parses a message from JSON.
 fn from_json<M: Message + Default>(name: &str, json: &str) -> M {
     let descriptor = POOL.get_message_by_name(&format!("flowmeter.v1.{name}")).unwrap();
     let mut input = serde_json::Deserializer::from_str(json);
@@ -30,8 +30,8 @@ fn from_json<M: Message + Default>(name: &str, json: &str) -> M {
     M::decode(message.encode_to_vec().as_slice()).unwrap()
 }
 
-/// Emits metrics of the asset `crm`, as a JSON text says, under a new request id. The asset is part of the
-/// path in the reference, and a field here.
+/// Emits metrics of the asset `crm`, given as JSON, under a new request id. The asset is part of the path in
+/// the reference, and a field here.
 async fn emit_json(tenant: &Tenant, json: &str) -> EmitAssetMetricsResponse {
     let request: EmitAssetMetricsRequest = from_json("EmitAssetMetricsRequest", json);
     let request =
@@ -41,7 +41,7 @@ async fn emit_json(tenant: &Tenant, json: &str) -> EmitAssetMetricsResponse {
     answer
 }
 
-/// What a JSON text says that the answer to a request is.
+/// Parses the expected answer to a request from JSON.
 fn answer_json(request_id: &str, json: &str) -> EmitAssetMetricsResponse {
     let answer = from_json("EmitAssetMetricsResponse", json);
     EmitAssetMetricsResponse { request_id: request_id.into(), ..answer }
@@ -99,7 +99,7 @@ const EXAMPLE_6: &str = r#"{
     "value" : "50"
 }"#;
 
-/// The reference shows no type; what the value was taken for is told in addition.
+/// The reference has no type. Our answer also contains the type of the value.
 const EXAMPLE_7: &str = r#"{
     "timestamp" : "2024-03-04T17:44:00.000Z",
     "name": "apiForConsumersNbApiDailyConsumptionCalls",
@@ -131,7 +131,7 @@ const EXAMPLE_9: &str = r#"{
     "timestamp": "2024-03-04T17:44:00.000Z"
 }"#;
 
-/// The template of example 1, filled in with the full data structure of the text.
+/// The template of example 1, filled in with the full data structure from the text.
 const EXAMPLE_1: &str = r#"{
     "metrics": [
         {
@@ -147,7 +147,7 @@ const EXAMPLE_1: &str = r#"{
     "timestamp": "2024-03-02T17:44:00.000Z"
 }"#;
 
-/// The template of example 2, filled in with a name and a badge code as its notes have them.
+/// The template of example 2, filled in with a name and a badge code as in its notes.
 const EXAMPLE_2: &str = r#"{
     "timestamp" : "2024-03-02T17:44:00.000Z",
     "name": "QualityScore",
@@ -162,7 +162,7 @@ const EXAMPLE_3: &str = r#"{
 
 /// Examples 1 to 3.
 #[tokio::test]
-async fn the_templates_of_the_reference() {
+async fn templates_of_the_reference_work() {
     let installation = of_any_age("asset-templates").await;
     let tenant = installation.tenant("acme").await;
     let array = emit_json(&tenant, EXAMPLE_1).await;
@@ -189,11 +189,11 @@ async fn the_templates_of_the_reference() {
 
 /// Examples 4 to 9.
 #[tokio::test]
-async fn the_examples_of_the_reference() {
+async fn examples_of_the_reference_work() {
     let installation = of_any_age("asset-examples").await;
     let tenant = installation.tenant("acme").await;
 
-    // Without a timestamp it is that of the request.
+    // Without a timestamp, the document has the time of the request.
     let answer = emit_json(&tenant, EXAMPLE_4).await;
     let now = answer_json(&answer.request_id, EXAMPLE_5);
     let now = EmitAssetMetricsResponse { timestamp: Some(time_of(&answer.request_id)), ..now };
@@ -208,7 +208,7 @@ async fn the_examples_of_the_reference() {
     let answer = emit_json(&tenant, EXAMPLE_6).await;
     assert_eq!(answer, answer_json(&answer.request_id, EXAMPLE_7));
     for id in [&first, &second, &answer.request_id] {
-        assert_eq!(tenant.settled(id).await.state, 2, "it is applied");
+        assert_eq!(tenant.settled(id).await.state, 2, "the request is applied");
     }
 
     let question: ListAssetMetricsRequest = from_json("ListAssetMetricsRequest", EXAMPLE_8);
@@ -231,12 +231,12 @@ async fn the_examples_of_the_reference() {
     let named = ListAssetMetricsRequest { names, ..question.clone() };
     assert_eq!(list_metrics(&tenant, named).await.unwrap(), documents_json(&[EXAMPLE_9]));
 
-    // From the epoch up to now, where nothing else is said.
+    // By default from the epoch up to now.
     let all = list_metrics(&tenant, everything("urn:crm")).await.unwrap();
     let times: Vec<_> = all.iter().map(|document| document.timestamp).collect();
     let at = documents_json(&[EXAMPLE_9])[0].timestamp;
     assert_eq!(times, [at, sent_at]);
-    // Both ends belong to the range.
+    // Both ends of the range are inclusive.
     let instant = ListAssetMetricsRequest { from: at, to: at, ..question };
     assert_eq!(list_metrics(&tenant, instant).await.unwrap(), documents_json(&[&whole]));
 
@@ -255,7 +255,7 @@ async fn the_examples_of_the_reference() {
     assert!(assets[0].create_time.is_some());
 }
 
-/// The reference answers the array form with nulls where the single form has its parts.
+/// In the reference, the answer to an array has nulls in place of the fields of a single value.
 #[tokio::test]
 async fn an_answer_of_the_reference_can_be_sent() {
     let installation = of_any_age("asset-answer").await;
@@ -289,7 +289,7 @@ async fn metrics_of_one_time_are_concatenated() {
     let found = list_metrics(&tenant, everything("urn:crm")).await.unwrap();
     assert_eq!(found, [document("", Some(at), settled.clone())]);
 
-    // At another time it is another document.
+    // Another time is another document.
     let later = prost_types::Timestamp { nanos: 1_000, ..at };
     send(later, ["D", "A", "E"], "later").await;
     let other = ["D", "A", "E"].map(|name| typed(name, "later", ValueType::String)).to_vec();
@@ -312,7 +312,7 @@ async fn metrics_of_one_time_are_concatenated() {
     assert_eq!(list_latest(&tenant, latest("urn:crm")).await.unwrap(), expected);
 }
 
-/// What an older request says is not forgotten where a newer one, that came before it, says nothing of it.
+/// An older request that arrives after a newer one still adds the metrics that the newer one does not contain.
 #[tokio::test]
 async fn the_newest_request_wins_whichever_comes_first() {
     let installation = of_any_age("asset-newest").await;
@@ -328,17 +328,17 @@ async fn the_newest_request_wins_whichever_comes_first() {
     };
     send(&new, &["C", "A", "D"], "new").await;
     send(&old, &["A", "B", "C"], "old").await;
-    // A repetition says nothing new.
+    // A retry changes nothing.
     send(&new, &["C", "A", "D"], "new").await;
     let merged = [("A", "new"), ("B", "old"), ("C", "new"), ("D", "new")];
     let merged = merged.map(|(name, value)| typed(name, value, ValueType::String)).to_vec();
     let found = list_metrics(&tenant, everything("urn:crm")).await.unwrap();
-    assert_eq!(found, [document("", at, merged)], "names stand as the older request listed them");
+    assert_eq!(found, [document("", at, merged)], "the names are in the order of the older request");
 }
 
-/// A request without an id or a timestamp has those of its receipt.
+/// A request without an id or a timestamp gets them from the server.
 #[tokio::test]
-async fn the_server_makes_what_is_left_out() {
+async fn the_server_fills_in_defaults() {
     let installation = of_any_age("asset-defaults").await;
     let tenant = installation.tenant("acme").await;
     let before = Time::now().micros() / 1_000 * 1_000;

@@ -1,4 +1,4 @@
-//! Lists: their pages, what is refused of questions, and whose assets they have.
+//! Lists: pages, rejected queries, and isolation between tenants.
 
 use flowmeter_proto::v1::{
     EmitAssetMetricsRequest, GetLatestAssetMetricsRequest, ListAssetMetricsRequest, ListAssetsRequest,
@@ -13,7 +13,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn whoever_waits_for_a_request_reads_what_it_says() {
+async fn a_query_after_a_request_reads_its_values() {
     let installation = Installation::start("asset-own-writes").await;
     let tenant = installation.tenant("acme").await;
     for number in 0..20 {
@@ -52,8 +52,8 @@ async fn whoever_waits_for_a_request_reads_what_it_says() {
     }
 }
 
-/// Pages end before they have more than 10,000 metrics or 4 MiB, which gRPC clients take by default; a document
-/// that alone has more goes on on the next page.
+/// Pages are limited to 10,000 metrics and to 4 MiB, which gRPC clients accept by default. A larger document
+/// continues on the next page.
 #[tokio::test]
 async fn pages_of_large_documents_are_short() {
     let installation = Installation::start("asset-large").await;
@@ -64,7 +64,7 @@ async fn pages_of_large_documents_are_short() {
         let documents = vec![document("urn:many", Some(from_now(i64::from(minutes) - 600)), metrics)];
         ids.push(batch(&tenant, "", documents).await.unwrap().request_id);
     }
-    // One of 8 MiB, which three requests make, and a small one after it.
+    // A document of 8 MiB from three requests, and a small one after it.
     let at = from_now(-60);
     let mut names = Vec::new();
     for part in 0..3 {
@@ -90,7 +90,7 @@ async fn pages_of_large_documents_are_short() {
     }
     assert_eq!(request.page_token, "");
 
-    // With the client's usual limit.
+    // With the default limit of the client.
     let parts = list_metrics(&tenant, everything("urn:large")).await.unwrap();
     assert!(parts.len() > 2, "it is in {} parts", parts.len());
     let all = parts.iter().flat_map(|part| part.metrics.iter().map(|metric| (part.timestamp, &metric.name)));
@@ -108,7 +108,7 @@ async fn pages_of_large_documents_are_short() {
     assert_eq!(found, names);
 }
 
-/// An asset whose names are many and seldom come together has short pages, and these have everything.
+/// An asset with many names that are rarely emitted together has short pages, which are complete.
 #[tokio::test]
 async fn pages_of_many_names_are_short() {
     let installation = Installation::start("asset-many-names").await;
@@ -131,7 +131,7 @@ async fn pages_of_many_names_are_short() {
         }
     }
     assert_eq!(found.into_iter().map(|metric| metric.name).collect::<Vec<_>>(), names);
-    // What counts is how many are asked for.
+    // What counts is the number of names in the query.
     let named =
         ListAssetMetricsRequest { page_size: 1_000, names: names[..50].to_vec(), ..everything("urn:a") };
     let page = tenant.query.clone().list_asset_metrics(named).await.unwrap().into_inner();
@@ -141,7 +141,7 @@ async fn pages_of_many_names_are_short() {
 type Change<T> = fn(&mut T);
 
 #[tokio::test]
-async fn wrong_questions_are_refused() {
+async fn invalid_queries_are_rejected() {
     let installation = Installation::start("asset-questions").await;
     let tenant = installation.tenant("acme").await;
     let mut documents = vec![];
@@ -210,9 +210,9 @@ async fn wrong_questions_are_refused() {
     }
 }
 
-/// A page goes on with the question that it was the answer to, and with no other.
+/// A page token is only valid with the query that returned it.
 #[tokio::test]
-async fn a_page_token_belongs_to_its_question() {
+async fn a_page_token_belongs_to_its_query() {
     let installation = Installation::start("asset-tokens").await;
     let tenant = installation.tenant("acme").await;
     let of =
@@ -241,7 +241,7 @@ async fn a_page_token_belongs_to_its_question() {
     let mut cut = second.clone();
     cut.page_token.pop();
     assert_eq!(shown(&query.list_asset_metrics(cut).await.unwrap_err()), wrong);
-    // Values that come meanwhile do not make a range up to now longer; of another size are pages that may be.
+    // Values that arrive meanwhile do not extend a range up to now. The page size may change between pages.
     let now = document("urn:a", None, vec![metric("a", 1)]);
     let answer = batch(&tenant, "", vec![now]).await.unwrap();
     tenant.settled(&answer.request_id).await;
@@ -287,8 +287,8 @@ async fn an_asset_belongs_to_its_tenant() {
             messages.push(status.message().replace(urn, "URN"));
         }
     }
-    assert_eq!(messages[..2], messages[2..], "what is another's cannot be told from what is not there");
-    // An asset without values in the range, or of these names, is there all the same.
+    assert_eq!(messages[..2], messages[2..], "another tenant's asset looks like one that does not exist");
+    // An asset exists even if it has no values in the range or with these names.
     let before = ListAssetMetricsRequest { to: Some(from_now(-86_400)), ..everything("urn:crm") };
     assert_eq!(list_metrics(&acme, before).await.unwrap(), []);
     let named = ListAssetMetricsRequest { names: vec!["x".into()], ..everything("urn:crm") };

@@ -1,7 +1,7 @@
-//! Whatever is emitted in whatever order, by several senders at once, again and again, while workers die: every
-//! answer is that of a naive model over the requests.
+//! Random requests in random order from several senders, with retries, while workers are killed: every answer
+//! must match a naive model of the requests.
 //!
-//! All is random and follows from a seed, which a failure names; `FLOWMETER_TEST_SEED` sets it.
+//! Everything is derived from a seed, which a failure prints; `FLOWMETER_TEST_SEED` sets it.
 
 mod letters;
 mod questions;
@@ -22,34 +22,34 @@ use super::list_assets;
 use crate::dice::Dice;
 
 const SEED: u64 = 20_240_304;
-/// What each tenant emits comes in so many parts, with questions after each.
+/// The number of chapters. Each emits values and then runs queries.
 const CHAPTERS: usize = 4;
 const TENANTS: usize = 2;
-/// Requests of a chapter, of all tenants.
+/// The number of requests of all tenants in a chapter.
 const REQUESTS: usize = 160;
-/// Deaths of workers in a chapter.
+/// How often workers are killed in a chapter.
 const PARTS: usize = 2;
 const QUESTIONS: usize = 250;
 const AT_ONCE: usize = 16;
 
-/// Some begin with others, some look like patterns, and nothing is ever emitted on the last.
+/// Some are prefixes of others, some look like patterns, and nothing is ever emitted for the last one.
 const URNS: [&str; 8] =
     ["urn:a", "urn:a:1", "urn:a:10", "urn:A", "urn:%", "urn:_a\\", "ürn:\u{1f600} '\"", "urn:none"];
 const NAMES: [&str; 9] = ["a", "b", "A", "aa", "nbRecords", "isActive", "ä b", "%", "\u{1f600}"];
 
-/// A name of an asset at a time, in microseconds.
+/// The name of a metric of an asset, and a time in microseconds.
 type Key = (String, i64, String);
 
-/// What is known of it.
+/// The merged value.
 #[derive(Debug)]
 struct Known {
-    /// The newest request, and what it says.
+    /// The newest request and its value.
     newest: (Uuid, Settled),
-    /// The oldest request, and the place in it.
+    /// The oldest request and the place in it.
     oldest: (Uuid, usize),
 }
 
-/// What a tenant has emitted.
+/// The values that a tenant has emitted.
 #[derive(Debug, Default)]
 struct Model(BTreeMap<Key, Known>);
 
@@ -65,27 +65,27 @@ impl Model {
         }
     }
 
-    /// The values of an asset, by time and name; none if nothing was ever emitted on it.
+    /// The values of an asset by time and name. None if nothing was ever emitted for it.
     fn of<'a>(&'a self, urn: &'a str) -> impl Iterator<Item = (i64, &'a str, &'a Known)> {
         let of_urn = self.0.iter().filter(move |((of, _, _), _)| of == urn);
         of_urn.map(|((_, at, name), known)| (*at, name.as_str(), known))
     }
 }
 
-/// A run: what is emitted, by whom, and what is known by then.
+/// A run of the test.
 struct Run {
     dice: Dice,
     tenants: Vec<(Tenant, Model)>,
-    /// The times at which values are, in microseconds: few, some next to each other, some ahead.
+    /// The times of values in microseconds: few, some adjacent, some in the future.
     times: Vec<i64>,
-    /// The milliseconds of request ids, which also are few.
+    /// The milliseconds of request ids, which are few as well.
     made: Vec<i64>,
     /// When assets were first stored, by the number of the tenant and their names.
     created: BTreeMap<(usize, String), Asset>,
 }
 
 #[tokio::test]
-async fn every_answer_is_that_of_a_naive_model_over_the_requests() {
+async fn answers_match_a_naive_model_of_the_requests() {
     let seed = std::env::var("FLOWMETER_TEST_SEED").map_or(SEED, |seed| seed.parse().expect("a number"));
     println!("FLOWMETER_TEST_SEED={seed}");
     let settings = vec![("FLOWMETER_DATABASE_CONNECTIONS".into(), (AT_ONCE + 2).to_string())];
@@ -100,7 +100,7 @@ async fn every_answer_is_that_of_a_naive_model_over_the_requests() {
     let mut asked = 0;
     for _ in 0..CHAPTERS {
         let letters = run.write();
-        // A worker dies while it applies what was sent last, and comes back when more has been sent.
+        // A worker is killed while it applies the last requests, and restarted when more have been sent.
         for part in letters.chunks(letters.len().div_ceil(PARTS)) {
             let (before, after) = part.split_at(run.dice.below(part.len()));
             run.send(before).await;
@@ -121,7 +121,7 @@ impl Run {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let now = i64::try_from(now.as_micros()).unwrap();
         let mut times: Vec<_> = (0..4).map(|_| now - dice.between(1_000_000, 390 * 86_400_000_000)).collect();
-        // Its neighbour, a whole second, one shortly ago, and one ahead of the clock.
+        // An adjacent time, a whole second, a recent time, and one in the future.
         times.push(times[0] + 1);
         times.push(times[1] - times[1].rem_euclid(1_000_000));
         times.extend([now - 60_000_000, now + 2_400_000_000]);
@@ -129,7 +129,7 @@ impl Run {
         Self { dice, tenants, times, made, created: BTreeMap::new() }
     }
 
-    /// The requests of a chapter, with what they say added to the models; some of them twice, in any order.
+    /// Generates the requests of a chapter and adds their values to the models. Some are sent twice, in random order.
     fn write(&mut self) -> Vec<(usize, Sent)> {
         let mut letters = Vec::new();
         for _ in 0..REQUESTS {
@@ -159,7 +159,7 @@ impl Run {
         receipts.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
-    /// Asks many questions, and fails if answers are wrong.
+    /// Runs many queries, and fails if an answer is wrong.
     async fn ask(&mut self) -> usize {
         let Self { dice, tenants, times, .. } = self;
         let questions: Vec<_> =
@@ -177,7 +177,7 @@ impl Run {
         questions.len()
     }
 
-    /// An asset stays as old as it was.
+    /// The creation time of an asset does not change.
     async fn check_creation(&mut self) {
         for (number, (tenant, _)) in self.tenants.iter().enumerate() {
             for asset in list_assets(tenant, ListAssetsRequest::default()).await.unwrap() {

@@ -1,4 +1,4 @@
-//! What is refused of metrics of assets, and what is just allowed.
+//! Invalid metrics of assets, and valid ones at the limits.
 
 use flowmeter_proto::v1::asset_metric::ValueType;
 use flowmeter_proto::v1::{AssetMetric, EmitAssetMetricsRequest, ListAssetMetricsRequest, ListAssetsRequest};
@@ -14,7 +14,7 @@ use super::{
 
 const DAY: i64 = 86_400;
 
-/// A request that is right.
+/// A valid request.
 fn right() -> EmitAssetMetricsRequest {
     EmitAssetMetricsRequest {
         asset_urn: "urn:crm".into(),
@@ -28,12 +28,12 @@ fn single(name: &str, value: impl Into<Value>) -> EmitAssetMetricsRequest {
     EmitAssetMetricsRequest { metrics: vec![], name: name.into(), value, ..right() }
 }
 
-/// Lists within lists.
+/// Nested lists.
 fn nested(depth: usize) -> Value {
     (0..depth).fold(Value::from(1), |inner, _| Value::from(vec![inner]))
 }
 
-/// Metrics that are wrong, and the field that is.
+/// Invalid metrics, and the field of the violation.
 fn wrong_metrics() -> Vec<(AssetMetric, &'static str)> {
     let kind = |kind| AssetMetric { value: Some(Value { kind }), ..metric("a", 1) };
     vec![
@@ -68,7 +68,7 @@ fn wrong_metrics() -> Vec<(AssetMetric, &'static str)> {
     ]
 }
 
-/// Requests that are wrong, and the field that is.
+/// Invalid requests, and the field of the violation.
 fn wrong_requests() -> Vec<(EmitAssetMetricsRequest, &'static str)> {
     let at = |seconds, nanos| EmitAssetMetricsRequest {
         timestamp: Some(Timestamp { nanos, ..from_now(seconds) }),
@@ -92,7 +92,7 @@ fn wrong_requests() -> Vec<(EmitAssetMetricsRequest, &'static str)> {
             EmitAssetMetricsRequest { request_id: "00000000-0000-7000-8000-000000000000".into(), ..right() },
             "request_id",
         ),
-        // The single form.
+        // A single value.
         (single("", 1), "name"),
         (single("a\0", 1), "name"),
         (EmitAssetMetricsRequest { value: None, ..single("a", 1) }, "value"),
@@ -106,7 +106,7 @@ fn wrong_requests() -> Vec<(EmitAssetMetricsRequest, &'static str)> {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_a_wrong_request() {
+async fn nothing_of_an_invalid_request_is_stored() {
     let installation = Installation::start("asset-wrong-requests").await;
     let tenant = installation.tenant("acme").await;
     for (wrong, field) in wrong_metrics() {
@@ -119,7 +119,7 @@ async fn nothing_is_kept_of_a_wrong_request() {
         let status = emit(&tenant, wrong).await.unwrap_err();
         assert_eq!(shown(&status), invalid("INVALID_FIELD", field), "{}", status.message());
     }
-    // Both forms, whichever part of the single one there is.
+    // A list together with any field of a single value.
     for (name, value, value_type) in
         [("a", Some(1.into()), 0), ("a", None, 0), ("", Some(1.into()), 0), ("", None, 2)]
     {
@@ -127,7 +127,7 @@ async fn nothing_is_kept_of_a_wrong_request() {
         let status = emit(&tenant, both.clone()).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{both:?}");
     }
-    // Several at once are all named.
+    // Several violations at once are all reported.
     let several = EmitAssetMetricsRequest {
         asset_urn: String::new(),
         timestamp: Some(from_now(2 * 3_600)),
@@ -149,7 +149,7 @@ async fn nothing_is_kept_of_a_wrong_request() {
     nothing_was_emitted(&tenant, "urn:crm").await;
 }
 
-/// Nothing was ever emitted on an asset, also when all that came before is applied.
+/// Asserts that nothing was ever emitted for an asset, even after all earlier requests are applied.
 async fn nothing_was_emitted(tenant: &Tenant, urn: &str) {
     let probe = EmitAssetMetricsRequest { asset_urn: "urn:probe".into(), ..right() };
     let answer = emit(tenant, probe).await.unwrap();
@@ -161,7 +161,7 @@ async fn nothing_was_emitted(tenant: &Tenant, urn: &str) {
 }
 
 #[tokio::test]
-async fn wrong_documents_are_named_and_the_others_kept() {
+async fn invalid_documents_are_rejected_and_the_others_stored() {
     let installation = Installation::start("asset-wrong-documents").await;
     let tenant = installation.tenant("acme").await;
     let at = Some(from_now(-60));
@@ -174,11 +174,11 @@ async fn wrong_documents_are_named_and_the_others_kept() {
         (of("urn:wrong", vec![metric("a", 1), metric("b", 1), metric("a", 1)]), "metrics[2].name"),
         (document("urn:wrong", Some(from_now(-401 * DAY)), vec![metric("a", 1)]), "timestamp"),
         (document("urn:wrong", Some(from_now(7_200)), vec![metric("a", 1)]), "timestamp"),
-        // The time and the asset of the first one: other names are well, the same are not.
+        // The time and the asset of the first document: other names are valid, the same names are not.
         (of("urn:crm", vec![metric("c", "x")]), ""),
         (of("urn:crm", vec![metric("d", 1), metric("b", false)]), "metrics[1].name"),
         (of("urn:other", vec![metric("a", 2)]), ""),
-        // They have the same time, which is that of the request.
+        // Both have the time of the request.
         (now(1), ""),
         (now(2), "metrics[0].name"),
         (of("\n", vec![metric("", 1), typed("b", 1, ValueType::String)]), "asset_urn"),
@@ -207,7 +207,7 @@ async fn wrong_documents_are_named_and_the_others_kept() {
         .collect();
     assert_eq!(found, expected);
     let several = &answer.rejections.iter().find(|rejection| rejection.index == 11).unwrap().field_violations;
-    assert_eq!(several.len(), 3, "all that is wrong is named: {several:?}");
+    assert_eq!(several.len(), 3, "all violations are reported: {several:?}");
     assert_eq!(answer.accepted_count, 5);
     let receipt = tenant.settled(&id).await;
     assert_eq!((receipt.state, receipt.accepted_count), (2, 5));
@@ -222,7 +222,7 @@ async fn wrong_documents_are_named_and_the_others_kept() {
     let now = list_latest(&tenant, latest("urn:now")).await.unwrap();
     assert_eq!((now.len(), now[0].value.clone()), (1, Some(1.into())));
 
-    // Where all are wrong, the request is as well as any other.
+    // A request is accepted even if all of its documents are invalid.
     let id = request_id();
     let answer = batch(&tenant, &id, vec![of("", vec![metric("a", 1)])]).await.unwrap();
     assert_eq!((answer.accepted_count, answer.rejections.len()), (0, 1));
@@ -244,9 +244,9 @@ fn now_of(urn: &str) -> flowmeter_proto::v1::AssetDocument {
     document(urn, None, vec![metric("a", 1)])
 }
 
-/// An error travels in headers, of which clients take 8 KiB.
+/// An error is sent in headers, of which clients accept 8 KiB.
 #[tokio::test]
-async fn however_much_is_wrong_the_error_can_be_read() {
+async fn errors_with_many_violations_fit_into_headers() {
     let installation = Installation::start("asset-all-wrong").await;
     let tenant = installation.tenant("acme").await;
     for text in ["fifty", "漢", "\u{1f600}", "\u{7f}"] {
@@ -257,7 +257,7 @@ async fn however_much_is_wrong_the_error_can_be_read() {
         assert_eq!(shown(&status).2[..2], ["metrics[0].name", "metrics[0].value"].map(str::to_owned));
         assert!(status.message().ends_with(" more violations are not listed"), "{}", status.message());
     }
-    // A rejection travels in an answer, of which clients take 4 MiB.
+    // A rejection is part of an answer, of which clients accept 4 MiB.
     let documents = vec![
         document("urn:crm", None, vec![metric("a", 1)]),
         document("urn:crm", None, vec![typed("\n", "x".repeat(40), ValueType::Number); 9_999]),
@@ -270,9 +270,9 @@ async fn however_much_is_wrong_the_error_can_be_read() {
     assert_eq!(violations[10].description, "19988 more violations are not listed");
 }
 
-/// What cannot be decoded is named as well, and is no failure of the whole where it need not be.
+/// Documents that cannot be decoded are rejected individually if possible.
 #[tokio::test]
-async fn bytes_that_are_not_the_contract_are_named() {
+async fn undecodable_bytes_are_rejected_with_their_field() {
     use flowmeter_proto::raw::ingest_service_client::IngestServiceClient;
     use flowmeter_proto::raw::{BatchEmitAssetMetricsRequest, EmitAssetMetricsRequest};
     use prost::Message;
@@ -284,7 +284,7 @@ async fn bytes_that_are_not_the_contract_are_named() {
     let mut client = IngestServiceClient::new(channel);
     let authorization: tonic::metadata::MetadataValue<_> =
         format!("Bearer {}", tenant.token).parse().unwrap();
-    // A name, field 1, that is not UTF-8, and no message at all.
+    // A name (field 1) that is not UTF-8, and bytes that are not a message.
     let not_utf8 = vec![1 << 3 | 2, 2, 0xc3, 0x28];
     let cut_off = vec![1 << 3 | 2, 9, 1];
     for (wrong, field) in [(&not_utf8, "metrics[1].name"), (&cut_off, "metrics[1]")] {
@@ -299,13 +299,13 @@ async fn bytes_that_are_not_the_contract_are_named() {
         let (code, _, fields) = shown(&status);
         assert_eq!((code, &fields[0][..]), (Code::InvalidArgument, field), "{}", status.message());
     }
-    // A document, whose third field is its metrics.
+    // A document, whose metrics are field 3.
     let mut within = vec![3 << 3 | 2, 4];
     within.extend(&not_utf8);
     let mut whole = now_of("urn:crm").encode_to_vec();
     let right = whole.clone();
     whole.extend(&within);
-    // The same wrong field again and again.
+    // The same wrong field repeatedly.
     let again = not_utf8.repeat(500_000);
     let documents = vec![whole.into(), right.into(), not_utf8.into(), cut_off.into(), again.into()];
     let request = BatchEmitAssetMetricsRequest { documents, request_id: String::new() };
@@ -321,7 +321,7 @@ async fn bytes_that_are_not_the_contract_are_named() {
 }
 
 #[tokio::test]
-async fn what_is_just_allowed_comes_back_as_it_was_sent() {
+async fn values_at_the_limits_are_returned_as_they_were_sent() {
     let installation = Installation::start("asset-bounds").await;
     let tenant = installation.tenant("acme").await;
     let (urn, name) = ("ü".repeat(256), "n".repeat(512));
@@ -349,14 +349,14 @@ async fn what_is_just_allowed_comes_back_as_it_was_sent() {
     let answer = batch(&tenant, "", documents).await.unwrap();
     assert_eq!((answer.accepted_count, answer.rejections), (32, vec![]));
     tenant.settled(&answer.request_id).await;
-    // Up to now, and up to what lies ahead.
+    // Up to now, and up to a time in the future.
     let old = document("", old, settled.clone());
     assert_eq!(list_metrics(&tenant, everything(&urn)).await.unwrap(), std::slice::from_ref(&old));
     let further = ListAssetMetricsRequest { to: ahead, ..everything(&urn) };
     let found = list_metrics(&tenant, further).await.unwrap();
     assert_eq!(found, [old, document("", ahead, settled)]);
 
-    // The same numbers, written in another way.
+    // The same numbers in another notation.
     let written = vec![
         typed("a", "1.10", ValueType::Number),
         typed("b", "-0.0", ValueType::Number),

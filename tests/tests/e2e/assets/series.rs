@@ -1,6 +1,6 @@
-//! Values of assets as time series: every answer is that of a naive evaluation of the values that won.
+//! Values of assets as time series: every answer must match a naive evaluation of the newest values.
 //!
-//! The many questions follow from a seed, which a failure names; `FLOWMETER_TEST_SEED` sets it.
+//! The queries are derived from a seed, which a failure prints; `FLOWMETER_TEST_SEED` sets it.
 
 mod catalog;
 mod naive;
@@ -33,7 +33,7 @@ async fn ask(
     Ok(tenant.query.clone().query_time_series(request).await?.into_inner())
 }
 
-/// Emits the value of a metric of an asset at so many seconds after the beginning of March 2024.
+/// Emits values of a metric: each with its asset, and its time in seconds since the start of March 2024.
 async fn put(tenant: &Tenant, values: &[(&str, i64, &str, Value)]) {
     let documents = values.iter().map(|(urn, seconds, name, value)| {
         let at = timestamp((1_709_251_200 + seconds) * 1_000_000);
@@ -44,7 +44,7 @@ async fn put(tenant: &Tenant, values: &[(&str, i64, &str, Value)]) {
     tenant.settled(&answer.request_id).await;
 }
 
-/// The value of the only point and how many values it is made of.
+/// The value of the only point, and the number of aggregated values.
 fn only_point(answer: &QueryTimeSeriesResponse) -> (Option<&str>, i64) {
     assert_eq!((answer.series.len(), answer.series[0].points.len()), (1, 1), "{answer:?}");
     let point = &answer.series[0].points[0];
@@ -52,7 +52,7 @@ fn only_point(answer: &QueryTimeSeriesResponse) -> (Option<&str>, i64) {
 }
 
 #[tokio::test]
-async fn every_answer_is_that_of_a_naive_evaluation() {
+async fn answers_match_a_naive_evaluation() {
     let seed = std::env::var("FLOWMETER_TEST_SEED").map_or(SEED, |seed| seed.parse().expect("a number"));
     println!("FLOWMETER_TEST_SEED={seed}");
     let mut dice = Dice::new(seed);
@@ -61,7 +61,7 @@ async fn every_answer_is_that_of_a_naive_evaluation() {
     let mut world = World::default();
     let mut asked = 0;
     for chapter in 0..3 {
-        // What another tenant says of the same assets is no concern of this one.
+        // Values of another tenant for the same assets must not count.
         let senders = if chapter == 0 { &[&tenant, &other][..] } else { &[&tenant] };
         for (id, documents) in world.write(&mut dice) {
             for sender in senders {
@@ -83,7 +83,7 @@ async fn every_answer_is_that_of_a_naive_evaluation() {
 }
 
 #[tokio::test]
-async fn numbers_are_added_exactly_and_averages_rounded_once() {
+async fn sums_are_exact_and_averages_rounded_once() {
     use flowmeter_proto::v1::asset_metric::ValueType::Number;
     let installation = of_any_age("asset-exact").await;
     let tenant = installation.tenant("acme").await;
@@ -121,7 +121,7 @@ async fn numbers_are_added_exactly_and_averages_rounded_once() {
             "0.0000000000000000000000000001",
         ),
         ("thirds", &["1", "1", "0"], Observed::Averaged, "0.666666667"),
-        // 1/1024 has one decimal more than are kept.
+        // 1/1024 has one decimal more than the average keeps.
         ("up", &of_1024("1"), Observed::Averaged, "0.000976563"),
         ("down", &of_1024("-1"), Observed::Averaged, "-0.000976563"),
         ("just-below", &of_1024("0.9999"), Observed::Averaged, "0.0009764648438"),
@@ -154,9 +154,9 @@ async fn numbers_are_added_exactly_and_averages_rounded_once() {
     }
 }
 
-/// Values of one time are ordered by the URN of their asset.
+/// Values with the same time are ordered by the URN of their asset.
 #[tokio::test]
-async fn the_first_and_the_last_value_are_those_by_time_and_urn() {
+async fn first_and_last_values_are_ordered_by_time_and_urn() {
     let installation = of_any_age("asset-first").await;
     let tenant = installation.tenant("acme").await;
     let quality = |urn, seconds, value: i32| (urn, seconds, "quality", Value::from(value));
@@ -180,9 +180,9 @@ async fn the_first_and_the_last_value_are_those_by_time_and_urn() {
     }
 }
 
-/// A newer request takes the place of a value, also by one of another type.
+/// A newer request replaces a value, even by one of another type.
 #[tokio::test]
-async fn a_value_that_is_replaced_counts_no_more() {
+async fn a_replaced_value_no_longer_counts() {
     let installation = of_any_age("asset-replaced").await;
     let tenant = installation.tenant("acme").await;
     let quality = |seconds, value: Value| ("urn:a", seconds, "quality", value);
@@ -211,7 +211,7 @@ async fn a_value_that_is_replaced_counts_no_more() {
 type Change = fn(&mut QueryTimeSeriesRequest);
 
 #[tokio::test]
-async fn wrong_questions_are_refused() {
+async fn invalid_queries_are_rejected() {
     let installation = of_any_age("asset-series-questions").await;
     let tenant = installation.tenant("acme").await;
     put(&tenant, &[("urn:a", 0, "quality", 1.into()), ("urn:a", 0, "isActive", true.into())]).await;

@@ -1,5 +1,5 @@
-//! The examples of the reference, by the client library and the real services: a run that reports, and one
-//! that schedules what was rate-limited and polls until the deadline. And many runs, while the ingest service dies.
+//! The examples of the reference with the client library and the real services: a run that reports, and a run that
+//! schedules rate-limited items and polls until the deadline. And many runs while the ingest service is killed.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ fn client(installation: &Installation, tenant: &Tenant) -> Client {
     Client::new(settings).unwrap()
 }
 
-/// The calls by their types.
+/// The number of calls by type.
 async fn by_type(tenant: &Tenant, after: &str) -> Vec<(String, i64)> {
     let question = QueryExecutionsRequest { after_request_id: after.into(), ..grouped(&["type"]) };
     let answer = ask(tenant, question).await.unwrap();
@@ -30,7 +30,7 @@ fn own(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
 }
 
 #[tokio::test]
-async fn a_run_reports_how_its_calls_ended() {
+async fn a_run_reports_the_results_of_its_calls() {
     let installation = Installation::start("client-executions").await;
     let tenant = installation.tenant("acme").await;
     let client = client(&installation, &tenant);
@@ -48,7 +48,7 @@ async fn a_run_reports_how_its_calls_ended() {
 }
 
 #[tokio::test]
-async fn what_is_scheduled_counts_once_however_often_it_is_polled() {
+async fn scheduled_items_count_once_however_often_they_are_polled() {
     let installation = Installation::start("client-polling").await;
     let tenant = installation.tenant("acme").await;
     let client = client(&installation, &tenant);
@@ -58,7 +58,7 @@ async fn what_is_scheduled_counts_once_however_often_it_is_polled() {
         items_remaining: items,
         deadline: Some(deadline.into()),
     };
-    // Ten URLs: five are answered, one fails, four are rate-limited, which counts, and tried again.
+    // Ten URLs: five succeed, one fails, and four are rate-limited, which is counted, and retried.
     let mut first = ExecutionMetrics::new();
     first.add_many(MetricType::Success, 5);
     first.add(MetricType::GeneralError);
@@ -69,11 +69,11 @@ async fn what_is_scheduled_counts_once_however_often_it_is_polled() {
     let counted = own(&[("GeneralError", 1), ("OutOfQuota", 4), ("Successful", 5)]);
     assert_eq!(by_type(&tenant, &recorded.request_id.to_string()).await, counted);
 
-    // One of the four succeeds when it is polled, the others are limited again.
+    // One of the four succeeds when it is polled; the others are rate-limited again.
     let mut polling = ExecutionMetrics::polling();
     polling.add(MetricType::Success);
     polling.add_many(MetricType::QuotaError, 3);
-    assert_eq!(polling.metrics(), None, "no attempt counts by itself");
+    assert_eq!(polling.metrics(), None, "a single attempt is not counted");
     let mut report = polling.report_or_empty("Sample", "Sample_instance_1", "url");
     report.schedule = Some(schedule(3));
     client.report_executions(&[report]).await.unwrap().unwrap();
@@ -83,7 +83,7 @@ async fn what_is_scheduled_counts_once_however_often_it_is_polled() {
 }
 
 #[tokio::test]
-async fn a_batcher_counts_every_execution_once_while_the_service_dies() {
+async fn a_batcher_counts_every_execution_once_while_the_service_is_killed() {
     const EXECUTIONS: i64 = 3_000;
     let mut installation = Installation::start("client-execution-batcher").await;
     let tenant = installation.tenant("acme").await;
@@ -99,7 +99,7 @@ async fn a_batcher_counts_every_execution_once_while_the_service_dies() {
             let report = metrics.report("Sample", "Sample_instance_1", "url").unwrap();
             batcher.report_execution(report).await.unwrap();
         } else {
-            // Reported when the guard is dropped.
+            // The execution is reported when the guard is dropped.
             let mut execution = batcher.start_execution("Sample", "Sample_instance_2", "url");
             execution.metrics_mut().add(MetricType::QuotaError);
         }

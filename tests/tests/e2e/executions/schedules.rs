@@ -1,4 +1,4 @@
-//! Scheduled commands: what remains at the deadline counts once, whatever happens.
+//! Schedules: the items that remain at the deadline are counted exactly once, whatever happens.
 
 use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport, ExecutionSchedule, QueryExecutionsRequest};
 use flowmeter_stack::{Signal, signal_process};
@@ -14,7 +14,7 @@ fn time(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
 }
 
-/// A report of a schedule at a time.
+/// A report of the state of a schedule at a time.
 fn scheduled(id: &str, at: Timestamp, items: i64, deadline: Timestamp) -> ExecutionReport {
     ExecutionReport {
         integration: "VirusTotal".into(),
@@ -36,14 +36,14 @@ async fn send(tenant: &Tenant, reports: Vec<ExecutionReport>) {
 
 async fn send_as(tenant: &Tenant, id: &str, reports: Vec<ExecutionReport>) {
     let count = i32::try_from(reports.len()).unwrap();
-    // A request that is repeated changes nothing.
+    // A retry changes nothing.
     for _ in 0..2 {
         let answer = report(tenant, id, reports.clone()).await.unwrap();
         assert_eq!(answer.accepted_count, count, "{:?}", answer.rejections);
     }
 }
 
-/// The calls that timed out, by instance, which is the schedule here.
+/// The number of calls that timed out, by instance. Each schedule has its own instance.
 async fn timed_out(tenant: &Tenant) -> Vec<(String, i64)> {
     let question = QueryExecutionsRequest { filter: "type = RetryTimeout".into(), ..grouped(&["instance"]) };
     let answer = ask(tenant, question).await.unwrap();
@@ -55,7 +55,7 @@ fn own(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
 }
 
 #[tokio::test]
-async fn what_remains_at_the_deadline_times_out() {
+async fn items_that_remain_at_the_deadline_time_out() {
     let installation = Installation::start("schedule-deadline").await;
     let tenant = installation.tenant("acme").await;
     let now = Timestamp::now();
@@ -76,11 +76,11 @@ async fn what_remains_at_the_deadline_times_out() {
         vec![scheduled("updated", earlier(4), 2, deadline), scheduled("closed", earlier(4), 0, now)],
     )
     .await;
-    // They come in any order: the one of the latest time counts.
+    // The states arrive in any order. The latest one by time counts.
     send(&tenant, vec![scheduled("reordered", earlier(2), 0, now)]).await;
     send(&tenant, vec![scheduled("reordered", earlier(3), 9, deadline)]).await;
     send(&tenant, vec![scheduled("updated", earlier(5), 100, deadline)]).await;
-    // One whose deadline has passed before it is reported.
+    // A schedule that is reported after its deadline.
     send(&tenant, vec![scheduled("past", earlier(9), 4, earlier(8))]).await;
 
     let expected = own(&[("left", 7), ("past", 4), ("updated", 2)]);
@@ -96,7 +96,7 @@ async fn what_remains_at_the_deadline_times_out() {
     assert_eq!((point.timestamp.unwrap().seconds, point.count), (minute, 7), "at the time of the deadline");
     assert_eq!(answer.series[0].labels["integration"], "VirusTotal");
 
-    // What is reported of the same deadline again counts no second time; another deadline does.
+    // A second report with the same deadline does not count again, but one with another deadline does.
     send(&tenant, vec![scheduled("left", now, 3, deadline), scheduled("updated", now, 1, now + 5.seconds())])
         .await;
     let expected = own(&[("left", 7), ("past", 4), ("updated", 3)]);
@@ -104,7 +104,7 @@ async fn what_remains_at_the_deadline_times_out() {
 }
 
 #[tokio::test]
-async fn deadlines_count_once_while_workers_die_and_come_back() {
+async fn deadlines_count_once_while_workers_are_killed_and_restarted() {
     let mut installation = Installation::start("schedule-workers").await;
     let tenant = installation.tenant("acme").await;
     let now = Timestamp::now();
@@ -114,7 +114,7 @@ async fn deadlines_count_once_while_workers_die_and_come_back() {
     send(&tenant, open.collect()).await;
     send(&tenant, vec![scheduled("closed", now - 9.seconds(), 3, deadline)]).await;
     installation.worker.kill9().unwrap();
-    // Nobody is there when the deadline passes, and this is still on its way.
+    // No worker is running when the deadline passes, and this report is still in the queue.
     send(&tenant, vec![scheduled("closed", now - 8.seconds(), 0, deadline)]).await;
     let begin = Timestamp::now();
     while Timestamp::now() < begin + SignedDuration::from_secs(3) {
@@ -128,7 +128,7 @@ async fn deadlines_count_once_while_workers_die_and_come_back() {
     let expected: Vec<_> = names.iter().map(|name| (name.clone(), 3)).collect();
     eventually(expected.clone(), async || timed_out(&tenant).await).await;
     another.start_again().unwrap();
-    // Whatever is reported after this was looked at by both.
+    // When this is applied, both workers have examined the deadlines.
     let probe = "probe";
     send(&tenant, vec![scheduled(probe, now, 1, now)]).await;
     let with_probe = [vec![(probe.to_owned(), 1)], expected].concat();
@@ -136,7 +136,7 @@ async fn deadlines_count_once_while_workers_die_and_come_back() {
 }
 
 #[tokio::test]
-async fn what_is_reported_after_a_deadline_does_not_undo_it() {
+async fn reports_after_a_deadline_do_not_undo_it() {
     let mut installation = Installation::start("schedule-late").await;
     let tenant = installation.tenant("acme").await;
     let now = Timestamp::now();
@@ -147,7 +147,7 @@ async fn what_is_reported_after_a_deadline_does_not_undo_it() {
     let kept = "SELECT count(*) FROM execution_schedule";
     eventually(6, async || count(&installation.store, kept).await).await;
     installation.worker.kill9().unwrap();
-    // Nobody sees that the deadline passes before these are there.
+    // These reports are applied before any worker examines the deadline.
     let after = deadline + 1.second();
     send(
         &tenant,
@@ -165,7 +165,7 @@ async fn what_is_reported_after_a_deadline_does_not_undo_it() {
     installation.worker.start_again().unwrap();
     let mut expected = own(&[("again", 5), ("closed", 5), ("late alone", 6), ("moved", 7), ("replaced", 4)]);
     eventually(expected.clone(), async || timed_out(&tenant).await).await;
-    // That the first state has been settled makes no difference.
+    // Whether the first state has been settled makes no difference.
     send(&tenant, vec![scheduled("again", after, 9, deadline), scheduled("last", after, 1, deadline)]).await;
     expected.insert(2, ("last".into(), 1));
     eventually(expected.clone(), async || timed_out(&tenant).await).await;
@@ -174,12 +174,12 @@ async fn what_is_reported_after_a_deadline_does_not_undo_it() {
 }
 
 #[tokio::test]
-async fn of_states_that_nothing_orders_the_one_with_fewer_items_is_kept() {
+async fn of_simultaneous_states_the_one_with_fewer_items_is_kept() {
     let installation = Installation::start("schedule-same").await;
     let tenant = installation.tenant("acme").await;
     let now = Timestamp::now();
     let deadline = now + 2.seconds();
-    // Requests of one millisecond.
+    // Requests of the same millisecond.
     let millis = u64::try_from(now.as_millisecond()).unwrap();
     let request = |number: u64| Uuid::from_u64_pair(millis << 16 | 0x7000 | number, 0b10 << 62).to_string();
     for (number, states) in [(0, [("falls", 5), ("rises", 2)]), (1, [("falls", 2), ("rises", 5)])] {
@@ -191,7 +191,7 @@ async fn of_states_that_nothing_orders_the_one_with_fewer_items_is_kept() {
 }
 
 #[tokio::test]
-async fn states_are_forgotten_when_none_needs_them() {
+async fn states_are_deleted_when_they_are_no_longer_needed() {
     let installation = Installation::start("schedule-forget").await;
     let tenant = installation.tenant("acme").await;
     let now = Timestamp::now();
@@ -202,7 +202,7 @@ async fn states_are_forgotten_when_none_needs_them() {
             scheduled("over", long_ago(40), 5, long_ago(31)),
             scheduled("over", long_ago(39), 0, long_ago(39)),
             scheduled("recent", long_ago(40), 5, long_ago(29)),
-            // Until its deadline the first one is told by the second that it is closed.
+            // Until its deadline, the second state shows that the first one is closed.
             scheduled("long", long_ago(40), 5, now + 1.hour()),
             scheduled("long", long_ago(39), 0, long_ago(39)),
         ],
@@ -210,7 +210,7 @@ async fn states_are_forgotten_when_none_needs_them() {
     .await;
     let settled = "SELECT count(*) FROM execution_schedule WHERE is_settled";
     eventually(2, async || count(&installation.store, settled).await).await;
-    // They may be followed by earlier ones that are only on their way.
+    // Earlier states may still be in the queue.
     assert_eq!(forget_schedules(&installation.store).await.unwrap(), 0);
     let client = installation.store.client().await.unwrap();
     let written = "UPDATE execution_schedule SET written_at = now() - interval '31 days'";
@@ -232,7 +232,7 @@ async fn hold(installation: &Installation, request_id: &str) -> tokio_postgres::
     client
 }
 
-/// A number that a statement finds.
+/// The number that a statement returns.
 async fn count(store: &Store, statement: &str) -> i64 {
     store.client().await.unwrap().query_one(statement, &[]).await.unwrap().get(0)
 }
@@ -241,8 +241,8 @@ const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 #[tokio::test]
-async fn what_a_worker_gives_back_when_it_stops_still_closes_a_schedule() {
-    // A transaction has one report: what comes later stays where it was delivered.
+async fn messages_returned_by_a_stopping_worker_still_close_a_schedule() {
+    // A transaction applies one report, so later messages stay with the worker that received them.
     let settings = [("FLOWMETER_SHARDS", "1"), ("FLOWMETER_BATCH_EVENTS", "1")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let options = Options { settings: settings.into(), ..Options::default() };
@@ -254,11 +254,12 @@ async fn what_a_worker_gives_back_when_it_stops_still_closes_a_schedule() {
     let open = [("closed", deadline), ("other", now + 1.hour())];
     let open = open.map(|(name, deadline)| scheduled(name, now - 9.seconds(), 3, deadline));
     send(&tenant, open.into()).await;
-    // The ledger has its partition then.
+    // Ensures that the partition of the ledger exists.
     eventually(2, async || count(&store, "SELECT count(*) FROM execution_schedule").await).await;
     let [updating, closing] = [request_id(), request_id()];
     let (other, closed) = (hold(&installation, &updating).await, hold(&installation, &closing).await);
-    // One that the worker cannot apply, its repetition that waits, and behind it, in time, the one that closes.
+    // A request that the worker cannot apply, its retry, which waits, and then the report that closes the
+    // schedule in time.
     send_as(&tenant, &updating, vec![scheduled("other", now, 2, now + 1.hour())]).await;
     eventually(1, async || count(&store, WAITING).await).await;
     send_as(&tenant, &closing, vec![scheduled("closed", now, 0, now)]).await;
@@ -276,19 +277,19 @@ async fn what_a_worker_gives_back_when_it_stops_still_closes_a_schedule() {
     eventually(true, async || std::fs::read_to_string(&log).unwrap().contains("stopping")).await;
     other.batch_execute("ROLLBACK").await.unwrap();
     assert!(installation.worker.terminate(std::time::Duration::from_secs(20)).unwrap().is_clean());
-    // The other worker has it now, and cannot apply it yet.
+    // The other worker has received it, and cannot apply it yet.
     eventually(1, async || count(&store, WAITING).await).await;
     assert_eq!(list_overdue(&store, 1, 10).await.unwrap(), OverdueSchedules::default());
     closed.batch_execute("ROLLBACK").await.unwrap();
 
-    // Whatever is reported after this was looked at after it was closed.
+    // When this is applied, the deadlines have been examined after the schedule was closed.
     send(&tenant, vec![scheduled("probe", now, 1, now)]).await;
     eventually(own(&[("probe", 1)]), async || timed_out(&tenant).await).await;
     assert!(another.terminate(std::time::Duration::from_secs(20)).unwrap().is_clean());
 }
 
 #[tokio::test]
-async fn wrong_schedules_are_named() {
+async fn violations_name_the_wrong_schedules() {
     let installation = Installation::start("schedule-wrong").await;
     let tenant = installation.tenant("acme").await;
     let now = Timestamp::now();

@@ -1,4 +1,4 @@
-//! Availability checks: what the endpoint answers, once each, by one worker at a time.
+//! Availability checks: one worker at a time checks the endpoints, and each check counts once.
 
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_proto::v1::{CreateFlowRequest, DeleteFlowRequest, Flow, FlowOutcome};
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::net::TcpStream;
 
 use super::endpoint::Endpoint;
-use super::{ask, points, question, record, requests};
+use super::{ask, points, query, record, requests};
 
 async fn start(name: &str, settings: &[(&str, &str)]) -> Installation {
     let usual = [("FLOWMETER_FLOW_CHECK_ALLOW", "127.0.0.1/32"), ("FLOWMETER_FLOW_CHECK_TIMEOUT", "1s")];
@@ -29,7 +29,7 @@ fn flow(id: &str, endpoint_url: String) -> Flow {
 async fn register(tenant: &Tenant, flow: Flow) {
     let id = flow.id.clone();
     tenant.catalog.clone().create_flow(CreateFlowRequest { flow: Some(flow) }).await.unwrap();
-    // Enough for metrics to be answered.
+    // Enough requests for metrics to be returned.
     let now = Timestamp::now().as_second();
     let id_of_request = request_id();
     let enough = vec![requests(&id, now, FlowOutcome::Succeeded, 250)];
@@ -42,10 +42,10 @@ async fn delete(tenant: &Tenant, id: &str) {
     tenant.catalog.clone().delete_flow(request).await.unwrap();
 }
 
-/// How many checks of a flow succeeded and how many failed.
+/// The numbers of successful and of failed checks of a flow.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few checks")]
 async fn checks(tenant: &Tenant, id: &str) -> (usize, usize) {
-    let answer = ask(tenant, question(id, "ENDPOINT_AVAILABILITY", "LIFETIME", "")).await.unwrap();
+    let answer = ask(tenant, query(id, "ENDPOINT_AVAILABILITY", "LIFETIME", "")).await.unwrap();
     let mut counts = (0, 0);
     for (key, value) in points(answer).into_iter().flat_map(|(_, data)| data) {
         match key.as_str() {
@@ -58,7 +58,7 @@ async fn checks(tenant: &Tenant, id: &str) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn every_check_counts_once_by_what_the_endpoint_answers() {
+async fn every_check_counts_once_by_the_result_of_the_endpoint() {
     let installation = start("checks", &[]).await;
     let tenant = installation.tenant("acme").await;
     let endpoint = Endpoint::start().await;
@@ -66,15 +66,15 @@ async fn every_check_counts_once_by_what_the_endpoint_answers() {
     for path in [&["active"], &bad[..]].concat() {
         register(&tenant, flow(path, endpoint.url(path))).await;
     }
-    // An internal address that is not among the allowed ones, and names and spellings of such.
+    // Internal addresses that are not allowed, and names and other spellings of such addresses.
     let port = endpoint.port();
     let refused = ["127.0.0.2", "[::1]", "2130706434", "[::ffff:127.0.0.2]", "0.0.0.0"];
     for host in refused {
-        // But for the guard they would be reached.
+        // Without the guard they would be reachable.
         TcpStream::connect((host.trim_matches(['[', ']']), port)).await.unwrap();
         register(&tenant, flow(host, format!("http://{host}:{port}/refused"))).await;
     }
-    // These are not checked at all.
+    // These flows are not checked at all.
     let old = Flow { data_api_version: "2.1".into(), ..flow("old", endpoint.url("active/old")) };
     register(&tenant, old).await;
     register(&tenant, Flow { endpoint_url: String::new(), ..flow("none", String::new()) }).await;
@@ -91,7 +91,7 @@ async fn every_check_counts_once_by_what_the_endpoint_answers() {
     assert_eq!(endpoint.seen("refused"), 0, "no internal address is called");
     assert_eq!(endpoint.seen("active/old"), 0);
 
-    // Within 5 s no more are made of what is deleted, while the others go on; then each is counted.
+    // Checks of deleted flows end within 5 s, while others continue. Then each check is counted.
     delete(&tenant, "active").await;
     delete(&tenant, "down").await;
     let others_go_on = async || {
@@ -108,7 +108,8 @@ async fn every_check_counts_once_by_what_the_endpoint_answers() {
     assert_eq!((endpoint.seen("active"), endpoint.seen("down")), seen, "a deleted flow is not checked");
     assert_eq!(checks(&tenant, "active").await, (seen.0, 0));
 
-    // A URL may hold a secret, which goes with the flow; its history goes on when it comes back.
+    // The URL, which may contain a secret, is deleted with the flow. The history continues when the flow is
+    // registered again.
     let client = installation.store.client().await.unwrap();
     let kept = client.query_one("SELECT max(endpoint_url) FROM flow WHERE deleted_at IS NOT NULL", &[]).await;
     assert_eq!(kept.unwrap().get::<_, &str>(0), "");
@@ -118,8 +119,8 @@ async fn every_check_counts_once_by_what_the_endpoint_answers() {
 }
 
 #[tokio::test]
-async fn a_tenant_whose_endpoints_hang_leaves_room_for_another() {
-    // Long enough that whoever waits for one of them misses slots.
+async fn hanging_endpoints_of_a_tenant_leave_capacity_for_others() {
+    // Long enough that a flow that waits for one of them misses slots.
     let settings = [("FLOWMETER_FLOW_CHECK_CONCURRENCY", "2"), ("FLOWMETER_FLOW_CHECK_TIMEOUT", "3s")];
     let installation = start("checks-fair", &settings).await;
     let (many, one) = (installation.tenant("many").await, installation.tenant("one").await);
@@ -132,11 +133,11 @@ async fn a_tenant_whose_endpoints_hang_leaves_room_for_another() {
     eventually(true, async || endpoint.seen("active") >= 1).await;
     let hung = endpoint.seen("hang");
     eventually(true, async || endpoint.seen("active") >= 8).await;
-    assert!(endpoint.seen("hang") <= hung + 4, "one of them at a time, each for 3 s");
+    assert!(endpoint.seen("hang") <= hung + 4, "one check at a time, each for 3 s");
 }
 
 #[tokio::test]
-async fn nobody_else_reports_under_the_id_of_a_check() {
+async fn clients_cannot_report_under_the_id_of_a_check() {
     let installation = start("checks-ids", &[]).await;
     let tenant = installation.tenant("acme").await;
     register(&tenant, flow("flow", String::new())).await;
@@ -149,24 +150,24 @@ async fn nobody_else_reports_under_the_id_of_a_check() {
 }
 
 #[tokio::test]
-async fn another_worker_takes_over_from_one_that_dies() {
+async fn another_worker_takes_over_from_a_killed_one() {
     let mut installation = start("checks-takeover", &[]).await;
     let tenant = installation.tenant("acme").await;
     let endpoint = Endpoint::start().await;
     register(&tenant, flow("flow", endpoint.url("active"))).await;
     eventually(true, async || checks(&tenant, "flow").await.0 >= 3).await;
-    // The first one holds the lease; both apply what is queued.
+    // The first worker holds the lease. Both apply messages.
     let another = installation.start_another_worker();
     eventually(true, async || checks(&tenant, "flow").await.0 >= 6).await;
     installation.worker.kill9().unwrap();
     let seen = endpoint.seen("active");
     eventually(true, async || checks(&tenant, "flow").await.0 >= seen + 3).await;
-    // Two at once hold the lease in turn, and the one that comes back does not check beside the other.
+    // The lease moves between the workers, and the restarted worker does not check at the same time as the other.
     installation.worker.start_again().unwrap();
     let seen = endpoint.seen("active");
     eventually(true, async || checks(&tenant, "flow").await.0 >= seen + 5).await;
     delete(&tenant, "flow").await;
-    // A check of the worker that died may be lost with it, but none counts twice.
+    // A check of the killed worker may be lost, but no check counts twice.
     eventually(true, async || {
         let (counted, failed) = checks(&tenant, "flow").await;
         let seen = endpoint.seen("active");
@@ -177,7 +178,7 @@ async fn another_worker_takes_over_from_one_that_dies() {
 }
 
 #[tokio::test]
-async fn a_worker_that_stalls_is_replaced_and_counts_nothing_twice() {
+async fn a_stalled_worker_is_replaced_and_counts_nothing_twice() {
     let installation = start("checks-stall", &[]).await;
     let tenant = installation.tenant("acme").await;
     let endpoint = Endpoint::start().await;
@@ -191,7 +192,7 @@ async fn a_worker_that_stalls_is_replaced_and_counts_nothing_twice() {
     let seen = endpoint.seen("active");
     eventually(true, async || endpoint.seen("active") >= seen + 3).await;
     delete(&tenant, "flow").await;
-    // A slot that both have checked counts once.
+    // A slot that both workers have checked counts once.
     eventually(true, async || {
         let (counted, failed) = checks(&tenant, "flow").await;
         let seen = endpoint.seen("active");
@@ -201,7 +202,7 @@ async fn a_worker_that_stalls_is_replaced_and_counts_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_worker_that_stops_hands_over_at_once() {
+async fn a_stopping_worker_hands_over_at_once() {
     let mut installation = start("checks-handover", &[]).await;
     let tenant = installation.tenant("acme").await;
     let endpoint = Endpoint::start().await;
@@ -216,13 +217,13 @@ async fn a_worker_that_stops_hands_over_at_once() {
 #[tokio::test]
 async fn a_thousand_flows_are_checked_by_one_worker() {
     const FLOWS: usize = 1_000;
-    // A tenant has half of what may be under way.
+    // A tenant may use half of the concurrent checks.
     let settings = [("FLOWMETER_FLOW_CHECK_TIMEOUT", "5s"), ("FLOWMETER_FLOW_CHECK_CONCURRENCY", "512")];
     let installation = start("checks-many", &settings).await;
     let tenant = installation.tenant("acme").await;
     let endpoint = Endpoint::start().await;
     for number in 0..FLOWS {
-        // Each answer takes a second: 200 are under way at any time.
+        // Each answer takes a second, so 200 checks are running at any time.
         let flow = Flow {
             check_interval: Some(prost_types::Duration { seconds: 5, nanos: 0 }),
             ..flow(&format!("flow-{number}"), endpoint.url(&format!("slow/{number}")))

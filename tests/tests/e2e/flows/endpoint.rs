@@ -1,4 +1,4 @@
-//! The endpoints of flows: a real HTTP server that answers, fails, hangs, redirects and streams for ever.
+//! Endpoints of flows: a real HTTP server that answers, fails, hangs, redirects and streams endlessly.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,15 +10,15 @@ use tokio::net::{TcpListener, TcpStream};
 
 const ACTIVE: &str = r#"{"data":{"status":"active"}}"#;
 
-/// A server, until the test ends.
+/// A server that runs until the test ends.
 pub struct Endpoint {
     address: SocketAddr,
     seen: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 impl Endpoint {
-    /// Listens on a free port of every address of this machine, of IPv4 and IPv6. The first part of a path
-    /// says how it is answered: `active`, `slow`, `down`, `other`, `hang`, `redirect` or `stream`.
+    /// Listens on a free port of every IPv4 and IPv6 address of this machine. The first part of a path determines the
+    /// answer: `active`, `slow`, `down`, `other`, `hang`, `redirect` or `stream`.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("[::]:0").await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
@@ -27,7 +27,7 @@ impl Endpoint {
         tokio::spawn(async move {
             loop {
                 let (connection, _) = listener.accept().await.unwrap();
-                // A client that goes away ends its own connection alone.
+                // A client that disconnects only ends its own connection.
                 tokio::spawn(answer(connection, address, counted.clone()));
             }
         });
@@ -44,7 +44,7 @@ impl Endpoint {
         self.address.port()
     }
 
-    /// How many requests of a path have come.
+    /// The number of requests to a path so far.
     pub fn seen(&self, path: &str) -> usize {
         self.seen.lock().unwrap().get(path).copied().unwrap_or(0)
     }

@@ -1,4 +1,4 @@
-//! The examples of the `WhatsApp` Flows Metrics API, and what its text promises.
+//! The examples and guarantees of the `WhatsApp` Flows Metrics API.
 
 use flowmeter_proto::v1::{DeleteFlowRequest, Flow, FlowOutcome, FlowRequest, UpdateFlowRequest};
 use flowmeter_tests::{Installation, Tenant, request_id};
@@ -8,11 +8,11 @@ use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::{ask, points, question, record, register, requests};
+use super::{ask, points, query, record, register, requests};
 
 const ZONE: &str = "America/Los_Angeles";
 
-/// The day so many days ago in the zone.
+/// The day `ago` days before today in the time zone.
 fn day(ago: i64) -> Date {
     ZonedDateTime::now().with_time_zone(zone()).date().saturating_sub(ago.days())
 }
@@ -21,7 +21,7 @@ fn zone() -> TimeZone {
     TimeZone::get(ZONE).unwrap()
 }
 
-/// The time on the zone's clock.
+/// A local time in the time zone.
 fn at(day: Date, hour: i8, minute: i8) -> i64 {
     day.at(hour, minute, 0, 0).to_zoned_datetime(zone()).unwrap().timestamp().as_second()
 }
@@ -30,8 +30,8 @@ fn data(data: &[(&str, f64)]) -> Vec<(String, f64)> {
     data.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect()
 }
 
-/// 600 requests ten days ago, which are 315 of the reference's first example and some of each error, and
-/// 25 nine days ago, of which 6 fail.
+/// 600 requests ten days ago, namely the 315 of the reference's first example and some of each error, and 25
+/// requests nine days ago, of which 6 failed.
 async fn example(tenant: &Tenant) -> String {
     register(tenant, "flow", ZONE).await;
     let (first, second) = (at(day(10), 0, 0), at(day(9), 23, 59));
@@ -59,13 +59,13 @@ async fn example(tenant: &Tenant) -> String {
 }
 
 #[tokio::test]
-async fn the_metrics_of_the_reference() {
+async fn metrics_match_the_examples_of_the_reference() {
     let installation = Installation::start("flow-examples").await;
     let tenant = installation.tenant("acme").await;
     let id = example(&tenant).await;
     let receipt = tenant.settled(&id).await;
-    assert_eq!((receipt.state, receipt.accepted_count), (2, 10), "it is applied");
-    let days = |name: &str| question("flow", name, "day", &id);
+    assert_eq!((receipt.state, receipt.accepted_count), (2, 10), "the request is applied");
+    let days = |name: &str| query("flow", name, "day", &id);
     let (first, second) = (at(day(10), 0, 0), at(day(9), 0, 0));
 
     let answer = ask(&tenant, days("ENDPOINT_REQUEST_COUNT")).await.unwrap();
@@ -87,11 +87,11 @@ async fn the_metrics_of_the_reference() {
 
     let answer = ask(&tenant, days("ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL")).await.unwrap();
     let latencies = data(&[("1", 410.0), ("3", 61.0), ("10", 2.0), ("10+", 33.0)]);
-    // What cannot be served has no latency.
+    // A request that cannot be served has no latency.
     assert_eq!(points(answer), [(first, latencies), (second, data(&[("1", 21.0)]))]);
 
     let answer = ask(&tenant, days("ENDPOINT_AVAILABILITY")).await.unwrap();
-    assert_eq!(points(answer), [], "it has no endpoint");
+    assert_eq!(points(answer), [], "the flow has no endpoint");
 
     let mut one_day = days("ENDPOINT_REQUEST_COUNT");
     (one_day.since, one_day.until) = (day(9).to_string(), day(8).to_string());
@@ -99,15 +99,15 @@ async fn the_metrics_of_the_reference() {
     (one_day.since, one_day.until) = (day(10).to_string(), day(9).to_string());
     assert_eq!(points(ask(&tenant, one_day).await.unwrap()), [(first, value(506.0))], "until is exclusive");
 
-    let hours = ask(&tenant, question("flow", "ENDPOINT_REQUEST_COUNT", "HOUR", "")).await.unwrap();
+    let hours = ask(&tenant, query("flow", "ENDPOINT_REQUEST_COUNT", "HOUR", "")).await.unwrap();
     assert_eq!(
         points(hours),
         [(first, value(15.0)), (first + 3_600, value(491.0)), (at(day(9), 23, 0), value(25.0))]
     );
-    let lifetime = ask(&tenant, question("flow", "ENDPOINT_REQUEST_COUNT", "Lifetime", "")).await.unwrap();
+    let lifetime = ask(&tenant, query("flow", "ENDPOINT_REQUEST_COUNT", "Lifetime", "")).await.unwrap();
     assert_eq!(lifetime.metric.as_ref().unwrap().granularity, "LIFETIME");
-    assert_eq!(points(lifetime), [(first, value(531.0))], "from the day of its earliest request on");
-    let mut period = question("flow", "ENDPOINT_REQUEST_ERROR", "LIFETIME", "");
+    assert_eq!(points(lifetime), [(first, value(531.0))], "since the day of its earliest request");
+    let mut period = query("flow", "ENDPOINT_REQUEST_ERROR", "LIFETIME", "");
     period.since = day(9).to_string();
     let later = data(&[("cannot_be_served", 4.0), ("no_http_response_error", 2.0)]);
     assert_eq!(points(ask(&tenant, period).await.unwrap()), [(second, later)]);
@@ -122,7 +122,7 @@ async fn a_flow_with_few_requests_has_no_metrics_yet() {
     let id = request_id();
     record(&tenant, &id, vec![requests("flow", now, FlowOutcome::CannotBeServed, 249)]).await.unwrap();
     for name in ["ENDPOINT_REQUEST_COUNT", "ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL", "ENDPOINT_AVAILABILITY"] {
-        let error = ask(&tenant, question("flow", name, "HOUR", &id)).await.unwrap_err();
+        let error = ask(&tenant, query("flow", name, "HOUR", &id)).await.unwrap_err();
         assert_eq!(error.code(), Code::FailedPrecondition);
         let info = error.get_details_error_info().unwrap();
         assert_eq!(info.reason, "NOT_ENOUGH_DATA");
@@ -130,17 +130,17 @@ async fn a_flow_with_few_requests_has_no_metrics_yet() {
         assert_eq!(metadata, ["249", "250"]);
     }
     let id = request_id();
-    // However long ago, they count.
+    // They count however old they are.
     let old = now - 80 * 86_400;
     record(&tenant, &id, vec![requests("flow", old, FlowOutcome::Succeeded, 1)]).await.unwrap();
-    let answer = ask(&tenant, question("flow", "ENDPOINT_REQUEST_COUNT", "HOUR", &id)).await.unwrap();
+    let answer = ask(&tenant, query("flow", "ENDPOINT_REQUEST_COUNT", "HOUR", &id)).await.unwrap();
     let found = points(answer);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].1, data(&[("value", 249.0)]));
 }
 
 #[tokio::test]
-async fn history_outlives_the_flow_and_follows_its_zone() {
+async fn history_outlives_the_flow_and_follows_its_time_zone() {
     let installation = Installation::start("flow-history").await;
     let tenant = installation.tenant("acme").await;
     let id = example(&tenant).await;
@@ -151,7 +151,7 @@ async fn history_outlives_the_flow_and_follows_its_zone() {
         update_mask: Some(prost_types::FieldMask { paths: vec!["time_zone".into()] }),
     };
     catalog.update_flow(update).await.unwrap();
-    let count = || question("flow", "ENDPOINT_REQUEST_COUNT", "DAY", &id);
+    let count = || query("flow", "ENDPOINT_REQUEST_COUNT", "DAY", &id);
     let in_utc = points(ask(&tenant, count()).await.unwrap());
     assert!(in_utc.iter().all(|(start, _)| start % 86_400 == 0), "{in_utc:?}");
 
@@ -162,9 +162,9 @@ async fn history_outlives_the_flow_and_follows_its_zone() {
 
     register(&tenant, "flow", ZONE).await;
     let again = points(ask(&tenant, count()).await.unwrap());
-    assert_eq!(again.len(), 2, "it goes on with its history: {again:?}");
+    assert_eq!(again.len(), 2, "the flow continues with its history: {again:?}");
 
     let stranger = installation.tenant("other").await;
-    let error = ask(&stranger, question("flow", "ENDPOINT_REQUEST_COUNT", "DAY", "")).await.unwrap_err();
+    let error = ask(&stranger, query("flow", "ENDPOINT_REQUEST_COUNT", "DAY", "")).await.unwrap_err();
     assert_eq!(error.code(), Code::NotFound);
 }

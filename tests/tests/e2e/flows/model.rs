@@ -1,7 +1,7 @@
-//! Whatever is reported in whatever order, again and again, while workers die and counters are folded: every
-//! metric is that of a naive model over the requests.
+//! Random reports in random order, with retries, while workers are killed and counters are folded: every
+//! metric must match a naive model of the requests.
 //!
-//! All is random and follows from a seed, which a failure names; `FLOWMETER_TEST_SEED` sets it.
+//! Everything is derived from a seed, which a failure prints; `FLOWMETER_TEST_SEED` sets it.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,18 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use tonic::Code;
 
-use super::{Point, ask, points, question, record, register};
+use super::{Point, ask, points, query, record, register};
 use crate::dice::Dice;
 
 const SEED: u64 = 20_241_128;
-/// Requests are reported in so many parts, with questions after each.
+/// The number of rounds. Each reports requests and then runs queries.
 const CHAPTERS: usize = 4;
 const REPORTS: usize = 60;
 const QUESTIONS: usize = 300;
 const AT_ONCE: usize = 16;
 
-/// Zones of whole, half and quarter hours, of both hemispheres, and one that goes by half an hour.
+/// Time zones with offsets of whole, half and quarter hours, of both hemispheres, and one whose daylight
+/// saving time is half an hour.
 const ZONES: [&str; 9] = [
     "UTC",
     "America/Los_Angeles",
@@ -50,7 +51,7 @@ const ERRORS: [&str; 5] = [
     "no_http_response_error",
 ];
 
-/// A request that counts: when, with which outcome from 0 on, after which latency, how often.
+/// A counted request: its time, outcome (from 0), latency and count.
 #[derive(Debug, Clone)]
 struct Counted {
     at: Timestamp,
@@ -66,7 +67,7 @@ struct Flow {
 }
 
 #[tokio::test]
-async fn every_metric_is_that_of_a_naive_model_over_the_requests() {
+async fn metrics_match_a_naive_model_of_the_requests() {
     let seed = std::env::var("FLOWMETER_TEST_SEED").map_or(SEED, |seed| seed.parse().expect("a number"));
     println!("FLOWMETER_TEST_SEED={seed}");
     let mut dice = Dice::new(seed);
@@ -94,7 +95,7 @@ async fn every_metric_is_that_of_a_naive_model_over_the_requests() {
         if chapter % 2 == 1 {
             installation.worker.start_again().unwrap();
         }
-        // Whoever applied the last may not have applied those before.
+        // Another worker may not have applied earlier requests yet.
         for id in [last, send(&mut dice, &tenant, &mut flows).await] {
             tenant.settled(&id).await;
         }
@@ -110,11 +111,11 @@ async fn every_metric_is_that_of_a_naive_model_over_the_requests() {
         }
     }
     assert_eq!(asked, CHAPTERS * QUESTIONS);
-    assert_eq!(days_at_odds(&installation).await, 0);
+    assert_eq!(inconsistent_days(&installation).await, 0);
 }
 
-/// Days whose counters are not those of their quarters.
-async fn days_at_odds(installation: &Installation) -> i64 {
+/// The number of days whose counters differ from the sum of their quarter hours.
+async fn inconsistent_days(installation: &Installation) -> i64 {
     let client = installation.store.client().await.unwrap();
     let sql = "SELECT count(*) FROM flow_day AS day WHERE flow_counters(day.counters) IS DISTINCT FROM (
              SELECT array_agg(total ORDER BY place) FROM (
@@ -125,7 +126,7 @@ async fn days_at_odds(installation: &Installation) -> i64 {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-/// All requests that are counted, by the roll-ups of days and what is not folded yet.
+/// The number of counted requests, in days and in partial rows.
 async fn total(installation: &Installation) -> i64 {
     let client = installation.store.client().await.unwrap();
     let sql = "SELECT coalesce(sum(part), 0)::bigint FROM (
@@ -134,19 +135,19 @@ async fn total(installation: &Installation) -> i64 {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-/// Reports some requests, now and then twice, and returns the id.
+/// Reports some requests, sometimes twice, and returns the request id.
 async fn send(dice: &mut Dice, tenant: &Tenant, flows: &mut [Flow]) -> String {
     let now = Timestamp::now();
     let mut items = Vec::new();
     for _ in 0..=dice.below(60) {
-        // The last flow has few requests.
+        // The last flow gets few requests.
         let number = if dice.once_in(100) { flows.len() - 1 } else { dice.below(flows.len() - 1) };
         let back = match dice.below(3) {
             0 => dice.between(0, 3_000),
             1 => dice.between(0, 40 * 86_400),
             _ => dice.between(0, 90 * 86_400 - 60),
         };
-        // Many on the edge of a quarter, an hour or a day.
+        // Many requests are on the boundary of a quarter hour, an hour or a day.
         let mut seconds = now.as_second() - back;
         let mut nanos = i32::try_from(dice.between(0, 999_999)).unwrap() * 1_000;
         if dice.once_in(3) {
@@ -196,7 +197,7 @@ struct Question {
     until: Option<i64>,
 }
 
-/// What is expected of an answer.
+/// The expected answer.
 #[derive(Debug, PartialEq)]
 enum Expected {
     Points(Vec<Point>),
@@ -223,7 +224,7 @@ impl Question {
         let zone = TimeZone::get(flow.zone).unwrap();
         loop {
             let today = Timestamp::now().to_zoned_datetime(zone.clone()).date();
-            let mut request = question(&flow.id, self.metric, self.granularity, "");
+            let mut request = query(&flow.id, self.metric, self.granularity, "");
             let named = |ago: i64| today.saturating_sub(ago.days()).to_string();
             request.since = self.since.map(named).unwrap_or_default();
             request.until = self.until.map(named).unwrap_or_default();
@@ -234,7 +235,7 @@ impl Question {
                 Err(status) => return Err(format!("{self:?}: {status}")),
             };
             if today != Timestamp::now().to_zoned_datetime(zone.clone()).date() {
-                // Midnight has passed; whichever day it was meant for.
+                // Midnight has passed since the expectation was computed.
                 continue;
             }
             let expected = self.expected(flow, &zone, today);
@@ -258,7 +259,7 @@ impl Question {
         let since = match (self.since, max_days) {
             (Some(ago), _) => today.saturating_sub(ago.days()),
             (None, Some(days)) => today.saturating_sub(days.days()),
-            // It was registered today.
+            // The flow was registered today.
             (None, None) => {
                 flow.counted.iter().map(|counted| date(counted.at)).min().unwrap_or(today).min(today)
             }
@@ -295,7 +296,7 @@ fn start_of(day: Date, zone: &TimeZone) -> Timestamp {
     day.to_zoned_datetime(zone.clone()).unwrap().timestamp()
 }
 
-/// Goes back minute by minute for as long as the clock shows the same hour.
+/// Goes back minute by minute while the clock shows the same hour.
 fn start_of_hour(at: Timestamp, zone: &TimeZone) -> Timestamp {
     let seconds = at.as_second();
     let mut minute = Timestamp::from_second(seconds - seconds.rem_euclid(60)).unwrap();
@@ -303,8 +304,8 @@ fn start_of_hour(at: Timestamp, zone: &TimeZone) -> Timestamp {
         let before = minute - 1.minute();
         let (now, then) = (minute.to_zoned_datetime(zone.clone()), before.to_zoned_datetime(zone.clone()));
         let is_same_hour = (now.date(), now.hour()) == (then.date(), then.hour());
-        // A clock that is put back to the beginning of the hour begins it anew; one that is put back by half
-        // an hour goes on with it.
+        // A clock that is set back to the start of the hour begins the hour anew. A clock that is set back by
+        // half an hour continues the hour.
         let begins_anew = now.offset() != then.offset() && now.minute() == 0;
         if !is_same_hour || begins_anew {
             return minute;
@@ -329,7 +330,7 @@ fn data(metric: &str, counted: &[&Counted]) -> Vec<(String, f64)> {
         "ENDPOINT_REQUEST_LATENCY_SECONDS_CEIL" => (1..=11)
             .map(|key: i64| {
                 let name = if key == 11 { "10+".to_owned() } else { key.to_string() };
-                // Up to so many seconds, and more than one less; zero is of the first.
+                // At most this many seconds and more than one second less. Zero belongs to the first key.
                 let fits = |counted: &Counted| {
                     counted.outcome != 3
                         && counted.latency.is_some_and(|(seconds, nanos)| {

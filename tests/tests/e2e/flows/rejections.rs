@@ -1,4 +1,4 @@
-//! What is refused of requests and of questions.
+//! Requests and queries that are rejected.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::{ask, points, question, record, register, requests};
+use super::{ask, points, query, record, register, requests};
 
 #[tokio::test]
-async fn wrong_items_are_named_and_the_others_counted() {
+async fn wrong_items_are_rejected_and_the_others_counted() {
     let installation = Installation::start("flow-rejections").await;
     let tenant = installation.tenant("acme").await;
     register(&tenant, "flow", "UTC").await;
@@ -70,13 +70,13 @@ async fn wrong_items_are_named_and_the_others_counted() {
     let description = &answer.rejections[0].field_violations[0].description;
     assert_eq!(description, "expected a registered flow, found \"other\"");
 
-    // The same request again is not counted again, and its receipt is that of the first.
+    // A retry is not counted again, and has the receipt of the first attempt.
     record(&tenant, &id, all).await.unwrap();
     let receipt = tenant.settled(&id).await;
     assert_eq!((receipt.accepted_count, receipt.duplicate_count), (3, 0));
     let probe = request_id();
     record(&tenant, &probe, vec![FlowRequest { count: Some(1), ..right() }]).await.unwrap();
-    let answer = ask(&tenant, question("flow", "ENDPOINT_REQUEST_COUNT", "LIFETIME", &probe)).await.unwrap();
+    let answer = ask(&tenant, query("flow", "ENDPOINT_REQUEST_COUNT", "LIFETIME", &probe)).await.unwrap();
     assert_eq!(points(answer)[0].1, [("value".to_owned(), 301.0)]);
 
     for (requests, expected) in [
@@ -92,7 +92,7 @@ async fn wrong_items_are_named_and_the_others_counted() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_is_told_the_same_whatever_was_registered_meanwhile() {
+async fn a_retry_gets_the_same_answer_whatever_was_registered_meanwhile() {
     let installation = Installation::start("flow-repeated").await;
     let tenant = installation.tenant("acme").await;
     register(&tenant, "first", "UTC").await;
@@ -102,13 +102,13 @@ async fn a_repeated_request_is_told_the_same_whatever_was_registered_meanwhile()
     assert_eq!(record(&tenant, &early, both()).await.unwrap().accepted_count, 1);
     register(&tenant, "second", "UTC").await;
     let again = record(&tenant, &early, both()).await.unwrap();
-    assert_eq!(again.accepted_count, 1, "what is not counted is not accepted");
+    assert_eq!(again.accepted_count, 1, "an item that is not counted is not accepted");
     let description = &again.rejections[0].field_violations[0].description;
     assert!(description.contains("report it with a new request_id"), "{description}");
     let late = request_id();
     assert_eq!(record(&tenant, &late, both()).await.unwrap().accepted_count, 2);
     for (flow, expected) in [("first", 500.0), ("second", 250.0)] {
-        let answer = ask(&tenant, question(flow, "ENDPOINT_REQUEST_COUNT", "LIFETIME", &late)).await.unwrap();
+        let answer = ask(&tenant, query(flow, "ENDPOINT_REQUEST_COUNT", "LIFETIME", &late)).await.unwrap();
         assert_eq!(points(answer)[0].1, [("value".to_owned(), expected)], "{flow}");
     }
 }
@@ -124,10 +124,10 @@ async fn a_flow_counts_from_its_registration_to_its_deletion() {
     };
     assert_eq!(send("a").await, 0);
     register(&tenant, "a", "UTC").await;
-    assert_eq!(send("a").await, 1, "it is accepted at once");
+    assert_eq!(send("a").await, 1, "the new flow is accepted at once");
     assert_eq!(send("b").await, 0);
     register(&tenant, "b", "UTC").await;
-    assert_eq!(send("b").await, 1, "also after it was looked for");
+    assert_eq!(send("b").await, 1, "even after it was looked up before");
     let stranger = installation.tenant("other").await;
     let answer = record(&stranger, "", vec![requests("a", now, FlowOutcome::Succeeded, 1)]).await.unwrap();
     assert_eq!(answer.rejections[0].reason, "UNKNOWN_FLOW");
@@ -141,7 +141,7 @@ async fn a_flow_counts_from_its_registration_to_its_deletion() {
 type Change = fn(&mut GetFlowMetricRequest);
 
 #[tokio::test]
-async fn wrong_questions_say_what_was_expected() {
+async fn errors_of_queries_say_what_was_expected() {
     let installation = Installation::start("flow-questions").await;
     let tenant = installation.tenant("acme").await;
     register(&tenant, "flow", "Asia/Kolkata").await;
@@ -149,7 +149,7 @@ async fn wrong_questions_say_what_was_expected() {
     let now = Timestamp::now().as_second();
     record(&tenant, &id, vec![requests("flow", now, FlowOutcome::Succeeded, 300)]).await.unwrap();
     tenant.settled(&id).await;
-    let right = question("flow", "ENDPOINT_REQUEST_COUNT", "DAY", "");
+    let right = query("flow", "ENDPOINT_REQUEST_COUNT", "DAY", "");
     let cases: [(Change, &str, &str); 12] = [
         (|q| q.flow_id = String::new(), "flow_id", "expected 1 to 128 bytes"),
         (|q| q.name = String::new(), "name", "ENDPOINT_REQUEST_COUNT, ENDPOINT_REQUEST_ERROR"),
@@ -181,7 +181,7 @@ async fn wrong_questions_say_what_was_expected() {
         assert_eq!(violation.field, field, "{wrong:?}");
         assert!(violation.description.contains(expected), "{}", violation.description);
     }
-    let mut request = tonic::Request::new(question("flow", "ENDPOINT_REQUEST_COUNT", "DAY", &request_id()));
+    let mut request = tonic::Request::new(query("flow", "ENDPOINT_REQUEST_COUNT", "DAY", &request_id()));
     request.set_timeout(Duration::from_millis(300));
     let error = tenant.query.clone().get_flow_metric(request).await.unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded);

@@ -1,4 +1,4 @@
-//! Random requests, whose answers and effects are known.
+//! Random requests with known answers and effects.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ use super::{NAMES, Run, URNS};
 /// A request as it is sent.
 #[derive(Debug, Clone)]
 pub enum Sent {
-    /// By `EmitAssetMetrics`, and its whole answer.
+    /// By `EmitAssetMetrics`, with the expected answer.
     One(Box<(EmitAssetMetricsRequest, EmitAssetMetricsResponse)>),
-    /// By `BatchEmitAssetMetrics`, with the number of metrics that are right, and the documents that are not.
+    /// By `BatchEmitAssetMetrics`, with the number of valid metrics, and the invalid documents.
     Many(BatchEmitAssetMetricsRequest, usize, Vec<i32>),
 }
 
@@ -58,7 +58,7 @@ impl Sent {
 }
 
 impl Run {
-    /// An id for a request, of one of few times, so that some differ in their last bits alone.
+    /// A request id with one of few times, so that some ids only differ in their last bits.
     fn request_id(&mut self) -> Uuid {
         let made = self.dice.of(&self.made).unsigned_abs();
         let low = u64::try_from(self.dice.between(0, (1 << 62) - 1)).unwrap();
@@ -107,7 +107,7 @@ impl Run {
     pub fn many(&mut self, number: usize) -> Sent {
         let id = self.request_id();
         let mut request = BatchEmitAssetMetricsRequest { documents: Vec::new(), request_id: id.to_string() };
-        // How many values the request has of an asset and time: documents of the same one go on counting.
+        // The number of values of an asset and time so far: documents of the same asset and time continue the count.
         let mut places: BTreeMap<(String, i64), usize> = BTreeMap::new();
         let (mut accepted, mut rejected, mut taken) = (0, Vec::new(), Vec::new());
         for index in 0..self.dice.between(1, 8) {
@@ -145,11 +145,11 @@ impl Run {
         Sent::Many(request, accepted, rejected)
     }
 
-    /// A document whose metrics have names alone.
+    /// A document whose metrics only have names.
     fn document(&mut self) -> AssetDocument {
         let dice = &mut self.dice;
         let urn = dice.of(&URNS[..URNS.len() - 1]);
-        // Finer digits than microseconds are cut off.
+        // Times are truncated to microseconds.
         let at = (!dice.once_in(12)).then(|| {
             let at = timestamp(dice.of(&self.times));
             let finer = i32::try_from(dice.below(1_000)).unwrap();
@@ -162,7 +162,7 @@ impl Run {
     }
 }
 
-/// The time of a document in microseconds: its own, or that of the request.
+/// The time of a document in microseconds: its own, or else that of the request.
 fn micros(own: Option<&prost_types::Timestamp>, request: Uuid) -> i64 {
     let of_request = || i64::try_from(request.as_u64_pair().0 >> 16).unwrap() * 1_000;
     own.map_or_else(of_request, |at| at.seconds * 1_000_000 + i64::from(at.nanos) / 1_000)

@@ -1,4 +1,4 @@
-//! Random questions about assets, asked of the real services and of the model.
+//! Random queries about assets, for the real services and for the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -51,7 +51,7 @@ impl Question {
                     (!dice.once_in(3)).then_some(at)
                 };
                 let (from, to) = (bound(), bound());
-                // A range that ends before it begins is refused.
+                // A range that ends before it begins is rejected.
                 let (from, to) = match (from, to) {
                     (Some(from), Some(to)) => (Some(from.min(to)), Some(from.max(to))),
                     (Some(from), None) if from > now() => (None, None),
@@ -69,7 +69,7 @@ impl Question {
         }
     }
 
-    /// Asks it, and says what is wrong with the answer.
+    /// Runs the query, and returns what is wrong with the answer.
     pub async fn check(&self, tenant: &Tenant, model: &Model) -> Result<(), String> {
         match self {
             Self::Documents(request) => {
@@ -91,7 +91,7 @@ impl Question {
     }
 }
 
-/// Nothing is expected of an asset that nothing was emitted on but that it is not found.
+/// An asset for which nothing was emitted must not be found.
 fn compare<T: Debug + PartialEq>(
     question: &impl Debug,
     expected: Option<Vec<T>>,
@@ -149,7 +149,7 @@ fn latest(request: &GetLatestAssetMetricsRequest, model: &Model) -> Option<Vec<L
     let mut by_name = BTreeMap::new();
     for (at, name, known) in model.of(&request.asset_urn) {
         if is_asked_for(&request.names, name) {
-            // They come by ascending time.
+            // Values are in ascending order of time.
             by_name.insert(name, (at, known));
         }
     }

@@ -1,11 +1,11 @@
-//! Random values, the ways in which each can be written, and how each is answered.
+//! Random values, the notations in which they can be sent, and the form in which they are returned.
 
 use flowmeter_proto::v1::asset_metric::ValueType;
 use prost_types::Value;
 
 use crate::dice::Dice;
 
-/// A value as it is kept.
+/// A value as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settled {
     Text(String),
@@ -22,7 +22,7 @@ pub struct Written {
     pub settled: Settled,
 }
 
-/// Some of them are numbers or booleans in the single form.
+/// Texts. Some of them are numbers or booleans when they are emitted as a single value.
 const TEXTS: [&str; 10] =
     ["", "gold", "50", "true", "1e3", "007", "2024-03-02T17:44:00.000Z", "a\nb", "\u{1f600}", "NaN"];
 const DOUBLES: [f64; 12] =
@@ -48,7 +48,7 @@ impl Settled {
         }
     }
 
-    /// One of the ways to write it in a list of metrics.
+    /// One of its notations in a list of metrics.
     pub fn written(self, dice: &mut Dice) -> Written {
         let (value, declared) = match &self {
             Self::Text(text) => (Value::from(text.clone()), dice.once_in(2).then_some(ValueType::String)),
@@ -63,7 +63,7 @@ impl Settled {
         Written { value, declared: declared.unwrap_or(ValueType::Unspecified), settled: self }
     }
 
-    /// One of the ways to write it in the single form. A text that is something else there becomes that.
+    /// One of its notations as a single value, where some texts become numbers or booleans.
     pub fn written_alone(self, dice: &mut Dice) -> Written {
         let as_text = match &self {
             Self::Text(text) => text.clone(),
@@ -97,7 +97,7 @@ impl Settled {
         }
     }
 
-    /// As it is answered: a number that no double holds as a text.
+    /// The value as it is returned: a number that a double cannot represent is a text.
     pub fn answered(&self) -> Value {
         match self {
             Self::Text(text) => Value::from(text.clone()),
@@ -114,13 +114,13 @@ fn of_double(double: f64) -> Settled {
     Settled::Number(if text == "-0" { "0".into() } else { text })
 }
 
-/// The double whose shortest decimal is this number.
+/// The double with this shortest decimal.
 fn double_of(number: &str) -> Option<f64> {
     let double: f64 = number.parse().unwrap();
     (double.to_string() == number).then_some(double)
 }
 
-/// The shortest decimal of digits of which the last so many stand after the point.
+/// The shortest decimal with these digits, the last `decimals` of which are after the decimal point.
 fn shortest(sign: &str, digits: &str, decimals: usize) -> String {
     let padded = format!("{digits:0>width$}", width = decimals + 1);
     let (whole, fraction) = padded.split_at(padded.len() - decimals);
@@ -133,7 +133,7 @@ fn shortest(sign: &str, digits: &str, decimals: usize) -> String {
     }
 }
 
-/// The same number, written in any way.
+/// The same number in another notation.
 fn other_form(dice: &mut Dice, number: &str) -> String {
     let point = if number.contains('.') { "" } else { ".0" };
     match dice.below(4) {

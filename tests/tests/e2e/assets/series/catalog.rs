@@ -1,4 +1,4 @@
-//! Metrics of assets in the catalog, and series of them on objects.
+//! Metrics of assets in the catalog, and time series of objects that read them.
 
 use flowmeter_proto::v1::{
     CreateMetricRequest, CreateTimeSeriesRequest, GetMetricRequest, ListMetricsRequest, ListProvidersRequest,
@@ -11,7 +11,7 @@ use super::super::{invalid, not_found, of_any_age, shown};
 use super::{ask, only_point, put};
 
 #[tokio::test]
-async fn metrics_of_assets_are_in_the_catalog_and_on_objects() {
+async fn metrics_of_assets_are_in_the_catalog() {
     let installation = of_any_age("asset-catalog").await;
     let tenant = installation.tenant("acme").await;
     let mut catalog = tenant.catalog.clone();
@@ -95,15 +95,15 @@ async fn metrics_of_assets_are_in_the_catalog_and_on_objects() {
         let status = ask(&tenant, |it| it.metric = name.into()).await.unwrap_err();
         assert_eq!(shown(&status), not_found(), "{name}");
     }
-    // Nobody defines what is emitted.
+    // Metrics of assets cannot be defined.
     let own = Metric { name: "asset/own".into(), ..Metric::default() };
     let status = catalog.create_metric(CreateMetricRequest { metric: Some(own) }).await.unwrap_err();
     assert!(matches!(status.code(), Code::InvalidArgument | Code::FailedPrecondition), "{status:?}");
 }
 
-/// A value of the other type that was sent by mistake changes no answer in silence.
+/// A value of the other type that was sent by mistake does not silently change answers.
 #[tokio::test]
-async fn what_has_had_numbers_and_booleans_has_no_default() {
+async fn a_metric_with_numbers_and_booleans_has_no_default() {
     let installation = of_any_age("asset-no-default").await;
     let tenant = installation.tenant("acme").await;
     let mut catalog = tenant.catalog.clone();
@@ -117,7 +117,7 @@ async fn what_has_had_numbers_and_booleans_has_no_default() {
         time_series: Some(series.clone()),
     };
     let stored = catalog.create_time_series(create("ON")).await.unwrap().into_inner().time_series.unwrap();
-    assert_eq!(stored.observed(), Observed::FractionTrue, "the default of now is kept");
+    assert_eq!(stored.observed(), Observed::FractionTrue, "the current default is stored");
     let is_on = |it: &mut QueryTimeSeriesRequest| it.metric = "asset/isOn".into();
     assert_eq!(only_point(&ask(&tenant, is_on).await.unwrap()), (Some("0.6"), 5));
 
@@ -142,9 +142,9 @@ async fn what_has_had_numbers_and_booleans_has_no_default() {
     assert_eq!(shown(&status), invalid("INVALID_FIELD", "time_series.observed"));
 }
 
-/// A series on an object has a filter of its own, which a question narrows.
+/// A time series of an object has its own filter, which a query narrows.
 #[tokio::test]
-async fn a_series_on_an_object_reads_assets() {
+async fn a_time_series_of_an_object_reads_assets() {
     let installation = of_any_age("asset-stored-series").await;
     let tenant = installation.tenant("acme").await;
     let values = [0, 60, 120].map(|seconds| ("urn:a", seconds, "isActive", Value::from(seconds != 60)));

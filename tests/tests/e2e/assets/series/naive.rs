@@ -1,5 +1,5 @@
-//! Random values of assets, random questions, and what each is answered from the values, one by one. Of the
-//! product it takes where a calendar's buckets begin, which has laws and tests of its own.
+//! Random values of assets, random queries, and their answers computed naively from the values. Only the starts of a
+//! calendar's buckets come from the product; they have their own tests.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use tonic::Code;
 use super::super::{document, metric, timestamp};
 use crate::dice::Dice;
 
-/// Berlin sets its clocks back on October 27th, 2024, New York on November 3rd.
+/// Clocks in Berlin are set back on October 27th, 2024, those in New York on November 3rd.
 const FIRST: i64 = 1_729_641_600;
 const DAYS: i64 = 14;
 const MAX_POINTS: usize = 25_000;
@@ -31,7 +31,7 @@ const BOOLEANS: [Observed; 3] = [Observed::CountTrue, Observed::CountFalse, Obse
 const CALENDARS: [&str; 9] = ["", "#PT1H", "#PT15M", "#PT6H", "#P1D", "DAILY", "BUSINESS", "#P1W", "MONTHLY"];
 const ZONES: [&str; 4] = ["", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"];
 
-/// Decimals of a number at most: it is kept here as so many times ten times itself.
+/// The maximum number of decimals. Numbers are kept here multiplied by 10 to this power.
 const DECIMALS: usize = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,18 +41,18 @@ enum Valued {
     Text,
 }
 
-/// A name of an asset at a time in microseconds.
+/// The name of a metric of an asset, and a time in microseconds.
 type Key = (&'static str, i64, &'static str);
 
 /// A value with its time and its asset.
 type At<'a> = (i64, &'a str, Valued);
 
-/// The values that won: those of the newest requests.
+/// The newest values.
 #[derive(Debug, Default)]
 pub struct World(BTreeMap<Key, Valued>);
 
 impl World {
-    /// Requests with values, some in the place of others, and their ids: they come in any order.
+    /// Requests with values, some of which replace others, and their ids, in random order.
     pub fn write(&mut self, dice: &mut Dice) -> Vec<(String, Vec<AssetDocument>)> {
         let mut requests = Vec::new();
         for _ in 0..6 {
@@ -61,7 +61,7 @@ impl World {
             for _ in 0..150 {
                 let seconds = FIRST + dice.between(0, DAYS * 86_400);
                 let at = match dice.below(4) {
-                    // On the edge of an hour, or just before it.
+                    // On the boundary of an hour, or just before it.
                     0 => (seconds - seconds.rem_euclid(3_600)) * 1_000_000,
                     1 => (seconds - seconds.rem_euclid(900)) * 1_000_000 - 1,
                     _ => seconds * 1_000_000 + dice.between(0, 999_999),
@@ -69,7 +69,7 @@ impl World {
                 let name = dice.of(&["quality", "isActive", "mixed"]);
                 let valued = Valued::random(dice, name);
                 let new = (dice.of(&URNS), at, name);
-                // One that there is, in a third of the cases.
+                // An existing key in a third of the cases.
                 let known = self.0.keys().filter(|key| key.2 == name);
                 let known: Vec<_> = if dice.once_in(3) { known.copied().collect() } else { Vec::new() };
                 let key = if known.is_empty() { new } else { dice.of(&known) };
@@ -100,7 +100,7 @@ impl Valued {
 
     fn written(self) -> Value {
         match self {
-            // A double has more digits than there are.
+            // A double has enough digits for all of these numbers.
             Self::Number(number) => Value::from(decimal(number, DECIMALS).parse::<f64>().unwrap()),
             Self::Boolean(boolean) => Value::from(boolean),
             Self::Text => Value::from("12"),
@@ -108,7 +108,7 @@ impl Valued {
     }
 }
 
-/// A filter, and whether it holds of an asset.
+/// A filter, and whether an asset satisfies it.
 type Chosen = (&'static str, fn(&str) -> bool);
 
 const FILTERS: [Chosen; 11] = [
@@ -137,7 +137,7 @@ impl Question {
     pub fn random(dice: &mut Dice) -> Self {
         let name = dice.of(&["quality", "isActive", "mixed"]);
         let observed = match (name, dice.below(4)) {
-            // What has had numbers and booleans has no default.
+            // A metric with numbers and booleans has no default.
             ("quality" | "isActive", 0) => Observed::Unspecified,
             ("quality", _) | ("mixed", 0 | 1) => dice.of(&NUMBERS),
             _ => dice.of(&BOOLEANS),
@@ -166,14 +166,14 @@ impl Question {
         Self { request, chosen, range: (midnight(first), midnight(last.saturating_add(1.day()))) }
     }
 
-    /// Asks it, and says what is wrong with the answer.
+    /// Runs the query, and returns what is wrong with the answer.
     pub async fn check(&self, tenant: &Tenant, world: &World) -> Result<(), String> {
         let found = tenant.query.clone().query_time_series(self.request.clone()).await;
         let expected = self.expected(world);
         let points: usize = expected.series.iter().map(|series| series.points.len()).sum();
         match found.map(tonic::Response::into_inner) {
             Ok(mut found) => {
-                // How fresh it is depends on the workers.
+                // The freshness depends on the workers.
                 found.fresh_through = None;
                 if found == expected {
                     return Ok(());
@@ -233,7 +233,7 @@ impl Question {
                     Valued::Text => false,
                 };
             if counts {
-                let bucket = starts.iter().rfind(|start| *start <= at).expect("every value lies in a bucket");
+                let bucket = starts.iter().rfind(|start| *start <= at).expect("every value is in a bucket");
                 let group = groups.entry(if is_grouped { urn } else { "" }).or_default();
                 group.entry(*bucket).or_default().push((*at, urn, *valued));
             }
@@ -264,7 +264,7 @@ impl Question {
     }
 }
 
-/// One value of several, which are in the order of their times.
+/// Aggregates values, which are in the order of their times.
 fn observe(observed: Observed, values: &[Valued]) -> String {
     let count = i128::try_from(values.len()).unwrap();
     let numbers: Vec<i128> = values
@@ -290,14 +290,14 @@ fn observe(observed: Observed, values: &[Valued]) -> String {
     }
 }
 
-/// The decimals of the number that has most of them.
+/// The largest number of decimals.
 fn finest(numbers: &[i128]) -> usize {
     let is_whole = |digits: i128, cut: usize| digits % ten_to(cut) == 0;
     let decimals = |number: &i128| (0..=DECIMALS).find(|kept| is_whole(*number, DECIMALS - kept)).unwrap();
     numbers.iter().map(decimals).max().unwrap()
 }
 
-/// A sum with so many decimals by a count, rounded to as many as are kept: half of the last away from zero.
+/// A sum with `decimals` decimals, divided by a count and rounded to `kept` decimals, half away from zero.
 fn rounded(sum: i128, count: i128, decimals: usize, kept: usize) -> String {
     let sum = sum * ten_to(kept.saturating_sub(decimals));
     let by = count * ten_to(decimals.saturating_sub(kept));
@@ -308,7 +308,7 @@ fn ten_to(power: usize) -> i128 {
     10_i128.pow(u32::try_from(power).unwrap())
 }
 
-/// The shortest decimal of digits of which the last so many stand after the point.
+/// The shortest decimal with these digits, the last `decimals` of which are after the decimal point.
 fn decimal(digits: i128, decimals: usize) -> String {
     let all = format!("{:0width$}", digits.unsigned_abs(), width = decimals + 1);
     let (whole, fraction) = all.split_at(all.len() - decimals);
