@@ -16,7 +16,8 @@ use super::at;
 macro_rules! refusals {
     ($client:expr, $method:ident($request:expr)) => {{
         let mut client = $client.clone();
-        let mut request = $request;
+        let whole_list = $request;
+        let mut request = whole_list.clone();
         request.page_size = 1;
         let first = client.$method(request.clone()).await.unwrap().into_inner();
         // Twelve characters hold the list and the first byte of the position.
