@@ -389,14 +389,14 @@ async fn https_endpoints_need_a_valid_certificate() {
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_is_no_file_of_authorities() {
+async fn a_file_without_valid_certificates_is_rejected() {
     let certificate = Certificate::make();
     let error = || tls::connector(Some(&certificate.file)).map(|_| ()).unwrap_err().to_string();
     std::fs::write(&certificate.file, "nothing").unwrap();
     assert!(error().ends_with("expected certificates, found none"));
     std::fs::write(&certificate.file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         .unwrap();
-    assert!(error().contains("a certificate cannot be used"));
+    assert!(error().contains("a certificate is invalid"));
     std::fs::remove_file(&certificate.file).unwrap();
     assert!(error().contains("expected certificates in PEM"));
 }
