@@ -9,16 +9,17 @@ use tonic_types::StatusExt;
 
 use crate::render::text::{printable, width};
 use crate::resource::is_of_assets;
+use crate::violations::{self, Violation};
 
 /// What the arguments said, by the last part of a field's path: `range` of `range`, `filter`
 /// of `metric.selector.filter`.
 pub(crate) type Given<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// Keys of the metadata whose values the message has as well.
+const SAID: [&str; 3] = ["version", "trace_id", "incident_id"];
+
 /// A text longer than this is not shown again to point into it.
 const MAX_POINTED: usize = 160;
-
-/// Why a range needs a calendar, as the service has it.
-const OF_BUCKETS: &str = "because range is the last of its buckets";
 
 /// The gRPC status among the causes of an error.
 pub(crate) fn status(error: &anyhow::Error) -> Option<&Status> {
@@ -49,19 +50,20 @@ fn details(status: &Status, given: Given<'_>, better_hint: Option<&str>) -> Stri
     let said = name_status(status);
     let mut out = format!("{said}\n");
     let details = status.get_error_details();
-    let violations = details.bad_request().map_or(&[][..], |request| &request.field_violations);
-    for violation in violations {
+    for violation in violations::of(status) {
         let line = format!("{}: {}", printable(&violation.field), printable(&violation.description));
         if printable(status.message()) != line {
             let _ = writeln!(out, "  {line}");
         }
-        out.push_str(&point(&violation.field, &violation.description, given).unwrap_or_default());
+        out.push_str(&point(&violation, given).unwrap_or_default());
     }
     if let Some(info) = details.error_info() {
         if info.reason != code_name(status.code()) {
             let _ = writeln!(out, "  reason: {}", printable(&info.reason));
         }
-        let mut metadata: Vec<_> = info.metadata.iter().collect();
+        // What the sentences say already is not said again.
+        let is_said = |key: &str| violations::is_about_a_field(key) || SAID.contains(&key);
+        let mut metadata: Vec<_> = info.metadata.iter().filter(|(key, _)| !is_said(key)).collect();
         metadata.sort();
         for (key, value) in metadata {
             let _ = writeln!(out, "  {}: {}", printable(key), printable(value));
@@ -94,11 +96,10 @@ fn details(status: &Status, given: Given<'_>, better_hint: Option<&str>) -> Stri
     out
 }
 
-/// What was given for a field, and under it the character that `description` names.
-fn point(field: &str, description: &str, given: Given<'_>) -> Option<String> {
-    let (_, rest) = description.split_once("at character ")?;
-    let position: usize = rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
-    let name = field.rsplit('.').next()?;
+/// What was given for a field, and under it the character at which it goes wrong.
+fn point(violation: &Violation, given: Given<'_>) -> Option<String> {
+    let position = violation.position?;
+    let name = violation.field.rsplit('.').next()?;
     let text = given(name)?;
     // Escapes would move what stands behind them.
     if text.is_empty() || width(&text) > MAX_POINTED || printable(&text) != text {
@@ -132,33 +133,22 @@ fn hint(status: &Status) -> Option<&'static str> {
         }
         (Code::Unauthenticated, _) => Some("give a token in FLOWMETER_TOKEN or with --token"),
         (Code::Aborted, Some("VERSION_MISMATCH")) => {
-            Some("look at it again with `get`, then give the version that it has now")
+            Some("read it again with `get`, then give its current version")
         }
         (Code::FailedPrecondition, Some("BUILT_IN")) if is_metric_of_assets(status) => {
-            Some("metrics of assets come with their values; nobody defines or changes them")
+            Some("metrics of assets come with their values; they cannot be defined or changed")
         }
         (Code::FailedPrecondition, Some("BUILT_IN")) => {
-            Some("what is built in belongs to everyone; define one of your own")
+            Some("built-in definitions cannot be changed; define one of your own")
         }
         // Not the service's answer, but that there was none.
         (Code::Unavailable, None) if std::error::Error::source(status).is_some() => Some(
             "is the service running there? See --ingest-url and --query-url (FLOWMETER_INGEST_URL, FLOWMETER_QUERY_URL)",
         ),
         (Code::Unimplemented, _) => {
-            Some("this address answers, but offers no such method: are the two URLs swapped?")
+            Some("the service at this address has no such method: are the two URLs swapped?")
         }
-        // Where a field is misspelt the service says so.
-        (Code::InvalidArgument, _)
-            if is_about(status, "read_mask") && !status.message().contains("attributes.") =>
-        {
-            Some("an attribute is named attributes.NAME, as in attributes.key")
-        }
-        // Only calls of executions can be asked for without a calendar.
-        (Code::InvalidArgument, _)
-            if is_about(status, "calendar") && status.message().ends_with(OF_BUCKETS) =>
-        {
-            Some("last(N) is for `flowmeter executions timeline`; from(T-3h) begins three hours ago")
-        }
+        (Code::InvalidArgument, _) => violations::of(status).iter().find_map(hint_of_field),
         _ => None,
     }
 }
@@ -169,9 +159,16 @@ fn is_metric_of_assets(status: &Status) -> bool {
         .is_some_and(|resource| resource.resource_type == "metric" && is_of_assets(&resource.resource_name))
 }
 
-fn is_about(status: &Status, field: &str) -> bool {
-    let request = status.get_details_bad_request();
-    request.is_some_and(|request| request.field_violations.iter().any(|violation| violation.field == field))
+fn hint_of_field(violation: &Violation) -> Option<&'static str> {
+    match (violation.field.as_str(), violation.kind.as_str()) {
+        // Where a name is misspelt, the service says so.
+        ("read_mask", "UNKNOWN_FIELD") => Some("an attribute is named attributes.NAME, as in attributes.key"),
+        // Only calls of executions can be asked for without a calendar.
+        ("calendar", "LAST_WITHOUT_CALENDAR") => {
+            Some("last(N) is for `flowmeter executions timeline`; from(T-3h) begins three hours ago")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -205,18 +202,21 @@ mod tests {
 
     #[test]
     fn points_at_the_character_and_says_nothing_twice() {
-        let mut details = ErrorDetails::with_error_info("INVALID_FILTER", "flowmeter", HashMap::new());
-        details.add_bad_request_violation("metric.selector.filter", "at character 10: expected a number");
-        details.add_bad_request_violation("range", "at character 9: expected )");
-        let message = "metric.selector.filter: at character 10: expected a number";
-        let status = Status::with_error_details(Code::InvalidArgument, message, details);
+        let metadata = [("position", "10"), ("expected", "a number"), ("position_2", "9"), ("have", "3")];
+        let metadata: HashMap<String, String> =
+            metadata.map(|(key, value)| (key.into(), value.into())).into();
+        let mut details = ErrorDetails::with_error_info("INVALID_FILTER", "flowmeter", metadata);
+        details.add_bad_request_violation("metric.selector.filter", "x");
+        details.add_bad_request_violation("range", "y");
+        let status = Status::with_error_details(Code::InvalidArgument, "metric.selector.filter: x", details);
         let given = |field: &str| (field == "filter").then(|| "größe > \"語".to_owned());
         insta::assert_snapshot!(describe(&status.into(), &given, None), @r#"
-        INVALID_ARGUMENT: metric.selector.filter: at character 10: expected a number
+        INVALID_ARGUMENT: metric.selector.filter: x
           filter  größe > "語
                            ^
-          range: at character 9: expected )
+          range: y
           reason: INVALID_FILTER
+          have: 3
         "#);
 
         let mut details = ErrorDetails::with_error_info("NOT_FOUND", "flowmeter", HashMap::new());
@@ -260,15 +260,26 @@ mod tests {
     }
 
     #[test]
-    fn the_last_buckets_are_those_of_a_timeline() {
-        let description = "expected a calendar, because range is the last of its buckets";
-        let details = ErrorDetails::with_bad_request_violation("calendar", description);
-        let message = format!("calendar: {description}");
-        let status = Status::with_error_details(Code::InvalidArgument, message, details);
-        insta::assert_snapshot!(describe_status(&status), @r"
-        INVALID_ARGUMENT: calendar: expected a calendar, because range is the last of its buckets
-          hint: last(N) is for `flowmeter executions timeline`; from(T-3h) begins three hours ago
-        ");
+    fn hints_need_no_sentence() {
+        let hint_of = |code, reason: &str, field: &str, kind: &str| {
+            let mut details = ErrorDetails::with_error_info(reason, "flowmeter", HashMap::new());
+            let mut violation = tonic_types::FieldViolation::new(field, "x");
+            violation.reason = kind.to_owned();
+            details.set_bad_request(vec![violation]);
+            hint(&Status::with_error_details(code, "x", details)).unwrap_or_default()
+        };
+        let wrong = |field, kind| hint_of(Code::InvalidArgument, "INVALID_FIELD", field, kind);
+        assert!(
+            wrong("calendar", "LAST_WITHOUT_CALENDAR").starts_with("last(N) is for `flowmeter executions")
+        );
+        assert!(wrong("read_mask", "UNKNOWN_FIELD").starts_with("an attribute is named attributes.NAME"));
+        assert_eq!(wrong("read_mask", "MISSPELT"), "");
+        assert_eq!(wrong("calendar", "SYNTAX"), "");
+        assert!(hint_of(Code::Unauthenticated, "TOKEN_EXPIRED", "", "").starts_with("make a new token"));
+        assert!(hint_of(Code::Unauthenticated, "TOKEN_MISSING", "", "").starts_with("give a token"));
+        assert!(hint_of(Code::Aborted, "VERSION_MISMATCH", "", "").starts_with("read it again"));
+        assert!(hint_of(Code::FailedPrecondition, "BUILT_IN", "", "").starts_with("built-in definitions"));
+        assert!(hint_of(Code::Unimplemented, "UNKNOWN_METHOD", "", "").ends_with("URLs swapped?"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod replay;
 mod resource;
 mod sample;
 mod suggestion;
+mod violations;
 mod words;
 
 use std::process::ExitCode;

@@ -125,14 +125,14 @@ mod tests {
                 ("21.11.2026", 1, "a year of four digits, such as 2026, found 21"),
                 ("2026-11-31", 9, "a day from 01 to 30, because November 2026 has 30 days, found 31"),
                 ("2026-13-01T00:00:00Z", 6, "a month from 01 to 12, found 13"),
-                ("2026-11", 8, "- and a day, as in 2026-11-21"),
-                ("2026-11-21T09:30", 17, "Z for UTC, or an offset such as +01:00"),
+                ("2026-11", 8, "- and a day, as in 2026-11-21, found the end"),
+                ("2026-11-21T09:30", 17, "Z for UTC, or an offset such as +01:00, found the end"),
                 ("2026-11-21T25:00Z", 12, "an hour from 00 to 23, found 25"),
             ] {
                 assert_eq!(parse(wrong).unwrap_err(), format!("at character {at}: expected {expected}"));
             }
         }
-        let no_time = "at character 11: expected T and an hour, as in 2026-11-21T09:30:00Z";
+        let no_time = "at character 11: expected T and an hour, as in 2026-11-21T09:30:00Z, found the end";
         assert_eq!(super::parse("2026-11-21").unwrap_err(), no_time);
     }
 

@@ -1,6 +1,6 @@
-//! What a name may have been meant to be, where a service knows no such thing: asked of the
-//! services after the failure. It never makes a failure worse: where they do not
-//! answer, it names the command that lists what there is.
+//! Hints after a failure: the name that was probably meant, or the command that lists what exists. They are made of the
+//! data of an error and of what the services list, never of a sentence. A hint never makes a failure worse: where the
+//! services do not answer, it names the command alone.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::{
     connection, failure,
     render::text::{grouped, printable},
     resource::{ASSET, is_of_assets},
-    words,
+    violations, words,
 };
 
 /// Nobody waits longer than this for a hint.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What to do about an error of the command with these names, if it is that there is no such thing.
+/// The hint for an error of the command with these names, if there is a better one than that of its code.
 pub(crate) async fn hint(error: &Error, command: &[&str], remote: &Remote) -> Option<String> {
     let status = failure::status(error)?;
     if status.code() != Code::NotFound {
@@ -34,7 +34,12 @@ pub(crate) async fn hint(error: &Error, command: &[&str], remote: &Remote) -> Op
     let name = resource.resource_name.as_str();
     let remote = Remote { timeout: remote.timeout.min(PATIENCE), ..remote.clone() };
     match resource.resource_type.as_str() {
-        "metric" => Some(metric(name, command, &remote).await),
+        "metric" => {
+            // The service names the version where one was asked for.
+            let info = status.get_details_error_info();
+            let of_version = info.is_some_and(|info| info.metadata.contains_key("version"));
+            Some(metric(name, of_version, command, &remote).await)
+        }
         "flow" => Some(flow(name, &remote).await),
         "asset" => {
             let known = assets(&remote).await.unwrap_or_default();
@@ -60,11 +65,8 @@ pub(crate) async fn hint(error: &Error, command: &[&str], remote: &Remote) -> Op
 
 /// The time zone that was meant, where one is refused: the one of that city, or the closest.
 fn time_zone(status: &Status) -> Option<String> {
-    let request = status.get_details_bad_request()?;
-    let is_no_zone = |description: &str| {
-        Some(description.strip_prefix('"')?.split_once("\" is no time zone")?.0.to_owned())
-    };
-    let wrong = request.field_violations.iter().find_map(|violation| is_no_zone(&violation.description))?;
+    let mut violations = violations::of(status).into_iter();
+    let wrong = violations.find(|violation| violation.kind == "UNKNOWN_TIME_ZONE")?.found?;
     let known: Vec<_> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
     let city = wrong.to_lowercase().replace(' ', "_");
     let found =
@@ -73,18 +75,15 @@ fn time_zone(status: &Status) -> Option<String> {
     Some(format!("did you mean {found}?"))
 }
 
-/// What --observed takes, where it is told in the words of the contract.
+/// The values of --observed, which the service names as the contract has them.
 fn observed(status: &Status) -> Option<String> {
-    let request = status.get_details_bad_request()?;
-    let violation =
-        request.field_violations.iter().find(|violation| violation.field.ends_with("observed"))?;
-    let (expected, _) = violation.description.rsplit_once(", found ")?;
-    // The first one has its whole name there, the others end alike.
-    let is_expected = |observed: &Observed| {
-        observed.as_str_name().strip_prefix("OBSERVED").is_some_and(|end| expected.contains(end))
+    let violations = violations::of(status);
+    let violation = violations.iter().find(|violation| violation.field.ends_with("observed"))?;
+    let expected = |observed: &Observed| {
+        violation.alternatives.iter().any(|alternative| alternative == observed.as_str_name())
     };
     let known = words::Observed::value_variants().iter().map(|word| Observed::from(*word));
-    let words: Vec<_> = known.filter(is_expected).map(words::observed).collect();
+    let words: Vec<_> = known.filter(expected).map(words::observed).collect();
     let (last, others) = words.split_last().filter(|(_, others)| !others.is_empty())?;
     Some(format!("give --observed {} or {last}", others.join(", ")))
 }
@@ -114,11 +113,11 @@ pub(crate) async fn flow(id: &str, remote: &Remote) -> String {
     alternatives(id, &known, "flow list")
 }
 
-async fn metric(name: &str, command: &[&str], remote: &Remote) -> String {
+async fn metric(name: &str, of_version: bool, command: &[&str], remote: &Remote) -> String {
     // What is built in cannot be changed, and so is not meant.
     let is_change = matches!(command, ["metric", "update" | "delete"]);
     if is_change && is_of_assets(name) {
-        return "metrics of assets come with their values; nobody defines or changes them".into();
+        return "metrics of assets come with their values; they cannot be defined or changed".into();
     }
     // Those of assets are listed apart from the others.
     let (provider, list) =
@@ -126,10 +125,8 @@ async fn metric(name: &str, command: &[&str], remote: &Remote) -> String {
     let known = metrics(provider, remote).await.unwrap_or_default();
     let meant = known.into_iter().filter(|metric| !(is_change && metric.built_in));
     let known: Vec<_> = meant.map(|metric| metric.name).collect();
-    // The service names the version as well where one was asked for.
-    let (name, of_version) = name.rsplit_once(" in version ").map_or((name, false), |(name, _)| (name, true));
     if of_version && known.iter().any(|known| known == name) {
-        return format!("there is one, but not in this version: see `flowmeter metric get {name}`");
+        return format!("it has other versions: see `flowmeter metric get {name}`");
     }
     // A series alone can be of a time series as well.
     if command == ["series"]
@@ -152,7 +149,7 @@ async fn of_object(name: &str, remote: &Remote) -> Option<String> {
     let known = time_series(name, remote).await.unwrap_or_default();
     Some(match known.as_slice() {
         [] => "a time series is named objects/OBJECT/timeSeries/ID; \
-               `flowmeter time-series list` shows what there is"
+               `flowmeter time-series list` lists them all"
             .to_owned(),
         [only] => format!("did you mean its time series {}?", printable(only)),
         [first, ..] => format!(
@@ -166,9 +163,9 @@ async fn of_object(name: &str, remote: &Remote) -> Option<String> {
 fn alternatives(name: &str, known: &[String], list: &str) -> String {
     match closest(name, known) {
         // It was not applied yet, or not made, when the question was asked.
-        Some(found) if found == name => "it is there by now: ask again".into(),
-        Some(found) => format!("did you mean {}? `flowmeter {list}` shows what there is", printable(found)),
-        None => format!("`flowmeter {list}` shows what there is"),
+        Some(found) if found == name => "it exists by now: try again".into(),
+        Some(found) => format!("did you mean {}? `flowmeter {list}` lists them all", printable(found)),
+        None => format!("`flowmeter {list}` lists them all"),
     }
 }
 
@@ -286,53 +283,66 @@ mod tests {
 
     #[test]
     fn a_hint_names_where_to_look() {
-        assert_eq!(
-            alternatives("Shop/x", &known(), "metric list"),
-            "`flowmeter metric list` shows what there is"
-        );
+        assert_eq!(alternatives("Shop/x", &known(), "metric list"), "`flowmeter metric list` lists them all");
         let known = known();
-        assert_eq!(alternatives(&known[0], &known, "metric list"), "it is there by now: ask again");
+        assert_eq!(alternatives(&known[0], &known, "metric list"), "it exists by now: try again");
         assert!(is_duration("PT1H") && is_duration("P1D"));
         assert!(!is_duration("PUBLIC") && !is_duration("#PT1H") && !is_duration(""));
+    }
+
+    /// A failed call as a service answers it, but with other sentences: a hint is made of the data beside them.
+    fn without_words(field: &str, kind: &str, metadata: &[(&str, &str)]) -> Status {
+        let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let metadata: std::collections::HashMap<_, _> = metadata.collect();
+        let mut details = tonic_types::ErrorDetails::with_error_info("INVALID_FIELD", "flowmeter", metadata);
+        let mut violation = tonic_types::FieldViolation::new(field, "x");
+        violation.reason = kind.to_owned();
+        details.set_bad_request(vec![tonic_types::FieldViolation::new("other", "x"), violation]);
+        Status::with_error_details(Code::InvalidArgument, "x", details)
     }
 
     #[test]
     fn a_city_names_its_time_zone() {
         let hint = |zone: &str| {
-            let description = format!("\"{zone}\" is no time zone: an IANA name is expected");
-            let details = tonic_types::ErrorDetails::with_bad_request_violation("time_zone", description);
-            time_zone(&Status::with_error_details(Code::InvalidArgument, "", details))
+            time_zone(&without_words("time_zone", "UNKNOWN_TIME_ZONE", &[("found_2", zone), ("found", "x")]))
         };
         assert_eq!(hint("new york").as_deref(), Some("did you mean America/New_York?"));
         assert_eq!(hint("Europe/Berln").as_deref(), Some("did you mean Europe/Berlin?"));
         assert_eq!(hint("Mars/Olympus"), None);
+        assert_eq!(time_zone(&without_words("time_zone", "", &[("found_2", "new york")])), None);
         assert_eq!(time_zone(&Status::invalid_argument("no")), None);
     }
 
     #[test]
     fn an_aggregation_is_in_the_words_of_its_flag() {
-        let hint = |field: &str, description: &str| {
-            let details = tonic_types::ErrorDetails::with_bad_request_violation(field, description);
-            observed(&Status::with_error_details(Code::InvalidArgument, "", details))
+        let hint = |field: &str, names: &str| {
+            observed(&without_words(field, "NOT_AN_ALTERNATIVE", &[("alternatives_2", names)]))
         };
-        let numbers = "OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END";
-        let booleans = "OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE";
-        let why = "because the metric has no numbers, found OBSERVED_SUMMED";
+        let numbers =
+            "OBSERVED_SUMMED,OBSERVED_AVERAGED,OBSERVED_HIGH,OBSERVED_LOW,OBSERVED_BEGINNING,OBSERVED_END";
+        let booleans = "OBSERVED_COUNT_TRUE,OBSERVED_COUNT_FALSE,OBSERVED_FRACTION_TRUE";
         assert_eq!(
-            hint("observed", &format!("expected {booleans}, {why}")).unwrap(),
+            hint("observed", booleans).unwrap(),
             "give --observed count-true, count-false or fraction-true"
         );
-        let why = "because the metric has had numbers and booleans, found none";
         assert_eq!(
-            hint("time_series.observed", &format!("expected {numbers}; or {booleans}, {why}")).unwrap(),
+            hint("time_series.observed", &format!("{numbers},{booleans}")).unwrap(),
             "give --observed summed, averaged, high, low, beginning, end, count-true, count-false or fraction-true"
         );
         assert_eq!(
-            hint("metric.default_observed", &format!("expected {numbers}, found 99")).unwrap(),
+            hint("metric.default_observed", numbers).unwrap(),
             "give --observed summed, averaged, high, low, beginning or end"
         );
-        assert_eq!(hint("fill", &format!("expected {numbers}, found 99")), None);
-        assert_eq!(hint("observed", "expected something, found nothing"), None);
+        assert_eq!(hint("fill", numbers), None);
+        assert_eq!(hint("observed", ""), None);
+    }
+
+    #[test]
+    fn missing_requests_are_counted() {
+        let metadata = [("have".to_owned(), "12".to_owned()), ("need".to_owned(), "250".to_owned())];
+        let details = tonic_types::ErrorDetails::with_error_info("NOT_ENOUGH_DATA", "flowmeter", metadata);
+        let status = Status::with_error_details(Code::FailedPrecondition, "x", details);
+        assert!(not_enough(&status).unwrap().contains("after 238 more requests"));
     }
 
     proptest! {

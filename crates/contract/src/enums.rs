@@ -2,21 +2,20 @@
 
 use flowmeter_core::asset::{Reading, Truth};
 use flowmeter_core::metric::{Measure, MethodClass, Observed};
-use flowmeter_core::violation::Violation;
+use flowmeter_core::violation::{Fact, Kind, Violation};
 use flowmeter_proto::v1;
 
 /// Reads an aggregation method for events. None if it is unspecified.
 pub fn observed(field: &str, number: i32) -> Result<Option<Observed>, Violation> {
-    let text = match reading(field, number) {
-        Ok(None) => return Ok(None),
-        Ok(Some(Reading::Numbers(observed))) => return Ok(Some(observed)),
-        Ok(Some(Reading::Booleans(_))) => format!(
-            "expected {OF_NUMBERS}, because the others are of booleans of assets, found {}",
-            shown(number)
-        ),
-        Err(_) => format!("expected {OF_NUMBERS}, found {number}"),
-    };
-    Err(Violation::new(field, text))
+    match reading(field, number) {
+        Ok(None) => Ok(None),
+        Ok(Some(Reading::Numbers(observed))) => Ok(Some(observed)),
+        Ok(Some(Reading::Booleans(_))) => {
+            let reason = format!("because the others are for booleans of assets, found {}", shown(number));
+            Err(expected(field, &[NUMBERS], &reason))
+        }
+        Err(_) => Err(expected(field, &[NUMBERS], &format!("found {number}"))),
+    }
 }
 
 /// Reads an aggregation method for values of assets. None if it is unspecified.
@@ -32,17 +31,40 @@ pub fn reading(field: &str, number: i32) -> Result<Option<Reading>, Violation> {
         Ok(v1::Observed::CountTrue) => Reading::Booleans(Truth::CountTrue),
         Ok(v1::Observed::CountFalse) => Reading::Booleans(Truth::CountFalse),
         Ok(v1::Observed::FractionTrue) => Reading::Booleans(Truth::FractionTrue),
-        Err(_) => {
-            let text = format!("expected {OF_NUMBERS}; or {OF_BOOLEANS}, found {number}");
-            return Err(Violation::new(field, text));
-        }
+        Err(_) => return Err(expected(field, &[NUMBERS, BOOLEANS], &format!("found {number}"))),
     }))
 }
 
-/// The names of the aggregation methods for numbers.
-pub const OF_NUMBERS: &str = "OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END";
-/// The names of the aggregation methods for booleans.
-pub const OF_BOOLEANS: &str = "OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE";
+/// The aggregation methods for numbers.
+pub const NUMBERS: &[v1::Observed] = &[
+    v1::Observed::Summed,
+    v1::Observed::Averaged,
+    v1::Observed::High,
+    v1::Observed::Low,
+    v1::Observed::Beginning,
+    v1::Observed::End,
+];
+/// The aggregation methods for booleans.
+pub const BOOLEANS: &[v1::Observed] =
+    &[v1::Observed::CountTrue, v1::Observed::CountFalse, v1::Observed::FractionTrue];
+
+/// The violation of a `field` in which one of these groups of aggregation methods was expected. `reason` says why, or
+/// what was found.
+pub fn expected(field: &str, groups: &[&[v1::Observed]], reason: &str) -> Violation {
+    let names =
+        |group: &[v1::Observed]| -> Vec<&str> { group.iter().map(v1::Observed::as_str_name).collect() };
+    let sentence = |group: &&[v1::Observed]| {
+        let names = names(group);
+        let short = |name: &str| name.strip_prefix("OBSERVED").unwrap_or(name).to_owned();
+        let others: Vec<_> = names[1..names.len() - 1].iter().map(|name| short(name)).collect();
+        format!("{}, {} or {}", names[0], others.join(", "), short(names[names.len() - 1]))
+    };
+    let sentences: Vec<_> = groups.iter().map(sentence).collect();
+    let alternatives = groups.iter().flat_map(|group| names(group)).map(str::to_owned).collect();
+    Violation::new(field, format!("expected {}, {reason}", sentences.join("; or ")))
+        .of_kind(Kind::NotAnAlternative)
+        .with(Fact::Alternatives(alternatives))
+}
 
 /// The name of an aggregation method, or its number if it has no name.
 fn shown(number: i32) -> String {

@@ -39,6 +39,7 @@ use clock::{Cells, Clock};
 use points::Points;
 
 use crate::range::TimeRange;
+use crate::syntax::SyntaxError;
 use crate::timestamp::Timestamp;
 
 /// A calendar on the clock of a time zone.
@@ -58,21 +59,9 @@ enum Buckets {
     Points(Points),
 }
 
-/// Why a text is no calendar, or no holiday.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("at character {position}: expected {expected}")]
-pub struct CalendarError {
-    /// The character at which it goes wrong, from 1.
-    pub position: usize,
-    /// What was expected there, and what was found where that is a number of a date.
-    pub expected: String,
-}
-
 /// A range has more buckets than an answer may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the range has {asked} buckets, at most {limit} are allowed: take a coarser calendar or a shorter range"
-)]
+#[error("expected at most {limit} buckets, found {asked}: choose a coarser calendar or a shorter range")]
 pub struct TooManyBuckets {
     /// The buckets asked for, counted on the clock without making them: exact where the
     /// zone never changes its clock. Elsewhere it is off by what the clock repeats and
@@ -88,7 +77,7 @@ const FIRST_MICROS: i64 = -62_135_596_800_000_000;
 impl Calendar {
     /// The built-in calendar of a code, in UTC: `#` and an ISO 8601 duration, or a name of
     /// [`BUILT_IN`].
-    pub fn parse(code: &str) -> Result<Self, CalendarError> {
+    pub fn parse(code: &str) -> Result<Self, SyntaxError> {
         Ok(Self { code: code.to_owned(), zone: TimeZone::UTC, buckets: built_in::read(code)? })
     }
 
@@ -212,9 +201,9 @@ impl fmt::Display for Calendar {
 }
 
 impl FromStr for Calendar {
-    type Err = CalendarError;
+    type Err = SyntaxError;
 
-    fn from_str(code: &str) -> Result<Self, CalendarError> {
+    fn from_str(code: &str) -> Result<Self, SyntaxError> {
         Self::parse(code)
     }
 }

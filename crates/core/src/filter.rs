@@ -42,16 +42,17 @@
 //! - A pattern, of which a filter has at most four, is searched for anywhere in the text: see [`Pattern`].
 
 mod condition;
-mod cursor;
 mod display;
 mod evaluate;
 mod expression;
 mod json;
 mod pattern;
 mod reading;
+mod token;
 
 use std::collections::BTreeSet;
 
+use crate::syntax::SyntaxError;
 use crate::usage::{Field, UsageEvent};
 
 pub use condition::{Condition, Operator, Value};
@@ -62,16 +63,6 @@ pub use reading::is_number;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     condition: Condition,
-}
-
-/// Why a text is no filter.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("at character {position}: expected {expected}")]
-pub struct FilterError {
-    /// The character at which it goes wrong, from 1.
-    pub position: usize,
-    /// What was expected there.
-    pub expected: String,
 }
 
 /// Bytes of a filter: far more than a person writes, and little to parse.
@@ -85,18 +76,18 @@ impl Default for Filter {
 
 impl Filter {
     /// Reads a filter in either spelling. An empty text filters nothing.
-    pub fn parse(text: &str) -> Result<Self, FilterError> {
+    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         Self::read(text, None)
     }
 
     /// Reads a filter that is about these fields alone: a misspelt one, which would be an attribute that nothing
     /// has, is an error.
-    pub fn parse_about(text: &str, fields: &[Field]) -> Result<Self, FilterError> {
+    pub fn parse_about(text: &str, fields: &[Field]) -> Result<Self, SyntaxError> {
         Self::read(text, Some(fields))
     }
 
-    fn read(text: &str, about: Option<&[Field]>) -> Result<Self, FilterError> {
-        let at_start = |expected| FilterError { position: 1, expected };
+    fn read(text: &str, about: Option<&[Field]>) -> Result<Self, SyntaxError> {
+        let at_start = |expected| SyntaxError::new(1, expected);
         if text.len() > MAX_BYTES {
             return Err(at_start(format!("at most {MAX_BYTES} bytes")));
         }
@@ -107,11 +98,7 @@ impl Filter {
         } else {
             expression::read(text, about)
         };
-        let condition = condition.map_err(|wrong| FilterError {
-            position: text[..wrong.at].chars().count() + 1,
-            expected: wrong.expected,
-        })?;
-        let filter = Self { condition };
+        let filter = Self { condition: condition? };
         // What is shown and stored is read again.
         if filter.to_string().len() > MAX_BYTES {
             return Err(at_start(format!("at most {MAX_BYTES} bytes when written as an expression")));
@@ -138,7 +125,7 @@ impl Filter {
         found
     }
 
-    /// The filter `field = text`. It fails where a number is wanted and `text` is none,
+    /// The filter `field = text`. It fails where a number is expected and `text` is not one,
     /// or where the field cannot be filtered by; the error says what was expected.
     pub fn equals(field: Field, text: &str) -> Result<Self, String> {
         if let Field::Attribute(name) = &field {

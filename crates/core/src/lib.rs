@@ -14,6 +14,7 @@ pub mod plan;
 pub mod quantity;
 pub mod range;
 pub mod resolution;
+pub mod syntax;
 pub mod timestamp;
 pub mod usage;
 pub mod violation;

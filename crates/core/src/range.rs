@@ -28,7 +28,6 @@ mod date;
 #[cfg(test)]
 mod laws;
 mod period;
-mod reader;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -41,9 +40,9 @@ use jiff::tz::TimeZone;
 
 use self::date::WrittenDate;
 use self::period::Period;
-use self::reader::{Position, Reader};
 use self::rule::DateRule;
 use self::zone::Zone;
+use crate::syntax::{Cursor, SyntaxError};
 use crate::timestamp::Timestamp;
 
 /// A half-open range of time, `[start, end)`.
@@ -58,16 +57,6 @@ pub struct TimeRange {
 impl TimeRange {
     /// All time that an event can have.
     pub const ALL: Self = Self { start: Timestamp::EPOCH, end: Timestamp::END };
-}
-
-/// Why a text is no range.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("at character {position}: expected {expected}")]
-pub struct RangeError {
-    /// The character at which it goes wrong, from 1.
-    pub position: usize,
-    /// What was expected there, and what was found where that is a number.
-    pub expected: String,
 }
 
 /// What an expression is relative to; fixed once for a request.
@@ -100,6 +89,26 @@ enum Form {
     Within(Point),
     Last { position: Position, buckets: u64 },
 }
+
+/// Where something stands in a text: the number of its character, from 1. It is for
+/// errors and no part of the meaning, so all positions are equal.
+#[derive(Debug, Clone, Copy)]
+struct Position(usize);
+
+impl Position {
+    /// The error that something else was expected here.
+    fn expected(self, expected: impl Into<String>) -> SyntaxError {
+        SyntaxError::new(self.0, expected)
+    }
+}
+
+impl PartialEq for Position {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Position {}
 
 /// A date of either kind with its own zone, if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +156,7 @@ impl RangeExpression {
     /// `from(…)` of a period beyond the horizon ends with that period. `last(n)` has no
     /// place without a calendar, which is an error here. So is a date none of which
     /// lies in the years 1970 to 9999, and an end that is not after its start.
-    pub fn resolve(&self, reference: &Reference) -> Result<TimeRange, RangeError> {
+    pub fn resolve(&self, reference: &Reference) -> Result<TimeRange, SyntaxError> {
         let place = |point: &Point| point.place(self.zone.as_ref(), reference);
         let (range, last_date) = match &self.form {
             Form::From(point) => {
@@ -173,60 +182,69 @@ impl RangeExpression {
         }))
     }
 
-    fn read(reader: &mut Reader) -> Result<Self, RangeError> {
-        reader.skip_spaces();
-        let position = reader.position();
-        let mut ahead = Reader::new(reader.rest());
-        let name = ahead.word(|character| character.is_ascii_lowercase());
+    fn read(cursor: &mut Cursor) -> Result<Self, SyntaxError> {
+        skip_spaces(cursor);
+        let position = Position(cursor.position());
+        let name = cursor.peek_while(|character| character.is_ascii_lowercase());
         if !matches!(name, "from" | "to" | "between" | "within" | "last") {
-            return Ok(Self { form: Form::Within(Point::read(reader, RANGE)?), zone: None });
+            return Ok(Self { form: Form::Within(Point::read(cursor, RANGE)?), zone: None });
         }
-        reader.word(|character| character.is_ascii_lowercase());
-        reader.symbol('(', "(")?;
+        cursor.eat(name);
+        sign(cursor, "(", "(")?;
         let form = match name {
-            "from" => Form::From(Point::read(reader, POINT)?),
-            "to" => Form::To(Point::read(reader, POINT)?),
-            "within" => Form::Within(Point::read(reader, POINT)?),
-            "last" => Form::Last { position, buckets: read_buckets(reader)? },
+            "from" => Form::From(Point::read(cursor, POINT)?),
+            "to" => Form::To(Point::read(cursor, POINT)?),
+            "within" => Form::Within(Point::read(cursor, POINT)?),
+            "last" => Form::Last { position, buckets: read_buckets(cursor)? },
             _ => {
-                let first = Point::read(reader, POINT)?;
-                reader.symbol(',', ", and the end of the range")?;
-                Form::Between(first, Point::read(reader, POINT)?)
+                let first = Point::read(cursor, POINT)?;
+                sign(cursor, ",", ", and the end of the range")?;
+                Form::Between(first, Point::read(cursor, POINT)?)
             }
         };
-        let zone = if name == "last" { None } else { Zone::argument(reader)? };
-        reader.symbol(')', ")")?;
+        let zone = if name == "last" { None } else { Zone::argument(cursor)? };
+        sign(cursor, ")", ")")?;
         Ok(Self { form, zone })
     }
 }
 
-fn read_buckets(reader: &mut Reader) -> Result<u64, RangeError> {
+fn skip_spaces(cursor: &mut Cursor) {
+    cursor.take_while(|character| character == ' ');
+}
+
+/// Reads a sign that must come next, after any spaces.
+fn sign(cursor: &mut Cursor, sign: &str, expected: &str) -> Result<(), SyntaxError> {
+    skip_spaces(cursor);
+    cursor.require(sign, expected)
+}
+
+fn read_buckets(cursor: &mut Cursor) -> Result<u64, SyntaxError> {
     const BUCKETS: &str = "a number of buckets from 1 to 25000";
-    reader.skip_spaces();
-    let position = reader.position();
-    let buckets = u64::from(reader.number(5, BUCKETS)?);
-    if (1..=MAX_BUCKETS).contains(&buckets) { Ok(buckets) } else { Err(position.expected(BUCKETS)) }
+    skip_spaces(cursor);
+    let start = *cursor;
+    let buckets = u64::from(cursor.number(5, BUCKETS)?);
+    if (1..=MAX_BUCKETS).contains(&buckets) { Ok(buckets) } else { Err(start.expected(BUCKETS)) }
 }
 
 impl Point {
     /// Reads a date of either kind; where neither begins, `expected` was.
-    fn read(reader: &mut Reader, expected: &'static str) -> Result<Self, RangeError> {
-        reader.skip_spaces();
-        let position = reader.position();
-        let (date, utc) = match reader.next() {
+    fn read(cursor: &mut Cursor, expected: &'static str) -> Result<Self, SyntaxError> {
+        skip_spaces(cursor);
+        let position = Position(cursor.position());
+        let (date, utc) = match cursor.peek() {
             Some('0'..='9') => {
-                let (date, utc) = WrittenDate::read(reader)?;
+                let (date, utc) = WrittenDate::read(cursor)?;
                 (PointDate::Written(date), utc)
             }
-            Some('T' | 't') => (PointDate::Rule(DateRule::read(reader)?), None),
-            _ => return Err(reader.expected(expected)),
+            Some('T' | 't') => (PointDate::Rule(DateRule::read(cursor)?), None),
+            _ => return Err(cursor.expected(expected)),
         };
-        let bracket = reader.position();
+        let bracket = *cursor;
         let has_time = matches!(date, PointDate::Written(date) if date.period >= Period::Hour);
-        if has_time && matches!(reader.next(), Some('+' | '-')) {
+        if has_time && matches!(cursor.peek(), Some('+' | '-')) {
             return Err(bracket.expected(OFFSET));
         }
-        let zone = Zone::in_brackets(reader)?;
+        let zone = Zone::in_brackets(cursor)?;
         if utc.is_some() && zone.is_some() {
             return Err(bracket.expected("either Z or a time zone"));
         }
@@ -234,34 +252,29 @@ impl Point {
     }
 
     /// Where the date's period lies; empty if the clock skips it.
-    fn place(&self, of_range: Option<&Zone>, reference: &Reference) -> Result<TimeRange, RangeError> {
+    fn place(&self, of_range: Option<&Zone>, reference: &Reference) -> Result<TimeRange, SyntaxError> {
         let zone = self.zone.as_ref().or(of_range).map_or(&reference.zone, |named| &named.zone);
         let date = match &self.date {
             PointDate::Written(date) => Some((date.start, date.period)),
             PointDate::Rule(rule) => rule.resolve(reference.now, zone),
         };
         let range = date.and_then(|(start, period)| period.place(start, zone));
-        range.ok_or_else(|| self.position.expected(format!("{IN_TIME}, found {}", self.date)))
+        range.ok_or_else(|| self.position.expected(IN_TIME).found(&self.date.to_string()))
     }
 }
 
 impl FromStr for RangeExpression {
-    type Err = RangeError;
+    type Err = SyntaxError;
 
-    fn from_str(text: &str) -> Result<Self, RangeError> {
+    fn from_str(text: &str) -> Result<Self, SyntaxError> {
         if text.len() > MAX_BYTES {
             let fit = text.char_indices().take_while(|(at, char)| at + char.len_utf8() <= MAX_BYTES).count();
-            return Err(RangeError {
-                position: fit + 1,
-                expected: "a range of at most 256 bytes".to_owned(),
-            });
+            return Err(SyntaxError::new(fit + 1, "a range of at most 256 bytes"));
         }
-        let mut reader = Reader::new(text);
-        let expression = Self::read(&mut reader)?;
-        reader.skip_spaces();
-        if reader.next().is_some() {
-            return Err(reader.expected("the end"));
-        }
+        let mut cursor = Cursor::new(text);
+        let expression = Self::read(&mut cursor)?;
+        skip_spaces(&mut cursor);
+        cursor.end("the end")?;
         Ok(expression)
     }
 }

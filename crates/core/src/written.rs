@@ -1,47 +1,32 @@
-//! Dates and times that people write in full: what numbers their parts take, and where and why a text is none.
+//! Dates and times that people write in full: which numbers their parts take, and where and why a text is wrong.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// Why a text is no date or no time.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("at character {position}: expected {expected}")]
-pub struct WrittenError {
-    /// The character at which it goes wrong, from 1.
-    pub position: usize,
-    /// What was expected there, and what was found where that is a number.
-    pub expected: String,
-}
-
-/// Characters of a wrong number that an error repeats.
-const MAX_SHOWN_CHARS: usize = 20;
+use crate::syntax::{Cursor, SyntaxError};
 
 /// Reads a day, exactly `2026-11-21`.
-pub fn day(text: &str) -> Result<Date, WrittenError> {
-    let mut reader = Reader { text, at: 0 };
-    let day = reader.date()?;
-    reader.end("the end, as a day has no time")?;
+pub fn day(text: &str) -> Result<Date, SyntaxError> {
+    let mut cursor = Cursor::new(text);
+    let day = date(&mut cursor)?;
+    cursor.end("the end, because a day has no time")?;
     Ok(day)
 }
 
 /// Reads a time as jiff does, of which RFC 3339 is a part.
-pub fn time(text: &str) -> Result<Timestamp, WrittenError> {
+pub fn time(text: &str) -> Result<Timestamp, SyntaxError> {
     text.parse().map_err(|_| {
-        let mut reader = Reader { text, at: 0 };
-        let beyond = || WrittenError {
-            position: 1,
-            expected: format!("a time from {} to {}", Timestamp::MIN, Timestamp::MAX),
-        };
-        reader.time().err().unwrap_or_else(beyond)
+        let beyond = || SyntaxError::new(1, format!("a time from {} to {}", Timestamp::MIN, Timestamp::MAX));
+        check_time(&mut Cursor::new(text)).err().unwrap_or_else(beyond)
     })
 }
 
-/// The month of that number, or what was expected and found.
+/// The month of that number, or what was expected.
 pub(crate) fn month(number: u32) -> Result<i8, String> {
     within("a month", (1, 12), number)
 }
 
-/// The day of that number of a month, or what was expected and found.
+/// The day of that number of a month, or what was expected.
 pub(crate) fn day_of_month(year: i16, month: i8, number: u32) -> Result<i8, String> {
     let Ok(first) = Date::new(year, month, 1) else {
         return within("a day", (1, 31), number);
@@ -51,125 +36,102 @@ pub(crate) fn day_of_month(year: i16, month: i8, number: u32) -> Result<i8, Stri
         return within("a day", (1, last), number);
     }
     let month = first.strftime("%B %Y");
-    Err(format!("a day from 01 to {last}, because {month} has {last} days, found {number:02}"))
+    Err(format!("a day from 01 to {last}, because {month} has {last} days"))
 }
 
-/// The hour of that number, or what was expected and found.
+/// The hour of that number, or what was expected.
 pub(crate) fn hour(number: u32) -> Result<i8, String> {
     within("an hour", (0, 23), number)
 }
 
-/// The minute of that number, or what was expected and found.
+/// The minute of that number, or what was expected.
 pub(crate) fn minute(number: u32) -> Result<i8, String> {
     within("a minute", (0, 59), number)
 }
 
-/// The second of that number, or what was expected and found.
+/// The second of that number, or what was expected.
 pub(crate) fn second(number: u32) -> Result<i8, String> {
     within("a second", (0, 59), number)
 }
 
 fn within(part: &str, (first, last): (i8, i8), number: u32) -> Result<i8, String> {
     let read = i8::try_from(number).ok().filter(|number| (first..=last).contains(number));
-    read.ok_or_else(|| format!("{part} from {first:02} to {last}, found {number:02}"))
+    read.ok_or_else(|| format!("{part} from {first:02} to {last}"))
 }
 
-struct Reader<'a> {
-    text: &'a str,
-    /// The next byte, always at the start of a character.
-    at: usize,
+/// Reads `2026-11-21`.
+pub(crate) fn date(cursor: &mut Cursor) -> Result<Date, SyntaxError> {
+    let year = whole_part(cursor, 4, "a year of four digits, such as 2026", |year| {
+        i16::try_from(year).map_err(|_| "a year of four digits".to_owned())
+    })?;
+    cursor.require("-", "- and a month, as in 2026-11-21")?;
+    let month = whole_part(cursor, 2, "a month of two digits, such as 02", month)?;
+    cursor.require("-", "- and a day, as in 2026-11-21")?;
+    let of_month = |day| day_of_month(year, month, day);
+    let day = whole_part(cursor, 2, "a day of two digits, such as 03", of_month)?;
+    Ok(Date::new(year, month, day).expect("its parts were checked"))
 }
 
-impl Reader<'_> {
-    fn date(&mut self) -> Result<Date, WrittenError> {
-        let year = self.part(4, "a year of four digits, such as 2026", |year| {
-            i16::try_from(year).map_err(|_| "a year of four digits".to_owned())
-        })?;
-        self.sign("-", "- and a month, as in 2026-11-21")?;
-        let month = self.part(2, "a month of two digits, such as 02", month)?;
-        self.sign("-", "- and a day, as in 2026-11-21")?;
-        let day = self.part(2, "a day of two digits, such as 03", |day| day_of_month(year, month, day))?;
-        Ok(Date::new(year, month, day).expect("its parts were checked"))
+/// Reads a time as in RFC 3339, where minutes and seconds may be left out.
+fn check_time(cursor: &mut Cursor) -> Result<(), SyntaxError> {
+    date(cursor)?;
+    if !["T", "t", " "].iter().any(|separator| cursor.eat(separator)) {
+        return Err(cursor.expected("T and an hour, as in 2026-11-21T09:30:00Z"));
     }
-
-    /// A time as in RFC 3339, where minutes and seconds may be left out.
-    fn time(&mut self) -> Result<(), WrittenError> {
-        self.date()?;
-        if !["T", "t", " "].iter().any(|separator| self.eat(separator)) {
-            return Err(self.expected("T and an hour, as in 2026-11-21T09:30:00Z"));
-        }
-        self.part(2, "an hour of two digits, such as 09", hour)?;
-        if self.eat(":") {
-            self.part(2, "a minute of two digits, such as 05", minute)?;
-        }
-        if self.eat(":") {
-            // jiff reads a leap second as the second before it.
-            let leap = |number| if number == 60 { Ok(59) } else { second(number) };
-            self.part(2, "a second of two digits, such as 05", leap)?;
-            if self.eat(".") || self.eat(",") {
-                let digits = self.digits();
-                if !(1..=9).contains(&digits) {
-                    return Err(self.expected("one to nine decimals"));
-                }
-                self.at += digits;
+    whole_part(cursor, 2, "an hour of two digits, such as 09", hour)?;
+    if cursor.eat(":") {
+        whole_part(cursor, 2, "a minute of two digits, such as 05", minute)?;
+    }
+    if cursor.eat(":") {
+        // jiff reads a leap second as the second before it.
+        let leap = |number| if number == 60 { Ok(59) } else { second(number) };
+        whole_part(cursor, 2, "a second of two digits, such as 05", leap)?;
+        if cursor.eat(".") || cursor.eat(",") {
+            let decimals = *cursor;
+            let digits = cursor.take_while(|c| c.is_ascii_digit());
+            if !(1..=9).contains(&digits.len()) {
+                return Err(decimals.expected("one to nine decimals"));
             }
         }
-        if self.eat("Z") || self.eat("z") {
-            return self.end("the end after Z");
-        }
-        if !self.eat("+") && !self.eat("-") {
-            return Err(self.expected("Z for UTC, or an offset such as +01:00"));
-        }
-        self.part(2, "hours of two digits, such as 01", |number| within("hours", (0, 25), number))?;
-        if self.eat(":") {
-            self.part(2, "minutes of two digits, such as 30", minute)?;
-        }
-        self.end("the end after the offset")
     }
+    if cursor.eat("Z") || cursor.eat("z") {
+        return cursor.end("the end after Z");
+    }
+    if !cursor.eat("+") && !cursor.eat("-") {
+        return Err(cursor.expected("Z for UTC, or an offset such as +01:00"));
+    }
+    let hours = |number| within("hours", (0, 25), number);
+    whole_part(cursor, 2, "hours of two digits, such as 01", hours)?;
+    if cursor.eat(":") {
+        whole_part(cursor, 2, "minutes of two digits, such as 30", minute)?;
+    }
+    cursor.end("the end after the offset")
+}
 
-    /// A number of exactly so many digits, read with `read`.
-    fn part<T>(
-        &mut self,
-        digits: usize,
-        expected: &str,
-        read: impl Fn(u32) -> Result<T, String>,
-    ) -> Result<T, WrittenError> {
-        let rest = &self.text[self.at..];
-        if self.digits() != digits {
-            let found = rest.chars().take_while(|c| c.is_alphanumeric()).take(MAX_SHOWN_CHARS);
-            let found: String = found.collect();
-            let found = if found.is_empty() { found } else { format!(", found {found}") };
-            return Err(self.expected(format!("{expected}{found}")));
-        }
-        let number = rest[..digits].parse().expect("it is a few digits");
-        let part = read(number).map_err(|expected| self.expected(expected))?;
-        self.at += digits;
-        Ok(part)
+/// Reads a number of exactly `digits` digits, after which no further digit follows, with `read`.
+fn whole_part<T>(
+    cursor: &mut Cursor,
+    digits: usize,
+    expected: &str,
+    read: impl Fn(u32) -> Result<T, String>,
+) -> Result<T, SyntaxError> {
+    if cursor.peek_while(|c| c.is_ascii_digit()).len() != digits {
+        return Err(cursor.expected(expected));
     }
+    part(cursor, digits, expected, read)
+}
 
-    /// How many digits come next.
-    fn digits(&self) -> usize {
-        self.text[self.at..].bytes().take_while(u8::is_ascii_digit).count()
-    }
-
-    /// Goes behind `sign` if it is next.
-    fn eat(&mut self, sign: &str) -> bool {
-        let is_next = self.text[self.at..].starts_with(sign);
-        self.at += if is_next { sign.len() } else { 0 };
-        is_next
-    }
-
-    fn sign(&mut self, sign: &str, expected: &str) -> Result<(), WrittenError> {
-        if self.eat(sign) { Ok(()) } else { Err(self.expected(expected)) }
-    }
-
-    fn end(&self, expected: &str) -> Result<(), WrittenError> {
-        if self.at == self.text.len() { Ok(()) } else { Err(self.expected(expected)) }
-    }
-
-    fn expected(&self, expected: impl Into<String>) -> WrittenError {
-        WrittenError { position: self.text[..self.at].chars().count() + 1, expected: expected.into() }
-    }
+/// Reads a number of exactly `digits` digits with `read`, which says what was expected where it is wrong.
+pub(crate) fn part<T>(
+    cursor: &mut Cursor,
+    digits: usize,
+    expected: &str,
+    read: impl Fn(u32) -> Result<T, String>,
+) -> Result<T, SyntaxError> {
+    let start = *cursor;
+    let number = cursor.digits(digits, expected)?;
+    let found = &start.rest()[..digits];
+    read(number).map_err(|expected| SyntaxError::new(start.position(), expected).found(found))
 }
 
 #[cfg(test)]
@@ -178,7 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[track_caller]
-    fn check<T: std::fmt::Debug>(read: impl Fn(&str) -> Result<T, WrittenError>, table: &[(&str, &str)]) {
+    fn check<T: std::fmt::Debug>(read: impl Fn(&str) -> Result<T, SyntaxError>, table: &[(&str, &str)]) {
         for (text, expected) in table {
             assert_eq!(read(text).unwrap_err().to_string(), format!("at character {expected}"), "{text}");
         }
@@ -186,19 +148,19 @@ mod tests {
 
     #[test]
     fn a_wrong_day_says_where_and_why() {
-        const YEAR: &str = "1: expected a year of four digits, such as 2026";
+        const YEAR: &str = "1: expected a year of four digits, such as 2026, found the end";
         check(
             day,
             &[
                 ("", YEAR),
-                ("yesterday", "1: expected a year of four digits, such as 2026, found yesterday"),
+                ("yesterday", "1: expected a year of four digits, such as 2026, found \"yesterday\""),
                 ("12345-01-01", "1: expected a year of four digits, such as 2026, found 12345"),
-                ("2026", "5: expected - and a month, as in 2026-11-21"),
-                ("2026/11/21", "5: expected - and a month, as in 2026-11-21"),
+                ("2026", "5: expected - and a month, as in 2026-11-21, found the end"),
+                ("2026/11/21", "5: expected - and a month, as in 2026-11-21, found \"/\""),
                 ("2026-1-21", "6: expected a month of two digits, such as 02, found 1"),
                 ("2026-13-01", "6: expected a month from 01 to 12, found 13"),
                 ("2026-00-01", "6: expected a month from 01 to 12, found 00"),
-                ("2026-11", "8: expected - and a day, as in 2026-11-21"),
+                ("2026-11", "8: expected - and a day, as in 2026-11-21, found the end"),
                 (
                     "2026-02-30",
                     "9: expected a day from 01 to 28, because February 2026 has 28 days, found 30",
@@ -220,7 +182,7 @@ mod tests {
                     "9: expected a day from 01 to 30, because November 2026 has 30 days, found 00",
                 ),
                 ("2026-11-021", "9: expected a day of two digits, such as 03, found 021"),
-                ("2026-11-21T09", "11: expected the end, as a day has no time"),
+                ("2026-11-21T09", "11: expected the end, because a day has no time, found \"T09\""),
             ],
         );
         assert_eq!(day("2024-02-29"), Ok(jiff::civil::date(2024, 2, 29)));
@@ -236,20 +198,23 @@ mod tests {
                     "2026-02-30T00:00:00Z",
                     "9: expected a day from 01 to 28, because February 2026 has 28 days, found 30",
                 ),
-                ("2026-11-21", "11: expected T and an hour, as in 2026-11-21T09:30:00Z"),
+                ("2026-11-21", "11: expected T and an hour, as in 2026-11-21T09:30:00Z, found the end"),
                 ("2026-11-21T25:00:00Z", "12: expected an hour from 00 to 23, found 25"),
                 ("2026-11-21T9:00:00Z", "12: expected an hour of two digits, such as 09, found 9"),
                 ("2026-11-21T09:60:00Z", "15: expected a minute from 00 to 59, found 60"),
                 ("2026-11-21T09:30:61Z", "18: expected a second from 00 to 59, found 61"),
-                ("2026-11-21T09:30:15.Z", "21: expected one to nine decimals"),
-                ("2026-11-21T09:30:15.1234567890Z", "21: expected one to nine decimals"),
-                ("2026-11-21T09:30:15", &format!("20: {ZONE}")),
-                ("2026-11-21T09:30", &format!("17: {ZONE}")),
-                ("2026-11-21T09:30:15é", &format!("20: {ZONE}")),
-                ("2026-11-21T09:30:15Zulu", "21: expected the end after Z"),
+                ("2026-11-21T09:30:15.Z", "21: expected one to nine decimals, found \"Z\""),
+                (
+                    "2026-11-21T09:30:15.1234567890Z",
+                    "21: expected one to nine decimals, found \"1234567890Z\"",
+                ),
+                ("2026-11-21T09:30:15", &format!("20: {ZONE}, found the end")),
+                ("2026-11-21T09:30", &format!("17: {ZONE}, found the end")),
+                ("2026-11-21T09:30:15é", &format!("20: {ZONE}, found \"é\"")),
+                ("2026-11-21T09:30:15Zulu", "21: expected the end after Z, found \"ulu\""),
                 ("2026-11-21T09:30:15+1", "21: expected hours of two digits, such as 01, found 1"),
                 ("2026-11-21T09:30:15+99:00", "21: expected hours from 00 to 25, found 99"),
-                ("2026-11-21T09:30:15+01:00x", "26: expected the end after the offset"),
+                ("2026-11-21T09:30:15+01:00x", "26: expected the end after the offset, found \"x\""),
                 (
                     "9999-12-31T23:59:59Z",
                     "1: expected a time from -009999-01-02T01:59:59Z to 9999-12-30T22:00:00.999999999Z",

@@ -2,16 +2,16 @@
 
 use jiff::tz::TimeZone;
 
-/// A name is that of no time zone.
+/// A name that is not that of a time zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no time zone: an IANA name is expected, such as Europe/London or UTC")]
+#[error("expected an IANA time zone such as Europe/Berlin or UTC, found {0:?}")]
 pub struct UnknownZone(pub String);
 
-/// Characters of a wrong name that an error repeats.
+/// The most characters of a wrong name that an error repeats.
 const MAX_SHOWN_CHARS: usize = 100;
 
-/// What databases of time zones hold besides zones: what this machine is set to, and placeholders.
-const NO_ZONES: [&str; 3] = ["localtime", "posixrules", "Factory"];
+/// Entries of time zone databases that are not zones: the setting of this machine, and placeholders.
+const NOT_ZONES: [&str; 3] = ["localtime", "posixrules", "Factory"];
 
 /// The time zone of an IANA name, such as `Europe/London` or `UTC`, in just this spelling.
 ///
@@ -21,6 +21,6 @@ pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
     let spelled =
         |zone: &TimeZone| zone.iana_name().is_some_and(|own| own == name || !own.eq_ignore_ascii_case(name));
     let zone = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown() && spelled(zone));
-    zone.filter(|_| !NO_ZONES.contains(&name))
+    zone.filter(|_| !NOT_ZONES.contains(&name))
         .ok_or_else(|| UnknownZone(name.chars().take(MAX_SHOWN_CHARS).collect()))
 }

@@ -28,7 +28,10 @@ impl CatalogService for Service {
             return Err(not_found("metric", &name));
         }
         if request.version > 0 {
-            return Err(not_found("metric", &format!("{name} in version {}", request.version)));
+            let metadata = [("version".into(), request.version.to_string())];
+            let mut details = ErrorDetails::with_error_info("NOT_FOUND", "flowmeter", metadata);
+            details.set_resource_info("metric", name, "", "");
+            return Err(Status::with_error_details(Code::NotFound, "not in this version", details));
         }
         let mut metric = contents.metric.clone();
         let state = if contents.backfill_calls > 0 { State::Running } else { State::Done };

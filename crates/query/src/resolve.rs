@@ -9,6 +9,7 @@ use flowmeter_core::ids::TenantId;
 use flowmeter_core::metric::{Catalog, MetricDefinition};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Field;
+use flowmeter_core::violation::Violation;
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::Store;
 use flowmeter_store::assets::{ReadableMetric, get_readable};
@@ -94,8 +95,9 @@ pub async fn calendar_of(
 /// The calendar with that code: a built-in one, or one that the tenant has defined.
 pub async fn calendar(store: &Store, tenant: TenantId, code: &str) -> Result<Calendar, ApiError> {
     if Calendar::is_reserved(code) {
-        return Calendar::parse(code)
-            .map_err(|error| ApiError::field(Reason::InvalidCalendar, "calendar", error.to_string()));
+        return Calendar::parse(code).map_err(|error| {
+            ApiError::violation(Reason::InvalidCalendar, &Violation::from(error).within("calendar"))
+        });
     }
     if check_label("calendar", code).is_err() {
         let text = "expected # and an ISO 8601 duration, such as #PT1H, the name of a built-in calendar, or a \
@@ -104,9 +106,12 @@ pub async fn calendar(store: &Store, tenant: TenantId, code: &str) -> Result<Cal
     }
     let found = calendars::get_calendar(store, tenant, code).await?;
     let StoredCalendar { calendar, .. } = found.ok_or_else(|| ApiError::not_found("calendar", code))?;
-    let definition = definition(&calendar)?;
-    Calendar::defined(code, &definition)
-        .map_err(|error| ApiError::field(Reason::InvalidCalendar, "calendar", error.to_string()))
+    // The calendar was valid when it was stored, so this is not the reader's mistake.
+    let corrupt = |cause: &dyn std::fmt::Display| {
+        ApiError::internal(&format_args!("the stored calendar {code:?} cannot be read: {cause}"))
+    };
+    let definition = definition(&calendar).map_err(|error| corrupt(&error))?;
+    Calendar::defined(code, &definition).map_err(|error| corrupt(&error))
 }
 
 /// The stored time series with that name.

@@ -6,11 +6,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use flowmeter_core::violation::Violation;
+use flowmeter_core::violation::{Fact, Kind, Violation};
 use flowmeter_queue::PublishError;
 use flowmeter_store::StoreError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::telemetry;
 
 /// Whose reasons they are, in `google.rpc.ErrorInfo.domain`.
 pub const DOMAIN: &str = "flowmeter";
@@ -73,19 +75,21 @@ reasons! {
     NotEnoughData = "NOT_ENOUGH_DATA" FailedPrecondition;
     /// It has been changed since the version that was given.
     VersionMismatch = "VERSION_MISMATCH" Aborted;
-    /// There are as many as there may be.
+    /// The limit is reached.
     LimitReached = "LIMIT_REACHED" ResourceExhausted;
     /// The queue takes no more for now.
     QueueFull = "QUEUE_FULL" ResourceExhausted;
     /// The batch is larger than allowed.
     BatchTooLarge = "BATCH_TOO_LARGE" ResourceExhausted;
-    /// The broker is away. Not acknowledged: safe to repeat with the same request id.
+    /// The broker is unavailable. Nothing was acknowledged: safe to repeat with the same request id.
     QueueUnavailable = "QUEUE_UNAVAILABLE" Unavailable;
-    /// The database is away. Safe to repeat.
+    /// The database is unavailable. Safe to repeat.
     StoreUnavailable = "STORE_UNAVAILABLE" Unavailable;
     /// Not done within the deadline. Safe to repeat with the same request id.
     DeadlineExceeded = "DEADLINE_EXCEEDED" DeadlineExceeded;
-    /// A defect. The log has the cause under the given trace.
+    /// The service has no such method.
+    UnknownMethod = "UNKNOWN_METHOD" Unimplemented;
+    /// A defect. The log has the cause under the `trace_id` or the `incident_id` of the error.
     Internal = "INTERNAL" Internal;
 }
 
@@ -121,14 +125,29 @@ impl ApiError {
 
     /// Wrong fields: the request is wrong as a whole. An error travels in headers, so it lists no more of them
     /// than these take, and says how many others there are.
+    ///
+    /// What programs are told of the first violation is in the metadata of `ErrorInfo` under `position`, `expected`,
+    /// `found` and `alternatives`; of the second one under `position_2` and so on, in the order of `BadRequest`. The
+    /// kind of a violation is the reason of its `FieldViolation`.
     #[must_use]
     pub fn violations(reason: Reason, violations: &[Violation]) -> Self {
         let mut room = MAX_HEADER_BYTES;
-        let listed = violations.iter().map_while(|violation| {
+        let mut metadata = HashMap::new();
+        let listed = (1..).zip(violations).map_while(|(number, violation)| {
             let field = shortened(&violation.field);
             let description = shortened(&violation.description);
             room = room.checked_sub(header_bytes(&field) + header_bytes(&description))?;
-            Some(FieldViolation::new(field, description))
+            let mut listed = FieldViolation::new(field, description);
+            let facts: Vec<_> = violation.facts.iter().map(|fact| fact_of(fact, number)).collect();
+            let reason = violation.kind.map_or("", Kind::name);
+            let of_facts = facts.iter().map(|(key, value)| detail_bytes(key) + detail_bytes(value));
+            // The sentence says the same, so it comes first.
+            if let Some(rest) = room.checked_sub(of_facts.sum::<usize>() + detail_bytes(reason)) {
+                room = rest;
+                listed.reason = String::from(reason);
+                metadata.extend(facts);
+            }
+            Some(listed)
         });
         let fields: Vec<_> = listed.collect();
         let mut texts: Vec<_> =
@@ -136,9 +155,21 @@ impl ApiError {
         if let more @ 1.. = violations.len() - fields.len() {
             texts.push(format!("{more} more violations are not listed"));
         }
-        let mut error = Self::new(reason, texts.join("; "));
+        let mut error = Self::new(reason, texts.join("; ")).with_metadata(metadata);
         error.details.set_bad_request(fields);
         error
+    }
+
+    /// One wrong field.
+    #[must_use]
+    pub fn violation(reason: Reason, violation: &Violation) -> Self {
+        Self::violations(reason, std::slice::from_ref(violation))
+    }
+
+    /// The same error with this in the metadata of `ErrorInfo`.
+    fn with_metadata(mut self, metadata: HashMap<String, String>) -> Self {
+        self.details.set_error_info(self.reason.name(), DOMAIN, metadata);
+        self
     }
 
     /// The same error seen from the outside: `filter` within `time_series` is
@@ -156,9 +187,9 @@ impl ApiError {
         self
     }
 
-    /// One wrong field.
+    /// One wrong field of which programs are told no more.
     pub fn field(reason: Reason, field: &str, description: impl Into<String>) -> Self {
-        Self::violations(reason, &[Violation::new(field, description)])
+        Self::violation(reason, &Violation::new(field, description))
     }
 
     /// There is no such thing, or it is another tenant's, which looks the same.
@@ -170,6 +201,26 @@ impl ApiError {
         let mut error = Self::new(Reason::NotFound, format!("there is no {kind} {name:?}"));
         error.details.set_resource_info(kind, name, "", "not found");
         error
+    }
+
+    /// There is such a thing, but not in this version.
+    #[must_use]
+    pub fn version_not_found(kind: &str, name: &str, version: i32) -> Self {
+        let mut error =
+            Self::new(Reason::NotFound, format!("there is no {kind} {name:?} in version {version}"))
+                .with_metadata(HashMap::from([("version".to_owned(), version.to_string())]));
+        error.details.set_resource_info(kind, name, "", "not found");
+        error
+    }
+
+    /// The service has no method of that path. `served` are its gRPC services.
+    #[must_use]
+    pub fn unknown_method(path: &str, served: &[&str]) -> Self {
+        let path: String = path.chars().take(MAX_SHOWN_CHARS).collect();
+        let text = format!("expected a method of {}, found {path}", served.join(", "));
+        let facts = [("alternatives", served.join(",")), ("found", path)];
+        Self::new(Reason::UnknownMethod, text)
+            .with_metadata(HashMap::from(facts.map(|(key, value)| (key.to_owned(), value))))
     }
 
     /// The name is taken.
@@ -199,41 +250,47 @@ impl ApiError {
     /// It has been changed since the version that was given.
     #[must_use]
     pub fn version_mismatch(kind: &str, name: &str, current: i32) -> Self {
-        let text = format!("the {kind} {name:?} is in version {current}: read it again, then change it");
-        let mut error = Self::new(Reason::VersionMismatch, text);
-        error.details.set_resource_info(kind, name, "", "changed meanwhile");
+        let text =
+            format!("the {kind} {name:?} is now in version {current}: read it again before changing it");
+        let mut error = Self::new(Reason::VersionMismatch, text)
+            .with_metadata(HashMap::from([("version".to_owned(), current.to_string())]));
+        error.details.set_resource_info(kind, name, "", "changed since");
         error
     }
 
     /// A flow has had fewer requests than its metrics need.
     #[must_use]
     pub fn not_enough_data(have: i64, need: i64) -> Self {
-        let text = format!(
-            "there is not enough data: the flow has had {have} of the {need} requests that its metrics need"
-        );
-        let mut error = Self::new(Reason::NotEnoughData, text);
+        let text =
+            format!("not enough data: the flow has had {have} of the {need} requests that its metrics need");
         let numbers = [("have", have), ("need", need)];
         let metadata = numbers.map(|(name, number)| (name.to_owned(), number.to_string()));
-        error.details.set_error_info(Reason::NotEnoughData.name(), DOMAIN, HashMap::from(metadata));
-        error
+        Self::new(Reason::NotEnoughData, text).with_metadata(HashMap::from(metadata))
     }
 
-    /// There are as many as there may be.
+    /// There are as many as the limit allows.
     #[must_use]
     pub fn limit_reached(limit: i64, of: &str) -> Self {
-        let message = format!("there may be {limit} {of} at most");
+        let message = format!("expected at most {limit} {of}");
         let mut error = Self::new(Reason::LimitReached, message.clone());
         error.details.add_quota_failure_violation("catalog", message);
         error
     }
 
-    /// A defect. The caller gets a name for it, the operator the cause.
+    /// A defect. The caller gets the id under which the log has the cause: that of the trace, where there is one.
     #[must_use]
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
-        let trace = uuid::Uuid::now_v7();
-        tracing::error!(error = %cause, %trace, "a defect");
-        let mut internal = Self::new(Reason::Internal, format!("internal error, trace {trace}"));
-        internal.details.set_request_info(trace.to_string(), "");
+        let (key, id) = match telemetry::trace_id(&tracing::Span::current()) {
+            Some(trace) => ("trace_id", trace),
+            None => ("incident_id", uuid::Uuid::now_v7().to_string()),
+        };
+        let of = |name| (key == name).then_some(id.as_str());
+        let (trace_id, incident_id) = (of("trace_id"), of("incident_id"));
+        tracing::error!(error = %cause, trace_id, incident_id, "internal error");
+        let text = format!("internal error: the log of the service has the cause under {key} {id}");
+        let mut internal =
+            Self::new(Reason::Internal, text).with_metadata(HashMap::from([(key.to_owned(), id.clone())]));
+        internal.details.set_request_info(id, "");
         internal
     }
 
@@ -253,6 +310,22 @@ pub fn unreadable(status: &Status) -> Option<ApiError> {
     }
     let text = format!("expected an encoded request of this method: {}", status.message());
     Some(ApiError::new(Reason::InvalidField, text))
+}
+
+/// A fact of the violation of that number as a key and a value of `ErrorInfo`.
+fn fact_of(fact: &Fact, number: usize) -> (String, String) {
+    let key = match number {
+        1 => fact.key().to_owned(),
+        _ => format!("{}_{number}", fact.key()),
+    };
+    (key, shortened(&fact.value()).into_owned())
+}
+
+/// What a text takes in headers that is in the details alone.
+fn detail_bytes(text: &str) -> usize {
+    /// Of tags and lengths.
+    const FRAME: usize = 6;
+    ((FRAME + text.len()) * 4).div_ceil(3)
 }
 
 /// What a text of a violation takes in headers: once in the message, and twice in the details, with the
@@ -284,22 +357,29 @@ fn shortened(text: &str) -> Cow<'_, str> {
     end.map_or(Cow::Borrowed(text), |end| Cow::Owned(format!("{}...", &text[..end])))
 }
 
+/// The sentence that the caller gets.
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<Violation> for ApiError {
     fn from(violation: Violation) -> Self {
-        Self::violations(Reason::InvalidField, &[violation])
+        Self::violation(Reason::InvalidField, &violation)
     }
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::TimedOut(_)) {
-            return Self::deadline("the database took too long: ask for less");
+            return Self::deadline("the database took too long: ask for less data");
         }
         if error.is_transient() {
             tracing::warn!(%error, "the store is unavailable");
             return Self::new(
                 Reason::StoreUnavailable,
-                "the database is unavailable or busy; the call can be repeated",
+                "the database is unavailable or busy: the call can be repeated",
             );
         }
         Self::internal(&error)
@@ -310,13 +390,13 @@ impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::Full => {
-                let mut full = Self::new(Reason::QueueFull, "the queue is full: nothing was kept");
-                full.details.add_quota_failure_violation("queue", "the queue holds as much as it may");
+                let mut full = Self::new(Reason::QueueFull, "the queue is full: nothing was accepted");
+                full.details.add_quota_failure_violation("queue", "the queue has reached its limit");
                 full
             }
             PublishError::Unavailable => Self::new(
                 Reason::QueueUnavailable,
-                "the queue did not confirm; repeat with the same request_id",
+                "the queue did not confirm the request: repeat it with the same request_id",
             ),
         }
     }
@@ -330,6 +410,9 @@ impl From<ApiError> for Status {
 
 #[cfg(test)]
 mod tests {
+    use flowmeter_core::syntax::SyntaxError;
+    use flowmeter_core::zone::UnknownZone;
+
     use super::*;
 
     #[test]
@@ -359,6 +442,7 @@ mod tests {
         QUEUE_UNAVAILABLE Unavailable
         STORE_UNAVAILABLE Unavailable
         DEADLINE_EXCEEDED DeadlineExceeded
+        UNKNOWN_METHOD Unimplemented
         INTERNAL Internal
         ");
     }
@@ -393,6 +477,40 @@ mod tests {
         assert_eq!((info.metadata["have"].as_str(), info.metadata["need"].as_str()), ("12", "250"));
         let status = Status::from(ApiError::from(PublishError::Unavailable));
         assert!(status.get_error_details().retry_info().is_some());
+        let status = Status::from(ApiError::version_not_found("metric", "Shop/Sales", 3));
+        assert_eq!(status.message(), "there is no metric \"Shop/Sales\" in version 3");
+        assert_eq!(status.get_error_details().resource_info().unwrap().resource_name, "Shop/Sales");
+        assert_eq!(status.get_error_details().error_info().unwrap().metadata["version"], "3");
+    }
+
+    #[test]
+    fn programs_are_told_what_sentences_say() {
+        let range = Violation::from(SyntaxError::new(9, "a number").found("x")).within("range");
+        let zone = Violation::from(UnknownZone("Mars".to_owned())).within("time_zone");
+        let violations = [range, Violation::new("fill", "expected FILL_NONE"), zone];
+        let status = Status::from(ApiError::violations(Reason::InvalidField, &violations));
+        let details = status.get_error_details();
+        let kinds: Vec<_> = details
+            .bad_request()
+            .unwrap()
+            .field_violations
+            .iter()
+            .map(|listed| listed.reason.as_str())
+            .collect();
+        assert_eq!(kinds, ["SYNTAX", "", "UNKNOWN_TIME_ZONE"]);
+        let told: std::collections::BTreeMap<_, _> =
+            details.error_info().unwrap().metadata.iter().map(|(key, value)| (&**key, &**value)).collect();
+        let expected = [("expected", "a number"), ("found", "x"), ("found_3", "Mars"), ("position", "9")];
+        assert_eq!(told, expected.into());
+    }
+
+    #[test]
+    fn a_defect_is_named_by_an_incident_where_there_is_no_trace() {
+        let status = Status::from(ApiError::internal(&"disk on fire"));
+        let details = status.get_error_details();
+        let id = &details.error_info().unwrap().metadata["incident_id"];
+        assert!(status.message().ends_with(&format!("incident_id {id}")), "{status}");
+        assert!(!status.message().contains("fire"), "{status}");
     }
 
     /// What a failed call takes as a list of headers, by the count of HTTP/2.
@@ -407,8 +525,10 @@ mod tests {
         for text in ["x", " ", "漢", "\u{1f600}", "\u{7f}", "\"", "\\u{7f}", "ü x"] {
             for (repeated, count) in [(1, 10_000), (40, 12), (400, 12), (1_000_000, 2)] {
                 let violation = |index| {
+                    let error = SyntaxError::new(index, "a number").found(&text.repeat(repeated));
                     let text = format!("expected a number, found {:?}", text.repeat(repeated));
-                    Violation::new(format!("metrics[{index}].value"), text)
+                    let facts = Violation::from(error);
+                    Violation { field: format!("metrics[{index}].value"), description: text, ..facts }
                 };
                 let violations: Vec<_> = (0..count).map(violation).collect();
                 let error = ApiError::violations(Reason::InvalidField, &violations).within("time_series");

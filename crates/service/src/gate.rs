@@ -1,6 +1,6 @@
 //! The gate in front of every method. It checks the token before the body is read, and limits the number of bodies in
-//! memory, so that no caller can exhaust the memory of a service. It also answers requests that cannot be decoded, which
-//! no method sees, and requests whose method panics.
+//! memory, so that no caller can exhaust the memory of a service. It also answers requests that no method sees, because
+//! they cannot be decoded or name no method, and requests whose method panics.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 use futures::FutureExt;
 use http::{Request, Response};
 use tokio::sync::Semaphore;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -28,17 +28,21 @@ const CALLS: usize = 128;
 const OURS: &str = "/flowmeter.v1.";
 const WITHOUT_TOKEN: [&str; 1] = ["/flowmeter.v1.QueryService/GetBuildInfo"];
 
+/// The services that every server has.
+const EVERYWHERE: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
+
 /// The gate of a server.
 #[derive(Clone)]
 pub(crate) struct Gate {
     authenticator: Option<Authenticator>,
     calls: Arc<Semaphore>,
+    served: &'static [&'static str],
 }
 
 impl Gate {
-    /// A gate that asks for tokens, if there are methods that need one.
-    pub(crate) fn new(authenticator: Option<Authenticator>) -> Self {
-        Self { authenticator, calls: Arc::new(Semaphore::new(CALLS)) }
+    /// A gate in front of the `served` gRPC services that asks for tokens, if there are methods that need one.
+    pub(crate) fn new(authenticator: Option<Authenticator>, served: &'static [&'static str]) -> Self {
+        Self { authenticator, calls: Arc::new(Semaphore::new(CALLS)), served }
     }
 }
 
@@ -72,10 +76,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let path = request.uri().path();
-        let needs_token = path.starts_with(OURS) && !WITHOUT_TOKEN.contains(&path);
+        let path = request.uri().path().to_owned();
+        let served = self.gate.served;
+        let needs_token = path.starts_with(OURS) && !WITHOUT_TOKEN.contains(&path.as_str());
         let Some(authenticator) = self.gate.authenticator.clone().filter(|_| needs_token) else {
-            return Box::pin(answer(self.inner.call(request)));
+            return Box::pin(answer(self.inner.call(request), path, served));
         };
         let calls = self.gate.calls.clone();
         // The clone is not ready; the original is.
@@ -87,16 +92,20 @@ where
                 return Ok(Status::from(error).into_http());
             }
             let _call = calls.acquire().await.expect("it is never closed");
-            answer(inner.call(request)).await
+            answer(inner.call(request), path, served).await
         })
     }
 }
 
 /// Waits for the answer of a method. A method that panics answers INTERNAL; without this the caller would only see that
 /// its stream was reset. What methods share is behind locks that a panic does not leave half changed.
-async fn answer<E>(method: impl Future<Output = Result<Response<Body>, E>>) -> Result<Response<Body>, E> {
+async fn answer<E>(
+    method: impl Future<Output = Result<Response<Body>, E>>,
+    path: String,
+    served: &[&str],
+) -> Result<Response<Body>, E> {
     match AssertUnwindSafe(method).catch_unwind().await {
-        Ok(answer) => Ok(with_our_errors(answer?)),
+        Ok(answer) => Ok(with_our_errors(answer?, &path, served)),
         Err(panic) => {
             let error = ApiError::internal(&format!("a method panicked: {}", panic_message(&*panic)));
             Ok(Status::from(error).into_http())
@@ -104,8 +113,16 @@ async fn answer<E>(method: impl Future<Output = Result<Response<Body>, E>>) -> R
     }
 }
 
-/// The answer, or the error of the contract where tonic could not decode the request.
-fn with_our_errors(answer: Response<Body>) -> Response<Body> {
+/// The answer, or the error of the contract where tonic could not decode the request or knows no such method.
+fn with_our_errors(answer: Response<Body>, path: &str, served: &[&str]) -> Response<Body> {
+    // The methods themselves always answer with a message.
+    if let Some(status) = Status::from_header_map(answer.headers())
+        && status.code() == Code::Unimplemented
+        && status.message().is_empty()
+    {
+        let served = [served, &EVERYWHERE].concat();
+        return Status::from(ApiError::unknown_method(path, &served)).into_http();
+    }
     let unreadable = answer.extensions().get::<Status>().and_then(error::unreadable);
     unreadable.map_or(answer, |error| Status::from(error).into_http())
 }

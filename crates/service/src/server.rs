@@ -74,7 +74,9 @@ impl GrpcServer {
         let descriptors = || {
             let all = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(flowmeter_proto::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // The messages in the details of errors, so that clients can decode them.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
             // Reflection describes the whole contract, and lists the services of this server.
             let listed = ["grpc.health.v1.Health"].iter().chain(served);
             listed.fold(all, |all, name| all.with_service_name(*name))
@@ -125,7 +127,7 @@ impl GrpcServer {
             .max_connection_age(self.max_connection_age)
             .max_connection_age_grace(self.drain_timeout)
             .max_concurrent_streams(STREAMS)
-            .layer(Gate::new(authenticator))
+            .layer(Gate::new(authenticator, health.served))
             .add_routes(self.routes.routes())
             .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
         let overtime = async {

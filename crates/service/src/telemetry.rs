@@ -7,7 +7,7 @@ use std::panic::PanicHookInfo;
 
 use anyhow::Context;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::trace::{TraceContextExt, TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -111,6 +111,14 @@ pub fn continue_traceparent(span: &Span, traceparent: Option<&str>) {
         let headers = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
         let _ = span.set_parent(TraceContextPropagator::new().extract(&headers));
     }
+}
+
+/// The id of the trace that a span belongs to. None if there are no traces.
+#[must_use]
+pub fn trace_id(span: &Span) -> Option<String> {
+    let context = span.context();
+    let of_span = context.span().span_context().clone();
+    of_span.is_valid().then(|| of_span.trace_id().to_string())
 }
 
 /// The W3C `traceparent` of a span, for the headers of a message. None if there are no traces.

@@ -1,6 +1,8 @@
 //! What grpcurl and Kubernetes see: reflection and health on every service.
 
 use flowmeter_tests::{Installation, eventually};
+use prost::Message;
+use prost_types::FileDescriptorProto;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -9,6 +11,7 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_types::StatusExt;
 
 async fn channel(url: String) -> Channel {
     Endpoint::from_shared(url).unwrap().connect().await.unwrap()
@@ -54,5 +57,57 @@ async fn every_service_reflects_and_says_that_it_is_healthy() {
             })
             .await;
         }
+    }
+}
+
+/// The messages that details of errors are made of, which grpcurl looks up by reflection.
+#[tokio::test]
+async fn details_of_errors_can_be_shown() {
+    let installation = Installation::start("details").await;
+    let channel = channel(installation.ingest.url()).await;
+    for name in
+        ["ErrorInfo", "BadRequest", "RetryInfo", "QuotaFailure", "ResourceInfo", "RequestInfo", "Status"]
+    {
+        let question = MessageRequest::FileContainingSymbol(format!("google.rpc.{name}"));
+        let mut waiting = described(&channel, question).await;
+        assert!(waiting[0].message_type.iter().any(|message| message.name() == name), "{name}");
+        while let Some(file) = waiting.pop() {
+            for import in file.dependency {
+                waiting.extend(described(&channel, MessageRequest::FileByFilename(import)).await);
+            }
+        }
+    }
+}
+
+async fn described(channel: &Channel, question: MessageRequest) -> Vec<FileDescriptorProto> {
+    let answer = reflect(channel.clone(), question.clone()).await;
+    let MessageResponse::FileDescriptorResponse(files) = answer else {
+        panic!("{question:?} is answered with {answer:?}");
+    };
+    files.file_descriptor_proto.iter().map(|file| FileDescriptorProto::decode(&**file).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_named_with_what_is_served() {
+    let installation = Installation::start("unknown-method").await;
+    let tenant = installation.tenant("acme").await;
+    for (service, path) in [
+        (&installation.ingest, "/flowmeter.v1.CatalogService/ListMetrics"),
+        (&installation.ingest, "/flowmeter.v1.IngestService/RecordUsages"),
+        (&installation.ingest, "/other.v1.Service/Method"),
+        (&installation.worker, "/flowmeter.v1.IngestService/RecordUsage"),
+    ] {
+        let mut client = tonic::client::Grpc::new(channel(service.url()).await);
+        client.ready().await.unwrap();
+        let mut request = tonic::Request::new(());
+        request.metadata_mut().insert("authorization", format!("Bearer {}", tenant.token).parse().unwrap());
+        let codec = tonic_prost::ProstCodec::<(), ()>::default();
+        let status = client.unary(request, path.parse().unwrap(), codec).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::Unimplemented, "{status}");
+        let health = "grpc.health.v1.Health, grpc.reflection.v1.ServerReflection";
+        assert!(status.message().ends_with(&format!("{health}, found {path}")), "{status}");
+        assert_eq!(status.get_details_error_info().unwrap().reason, "UNKNOWN_METHOD");
+        let is_ingest = status.message().contains("flowmeter.v1.IngestService, grpc");
+        assert_eq!(is_ingest, service.name() == "ingest", "{status}");
     }
 }

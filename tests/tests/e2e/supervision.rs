@@ -95,9 +95,10 @@ async fn a_method_that_panics_answers_its_caller_and_the_service_goes_on() {
     assert_eq!(status.code(), Code::Internal, "{status:?}");
     assert_eq!(status.get_error_details().error_info().unwrap().reason, "INTERNAL");
     assert_eq!(entries(&log, "panicked").len(), earlier + 1);
-    let defects = entries(&log, "a defect");
-    let trace = defects.last().unwrap()["fields"]["trace"].as_str().unwrap();
-    assert!(status.message().ends_with(trace), "{}: {trace}", status.message());
+    let defects = entries(&log, "internal error");
+    let incident = defects.last().unwrap()["fields"]["incident_id"].as_str().unwrap();
+    assert!(status.message().ends_with(incident), "{}: {incident}", status.message());
+    assert_eq!(status.get_error_details().error_info().unwrap().metadata["incident_id"], incident);
 
     change_type(&installation, "ingest_request", "accepted", "integer").await;
     assert_eq!(tenant.settled(&request).await.accepted_count, 1);

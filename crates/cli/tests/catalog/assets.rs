@@ -260,7 +260,7 @@ async fn what_is_not_there_is_said() {
     assert_eq!(unknown.code, 1);
     insta::assert_snapshot!(unknown.err, @r#"
     NOT_FOUND: there is no asset "urn:xdg:database:cmr"
-      hint: did you mean urn:xdg:database:crm? `flowmeter asset list` shows what there is
+      hint: did you mean urn:xdg:database:crm? `flowmeter asset list` lists them all
     "#);
     let prefix = printed(&fake, &["asset", "list", "urn:other"]).await;
     assert_eq!(prefix, "No assets whose URN begins so.\n");

@@ -167,7 +167,7 @@ async fn rejected_requests_are_reported() {
     assert!(ended.out.ends_with("accepted  0\n"), "{}", ended.out);
     insta::assert_snapshot!(ended.err, @r#"
     rejected: UNKNOWN_FLOW: flow_id: there is no flow "sign-up"
-      hint: did you mean signup? `flowmeter flow list` shows what there is
+      hint: did you mean signup? `flowmeter flow list` lists them all
     "#);
     let too_many = ["flow", "record", "signup", "--outcome", "succeeded", "--count", "100000001"];
     let ended = flowmeter(&fake, &too_many).await;
@@ -329,7 +329,7 @@ async fn wrong_names_have_a_hint() {
     ] {
         let ended = flowmeter(&fake, arguments).await;
         let said = "NOT_FOUND: there is no flow \"signp\"\n  \
-            hint: did you mean signup? `flowmeter flow list` shows what there is\n";
+            hint: did you mean signup? `flowmeter flow list` lists them all\n";
         assert_eq!((ended.code, ended.err.as_str()), (1, said), "{arguments:?}");
     }
     let metric = flowmeter(&fake, &["flow", "metric", "signup", "latensy"]).await;

@@ -83,7 +83,7 @@ async fn a_part_of_a_selector_keeps_the_rest() {
     assert_eq!(
         ended.err,
         "ABORTED: it is at another version\n  reason: VERSION_MISMATCH\n  current: 8\n  \
-         hint: look at it again with `get`, then give the version that it has now\n"
+         hint: read it again with `get`, then give its current version\n"
     );
 }
 
@@ -104,7 +104,7 @@ async fn an_unknown_name_has_a_hint() {
         (
             ["metric", "get", "shop/checkout"],
             "NOT_FOUND: there is no metric \"shop/checkout\"\n  \
-             hint: did you mean Shop/Checkouts? `flowmeter metric list` shows what there is\n",
+             hint: did you mean Shop/Checkouts? `flowmeter metric list` lists them all\n",
         ),
         (
             ["calendar", "delete", "PT1H"],
@@ -114,7 +114,7 @@ async fn an_unknown_name_has_a_hint() {
         (
             ["calendar", "delete", "GAZ"],
             "NOT_FOUND: there is no calendar \"GAZ\"\n  \
-             hint: `flowmeter calendar list` shows what there is\n",
+             hint: `flowmeter calendar list` lists them all\n",
         ),
     ] {
         let ended = flowmeter(&fake, &arguments).await;
@@ -126,7 +126,7 @@ async fn an_unknown_name_has_a_hint() {
 async fn a_hint_is_useful_for_the_command() {
     let metric = api::Metric { name: "Shop/Checkouts".into(), built_in: true, ..api::Metric::default() };
     let fake = Fake::start_strict(Contents { metric, ..Contents::default() }).await;
-    let list = "`flowmeter metric list` shows what there is";
+    let list = "`flowmeter metric list` lists them all";
     for (arguments, hint) in [
         // Only a series can be of a time series.
         (&["series", "AAA/X"][..], "did you mean the time series objects/AAA/timeSeries/X?"),
@@ -138,16 +138,16 @@ async fn a_hint_is_useful_for_the_command() {
         // What is built in can be read, and not be changed.
         (
             &["metric", "get", "Shop/Checkout"],
-            "did you mean Shop/Checkouts? `flowmeter metric list` shows what there is",
+            "did you mean Shop/Checkouts? `flowmeter metric list` lists them all",
         ),
         (&["metric", "delete", "Shop/Checkout"], list),
         (
             &["metric", "delete", "asset/quality"],
-            "metrics of assets come with their values; nobody defines or changes them",
+            "metrics of assets come with their values; they cannot be defined or changed",
         ),
         (
             &["metric", "get", "Shop/Checkouts", "--version", "7"],
-            "there is one, but not in this version: see `flowmeter metric get Shop/Checkouts`",
+            "it has other versions: see `flowmeter metric get Shop/Checkouts`",
         ),
     ] {
         let ended = flowmeter(&fake, arguments).await;

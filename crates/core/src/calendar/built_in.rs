@@ -5,7 +5,8 @@ use jiff::civil::Weekday;
 use super::interval::Interval;
 use super::points::Points;
 use super::working_days::WorkingDays;
-use super::{Buckets, CalendarError, england_and_wales};
+use super::{Buckets, england_and_wales};
+use crate::syntax::SyntaxError;
 
 /// A built-in calendar, as it is shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub const BUILT_IN: [BuiltIn; 16] = [
     },
 ];
 
-/// The names of those that are no interval, which may have a leading `#`.
+/// The names of those that are not intervals, which may have a leading `#`.
 const NAMES: [&str; 4] = ["DAILY", "BUSINESS", "MONTHLY", "HENG"];
 
 /// Whether a code is or resembles that of a built-in calendar: it begins with `#`, or is a
@@ -50,10 +51,10 @@ pub(super) fn is_reserved(code: &str) -> bool {
 }
 
 /// The buckets of a code.
-pub(super) fn read(code: &str) -> Result<Buckets, CalendarError> {
+pub(super) fn read(code: &str) -> Result<Buckets, SyntaxError> {
     let named = match code.strip_prefix('#').unwrap_or(code) {
-        "DAILY" => return Interval::read("P1D", 1).map(|interval| interval.buckets(0)),
-        "MONTHLY" => return Interval::read("P1M", 1).map(|interval| interval.buckets(0)),
+        "DAILY" => return Interval::read("P1D").map(|interval| interval.buckets(0)),
+        "MONTHLY" => return Interval::read("P1M").map(|interval| interval.buckets(0)),
         "BUSINESS" => Some(WorkingDays::new(&[Weekday::Saturday, Weekday::Sunday], Vec::new())),
         "HENG" => Some(england_and_wales::working_days()),
         _ => None,
@@ -61,13 +62,12 @@ pub(super) fn read(code: &str) -> Result<Buckets, CalendarError> {
     match (named, code.strip_prefix('#')) {
         (Some(days), _) => Ok(Buckets::Points(Points::WorkingDays(days))),
         (None, Some(duration)) if duration.starts_with('P') => {
-            Interval::read(duration, 2).map(|interval| interval.buckets(0))
+            Interval::read(code).map(|interval| interval.buckets(0))
         }
-        _ => Err(CalendarError {
-            position: 1,
-            expected: "# and an ISO 8601 duration, such as #PT15M, #PT1H, #P1D, #P1W or #P1M, \
-                       or DAILY, BUSINESS, MONTHLY or #HENG"
-                .to_owned(),
-        }),
+        _ => {
+            let expected = "# and an ISO 8601 duration, such as #PT15M, #PT1H, #P1D, #P1W or #P1M, \
+                            or DAILY, BUSINESS, MONTHLY or #HENG";
+            Err(SyntaxError::new(1, expected).found(code))
+        }
     }
 }

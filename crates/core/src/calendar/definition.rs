@@ -5,11 +5,12 @@ use std::time::Duration;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
+use super::Buckets;
 use super::holiday::{Holiday, HolidayDay};
 use super::interval::Interval;
 use super::points::Points;
 use super::working_days::WorkingDays;
-use super::{Buckets, CalendarError};
+use crate::syntax::SyntaxError;
 use crate::zone::{UnknownZone, zone};
 
 /// The most holidays that a definition may have.
@@ -39,23 +40,25 @@ pub enum Definition {
     },
 }
 
-/// Why a definition is no calendar.
+/// Why a definition does not make a calendar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
     /// The code is empty, or that of a built-in calendar.
-    #[error("the code {0:?} cannot be defined: it may not be empty, begin with # or be a built-in name")]
+    #[error(
+        "expected a code that is not empty, does not begin with # and is not a built-in name, found {0:?}"
+    )]
     Code(String),
     /// The interval cannot be read.
-    #[error("the interval is wrong {0}")]
-    Interval(CalendarError),
+    #[error("{0}")]
+    Interval(SyntaxError),
     /// There is no such time zone.
     #[error(transparent)]
     Zone(#[from] UnknownZone),
     /// The offset has seconds.
-    #[error("the offset must be whole minutes")]
+    #[error("expected an offset of whole minutes")]
     OffsetNotInMinutes,
     /// The offset is as long as an interval can be, or longer.
-    #[error("the offset must be shorter than the shortest interval of {interval}, {} minutes", .shortest.as_secs() / 60)]
+    #[error("expected an offset shorter than the shortest interval of {interval}, {} minutes", .shortest.as_secs() / 60)]
     OffsetTooLong {
         /// The interval.
         interval: String,
@@ -63,13 +66,13 @@ pub enum DefinitionError {
         shortest: Duration,
     },
     /// All seven days of the week are weekend.
-    #[error("the weekend has all seven days: no working day is left")]
+    #[error("expected a weekend of at most six days, found all seven: no working day is left")]
     WeekendOfAllDays,
     /// There are too many holidays.
-    #[error("there are {0} holidays, at most {MAX_HOLIDAYS} are allowed")]
+    #[error("expected at most {MAX_HOLIDAYS} holidays, found {0}")]
     TooManyHolidays(usize),
     /// A holiday can never be.
-    #[error("holiday {number} is wrong ({holiday}): {fault}")]
+    #[error("holiday {number} ({holiday}): {fault}")]
     Holiday {
         /// Which one, from 1.
         number: usize,
@@ -79,12 +82,12 @@ pub enum DefinitionError {
         fault: &'static str,
     },
     /// Weekend and holidays of every week leave nothing.
-    #[error("no working day is left in the year {0}: weekend and the holidays of every week cover all days")]
+    #[error("no working day is left in {0}: the weekend and the weekly holidays cover every day")]
     NoWorkingDay(i16),
 }
 
 impl Definition {
-    /// Whether it is a calendar, and else why not.
+    /// Checks that it makes a calendar, or says why it does not.
     pub fn validate(&self) -> Result<(), DefinitionError> {
         self.read().map(|_| ())
     }
@@ -103,8 +106,7 @@ impl Definition {
 }
 
 fn interval_buckets(code: &str, offset: Duration) -> Result<Buckets, DefinitionError> {
-    let (text, position) = code.strip_prefix('#').map_or((code, 1), |text| (text, 2));
-    let interval = Interval::read(text, position).map_err(DefinitionError::Interval)?;
+    let interval = Interval::read(code).map_err(DefinitionError::Interval)?;
     let shortest = interval.shortest();
     match i64::try_from(offset.as_micros()) {
         _ if !offset.as_nanos().is_multiple_of(60_000_000_000) => Err(DefinitionError::OffsetNotInMinutes),
@@ -129,9 +131,9 @@ fn working_days(weekend: &[Weekday], holidays: &[Holiday]) -> Result<WorkingDays
         // every year of a question.
         let weekly_and_shifted = matches!(holiday.day, HolidayDay::Every(_)) && holiday.shift.is_some();
         let fault = if weekly_and_shifted {
-            Some("a day of every week cannot be shifted")
+            Some("a weekly holiday cannot be shifted")
         } else if holidays[..number - 1].contains(holiday) {
-            Some("it is there twice")
+            Some("the holiday is listed twice")
         } else {
             holiday.fault()
         };

@@ -17,10 +17,10 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, Weekday};
 
-use super::CalendarError;
 use super::days::{easter, month_number, month_start, weekday_of, year_start};
 use super::reader::Reader;
 use super::working_days::monday_based;
+use crate::syntax::SyntaxError;
 
 /// A day, or the days of a rule, on which no work is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,13 +159,13 @@ impl Holiday {
         let month_exists = |month: i8| (1..=12).contains(&month);
         let fault = match self.day {
             HolidayDay::Nth { month, .. } | HolidayDay::DayOfMonth { month, .. } if !month_exists(month) => {
-                Some("months are numbered from 1 to 12")
+                Some("expected a month from 1 to 12")
             }
             HolidayDay::DayOfMonth { day, month } if !(1..=longest_month(month)).contains(&day) => {
                 Some("the month never has that day")
             }
             HolidayDay::Easter { days } if days.unsigned_abs() > EASTER_REACH_DAYS.unsigned_abs() => {
-                Some("it may be 366 days from Easter at most")
+                Some("expected at most 366 days from Easter")
             }
             _ => None,
         };
@@ -174,9 +174,9 @@ impl Holiday {
         if fault.is_some() {
             fault
         } else if years.into_iter().flatten().any(|year| !YEARS.contains(&year)) {
-            Some("years are numbered from 1 to 9999")
+            Some("expected a year from 1 to 9999")
         } else if self.from_year.zip(self.to_year).is_some_and(|(from, to)| from > to) {
-            Some("it ends before it begins")
+            Some("expected a last year that is not before the first one")
         } else {
             None
         }
@@ -235,9 +235,9 @@ fn on_or_after(day: i64, weekday: Weekday) -> i64 {
 }
 
 impl FromStr for Holiday {
-    type Err = CalendarError;
+    type Err = SyntaxError;
 
-    fn from_str(text: &str) -> Result<Self, CalendarError> {
+    fn from_str(text: &str) -> Result<Self, SyntaxError> {
         Reader::new(text).holiday()
     }
 }

@@ -2,7 +2,8 @@
 
 use super::days::{DAY, HOUR, MINUTE, month_start};
 use super::points::Points;
-use super::{Buckets, CalendarError, clock};
+use super::{Buckets, clock};
+use crate::syntax::{Cursor, SyntaxError};
 
 /// 1970-01-05 was a Monday.
 const A_MONDAY: i64 = 4 * DAY;
@@ -21,24 +22,24 @@ pub(super) enum Interval {
 }
 
 impl Interval {
-    /// Reads an ISO 8601 duration, whose first character is at `position` of its code.
-    pub(super) fn read(text: &str, position: usize) -> Result<Self, CalendarError> {
-        let wrong = |position, expected: &str| CalendarError { position, expected: expected.to_owned() };
-        let duration = text
-            .strip_prefix('P')
-            .ok_or_else(|| wrong(position, "an ISO 8601 duration, such as PT15M, PT1H, P1D, P1W or P1M"))?;
+    /// Reads an ISO 8601 duration, also with a leading `#`.
+    pub(super) fn read(code: &str) -> Result<Self, SyntaxError> {
+        let mut cursor = Cursor::new(code);
+        cursor.eat("#");
+        cursor.require("P", "an ISO 8601 duration, such as PT15M, PT1H, P1D, P1W or P1M")?;
+        let start = cursor.position();
         let mut units = Units::default();
-        units.read(duration, position + 1)?;
-        let end = position + text.chars().count();
+        units.read(&mut cursor)?;
+        let wrong = |position, expected: &str| Err(SyntaxError::new(position, expected));
         match (units.months, units.minutes) {
-            (0, 0) => Err(wrong(end, "a duration of a minute or more")),
-            (months, 0) if months > CENTURY_MONTHS => Err(wrong(position + 1, "at most 100 years")),
-            (0, minutes) if minutes > CENTURY_MINUTES => Err(wrong(position + 1, "at most 100 years")),
+            (0, 0) => Err(cursor.expected("a duration of a minute or more")),
+            (months, 0) if months > CENTURY_MONTHS => wrong(start, "at most 100 years"),
+            (0, minutes) if minutes > CENTURY_MINUTES => wrong(start, "at most 100 years"),
             (months, 0) => Ok(Self::Months(months)),
             (0, minutes) => {
                 Ok(Self::Fixed { width: minutes * MINUTE, origin: if units.weeks { A_MONDAY } else { 0 } })
             }
-            _ => Err(wrong(position + 1, "either years and months, or weeks, days and times")),
+            _ => wrong(start, "either years and months, or weeks, days and times"),
         }
     }
 
@@ -77,19 +78,19 @@ struct Units {
 }
 
 impl Units {
-    /// Reads what follows the P, whose first character is at `position` of the code.
-    fn read(&mut self, duration: &str, position: usize) -> Result<(), CalendarError> {
+    /// Reads what follows the P.
+    fn read(&mut self, cursor: &mut Cursor) -> Result<(), SyntaxError> {
         // Each designator with its rank, so that they come in order and once.
         const DATE: [char; 4] = ['Y', 'M', 'W', 'D'];
         const TIME: [char; 2] = ['H', 'M'];
         let (mut number, mut rank, mut time) = (None::<i64>, 0, false);
-        for (index, character) in duration.chars().enumerate() {
-            let wrong =
-                |expected: &str| CalendarError { position: position + index, expected: expected.to_owned() };
+        loop {
+            let here = *cursor;
+            let Some(character) = cursor.next() else { break };
             if let Some(digit) = character.to_digit(10) {
                 let longer = number.unwrap_or(0) * 10 + i64::from(digit);
                 if longer > 99_999_999 {
-                    return Err(wrong("a smaller number"));
+                    return Err(SyntaxError::new(here.position(), "a smaller number"));
                 }
                 number = Some(longer);
                 continue;
@@ -101,11 +102,8 @@ impl Units {
             let designators: &[char] = if time { &TIME } else { &DATE };
             let found = designators.iter().position(|designator| *designator == character);
             let (Some(at), Some(count)) = (found.filter(|at| *at >= rank), number.take()) else {
-                return Err(wrong(if time {
-                    "a number and H or M"
-                } else {
-                    "a number and Y, M, W or D, or T"
-                }));
+                let expected = if time { "a number and H or M" } else { "a number and Y, M, W or D, or T" };
+                return Err(here.expected(expected));
             };
             rank = at + 1;
             match (time, character) {
@@ -118,9 +116,7 @@ impl Units {
             }
         }
         if number.is_some() || (time && rank == 0) {
-            let position = position + duration.chars().count();
-            let expected = "a unit: Y, M, W or D, or after T, H or M".to_owned();
-            return Err(CalendarError { position, expected });
+            return Err(cursor.expected("a unit: Y, M, W or D, or after T, H or M"));
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! Filters written as an expression, after AIP-160: `a = 1 AND (b > 2 OR NOT c:*)`.
 
-use super::cursor::{Cursor, Token, Wrong};
 use super::reading::{Builder, within_depth};
+use super::token::Token;
 use super::{Condition, Operator};
+use crate::syntax::{Cursor, SyntaxError};
 use crate::usage::Field;
 
 /// Words that are no names or values unless quoted.
@@ -22,11 +23,12 @@ fn is_word_part(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '_' | '-' | '.')
 }
 
-pub(super) fn read(text: &str, about: Option<&[Field]>) -> Result<Condition, Wrong> {
+pub(super) fn read(text: &str, about: Option<&[Field]>) -> Result<Condition, SyntaxError> {
     let mut reader = Reader { cursor: Cursor::new(text), builder: Builder::new(about) };
     let condition = reader.conjunction()?;
     reader.skip_spaces();
-    if reader.cursor.is_at_end() { Ok(condition) } else { Err(reader.cursor.wrong("AND, OR or the end")) }
+    reader.cursor.end("AND, OR or the end")?;
+    Ok(condition)
 }
 
 struct Reader<'a> {
@@ -42,8 +44,7 @@ impl Reader<'_> {
     /// The next word, left where it is.
     fn next_word(&mut self) -> &str {
         self.skip_spaces();
-        let rest = self.cursor.rest();
-        &rest[..rest.find(|c| !is_word_part(c)).unwrap_or(rest.len())]
+        self.cursor.peek_while(is_word_part)
     }
 
     fn eat_keyword(&mut self, keyword: &str) -> bool {
@@ -55,14 +56,15 @@ impl Reader<'_> {
         self.cursor.eat(sign)
     }
 
-    fn expect(&mut self, sign: &str, expected: &str) -> Result<(), Wrong> {
-        if self.eat(sign) { Ok(()) } else { Err(self.cursor.wrong(expected)) }
+    fn expect(&mut self, sign: &str, expected: &str) -> Result<(), SyntaxError> {
+        self.skip_spaces();
+        self.cursor.require(sign, expected)
     }
 
     /// Parts joined by AND.
-    fn conjunction(&mut self) -> Result<Condition, Wrong> {
+    fn conjunction(&mut self) -> Result<Condition, SyntaxError> {
         self.skip_spaces();
-        let at = self.cursor.at();
+        let at = self.cursor.position();
         let mut parts = vec![self.disjunction()?];
         while self.eat_keyword("AND") {
             parts.push(self.disjunction()?);
@@ -71,9 +73,9 @@ impl Reader<'_> {
     }
 
     /// Parts joined by OR.
-    fn disjunction(&mut self) -> Result<Condition, Wrong> {
+    fn disjunction(&mut self) -> Result<Condition, SyntaxError> {
         self.skip_spaces();
-        let at = self.cursor.at();
+        let at = self.cursor.position();
         let mut parts = vec![self.term()?];
         while self.eat_keyword("OR") {
             parts.push(self.term()?);
@@ -82,15 +84,15 @@ impl Reader<'_> {
     }
 
     /// A part that may be negated.
-    fn term(&mut self) -> Result<Condition, Wrong> {
+    fn term(&mut self) -> Result<Condition, SyntaxError> {
         self.skip_spaces();
-        let at = self.cursor.at();
+        let at = self.cursor.position();
         let mut negated = false;
         while self.eat_keyword("NOT") || self.eat("-") {
             negated = !negated;
         }
         self.skip_spaces();
-        let opening = self.cursor.at();
+        let opening = self.cursor.position();
         let condition = if self.eat("(") {
             self.builder.enter(opening)?;
             let inner = self.conjunction()?;
@@ -104,8 +106,8 @@ impl Reader<'_> {
     }
 
     /// A field and what is demanded of it.
-    fn restriction(&mut self) -> Result<Condition, Wrong> {
-        let at = self.cursor.at();
+    fn restriction(&mut self) -> Result<Condition, SyntaxError> {
+        let at = self.cursor.position();
         let field = self.field()?;
         self.skip_spaces();
         if self.eat(":") {
@@ -139,20 +141,20 @@ impl Reader<'_> {
         }
         if self.eat_keyword("NOT") {
             if !self.eat_keyword("IN") {
-                return Err(self.cursor.wrong("IN"));
+                return Err(self.cursor.expected("IN"));
             }
             return Ok(self.one_of(&field)?.negated());
         }
         if self.eat_keyword("IN") {
             return self.one_of(&field);
         }
-        Err(self.cursor.wrong("an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*"))
+        Err(self.cursor.expected("an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*"))
     }
 
     /// The list after IN.
-    fn one_of(&mut self, field: &Field) -> Result<Condition, Wrong> {
+    fn one_of(&mut self, field: &Field) -> Result<Condition, SyntaxError> {
         self.skip_spaces();
-        let at = self.cursor.at();
+        let at = self.cursor.position();
         self.expect("(", "( and the values")?;
         let mut values = vec![self.value()?];
         while self.eat(",") {
@@ -162,47 +164,47 @@ impl Reader<'_> {
         self.builder.one_of(field, at, &values)
     }
 
-    fn field(&mut self) -> Result<Field, Wrong> {
-        let at = self.cursor.at();
+    fn field(&mut self) -> Result<Field, SyntaxError> {
+        let start = self.cursor.position();
         let word = self.next_word().to_owned();
         if !is_name(&word) {
-            return Err(self.cursor.wrong("the name of a field"));
+            return Err(self.cursor.expected("the name of a field"));
         }
         self.cursor.eat(&word);
-        let field = if word == "attributes" && self.cursor.eat("[") {
+        let wrong = |name: &str, expected| SyntaxError::new(start, expected).found(name);
+        if word == "attributes" && self.cursor.eat("[") {
             let name = self.quoted("the name of an attribute in quotes")?;
             self.expect("]", "]")?;
-            self.builder.attribute(&name.text)
+            self.builder.attribute(&name.text).map_err(|expected| wrong(&name.text, expected))
         } else {
-            self.builder.field(&word)
-        };
-        field.map_err(|expected| Wrong::new(at, expected))
+            self.builder.field(&word).map_err(|expected| wrong(&word, expected))
+        }
     }
 
     /// A word or a text in quotes.
-    fn value(&mut self) -> Result<Token, Wrong> {
+    fn value(&mut self) -> Result<Token, SyntaxError> {
         let expected = "a number, a word or a text in quotes";
         let word = self.next_word().to_owned();
         if word.is_empty() {
             return self.quoted(expected);
         }
         if KEYWORDS.contains(&word.as_str()) {
-            return Err(self.cursor.wrong(expected));
+            return Err(self.cursor.expected(expected));
         }
-        let token = Token::plain(self.cursor.at(), &word);
+        let token = Token::plain(self.cursor.position(), &word);
         self.cursor.eat(&word);
         Ok(token)
     }
 
     /// A text in quotes, in which \ goes before a quote or another \.
-    fn quoted(&mut self, expected: &str) -> Result<Token, Wrong> {
+    fn quoted(&mut self, expected: &str) -> Result<Token, SyntaxError> {
         self.skip_spaces();
         let Some(quote @ ('"' | '\'')) = self.cursor.peek() else {
-            return Err(self.cursor.wrong(expected));
+            return Err(self.cursor.expected(expected));
         };
-        let mut token = Token::starting(self.cursor.at());
+        let mut token = Token::starting(self.cursor.position());
         self.cursor.next();
-        while let Some((at, character)) = self.cursor.next() {
+        while let (at, Some(character)) = (self.cursor.position(), self.cursor.next()) {
             if character == quote {
                 return Ok(token.ending(at));
             }
@@ -211,11 +213,11 @@ impl Reader<'_> {
                 continue;
             }
             let Some(escaped @ ('\\' | '"' | '\'')) = self.cursor.peek() else {
-                return Err(self.cursor.wrong("\\ or a quote after \\"));
+                return Err(self.cursor.expected("\\ or a quote after \\"));
             };
             self.cursor.next();
             token.push(at, escaped);
         }
-        Err(self.cursor.wrong(format!("{quote} at the end of the text")))
+        Err(self.cursor.expected(format!("{quote} at the end of the text")))
     }
 }

@@ -2,18 +2,20 @@
 //! JSON value: a repeated key must not lose a condition, a number must stay as it is
 //! written, and an error says where it is.
 
-use super::cursor::{Cursor, Token, Wrong};
 use super::reading::{Builder, within_depth};
+use super::token::Token;
 use super::{Condition, Operator};
+use crate::syntax::{Cursor, SyntaxError};
 use crate::usage::Field;
 
 const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $regex, $exists or $not";
 
-pub(super) fn read(text: &str, about: Option<&[Field]>) -> Result<Condition, Wrong> {
+pub(super) fn read(text: &str, about: Option<&[Field]>) -> Result<Condition, SyntaxError> {
     let mut reader = Reader { cursor: Cursor::new(text), builder: Builder::new(about) };
     let condition = reader.object()?;
     reader.skip_spaces();
-    if reader.cursor.is_at_end() { Ok(condition) } else { Err(reader.cursor.wrong("the end")) }
+    reader.cursor.end("the end")?;
+    Ok(condition)
 }
 
 struct Reader<'a> {
@@ -31,22 +33,23 @@ impl Reader<'_> {
         self.cursor.eat(sign)
     }
 
-    fn expect(&mut self, sign: &str, expected: &str) -> Result<(), Wrong> {
-        if self.eat(sign) { Ok(()) } else { Err(self.cursor.wrong(expected)) }
+    fn expect(&mut self, sign: &str, expected: &str) -> Result<(), SyntaxError> {
+        self.skip_spaces();
+        self.cursor.require(sign, expected)
     }
 
-    /// The byte at which the next thing stands, and its first character.
+    /// Where the next thing stands, and its first character.
     fn next(&mut self) -> (usize, Option<char>) {
         self.skip_spaces();
-        (self.cursor.at(), self.cursor.peek())
+        (self.cursor.position(), self.cursor.peek())
     }
 
     /// Reads the members of an object with `read`, which begins behind the colon.
     fn members(
         &mut self,
         expected: &str,
-        mut read: impl FnMut(&mut Self, Token) -> Result<(), Wrong>,
-    ) -> Result<(), Wrong> {
+        mut read: impl FnMut(&mut Self, Token) -> Result<(), SyntaxError>,
+    ) -> Result<(), SyntaxError> {
         let (at, _) = self.next();
         self.expect("{", expected)?;
         self.builder.enter(at)?;
@@ -69,8 +72,8 @@ impl Reader<'_> {
     fn elements(
         &mut self,
         expected: &str,
-        mut read: impl FnMut(&mut Self) -> Result<(), Wrong>,
-    ) -> Result<(), Wrong> {
+        mut read: impl FnMut(&mut Self) -> Result<(), SyntaxError>,
+    ) -> Result<(), SyntaxError> {
         self.expect("[", expected)?;
         if self.eat("]") {
             return Ok(());
@@ -85,7 +88,7 @@ impl Reader<'_> {
     }
 
     /// An object of fields and what is demanded of them.
-    fn object(&mut self) -> Result<Condition, Wrong> {
+    fn object(&mut self) -> Result<Condition, SyntaxError> {
         let (at, _) = self.next();
         let mut parts = Vec::new();
         self.members("a JSON object of fields and values", |reader, name| {
@@ -96,48 +99,48 @@ impl Reader<'_> {
     }
 
     /// A member of an object of fields.
-    fn member(&mut self, name: &Token) -> Result<Condition, Wrong> {
+    fn member(&mut self, name: &Token) -> Result<Condition, SyntaxError> {
         match name.text.as_str() {
             "$and" => {
                 let parts = self.objects()?;
-                within_depth(Condition::all(parts), name.at)
+                within_depth(Condition::all(parts), name.position)
             }
             "$or" => {
                 let parts = self.objects()?;
-                within_depth(Condition::any(parts), name.at)
+                within_depth(Condition::any(parts), name.position)
             }
             "$nor" => {
                 let parts = self.objects()?;
-                within_depth(Condition::any(parts).negated(), name.at)
+                within_depth(Condition::any(parts).negated(), name.position)
             }
             operator if operator.starts_with('$') => {
-                Err(Wrong::new(name.at, "the name of a field, $and, $or or $nor"))
+                Err(name.expected("the name of a field, $and, $or or $nor"))
             }
             field => {
-                let field = self.builder.field(field).map_err(|expected| Wrong::new(name.at, expected))?;
+                let field = self.builder.field(field).map_err(|expected| name.expected(expected))?;
                 self.demand(&field)
             }
         }
     }
 
     /// A list of objects of fields, none of them empty.
-    fn objects(&mut self) -> Result<Vec<Condition>, Wrong> {
+    fn objects(&mut self) -> Result<Vec<Condition>, SyntaxError> {
         let (list, _) = self.next();
         let mut parts = Vec::new();
         self.elements("a list of objects", |reader| {
             let (at, _) = reader.next();
             let part = reader.object()?;
             if part == Condition::EVERYTHING {
-                return Err(Wrong::new(at, "an object with a condition"));
+                return Err(SyntaxError::new(at, "an object with a condition"));
             }
             parts.push(part);
             Ok(())
         })?;
-        if parts.is_empty() { Err(Wrong::new(list, "at least one object")) } else { Ok(parts) }
+        if parts.is_empty() { Err(SyntaxError::new(list, "at least one object")) } else { Ok(parts) }
     }
 
     /// The value of a field, or an object of operators.
-    fn demand(&mut self, field: &Field) -> Result<Condition, Wrong> {
+    fn demand(&mut self, field: &Field) -> Result<Condition, SyntaxError> {
         if let (_, Some('{')) = self.next() {
             return self.operators(field);
         }
@@ -146,7 +149,7 @@ impl Reader<'_> {
         self.builder.compare(field, Operator::Equal, &value)
     }
 
-    fn operators(&mut self, field: &Field) -> Result<Condition, Wrong> {
+    fn operators(&mut self, field: &Field) -> Result<Condition, SyntaxError> {
         let (at, _) = self.next();
         let mut parts = Vec::new();
         self.members("an object of operators", |reader, name| {
@@ -154,12 +157,12 @@ impl Reader<'_> {
             Ok(())
         })?;
         if parts.is_empty() {
-            return Err(Wrong::new(at, format!("an operator: {OPERATORS}")));
+            return Err(SyntaxError::new(at, format!("an operator: {OPERATORS}")));
         }
         within_depth(Condition::all(parts), at)
     }
 
-    fn operator(&mut self, field: &Field, name: &Token) -> Result<Condition, Wrong> {
+    fn operator(&mut self, field: &Field, name: &Token) -> Result<Condition, SyntaxError> {
         let comparison = match name.text.as_str() {
             "$eq" | "$ne" => Operator::Equal,
             "$gt" => Operator::Greater,
@@ -172,16 +175,16 @@ impl Reader<'_> {
                 let pattern = self.string("a pattern in double quotes")?;
                 return self.builder.matches(field, &pattern);
             }
-            "$exists" => return self.exists(field, name.at),
-            "$not" => return within_depth(self.operators(field)?.negated(), name.at),
-            _ => return Err(Wrong::new(name.at, OPERATORS)),
+            "$exists" => return self.exists(field, name.position),
+            "$not" => return within_depth(self.operators(field)?.negated(), name.position),
+            _ => return Err(name.expected(OPERATORS)),
         };
         let value = self.value("a text or a number")?;
         let condition = self.builder.compare(field, comparison, &value)?;
         Ok(if name.text == "$ne" { condition.negated() } else { condition })
     }
 
-    fn one_of(&mut self, field: &Field) -> Result<Condition, Wrong> {
+    fn one_of(&mut self, field: &Field) -> Result<Condition, SyntaxError> {
         let (at, _) = self.next();
         let mut values = Vec::new();
         self.elements("a list of values", |reader| {
@@ -191,19 +194,21 @@ impl Reader<'_> {
         self.builder.one_of(field, at, &values)
     }
 
-    fn exists(&mut self, field: &Field, at: usize) -> Result<Condition, Wrong> {
+    fn exists(&mut self, field: &Field, at: usize) -> Result<Condition, SyntaxError> {
         let present = self.builder.present(field, at)?;
-        let (at, _) = self.next();
+        self.skip_spaces();
+        let start = self.cursor;
         match self.cursor.take_while(|c| c.is_ascii_alphanumeric()) {
             "true" => Ok(present),
             "false" => Ok(present.negated()),
-            _ => Err(Wrong::new(at, "true or false")),
+            _ => Err(start.expected("true or false")),
         }
     }
 
     /// A text, a number as it is written, or a truth value as text.
-    fn value(&mut self, expected: &str) -> Result<Token, Wrong> {
+    fn value(&mut self, expected: &str) -> Result<Token, SyntaxError> {
         let (at, first) = self.next();
+        let start = self.cursor;
         if first == Some('"') {
             return self.string(expected);
         }
@@ -211,41 +216,41 @@ impl Reader<'_> {
         if matches!(word, "true" | "false") || is_number(word) {
             Ok(Token::plain(at, word))
         } else {
-            Err(Wrong::new(at, expected))
+            Err(start.expected(expected))
         }
     }
 
     /// A text in double quotes.
-    fn string(&mut self, expected: &str) -> Result<Token, Wrong> {
+    fn string(&mut self, expected: &str) -> Result<Token, SyntaxError> {
         let (at, _) = self.next();
         self.expect("\"", expected)?;
         let mut token = Token::starting(at);
-        while let Some((at, character)) = self.cursor.next() {
+        while let (at, Some(character)) = (self.cursor.position(), self.cursor.next()) {
             match character {
                 '"' => return Ok(token.ending(at)),
                 '\\' => {
                     let escaped = self.escaped(at)?;
                     token.push(at, escaped);
                 }
-                '\0'..' ' => return Err(Wrong::new(at, "\\u and four digits for a control character")),
+                '\0'..' ' => return Err(SyntaxError::new(at, "\\u and four digits for a control character")),
                 _ => token.push(at, character),
             }
         }
-        Err(self.cursor.wrong("\" at the end of the text"))
+        Err(self.cursor.expected("\" at the end of the text"))
     }
 
     /// What follows a backslash, which stands at `at`.
-    fn escaped(&mut self, at: usize) -> Result<char, Wrong> {
+    fn escaped(&mut self, at: usize) -> Result<char, SyntaxError> {
         let expected = "an escape of JSON such as \\\\, \\\" or \\n";
         let character = match self.cursor.next() {
-            Some((_, same @ ('"' | '\\' | '/'))) => same,
-            Some((_, 'b')) => '\u{8}',
-            Some((_, 'f')) => '\u{c}',
-            Some((_, 'n')) => '\n',
-            Some((_, 'r')) => '\r',
-            Some((_, 't')) => '\t',
-            Some((_, 'u')) => {
-                let unit = self.four_digits().ok_or_else(|| Wrong::new(at, "four digits after \\u"))?;
+            Some(same @ ('"' | '\\' | '/')) => same,
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some('u') => {
+                let unit = self.four_digits().ok_or_else(|| SyntaxError::new(at, "four digits after \\u"))?;
                 let units = if (0xd800..0xdc00).contains(&unit) && self.cursor.eat("\\u") {
                     [Some(unit), self.four_digits()]
                 } else {
@@ -254,10 +259,10 @@ impl Reader<'_> {
                 let mut decoded = char::decode_utf16(units.into_iter().flatten());
                 match (decoded.next(), decoded.next()) {
                     (Some(Ok(character)), None) => character,
-                    _ => return Err(Wrong::new(at, "both halves of a surrogate pair")),
+                    _ => return Err(SyntaxError::new(at, "both halves of a surrogate pair")),
                 }
             }
-            _ => return Err(Wrong::new(at, expected)),
+            _ => return Err(SyntaxError::new(at, expected)),
         };
         Ok(character)
     }

@@ -1,8 +1,9 @@
 //! What both spellings have in common: names of fields, values, and limits.
 
-use super::cursor::{Token, Wrong};
+use super::token::Token;
 use super::{Condition, Operator, Pattern, Value};
 use crate::quantity::{Quantity, QuantityError};
+use crate::syntax::SyntaxError;
 use crate::usage::Field;
 
 /// Conditions on single fields.
@@ -150,10 +151,10 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn count(&mut self, at: usize) -> Result<(), Wrong> {
+    fn count(&mut self, position: usize) -> Result<(), SyntaxError> {
         self.conditions += 1;
         if self.conditions > MAX_CONDITIONS {
-            return Err(Wrong::new(at, format!("at most {MAX_CONDITIONS} conditions")));
+            return Err(SyntaxError::new(position, format!("at most {MAX_CONDITIONS} conditions")));
         }
         Ok(())
     }
@@ -163,51 +164,55 @@ impl<'a> Builder<'a> {
         field: &Field,
         operator: Operator,
         token: &Token,
-    ) -> Result<Condition, Wrong> {
-        self.count(token.at)?;
-        let value = value(field, &token.text).map_err(|expected| Wrong::new(token.at, expected))?;
+    ) -> Result<Condition, SyntaxError> {
+        self.count(token.position)?;
+        let value = value(field, &token.text).map_err(|expected| token.expected(expected))?;
         Ok(Condition::Compare { field: field.clone(), operator, value })
     }
 
-    /// The field has one of the values, which begin at `at`.
-    pub(super) fn one_of(&mut self, field: &Field, at: usize, tokens: &[Token]) -> Result<Condition, Wrong> {
-        self.count(at)?;
+    /// The field has one of the values, which begin at `position`.
+    pub(super) fn one_of(
+        &mut self,
+        field: &Field,
+        position: usize,
+        tokens: &[Token],
+    ) -> Result<Condition, SyntaxError> {
+        self.count(position)?;
         if tokens.is_empty() {
-            return Err(Wrong::new(at, "at least one value"));
+            return Err(SyntaxError::new(position, "at least one value"));
         }
         if let Some(extra) = tokens.get(MAX_VALUES) {
-            return Err(Wrong::new(extra.at, format!("at most {MAX_VALUES} values")));
+            return Err(SyntaxError::new(extra.position, format!("at most {MAX_VALUES} values")));
         }
-        let values = tokens
-            .iter()
-            .map(|token| value(field, &token.text).map_err(|expected| Wrong::new(token.at, expected)));
+        let values =
+            tokens.iter().map(|token| value(field, &token.text).map_err(|expected| token.expected(expected)));
         Ok(Condition::one_of(field.clone(), values.collect::<Result<_, _>>()?))
     }
 
-    pub(super) fn matches(&mut self, field: &Field, token: &Token) -> Result<Condition, Wrong> {
-        self.count(token.at)?;
+    pub(super) fn matches(&mut self, field: &Field, token: &Token) -> Result<Condition, SyntaxError> {
+        self.count(token.position)?;
         if is_number(field) {
             let expected = format!("a comparison, because {} is a number", field.name());
-            return Err(Wrong::new(token.at, expected));
+            return Err(SyntaxError::new(token.position, expected));
         }
         self.patterns += 1;
         if self.patterns > MAX_PATTERNS {
-            return Err(Wrong::new(token.at, format!("at most {MAX_PATTERNS} patterns")));
+            return Err(SyntaxError::new(token.position, format!("at most {MAX_PATTERNS} patterns")));
         }
         let pattern = Pattern::parse(&token.text)
-            .map_err(|error| Wrong::new(token.place_of(error.offset), error.expected))?;
+            .map_err(|error| SyntaxError::new(token.place_of(error.offset), error.expected))?;
         Ok(Condition::Matches { field: field.clone(), pattern })
     }
 
-    pub(super) fn present(&mut self, field: &Field, at: usize) -> Result<Condition, Wrong> {
-        self.count(at)?;
+    pub(super) fn present(&mut self, field: &Field, position: usize) -> Result<Condition, SyntaxError> {
+        self.count(position)?;
         Ok(Condition::Present(field.clone()))
     }
 
-    /// Reads what stands within an object or parentheses that begin at `at`.
-    pub(super) fn enter(&mut self, at: usize) -> Result<(), Wrong> {
+    /// Reads what stands within an object or parentheses that begin at `position`.
+    pub(super) fn enter(&mut self, position: usize) -> Result<(), SyntaxError> {
         self.nesting += 1;
-        if self.nesting > MAX_NESTING { Err(too_deep(at)) } else { Ok(()) }
+        if self.nesting > MAX_NESTING { Err(too_deep(position)) } else { Ok(()) }
     }
 
     pub(super) fn leave(&mut self) {
@@ -215,11 +220,11 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The condition, which begins at `at`, unless it is too deep.
-pub(super) fn within_depth(condition: Condition, at: usize) -> Result<Condition, Wrong> {
-    if condition.depth() > MAX_DEPTH { Err(too_deep(at)) } else { Ok(condition) }
+/// The condition, which begins at `position`, unless it is too deep.
+pub(super) fn within_depth(condition: Condition, position: usize) -> Result<Condition, SyntaxError> {
+    if condition.depth() > MAX_DEPTH { Err(too_deep(position)) } else { Ok(condition) }
 }
 
-fn too_deep(at: usize) -> Wrong {
-    Wrong::new(at, format!("at most {MAX_DEPTH} conditions within each other"))
+fn too_deep(position: usize) -> SyntaxError {
+    SyntaxError::new(position, format!("at most {MAX_DEPTH} conditions within each other"))
 }

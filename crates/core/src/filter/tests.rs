@@ -212,8 +212,13 @@ fn a_filter_about_some_fields_is_about_no_other() {
         (r#"{"type":"a","instance":"b"}"#, 13),
         (r#"{"$nor":[{"attributes.type":"a"}]}"#, 11),
     ] {
-        let expected = "one of integration, type".to_owned();
-        assert_eq!(Filter::parse_about(text, &labels), Err(FilterError { position, expected }), "{text}");
+        let error = Filter::parse_about(text, &labels).expect_err(text);
+        assert_eq!(
+            (error.position, error.expected.as_str()),
+            (position, "one of integration, type"),
+            "{text}"
+        );
+        assert!(error.found.is_some_and(|found| text.contains(&found)), "{text}");
     }
 }
 
@@ -455,7 +460,9 @@ fn a_misspelt_field_is_no_attribute() {
         ("INVOCATION_ID", "invocation_id"),
         ("http_Status", "httpstatus"),
     ] {
-        let text = format!("at character 1: expected {meant}, or attributes.{name} for the attribute");
+        let text = format!(
+            "at character 1: expected {meant}, or attributes.{name} for the attribute, found {name:?}"
+        );
         assert_eq!(Filter::parse(&format!("{name} != 'a'")).unwrap_err().to_string(), text);
         let json = Filter::parse(&format!("{{\"{name}\": \"a\"}}")).unwrap_err().to_string();
         assert!(json.ends_with(text.split_once(": ").unwrap().1), "{json}");
@@ -464,11 +471,16 @@ fn a_misspelt_field_is_no_attribute() {
     }
     for name in ["timestmp", "Timestamp", "time_stamp"] {
         let text = "a field other than timestamp: time is chosen by range";
-        let text = format!("at character 1: expected {text}; or attributes.{name} for the attribute");
+        let text = format!(
+            "at character 1: expected {text}; or attributes.{name} for the attribute, found {name:?}"
+        );
         assert_eq!(Filter::parse(&format!("{name} > 'a'")).unwrap_err().to_string(), text);
     }
     let of_event = Filter::parse("event.service = a").unwrap_err().to_string();
-    assert_eq!(of_event, "at character 1: expected service, or attributes.event.service for the attribute");
+    assert_eq!(
+        of_event,
+        "at character 1: expected service, or attributes.event.service for the attribute, found \"event.service\""
+    );
     for name in ["key", "types", "region", "instance", "user_name", "time"] {
         assert!(Filter::parse(&format!("{name} = a")).is_ok(), "{name}");
     }

@@ -62,7 +62,7 @@ fn parse_day(field: &str, text: &str) -> Result<Option<Date>, Violation> {
     if text.is_empty() {
         return Ok(None);
     }
-    let day = written::day(text).map_err(|error| Violation::new(field, error.to_string()))?;
+    let day = written::day(text).map_err(|error| Violation::from(error).within(field))?;
     if day < FIRST_DAY {
         return Err(Violation::new(field, format!("expected {FIRST_DAY} or later, found {day}")));
     }
@@ -246,9 +246,15 @@ mod tests {
                 "2023-02-29",
                 "at character 9: expected a day from 01 to 28, because February 2023 has 28 days, found 29",
             ),
-            ("2024-01-28T00:00", "at character 11: expected the end, as a day has no time"),
-            ("yesterday", "at character 1: expected a year of four digits, such as 2026, found yesterday"),
-            ("+024-01-28", "at character 1: expected a year of four digits, such as 2026"),
+            (
+                "2024-01-28T00:00",
+                "at character 11: expected the end, because a day has no time, found \"T00\"",
+            ),
+            (
+                "yesterday",
+                "at character 1: expected a year of four digits, such as 2026, found \"yesterday\"",
+            ),
+            ("+024-01-28", "at character 1: expected a year of four digits, such as 2026, found \"+\""),
             ("0000-01-01", "expected 1970-01-01 or later, found 0000-01-01"),
         ] {
             assert_eq!(error(Granularity::Lifetime, "", wrong), format!("until: {expected}"));

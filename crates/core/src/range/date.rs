@@ -4,11 +4,10 @@ use std::fmt;
 
 use jiff::civil::{Date, DateTime, ISOWeekDate, Time, Weekday};
 
-use super::RangeError;
 use super::period::Period;
-use super::reader::Reader;
 use super::zone::Zone;
-use crate::written;
+use crate::syntax::{Cursor, SyntaxError};
+use crate::written::{self, part};
 
 const MONTH: &str = "a month of two digits, such as 02";
 
@@ -24,80 +23,68 @@ pub(super) struct WrittenDate {
 
 impl WrittenDate {
     /// Reads a date and the zone that its `Z` names.
-    pub(super) fn read(reader: &mut Reader) -> Result<(Self, Option<Zone>), RangeError> {
-        let year = read_year(reader)?;
+    pub(super) fn read(cursor: &mut Cursor) -> Result<(Self, Option<Zone>), SyntaxError> {
+        let year = read_year(cursor)?;
         // Tenors: nothing finer follows the letter's number.
         for (letter, digits, period, expected) in [
-            ('Q', 1, Period::Quarter, "a quarter from 1 to 4"),
-            ('M', 2, Period::Month, MONTH),
-            ('W', 2, Period::Week, "a week of two digits, such as 05"),
+            ("Q", 1, Period::Quarter, "a quarter from 1 to 4"),
+            ("M", 2, Period::Month, MONTH),
+            ("W", 2, Period::Week, "a week of two digits, such as 05"),
         ] {
-            if reader.take(letter) {
-                let date = part(reader, digits, expected, |number| tenor(year, period, number))?;
+            if cursor.eat(letter) {
+                let date = part(cursor, digits, expected, |number| tenor(year, period, number))?;
                 return Ok((Self { start: date.to_datetime(Time::midnight()), period }, None));
             }
         }
         let (mut month, mut day, mut period) = (1, 1, Period::Year);
-        if reader.take('-') {
-            (month, period) = (part(reader, 2, MONTH, written::month)?, Period::Month);
-            if reader.take('-') {
+        if cursor.eat("-") {
+            (month, period) = (part(cursor, 2, MONTH, written::month)?, Period::Month);
+            if cursor.eat("-") {
                 let of_month = |number| written::day_of_month(year, month, number);
-                (day, period) = (part(reader, 2, "a day of two digits, such as 03", of_month)?, Period::Day);
+                (day, period) = (part(cursor, 2, "a day of two digits, such as 03", of_month)?, Period::Day);
             }
         }
         let date = Date::new(year, month, day).expect("its parts were checked");
-        if period < Period::Day || !takes_hour_separator(reader) {
+        if period < Period::Day || !takes_hour_separator(cursor) {
             return Ok((Self { start: date.to_datetime(Time::midnight()), period }, None));
         }
-        let (time, period) = read_time(reader)?;
-        let zone = reader.take('Z').then(Zone::utc);
+        let (time, period) = read_time(cursor)?;
+        let zone = cursor.eat("Z").then(Zone::utc);
         Ok((Self { start: date.to_datetime(time), period }, zone))
     }
 }
 
-fn read_year(reader: &mut Reader) -> Result<i16, RangeError> {
-    let position = reader.position();
-    let year = reader.digits(4, DATE)?;
-    if reader.next().is_some_and(|next| next.is_ascii_digit()) {
-        return Err(position.expected("a year of four digits, after which a month follows as in 2024-11"));
+fn read_year(cursor: &mut Cursor) -> Result<i16, SyntaxError> {
+    let start = *cursor;
+    let year = cursor.digits(4, DATE)?;
+    if cursor.peek().is_some_and(|next| next.is_ascii_digit()) {
+        return Err(start.expected("a year of four digits, after which a month follows as in 2024-11"));
     }
     Ok(i16::try_from(year).expect("four digits"))
 }
 
-/// A number of so many digits that is read with `read`.
-fn part<T>(
-    reader: &mut Reader,
-    digits: usize,
-    expected: &'static str,
-    read: impl Fn(u32) -> Result<T, String>,
-) -> Result<T, RangeError> {
-    let position = reader.position();
-    let number = reader.digits(digits, expected)?;
-    read(number).map_err(|expected| position.expected(expected))
-}
-
 /// Whether an hour follows, whose separator is then read. A space is one only before a
 /// digit.
-fn takes_hour_separator(reader: &mut Reader) -> bool {
-    let spaced = reader.rest().strip_prefix(' ');
+fn takes_hour_separator(cursor: &mut Cursor) -> bool {
+    let spaced = cursor.rest().strip_prefix(' ');
     let hour_is_next = spaced.is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()));
-    reader.take('T') || (hour_is_next && reader.take(' '))
+    cursor.eat("T") || (hour_is_next && cursor.eat(" "))
 }
 
 /// Reads `10`, `10:30`, `10:30:15` or `10:30:15.250`.
-fn read_time(reader: &mut Reader) -> Result<(Time, Period), RangeError> {
+fn read_time(cursor: &mut Cursor) -> Result<(Time, Period), SyntaxError> {
     let (mut minute, mut second, mut nanos, mut period) = (0, 0, 0, Period::Hour);
-    let hour = part(reader, 2, "an hour of two digits, such as 09", written::hour)?;
-    if reader.take(':') {
-        minute = part(reader, 2, "a minute of two digits, such as 05", written::minute)?;
+    let hour = part(cursor, 2, "an hour of two digits, such as 09", written::hour)?;
+    if cursor.eat(":") {
+        minute = part(cursor, 2, "a minute of two digits, such as 05", written::minute)?;
         period = Period::Minute;
-        if reader.take(':') {
-            second = part(reader, 2, "a second of two digits, such as 05", written::second)?;
+        if cursor.eat(":") {
+            second = part(cursor, 2, "a second of two digits, such as 05", written::second)?;
             period = Period::Second;
-            if reader.take('.') {
-                let rest = reader.rest().len();
-                let fraction = reader.number(6, "one to six decimals")?;
-                let decimals = rest - reader.rest().len();
+            if cursor.eat(".") {
+                let rest = cursor.rest().len();
+                let fraction = cursor.number(6, "one to six decimals")?;
+                let decimals = rest - cursor.rest().len();
                 nanos = (0..9 - decimals).fold(fraction, |nanos, _| nanos * 10);
                 period = Period::Fraction(u8::try_from(decimals).expect("at most six"));
             }
@@ -110,7 +97,7 @@ fn read_time(reader: &mut Reader) -> Result<(Time, Period), RangeError> {
 fn tenor(year: i16, period: Period, number: u32) -> Result<Date, String> {
     let month = match period {
         Period::Quarter if (1..=4).contains(&number) => written::month(number * 3 - 2)?,
-        Period::Quarter => return Err(format!("a quarter from 1 to 4, found {number}")),
+        Period::Quarter => return Err("a quarter from 1 to 4".to_owned()),
         Period::Week => return monday(year, number),
         _ => written::month(number)?,
     };
@@ -123,7 +110,7 @@ fn monday(year: i16, number: u32) -> Result<Date, String> {
     let found = i8::try_from(number).ok().and_then(week);
     found.map(ISOWeekDate::date).ok_or_else(|| {
         let last = if week(53).is_some() { 53 } else { 52 };
-        format!("a week from 01 to {last}, as {year:04} has, found {number:02}")
+        format!("a week from 01 to {last}, because {year:04} has {last} weeks")
     })
 }
 

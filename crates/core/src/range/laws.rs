@@ -19,7 +19,7 @@ fn reference(now: i64, zone: &str) -> Reference {
     Reference { now, zone: TimeZone::get(zone).unwrap(), horizon }
 }
 
-fn resolve(text: &str, reference: &Reference) -> Result<TimeRange, RangeError> {
+fn resolve(text: &str, reference: &Reference) -> Result<TimeRange, SyntaxError> {
     text.parse::<RangeExpression>()?.resolve(reference)
 }
 

@@ -47,9 +47,8 @@ use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span};
 
-use super::RangeError;
 use super::period::Period;
-use super::reader::Reader;
+use crate::syntax::{Cursor, SyntaxError};
 use crate::timestamp::Timestamp;
 
 /// The units of the relative parts, in their order.
@@ -112,47 +111,48 @@ pub(super) struct DateRule {
 
 impl DateRule {
     /// Reads a rule, whose T comes next.
-    pub(super) fn read(reader: &mut Reader) -> Result<Self, RangeError> {
-        if !reader.take('T') && !reader.take('t') {
-            return Err(reader.expected("T"));
+    pub(super) fn read(cursor: &mut Cursor) -> Result<Self, SyntaxError> {
+        if !cursor.eat("T") && !cursor.eat("t") {
+            return Err(cursor.expected("T"));
         }
         let mut rule = Self { back: false, shifts: [None; SHIFTS.len()], fields: [None; FIELDS.len()] };
-        match reader.next() {
+        match cursor.peek() {
             Some('+' | '-') => {
-                rule.back = reader.take('-') || !reader.take('+');
-                rule.read_shifts(reader)?;
+                rule.back = cursor.eat("-") || !cursor.eat("+");
+                rule.read_shifts(cursor)?;
             }
-            Some('0'..='9') => return Err(reader.expected("+ or - before what is relative to T")),
+            Some('0'..='9') => return Err(cursor.expected("+ or - before what is relative to T")),
             _ => {}
         }
         for (part, field) in rule.fields.iter_mut().zip(&FIELDS) {
-            if reader.take(field.letter) {
-                let position = reader.position();
-                let number = reader.number(field.digits, field.expected)?;
+            if cursor.peek() == Some(field.letter) {
+                cursor.next();
+                let start = *cursor;
+                let number = cursor.number(field.digits, field.expected)?;
                 if !(field.numbers.0..=field.numbers.1).contains(&number) {
-                    return Err(position.expected(format!("{}, found {number}", field.expected)));
+                    return Err(start.expected(field.expected).found(&number.to_string()));
                 }
                 *part = Some(number);
             }
         }
-        if reader.next().is_some_and(char::is_alphanumeric) {
+        if cursor.peek().is_some_and(char::is_alphanumeric) {
             return Err(
-                reader.expected("a part such as M10, D1 or h0, in the order of Y, Q, M, W, D, h, m and s")
+                cursor.expected("a part such as M10, D1 or h0, in the order of Y, Q, M, W, D, h, m and s")
             );
         }
         Ok(rule)
     }
 
-    fn read_shifts(&mut self, reader: &mut Reader) -> Result<(), RangeError> {
+    fn read_shifts(&mut self, cursor: &mut Cursor) -> Result<(), SyntaxError> {
         let mut units = self.shifts.iter_mut().zip(SHIFTS);
         let mut first = true;
-        while first || reader.next().is_some_and(|next| next.is_ascii_digit()) {
+        while first || cursor.peek().is_some_and(|next| next.is_ascii_digit()) {
             first = false;
-            let number = reader.number(SHIFT_DIGITS, "a number of up to six digits")?;
-            let (shift, (unit, _)) = units
-                .find(|(_, (unit, _))| reader.next() == Some(*unit))
-                .ok_or_else(|| reader.expected(UNITS))?;
-            reader.take(unit);
+            let number = cursor.number(SHIFT_DIGITS, "a number of up to six digits")?;
+            let (shift, _) = units
+                .find(|(_, (unit, _))| cursor.peek() == Some(*unit))
+                .ok_or_else(|| cursor.expected(UNITS))?;
+            cursor.next();
             *shift = Some(number);
         }
         Ok(())

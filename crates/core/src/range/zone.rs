@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::tz::TimeZone;
 
-use super::RangeError;
-use super::reader::Reader;
+use super::{sign, skip_spaces};
+use crate::syntax::{Cursor, SyntaxError};
 use crate::zone;
 
 const ZONE: &str = "a time zone such as UTC or Europe/London";
@@ -24,41 +24,42 @@ impl Zone {
     }
 
     /// Reads `[Europe/London]`, if a bracket comes next.
-    pub(super) fn in_brackets(reader: &mut Reader) -> Result<Option<Self>, RangeError> {
-        let mut ahead = Reader::new(reader.rest());
-        ahead.skip_spaces();
-        if ahead.next() != Some('[') {
+    pub(super) fn in_brackets(cursor: &mut Cursor) -> Result<Option<Self>, SyntaxError> {
+        let mut ahead = *cursor;
+        skip_spaces(&mut ahead);
+        if !ahead.eat("[") {
             return Ok(None);
         }
-        reader.symbol('[', "[")?;
-        let zone = Self::name(reader)?;
-        reader.symbol(']', "]")?;
+        *cursor = ahead;
+        let zone = Self::name(cursor)?;
+        sign(cursor, "]", "]")?;
         Ok(Some(zone))
     }
 
     /// Reads `,Europe/London`, bare or in quotes, if a comma comes next.
-    pub(super) fn argument(reader: &mut Reader) -> Result<Option<Self>, RangeError> {
-        reader.skip_spaces();
-        if !reader.take(',') {
+    pub(super) fn argument(cursor: &mut Cursor) -> Result<Option<Self>, SyntaxError> {
+        skip_spaces(cursor);
+        if !cursor.eat(",") {
             return Ok(None);
         }
-        reader.skip_spaces();
-        let quote = reader.next().filter(|next| ['"', '\''].contains(next));
+        skip_spaces(cursor);
+        let quote = ["\"", "'"].into_iter().find(|quote| cursor.eat(quote));
+        let zone = Self::name(cursor)?;
         if let Some(quote) = quote {
-            reader.take(quote);
-        }
-        let zone = Self::name(reader)?;
-        if quote.is_some_and(|quote| !reader.take(quote)) {
-            return Err(reader.expected("the closing quote"));
+            cursor.require(quote, "the closing quote")?;
         }
         Ok(Some(zone))
     }
 
-    fn name(reader: &mut Reader) -> Result<Self, RangeError> {
-        reader.skip_spaces();
-        let position = reader.position();
-        let name = reader.word(|character| character.is_ascii_alphanumeric() || "/_+-".contains(character));
-        let zone = zone::zone(name).map_err(|_| position.expected(ZONE))?;
+    fn name(cursor: &mut Cursor) -> Result<Self, SyntaxError> {
+        skip_spaces(cursor);
+        let start = *cursor;
+        let name =
+            cursor.take_while(|character| character.is_ascii_alphanumeric() || "/_+-".contains(character));
+        let zone = zone::zone(name).map_err(|_| match name {
+            "" => start.expected(ZONE),
+            name => start.expected(ZONE).found(name),
+        })?;
         Ok(Self { name: name.to_owned(), zone })
     }
 }

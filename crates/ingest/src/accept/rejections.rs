@@ -52,7 +52,7 @@ impl Rejections {
     }
 
     /// The violation as the response has it, if there is room for it.
-    fn fitting(&mut self, Violation { field, description }: Violation) -> Option<FieldViolation> {
+    fn fitting(&mut self, Violation { field, description, .. }: Violation) -> Option<FieldViolation> {
         self.free_bytes = self.free_bytes.checked_sub(field.len() + description.len() + FRAME_BYTES)?;
         Some(FieldViolation { field, description })
     }

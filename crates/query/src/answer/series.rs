@@ -63,8 +63,8 @@ pub fn series(
 
 fn too_many_points(points: u64, limit: u64) -> ApiError {
     let text = format!(
-        "the answer has {points} points, at most {limit} are allowed: take a coarser calendar, a shorter range, \
-         a narrower filter or fewer labels"
+        "expected at most {limit} points, found {points}: choose a coarser calendar, a shorter range, a narrower \
+         filter or fewer labels"
     );
     ApiError::field(Reason::InvalidRange, "range", text)
 }

@@ -129,7 +129,7 @@ mod tests {
             ),
             (
                 |request| request.filter = "a".into(),
-                "filter: at character 2: expected an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*",
+                "filter: at character 2: expected an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*, found the end",
             ),
             (
                 |request| request.observed = 99,
@@ -138,7 +138,7 @@ mod tests {
             (
                 |request| request.observed = v1::Observed::CountTrue.into(),
                 "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, \
-                 because the others are of booleans of assets, found OBSERVED_COUNT_TRUE",
+                 because the others are for booleans of assets, found OBSERVED_COUNT_TRUE",
             ),
             (
                 |request| request.group_by = vec!["user".into(), "user".into()],
@@ -146,7 +146,7 @@ mod tests {
             ),
             (
                 |request| request.range = "2024".into(),
-                "range: the range has 527040 buckets, at most 25000 are allowed: take a coarser calendar or a shorter range",
+                "range: expected at most 25000 buckets, found 527040: choose a coarser calendar or a shorter range",
             ),
         ] {
             assert_eq!(plan("#PT1M", change).unwrap_err(), expected);

@@ -8,7 +8,6 @@ use flowmeter_core::usage::Field;
 use flowmeter_service::error::{ApiError, Reason};
 
 use super::labels;
-use super::parameters::wrong_observed;
 
 /// Characters of a name that an error shows.
 const MAX_SHOWN_CHARS: usize = 40;
@@ -85,20 +84,19 @@ pub fn default_reading(readable: Readable) -> Option<Reading> {
 /// How a metric of assets is read: as the request says, if the metric has such values.
 pub fn reading(asked: Option<Reading>, readable: Readable) -> Result<Reading, ApiError> {
     let Some(reading) = asked.or_else(|| default_reading(readable)) else {
-        let (numbers, booleans) = (enums::OF_NUMBERS, enums::OF_BOOLEANS);
-        return Err(wrong_observed(format!(
-            "expected {numbers}; or {booleans}, because the metric has had numbers and booleans, found none"
-        )));
+        let reason = "because the metric has numbers and booleans, found none";
+        return Err(enums::expected("observed", &[enums::NUMBERS, enums::BOOLEANS], reason).into());
     };
     if readable.suits(reading) {
         return Ok(reading);
     }
     let (missing, expected) = match reading {
-        Reading::Numbers(_) => ("numbers", enums::OF_BOOLEANS),
-        Reading::Booleans(_) => ("booleans", enums::OF_NUMBERS),
+        Reading::Numbers(_) => ("numbers", enums::BOOLEANS),
+        Reading::Booleans(_) => ("booleans", enums::NUMBERS),
     };
     let found = enums::reading_to_proto(reading).as_str_name();
-    Err(wrong_observed(format!("expected {expected}, because the metric has no {missing}, found {found}")))
+    let reason = format!("because the metric has no {missing}, found {found}");
+    Err(enums::expected("observed", &[expected], &reason).into())
 }
 
 #[cfg(test)]
@@ -198,7 +196,7 @@ mod tests {
             ),
             (
                 |request| request.time_zone = "Mars".into(),
-                "time_zone: \"Mars\" is no time zone".to_owned(),
+                "time_zone: expected an IANA time zone such as Europe/Berlin or UTC, found \"Mars\"".to_owned(),
             ),
         ] {
             let found = spec(change).unwrap_err();
@@ -214,7 +212,7 @@ mod tests {
             read(None, Readable::NumbersAndBooleans).unwrap_err(),
             "observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END; \
              or OBSERVED_COUNT_TRUE, _COUNT_FALSE or _FRACTION_TRUE, \
-             because the metric has had numbers and booleans, found none"
+             because the metric has numbers and booleans, found none"
         );
         assert_eq!(read(Some(high), Readable::NumbersAndBooleans), Ok(high));
         assert_eq!(read(None, Readable::Numbers), Ok(Reading::Numbers(Observed::Averaged)));

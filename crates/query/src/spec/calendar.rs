@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flowmeter_contract::names::check_label;
 use flowmeter_core::calendar::{Calendar, Definition, DefinitionError, Holiday, MAX_HOLIDAYS};
+use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1;
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::catalog::calendars::{CalendarKind, NewCalendar};
@@ -40,8 +41,10 @@ pub fn read(calendar: v1::Calendar) -> Result<NewCalendar, ApiError> {
     };
     let time_zone = if calendar.time_zone.is_empty() { "UTC".to_owned() } else { calendar.time_zone };
     let new = NewCalendar { code: calendar.code, description: calendar.description, time_zone, kind };
-    Calendar::defined(&new.code, &definition(&new)?)
-        .map_err(|error| ApiError::field(Reason::InvalidCalendar, field_of(&error), error.to_string()))?;
+    Calendar::defined(&new.code, &definition(&new)?).map_err(|error| {
+        let field = field_of(&error);
+        ApiError::violation(Reason::InvalidCalendar, &Violation::from(error).within(field))
+    })?;
     Ok(new)
 }
 
@@ -65,7 +68,9 @@ pub fn definition(calendar: &NewCalendar) -> Result<Definition, ApiError> {
             };
             let holiday = |(index, text): (usize, &String)| {
                 let field = format!("calendar.working_days.holidays[{index}]");
-                text.parse::<Holiday>().map_err(|error| wrong(&field, error.to_string()))
+                text.parse::<Holiday>().map_err(|error| {
+                    ApiError::violation(Reason::InvalidCalendar, &Violation::from(error).within(&field))
+                })
             };
             Ok(Definition::WorkingDays {
                 weekend: weekend.iter().enumerate().map(weekday).collect::<Result<_, _>>()?,

@@ -27,7 +27,7 @@ pub fn read(flow: v1::Flow) -> Result<NewFlow, ApiError> {
         });
     let time_zone = if flow.time_zone.is_empty() { "UTC".to_owned() } else { flow.time_zone };
     if let Err(error) = zone(&time_zone) {
-        violations.push(Violation::new("flow.time_zone", error.to_string()));
+        violations.push(Violation::from(error).within("flow.time_zone"));
     }
     if !violations.is_empty() {
         return Err(ApiError::violations(Reason::InvalidField, &violations));

@@ -81,7 +81,7 @@ mod tests {
             ),
             (
                 |it| it.until = "tomorrow".into(),
-                "until: at character 1: expected a year of four digits, such as 2026, found tomorrow",
+                "until: at character 1: expected a year of four digits, such as 2026, found \"tomorrow\"",
             ),
             (
                 |it| it.since = "2024-02-30".into(),

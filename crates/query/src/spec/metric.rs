@@ -32,20 +32,20 @@ pub fn read(metric: &v1::Metric) -> Result<MetricDefinition, ApiError> {
     violations.extend(method_class.as_ref().err().cloned());
     let measure = enums::measure("metric.measure", metric.measure);
     violations.extend(measure.as_ref().err().cloned());
-    let mut wrong = |field: &str, text: String| violations.push(Violation::new(field, text));
+    let mut wrong = |violation: Violation| violations.push(violation);
     let filter = Filter::parse(&selector.filter).unwrap_or_else(|error| {
-        wrong("metric.selector.filter", error.to_string());
+        wrong(Violation::from(error).within("metric.selector.filter"));
         Filter::default()
     });
     if filter.has_patterns() {
         // The filter is evaluated for each event as it arrives, and patterns are slow.
-        wrong(
+        wrong(Violation::new(
             "metric.selector.filter",
-            "expected no =~, !~ or $regex: use = and IN, or a pattern in a query".to_owned(),
-        );
+            "expected no =~, !~ or $regex: use = and IN, or a pattern in a query",
+        ));
     }
     if let Err(text) = check_unit(&metric.unit) {
-        wrong("metric.unit", text);
+        wrong(Violation::new("metric.unit", text));
     }
     let observed = enums::observed("metric.default_observed", metric.default_observed);
     violations.extend(observed.as_ref().err().cloned());
@@ -176,7 +176,7 @@ mod tests {
         let expected = [
             "metric.selector.filter: expected no =~, !~ or $regex: use = and IN, or a pattern in a query",
             "metric.default_observed: expected OBSERVED_SUMMED, _AVERAGED, _HIGH, _LOW, _BEGINNING or _END, because \
-             the others are of booleans of assets, found OBSERVED_COUNT_TRUE",
+             the others are for booleans of assets, found OBSERVED_COUNT_TRUE",
             "metric.label_sets[0].labels[0]: expected service, or attributes.servise for the attribute, found \
              \"servise\"",
             "metric.label_sets[0].labels[1]: expected a field of text, an attribute or httpstatus, found \

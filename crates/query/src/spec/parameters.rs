@@ -1,8 +1,10 @@
 //! Reads parameters that several requests have: filters, ranges of time and names of time zones. Pure.
 
-use flowmeter_core::filter::{Filter, FilterError};
+use flowmeter_core::filter::Filter;
 use flowmeter_core::range::{RangeExpression, Reference, TimeRange};
+use flowmeter_core::syntax::SyntaxError;
 use flowmeter_core::usage::Field;
+use flowmeter_core::violation::Violation;
 use flowmeter_service::error::{ApiError, Reason};
 use jiff::tz::TimeZone;
 
@@ -10,22 +12,25 @@ use super::clock::RequestClock;
 
 /// Reads a filter.
 pub fn filter(text: &str) -> Result<Filter, ApiError> {
-    Filter::parse(text).map_err(|error| wrong_filter(&error))
+    Filter::parse(text).map_err(wrong_filter)
 }
 
 /// Reads a filter that may name these fields only.
 pub fn filter_about(text: &str, fields: &[Field]) -> Result<Filter, ApiError> {
-    Filter::parse_about(text, fields).map_err(|error| wrong_filter(&error))
+    Filter::parse_about(text, fields).map_err(wrong_filter)
 }
 
-fn wrong_filter(error: &FilterError) -> ApiError {
-    ApiError::field(Reason::InvalidFilter, "filter", error.to_string())
+fn wrong_filter(error: SyntaxError) -> ApiError {
+    ApiError::violation(Reason::InvalidFilter, &Violation::from(error).within("filter"))
 }
 
 /// Reads a range of time.
 pub fn range(text: &str) -> Result<RangeExpression, ApiError> {
-    text.parse::<RangeExpression>()
-        .map_err(|error| ApiError::field(Reason::InvalidRange, "range", error.to_string()))
+    text.parse::<RangeExpression>().map_err(wrong_range)
+}
+
+fn wrong_range(error: SyntaxError) -> ApiError {
+    ApiError::violation(Reason::InvalidRange, &Violation::from(error).within("range"))
 }
 
 /// Reads a range of time that the request must give.
@@ -47,9 +52,7 @@ pub fn time_range(text: &str, zone: TimeZone, clock: RequestClock) -> Result<Tim
 
 /// The first and the last time of a range.
 pub fn resolve_range(range: &RangeExpression, reference: &Reference) -> Result<TimeRange, ApiError> {
-    range
-        .resolve(reference)
-        .map_err(|error| ApiError::field(Reason::InvalidRange, "range", error.to_string()))
+    range.resolve(reference).map_err(wrong_range)
 }
 
 /// Reads the name of a time zone. `None` if the request gives none.
@@ -58,11 +61,6 @@ pub fn time_zone(name: &str) -> Result<Option<TimeZone>, ApiError> {
         return Ok(None);
     }
     let zone = flowmeter_core::zone::zone(name)
-        .map_err(|error| ApiError::field(Reason::InvalidField, "time_zone", error.to_string()))?;
+        .map_err(|error| ApiError::from(Violation::from(error).within("time_zone")))?;
     Ok(Some(zone))
-}
-
-/// The error for an aggregation that is not available.
-pub fn wrong_observed(text: String) -> ApiError {
-    ApiError::field(Reason::InvalidField, "observed", text)
 }

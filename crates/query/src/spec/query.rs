@@ -8,7 +8,7 @@ use flowmeter_core::execution::LABELS;
 use flowmeter_core::filter::Filter;
 use flowmeter_core::range::RangeExpression;
 use flowmeter_core::usage::Field;
-use flowmeter_core::violation::Violation;
+use flowmeter_core::violation::{Kind, Violation};
 use flowmeter_proto::v1::{self, QueryExecutionsRequest, QueryTimeSeriesRequest};
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::catalog::time_series::NewTimeSeries;
@@ -112,7 +112,8 @@ impl QuerySpec {
         };
         if spec.calendar.is_none() && spec.range.last().is_some() {
             let text = "expected a calendar, because range is the last of its buckets";
-            return Err(ApiError::field(Reason::InvalidCalendar, "calendar", text));
+            let violation = Violation::new("calendar", text).of_kind(Kind::LastWithoutCalendar);
+            return Err(ApiError::violation(Reason::InvalidCalendar, &violation));
         }
         Ok(spec)
     }
@@ -198,7 +199,8 @@ mod tests {
         };
         let filter = r#"command = "url" AND type = "OutOfQuota""#;
         assert_eq!(read(filter).unwrap(), filter);
-        let expected = "filter: at character 19: expected one of integration, instance, command, type";
+        let expected =
+            "filter: at character 19: expected one of integration, instance, command, type, found \"Type\"";
         assert_eq!(read("command = url AND Type = OutOfQuota").unwrap_err(), expected);
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use flowmeter_core::filter::Filter;
 use flowmeter_core::usage::Field;
+use flowmeter_core::violation::{Fact, Kind, Violation};
 use flowmeter_proto::v1;
-use flowmeter_service::error::{ApiError, Reason};
+use flowmeter_service::error::ApiError;
 
 /// The fields of events that an answer has.
 #[derive(Debug)]
@@ -71,7 +72,9 @@ impl ReadMask {
                 name if FIELDS.contains(&name) => name,
                 name => field(name).map_err(|expected| {
                     let text = format!("expected {expected}, found {path:?}");
-                    ApiError::field(Reason::InvalidField, "read_mask", text)
+                    let is_misspelt = name.starts_with("attributes.") || Filter::meant(name).is_some();
+                    let kind = if is_misspelt { Kind::Misspelt } else { Kind::UnknownField };
+                    Violation::new("read_mask", text).of_kind(kind).with(Fact::Found(path.clone()))
                 })?,
             };
             paths.insert(known.to_owned());

@@ -171,7 +171,7 @@ pub async fn insert_calendar(
     match write(store, &sql, tenant, new, &MAX_CALENDARS).await? {
         Some(inserted) => Ok(Changed::Done(inserted)),
         None if get_calendar(store, tenant, &new.code).await?.is_some() => Ok(Changed::Taken),
-        None => Ok(Changed::TooMany { limit: MAX_CALENDARS, of: "calendars of its own a tenant" }),
+        None => Ok(Changed::TooMany { limit: MAX_CALENDARS, of: "calendars per tenant" }),
     }
 }
 

@@ -147,7 +147,7 @@ pub async fn insert_flow(
     match write(store, &sql, tenant, new, &MAX_FLOWS).await? {
         Some(inserted) => Ok(Changed::Done(inserted)),
         None if get_flow(store, tenant, &new.flow_id).await?.is_some() => Ok(Changed::Taken),
-        None => Ok(Changed::TooMany { limit: MAX_FLOWS, of: "flows a tenant" }),
+        None => Ok(Changed::TooMany { limit: MAX_FLOWS, of: "flows per tenant" }),
     }
 }
 

@@ -222,11 +222,11 @@ pub async fn insert_metric(
         return Ok(Changed::Taken);
     }
     if all >= MAX_METRICS {
-        return Ok(Changed::TooMany { limit: MAX_METRICS, of: "metrics of its own a tenant" });
+        return Ok(Changed::TooMany { limit: MAX_METRICS, of: "metrics per tenant" });
     }
     if of_provider >= i64::try_from(room).expect("at most 64") {
         let limit = i64::try_from(ProviderMetrics::MAX).expect("64");
-        return Ok(Changed::TooMany { limit, of: "metrics a provider, built-in ones included," });
+        return Ok(Changed::TooMany { limit, of: "metrics per provider, including built-in ones" });
     }
     let generation = next_generation(&transaction, tenant).await?;
     insert_version(&transaction, tenant, definition, generation).await?;

@@ -176,7 +176,7 @@ pub async fn insert_time_series(
     match write(store, &sql, tenant, new, &MAX_TIME_SERIES).await? {
         Some(inserted) => Ok(Changed::Done(inserted)),
         None if get_time_series(store, tenant, &new.object, &new.name).await?.is_some() => Ok(Changed::Taken),
-        None => Ok(Changed::TooMany { limit: MAX_TIME_SERIES, of: "time series a tenant" }),
+        None => Ok(Changed::TooMany { limit: MAX_TIME_SERIES, of: "time series per tenant" }),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use flowmeter_contract::names::check_label;
 use flowmeter_core::calendar::{BUILT_IN, Calendar};
+use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1::{GetCalendarRequest, GetCalendarResponse};
 use flowmeter_service::error::{ApiError, Reason};
 use flowmeter_store::catalog::calendars::get_calendar;
@@ -15,8 +16,9 @@ pub async fn handle(
 ) -> Result<GetCalendarResponse, ApiError> {
     let code = request.code;
     if Calendar::is_reserved(&code) {
-        let calendar = Calendar::parse(&code)
-            .map_err(|error| ApiError::field(Reason::InvalidCalendar, "code", error.to_string()))?;
+        let calendar = Calendar::parse(&code).map_err(|error| {
+            ApiError::violation(Reason::InvalidCalendar, &Violation::from(error).within("code"))
+        })?;
         let listed = BUILT_IN.iter().find(|built_in| built_in.code == calendar.to_string());
         let description = listed.map_or("", |built_in| built_in.description);
         return Ok(GetCalendarResponse { calendar: Some(answer::calendar::built_in(&code, description)) });

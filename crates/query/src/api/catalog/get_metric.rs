@@ -38,5 +38,5 @@ pub async fn handle(
 }
 
 fn no_version(name: &MetricName, version: i32) -> ApiError {
-    ApiError::not_found("metric", &format!("{} in version {version}", name.full()))
+    ApiError::version_not_found("metric", &name.full(), version)
 }
