@@ -13,34 +13,34 @@ use tokio_postgres::{Client, NoTls};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
-use crate::installation::{Used, channel, rate, setting, with_stack};
+use crate::installation::{Used, channel, counted, rate, setting, with_stack};
 use crate::percentiles::Durations;
 
-/// How the load looks.
+/// The shape of the load.
 #[derive(clap::Args)]
 pub struct Assets {
-    /// Assets, each of which gets a document in its turn.
+    /// The number of assets. Every asset receives one document per round.
     #[arg(long = "assets", default_value_t = 1_000_000)]
     number: usize,
-    /// How often each asset gets one.
+    /// The number of rounds.
     #[arg(long, default_value_t = 2)]
     rounds: usize,
-    /// Values of a batch. A document has 5.
+    /// The number of values in a batch. A document has 5.
     #[arg(long, default_value_t = 1_000)]
     batch: usize,
-    /// Values a second to send at most; without it as many as are taken.
+    /// The maximum number of values to send per second. Default: as many as the service accepts.
     #[arg(long)]
     rate: Option<usize>,
-    /// Connections that send at the same time.
+    /// The number of connections that send at the same time.
     #[arg(long, default_value_t = 4)]
     connections: usize,
-    /// Batches of a connection that wait for their acknowledgement at the same time.
+    /// The maximum number of unacknowledged batches per connection.
     #[arg(long, default_value_t = 2)]
     in_flight: usize,
-    /// How often each question is asked.
+    /// The number of times to ask each question.
     #[arg(long, default_value_t = 2_000)]
     queries: usize,
-    /// Further settings of the services, such as `FLOWMETER_SHARDS=2`.
+    /// Additional settings for the services, such as `FLOWMETER_SHARDS=2`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
 }
@@ -50,7 +50,10 @@ const DRAIN_LIMIT: Duration = Duration::from_mins(5);
 
 impl Assets {
     pub fn run(&self) -> Result<()> {
-        ensure!(self.batch.is_multiple_of(load::METRICS), "a batch is of whole documents, of 5 values each");
+        ensure!(
+            self.batch.is_multiple_of(load::METRICS),
+            "expected a multiple of 5 values in a batch, because a document has 5"
+        );
         with_stack(&self.settings, async |stack| self.measure(stack).await)
     }
 
@@ -69,8 +72,11 @@ impl Assets {
         let after = Used::by(stack);
         println!();
         println!(
-            "{} values of {} assets in batches of {} over {} connections",
-            sent.values, self.number, self.batch, self.connections
+            "{} values of {} in batches of {} over {}",
+            sent.values,
+            counted(self.number, "asset"),
+            self.batch,
+            counted(self.connections, "connection")
         );
         println!(
             "  acknowledged   {:>9.0} values/s",

@@ -16,31 +16,31 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
 use crate::authorized;
-use crate::installation::{Used, channel, rate, setting, with_stack};
+use crate::installation::{Used, channel, counted, rate, setting, with_stack};
 use crate::percentiles::Durations;
 
-/// How the load looks.
+/// The shape of the load.
 #[derive(clap::Args)]
 pub struct Flows {
-    /// How long batches are sent.
+    /// The number of seconds to send batches for.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Connections that send at the same time.
+    /// The number of connections that send at the same time.
     #[arg(long, default_value_t = 4)]
     connections: usize,
-    /// Requests of a batch.
+    /// The number of requests in a batch.
     #[arg(long, default_value_t = 5_000)]
     batch: usize,
-    /// Batches of a connection that wait for their acknowledgement at the same time.
+    /// The maximum number of unacknowledged batches per connection.
     #[arg(long, default_value_t = 2)]
     in_flight: usize,
-    /// Flows, over which the requests are spread.
+    /// The number of flows. The requests are spread over them.
     #[arg(long = "flows", default_value_t = 200)]
     number: usize,
-    /// How often each question is asked.
+    /// The number of times to ask each question.
     #[arg(long, default_value_t = 500)]
     queries: usize,
-    /// Further settings of the services, such as `FLOWMETER_SHARDS=2`.
+    /// Additional settings for the services, such as `FLOWMETER_SHARDS=2`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
 }
@@ -71,8 +71,10 @@ impl Flows {
         let after = Used::by(stack);
         println!();
         println!(
-            "{} requests in batches of {} over {} connections",
-            sent.requests, self.batch, self.connections
+            "{} requests in batches of {} over {}",
+            sent.requests,
+            self.batch,
+            counted(self.connections, "connection")
         );
         println!(
             "  acknowledged   {:>9.0} requests/s",

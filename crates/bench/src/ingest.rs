@@ -16,31 +16,31 @@ use tonic::transport::Channel;
 
 use crate::authorized;
 use crate::events::Templates;
-use crate::installation::{Used, channel, rate, setting, with_stack};
+use crate::installation::{Used, channel, counted, rate, setting, with_stack};
 use crate::percentiles::Durations;
 
-/// How the load looks.
+/// The shape of the load.
 #[derive(clap::Args)]
 pub struct Ingest {
-    /// How long batches are sent.
+    /// The number of seconds to send batches for.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// Connections that send at the same time.
+    /// The number of connections that send at the same time.
     #[arg(long, default_value_t = 4)]
     connections: usize,
-    /// Events of a batch.
+    /// The number of events in a batch.
     #[arg(long, default_value_t = 1_000)]
     batch: usize,
-    /// Batches of a connection that wait for their acknowledgement at the same time.
+    /// The maximum number of unacknowledged batches per connection.
     #[arg(long, default_value_t = 4)]
     in_flight: usize,
-    /// Events a second to send at most; without it as many as are taken.
+    /// The maximum number of events to send per second. Default: as many as the service accepts.
     #[arg(long)]
     rate: Option<usize>,
-    /// Gives each event an id of its sender's, so that duplicates would be found.
+    /// Sends an `event_id` with each event, so that the service looks for duplicates.
     #[arg(long)]
     keyed: bool,
-    /// Further settings of the services, such as `FLOWMETER_SHARDS=2`.
+    /// Additional settings for the services, such as `FLOWMETER_SHARDS=2`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
 }
@@ -101,7 +101,11 @@ impl Ingest {
 
         let total = answered.duration_since(first);
         println!();
-        println!("{events} events in batches of {} over {} connections", self.batch, self.connections);
+        println!(
+            "{events} events in batches of {} over {}",
+            self.batch,
+            counted(self.connections, "connection")
+        );
         println!("  acknowledged   {:>9.0} events/s", rate(events, last.duration_since(first)));
         println!("  all queryable  {:>9.0} events/s", rate(events, total));
         println!(

@@ -33,6 +33,12 @@ pub fn setting(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// A number with its noun in singular or plural.
+pub fn counted(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
 /// How many of something happened in a second.
 pub fn rate(events: usize, time: Duration) -> f64 {
     events as f64 / time.as_secs_f64()

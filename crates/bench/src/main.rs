@@ -28,23 +28,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// How many events a second are taken in, from the first acknowledgement until all of
-    /// them are in the answers.
+    /// Measures how many events per second are accepted and become queryable.
     Ingest(ingest::Ingest),
-    /// How many requests of flows a second are taken in and counted, and how long the metrics of
-    /// flows take with 90 days of history.
+    /// Measures how many flow requests per second are accepted and counted, and how long flow metrics take with 90
+    /// days of history.
     Flows(flows::Flows),
-    /// How many values of assets a second are taken in and kept, and how long questions about a million
+    /// Measures how many asset values per second are accepted and stored, and how long questions about a million
     /// assets take.
     Assets(assets::Assets),
-    /// How long answers take over a month of events, and the plans of those that take too
-    /// long.
+    /// Measures how long answers over a month of events take, and prints the plans of those that miss their target.
     ///
-    /// A private PostgreSQL server is filled through the worker's own writer, in batches and
-    /// in order of time, and folded as a worker folds. Then the query service answers each
-    /// question many times. Instead of waiting for autovacuum the bench runs VACUUM ANALYZE
-    /// on each table that autovacuum would have come to during such a month; never on the
-    /// parents of partitions, which it leaves out as well.
+    /// The bench fills a private PostgreSQL server through the worker's own writer, in batches and in order of time,
+    /// and folds the events as a worker does. Then the query service answers each question many times. Instead of
+    /// waiting for autovacuum, the bench runs VACUUM ANALYZE on each table that autovacuum would have reached during
+    /// the month. Like autovacuum, it skips the parents of partitions.
     Query(query::Query),
 }
 

@@ -20,46 +20,45 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::authorized;
-use crate::installation::setting;
+use crate::installation::{counted, setting};
 use crate::percentiles::Durations;
 use database::Database;
 use fill::Spread;
 use plans::Log;
 use questions::{Days, QUESTIONS, Question, Request};
 
-/// How much there is, and how it is asked.
+/// The amount of data, and how the questions are asked.
 #[derive(clap::Args)]
 pub struct Query {
-    /// Events, spread evenly over the last 30 whole days.
+    /// The number of events, spread evenly over the last 30 whole days.
     #[arg(long, default_value_t = 10_000_000)]
     events: u64,
-    /// Then does the same with this many events over the same days, and says by how much each answer
-    /// has become slower. The median decides whether that is too much: at this number of questions a
-    /// p99 is what else the machine did.
+    /// Repeats the bench with this number of events over the same days, and reports how much slower each answer
+    /// is. The verdict compares the medians, because with this number of questions a p99 reflects what else the
+    /// machine did.
     #[arg(long)]
     grow: Option<u64>,
-    /// How often each question is asked, after the times that do not count, which bring its data into memory; less
-    /// often where that would take longer than --seconds.
+    /// The maximum number of times to ask each question. Earlier times, which bring its data into memory, do not
+    /// count. A question is asked fewer times if it would take longer than --seconds.
     #[arg(long, default_value_t = 500)]
     queries: usize,
-    /// How long one question is asked at most.
+    /// The maximum number of seconds to spend on one question.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// Connections that ask at the same time.
+    /// The number of connections that ask at the same time.
     #[arg(long, default_value_t = 1)]
     connections: usize,
-    /// Asks only the questions whose names contain this.
+    /// Asks only the questions whose names contain this text.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Shows the plans of all questions, not only of those that take too long.
+    /// Prints the query plans of all questions, not only of those that miss their target.
     #[arg(long)]
     plans: bool,
-    /// Leaves the data in target/stack-bench-query, and takes what an earlier run with as many
-    /// events left there. Without it the data is removed. Nothing notices that the schema has
-    /// changed since.
+    /// Keeps the data in target/stack-bench-query, and reuses the data of an earlier run with the same number of
+    /// events. Without this flag the data is removed. A change of the schema is not detected.
     #[arg(long)]
     keep: bool,
-    /// Further settings of the query service, such as `FLOWMETER_DATABASE_CONNECTIONS=2`.
+    /// Additional settings for the query service, such as `FLOWMETER_DATABASE_CONNECTIONS=2`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
 }
@@ -82,7 +81,7 @@ impl Query {
     pub fn run(&self) -> Result<()> {
         ensure!(
             std::env::var_os("DATABASE_URL").is_none_or(|url| url.is_empty()),
-            "this measures with a server of its own, and DATABASE_URL names another"
+            "expected no DATABASE_URL: this bench measures a server of its own"
         );
         let progress = Progress::visible(Arc::default());
         let dir = StackDir::claim(&workspace_root().join("target/stack-bench-query"), !self.keep)?;
@@ -185,7 +184,8 @@ async fn fill(database: &Database, postgres: &Postgres, days: Days, progress: &P
     let begin = Instant::now();
     let (weeks, bytes) = database.index_weeks().await?;
     progress.note(format_args!(
-        "indexed {weeks} weeks by label sets in {:.0} s: {:.0} MB",
+        "indexed {} by label set in {:.0} s: {:.0} MB",
+        counted(weeks, "week"),
         begin.elapsed().as_secs_f64(),
         bytes as f64 / 1e6
     ));
@@ -264,10 +264,10 @@ impl Asked {
 
     async fn ask_all(&self, query: &Query, days: Days, before: Option<&[Answered]>) -> Result<Vec<Answered>> {
         println!(
-            "{} events over {}, asked over {} connection(s)",
+            "{} events over {}, asked over {}",
             days.events,
             days.range(),
-            query.connections
+            counted(query.connections, "connection")
         );
         println!(
             "  {:<42} {:>7} {:>9} {:>9} {:>9} {:>9} {:>6}  {:<22} verdict",
@@ -354,7 +354,7 @@ impl Asked {
 /// The query service that was built together with this program.
 fn binary() -> Result<PathBuf> {
     let path = std::env::current_exe().context("find this program")?.with_file_name("flowmeter-query");
-    ensure!(path.is_file(), "{} is not there: `cargo xtask bench` builds it", path.display());
+    ensure!(path.is_file(), "{} does not exist; `cargo xtask bench` builds it", path.display());
     Ok(path)
 }
 
@@ -370,13 +370,13 @@ async fn ask(
             let answer = client.query_time_series(authorized(request.clone(), token)).await?.into_inner();
             let points: usize = answer.series.iter().map(|series| series.points.len()).sum();
             Ok(match answer.series.len() {
-                1 => format!("{points} points"),
-                series => format!("{points} points, {series} series"),
+                1 => counted(points, "point"),
+                series => format!("{}, {series} series", counted(points, "point")),
             })
         }
         Request::List(request) => {
             let answer = client.list_usage_events(authorized(request.clone(), token)).await?.into_inner();
-            Ok(format!("{} events", answer.usage_events.len()))
+            Ok(counted(answer.usage_events.len(), "event"))
         }
     }
 }

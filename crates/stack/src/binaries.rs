@@ -37,7 +37,7 @@ impl Binaries {
         };
         let program = |name: &str| {
             let path = Path::new(&dir).join(name);
-            anyhow::ensure!(path.is_file(), "{} is not there; was it built?", path.display());
+            anyhow::ensure!(path.is_file(), "{} does not exist; build the programs first", path.display());
             Ok(path)
         };
         Ok(Self {
@@ -68,7 +68,7 @@ impl Binaries {
     fn build_selected(profile: Profile, selection: &[&str]) -> Result<Self> {
         let built = build_executables(profile, selection)?;
         let find = |name: &str| {
-            built.get(name).cloned().with_context(|| format!("cargo built no program called {name}"))
+            built.get(name).cloned().with_context(|| format!("cargo built no program named {name}"))
         };
         Ok(Self {
             cli: find("flowmeter")?,

@@ -56,7 +56,7 @@ impl StackDir {
         if try_lock(&lock)? {
             return Ok(None);
         }
-        read_owner(&mut lock).map(Some).context("the lock is held, but does not say by whom; try again")
+        read_owner(&mut lock).map(Some).context("the lock is held, but its owner is not known yet; try again")
     }
 
     /// Ends the stack that runs in `path` and waits until it is gone. Returns whether there was one.

@@ -109,7 +109,10 @@ impl Postgres {
 
     /// kill -9 of the main process; its children follow by themselves.
     pub fn kill9(&mut self) -> Result<()> {
-        let server = self.server.as_mut().context("this PostgreSQL server is not ours to kill")?;
+        let server = self
+            .server
+            .as_mut()
+            .context("this PostgreSQL server was not started by this program, so it cannot be killed")?;
         if let Some(mut process) = server.process.take() {
             process.kill()?;
         }
@@ -118,13 +121,19 @@ impl Postgres {
 
     /// Sends a signal, such as STOP or CONT, to the main process alone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let server = self.server.as_ref().context("this PostgreSQL server is not ours to signal")?;
+        let server = self
+            .server
+            .as_ref()
+            .context("this PostgreSQL server was not started by this program, so it cannot be signalled")?;
         server.process.as_ref().map_or(Ok(()), |process| process.signal(signal))
     }
 
     /// Starts it again, on the same port and data, after [`Postgres::stop`] or [`Postgres::kill9`].
     pub fn start_again(&mut self) -> Result<()> {
-        self.server.as_mut().context("this PostgreSQL server is not ours to start")?.start()
+        self.server
+            .as_mut()
+            .context("this PostgreSQL server was not started by this program, so it cannot be started again")?
+            .start()
     }
 }
 

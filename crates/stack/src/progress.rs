@@ -47,7 +47,7 @@ impl Progress {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         if self.is_interrupted() {
-            bail!("interrupted before: {failed}");
+            bail!("interrupted before this step: {failed}");
         }
         let started = Instant::now();
         let result = work();

@@ -114,7 +114,10 @@ impl Rabbit {
 
     /// kill -9 of the Erlang machine and its port mapper.
     pub fn kill9(&mut self) -> Result<()> {
-        let server = self.server.as_mut().context("this RabbitMQ broker is not ours to kill")?;
+        let server = self
+            .server
+            .as_mut()
+            .context("this RabbitMQ broker was not started by this program, so it cannot be killed")?;
         if let Some(mut node) = server.node.take() {
             node.kill()?;
         }
@@ -124,13 +127,19 @@ impl Rabbit {
 
     /// Sends a signal, such as STOP or CONT, to the Erlang machine.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let server = self.server.as_ref().context("this RabbitMQ broker is not ours to signal")?;
+        let server = self
+            .server
+            .as_ref()
+            .context("this RabbitMQ broker was not started by this program, so it cannot be signalled")?;
         server.node.as_ref().map_or(Ok(()), |node| node.signal(signal))
     }
 
     /// Starts it again, on the same port and data, after [`Rabbit::stop`] or [`Rabbit::kill9`].
     pub fn start_again(&mut self) -> Result<()> {
-        self.server.as_mut().context("this RabbitMQ broker is not ours to start")?.start()
+        self.server
+            .as_mut()
+            .context("this RabbitMQ broker was not started by this program, so it cannot be started again")?
+            .start()
     }
 }
 

@@ -11,7 +11,7 @@ use flowmeter_stack::{Profile, build_executables};
 #[derive(Clone, Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Bench {
-    /// Which bench, and its options.
+    /// The name of the bench, and its options.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -20,8 +20,7 @@ impl Bench {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         // The whole workspace, as the bench itself and `cargo build --release` ask for it.
         let built = build_executables(Profile::Release, &["--workspace", "--bins"])?;
-        let program =
-            built.get("flowmeter-bench").context("cargo built no program called flowmeter-bench")?;
+        let program = built.get("flowmeter-bench").context("cargo built no program named flowmeter-bench")?;
         let arguments = if self.arguments.is_empty() { &["--help".to_owned()][..] } else { &self.arguments };
         let ended = Command::new(program)
             .args(arguments)

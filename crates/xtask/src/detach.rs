@@ -39,7 +39,7 @@ pub(crate) fn up(options: &Up) -> Result<ExitCode> {
         let (is_ready, ended) = (ready.exists(), child.try_wait().context("ask for the background process")?);
         copy(&mut said)?;
         if let Some(status) = ended {
-            bail!("the stack did not start ({status}); see {}", log.display());
+            bail!("the stack did not start ({status}); its log is {}", log.display());
         }
         if is_ready {
             return Ok(ExitCode::SUCCESS);

@@ -15,11 +15,11 @@ const MAX_INPUT_BYTES: u32 = 9_000;
 /// What to fuzz.
 #[derive(Debug, clap::Args)]
 pub struct Fuzz {
-    /// The targets; without any, all of them.
+    /// The targets to fuzz. Default: all.
     #[arg(value_parser = TARGETS)]
     targets: Vec<String>,
 
-    /// Seconds for each target.
+    /// The number of seconds to spend on each target.
     #[arg(long, default_value_t = 30)]
     seconds: u32,
 }
@@ -34,7 +34,7 @@ impl Fuzz {
             eprintln!("fuzzing {target} for {} s", self.seconds);
             fuzz(root, target, self.seconds)?;
         }
-        println!("{} targets, nothing found", chosen.len());
+        println!("{}: nothing found", chosen.join(", "));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -61,7 +61,7 @@ fn fuzz(root: &Path, target: &str, seconds: u32) -> Result<()> {
         .status()
         .context("cargo fuzz cannot be run")?;
     if !status.success() {
-        bail!("{target} has a finding; the input is in fuzz/artifacts/{target}");
+        bail!("{target} failed; the input is in fuzz/artifacts/{target}");
     }
     Ok(())
 }

@@ -27,12 +27,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Starts everything, with a sample in it, and shows how to use it; Ctrl-C stops everything.
+    /// Starts all servers and services with sample data, and prints how to use them; Ctrl-C stops everything.
     ///
     /// PostgreSQL and RabbitMQ are private servers on free loopback ports, installed through apt-get when missing;
     /// `DATABASE_URL` and `AMQP_URL` name others to use instead. Their data is kept in target/stack.
     Up(up::Up),
-    /// Stops what `up --detach` left running.
+    /// Stops what `up --detach` started.
     Down,
     /// Checks format, lints and documentation, and runs all tests against private servers.
     ///
@@ -45,14 +45,14 @@ enum Task {
     Docs(docs::Docs),
     /// Measures speed, memory and size in release mode, with servers and a load of its own.
     ///
-    /// `cargo xtask bench --help` names the benches, and each has a `--help` of its own.
+    /// `cargo xtask bench --help` lists the benches. Each has its own `--help`.
     Bench(bench::Bench),
     /// Lists all texts that users read, such as help, errors, logs and documentation, in `target/strings.txt`.
     Strings,
-    /// Feeds random texts to everything that reads what callers write.
+    /// Feeds random input to every parser of what callers send.
     ///
-    /// Needs a nightly compiler and cargo-fuzz, and says how to get what is missing. The ordinary tests have a
-    /// bounded run of the same kind.
+    /// Needs a nightly compiler and cargo-fuzz, and reports how to install what is missing. The ordinary tests include
+    /// a short run of the same kind.
     Fuzz(fuzz::Fuzz),
 }
 

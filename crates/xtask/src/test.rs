@@ -34,7 +34,7 @@ impl Test {
             }
         };
         if counts.crashed {
-            failures.push("tests: a test program does not compile, or crashed; see above".to_owned());
+            failures.push("tests: a test program did not compile, or crashed; see above".to_owned());
         }
         if let Some(filter) = &self.filter
             && counts.passed + counts.failed == 0
@@ -84,6 +84,10 @@ impl Test {
 /// What the tests are run with asks for the same artifacts as what was built.
 fn nothing_is_compiled_again() -> Result<()> {
     let compiled = compiled_by(["test", "--workspace", "--no-run"])?;
-    anyhow::ensure!(compiled.is_empty(), "`cargo test` compiled again: {}", compiled.join(", "));
+    anyhow::ensure!(
+        compiled.is_empty(),
+        "`cargo test` compiled artifacts a second time: {}",
+        compiled.join(", ")
+    );
     Ok(())
 }

@@ -21,13 +21,14 @@ const PORTS: ServicePorts = ServicePorts { ingest: 7071, query: 7072, worker: 70
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Up {
-    /// Leave it running in the background; `cargo xtask down` stops it.
+    /// Run in the background; `cargo xtask down` stops it.
     #[arg(long)]
     detach: bool,
     /// Remove the data of earlier runs first.
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// Ports of ingest, query and worker, 0 for any; without this 7071,7072,7073, or others where these are in use.
+    /// Ports of ingest, query and worker; 0 takes any free port. Default: 7071,7072,7073, or free ports where these are
+    /// in use.
     #[arg(long, value_name = "INGEST,QUERY,WORKER")]
     pub(crate) ports: Option<Ports>,
     /// Run as the background process of `--detach`.
@@ -74,7 +75,7 @@ impl Up {
         let progress = Progress::visible(Arc::clone(&interrupted));
         let started = self.start(&progress);
         if interrupted.load(Ordering::Relaxed) {
-            println!("Interrupted; everything is stopped again.");
+            println!("Interrupted; everything has been stopped.");
             return Ok(ExitCode::FAILURE);
         }
         let (mut stack, since) = started?;
@@ -102,7 +103,8 @@ impl Up {
             None => PORTS.or_any_free(),
         };
         if self.ports.is_none() && ports != PORTS {
-            progress.note(format_args!("of the ports {} some are in use; others are taken", Ports(PORTS)));
+            progress
+                .note(format_args!("some of the ports {} are in use; using others instead", Ports(PORTS)));
         }
         let options = StackOptions { fresh: self.fresh, ports, ..StackOptions::default() };
         let stack = Stack::start(&directory(), &options, progress)?;

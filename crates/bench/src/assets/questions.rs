@@ -17,7 +17,7 @@ const TARGET: Duration = Duration::from_millis(5);
 
 pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
     println!();
-    println!("asked {} times each, of assets in no order, over 1 connection", settings.queries);
+    println!("each question asked {} times about random assets, over 1 connection", settings.queries);
     let asset = |turn: usize| urn(turn.wrapping_mul(7_919) % settings.number);
 
     let mut query = bench.query.clone();

@@ -27,7 +27,7 @@ impl Apt {
     /// Waits for the turn. Fails where there is no apt-get, or no right to use it.
     pub(super) fn take() -> Result<Self> {
         let Ok(turn) = File::open(PROGRAM) else {
-            bail!("there is no apt-get here to install it with");
+            bail!("apt-get is not available");
         };
         let root = Root::check()?;
         turn.lock().with_context(|| format!("lock {PROGRAM}"))?;
@@ -91,7 +91,7 @@ impl Root {
         if may.is_ok_and(|status| status.success()) {
             return Ok(Self { sudo: true });
         }
-        bail!("installing it needs root, or sudo without a password")
+        bail!("the installation needs root, or sudo without a password")
     }
 
     /// Runs a command; an error quotes its last lines.
@@ -145,7 +145,7 @@ impl Drop for Temporary<'_> {
         if let Some(path) = &self.path
             && let Err(error) = self.root.run(&["rm", "-f", &path.to_string_lossy()], Stdio::null())
         {
-            eprintln!("warning: {} stays behind; remove it: {error:#}", path.display());
+            eprintln!("warning: cannot remove {}; remove it by hand: {error:#}", path.display());
         }
     }
 }

@@ -268,9 +268,9 @@ fn describe(
         Difference::Output { found } => {
             let _ = match step.expected.get(*found) {
                 Some(line) => {
-                    writeln!(text, "  the output has no line of this shape at its place:\n    {line}")
+                    writeln!(text, "  expected a line of this shape:\n    {line}")
                 }
-                None => writeln!(text, "  the output has more lines than the document shows"),
+                None => writeln!(text, "  expected the output to end, found more lines"),
             };
         }
     }

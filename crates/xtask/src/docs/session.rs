@@ -88,7 +88,9 @@ impl Session {
                     }
                     output.push(line.trim_end().to_owned());
                 }
-                Err(RecvTimeoutError::Timeout) => bail!("no end after {} s", PATIENCE.as_secs()),
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("the command did not end within {} s", PATIENCE.as_secs())
+                }
                 Err(RecvTimeoutError::Disconnected) => bail!("the command ended the session"),
             }
         }

@@ -32,7 +32,7 @@ pub(super) fn run(
         doctests.args(filter).args(["--", "--color", color]);
         commands.extend([nextest, doctests]);
     } else {
-        progress.note("cargo-nextest is not installed; cargo runs the tests, which takes a little longer");
+        progress.note("cargo-nextest is not installed; running the tests with cargo, which takes longer");
         let mut tests = cargo(["test", "--workspace", "--no-fail-fast"]);
         tests.args(filter).args(["--", "--color", color]);
         commands.push(tests);
