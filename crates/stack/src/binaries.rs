@@ -62,7 +62,7 @@ impl Binaries {
     /// Builds them together with all test programs. The tests ask for more features of some dependencies, so that a
     /// build of the programs alone would compile most dependencies a second time.
     pub fn build_with_tests() -> Result<Self> {
-        Self::build_selected(Profile::Dev, &["--workspace", "--bins", "--tests"])
+        Self::build_selected(Profile::Dev, &["--workspace", "--bins", "--tests", "--examples"])
     }
 
     fn build_selected(profile: Profile, selection: &[&str]) -> Result<Self> {
