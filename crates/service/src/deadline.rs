@@ -5,17 +5,23 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
-/// The time that is left for the answer to reach the caller before it gives up.
-const TRAVEL: Duration = Duration::from_millis(50);
+/// The time that is left for the answer to reach the caller before the caller gives up: a tenth of the caller's
+/// timeout, within these bounds. A busy machine needs more than the least of them, and a caller who waits long does
+/// not miss the most.
+const MIN_TRAVEL: Duration = Duration::from_millis(50);
+const MAX_TRAVEL: Duration = Duration::from_millis(500);
 
 /// When a call must be answered, at most `limit` from now.
 #[must_use]
 pub fn of(metadata: &MetadataMap, limit: Duration) -> Instant {
-    let allowed = metadata
-        .get("grpc-timeout")
-        .and_then(|value| parse(value.to_str().ok()?))
-        .map_or(limit, |timeout| timeout.saturating_sub(TRAVEL).max(timeout / 2));
+    let allowed =
+        metadata.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?)).map_or(limit, allowed);
     Instant::now() + allowed.min(limit)
+}
+
+/// How long a call can take whose caller gives up after `timeout`.
+fn allowed(timeout: Duration) -> Duration {
+    timeout.saturating_sub((timeout / 10).clamp(MIN_TRAVEL, MAX_TRAVEL)).max(timeout / 2)
 }
 
 /// Parses the header: up to eight digits and a unit.
@@ -39,6 +45,12 @@ fn parse(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_has_time_to_reach_its_caller() {
+        let allowed = |millis| allowed(Duration::from_millis(millis)).as_millis();
+        assert_eq!([20, 100, 1_000, 2_000, 60_000].map(allowed), [10, 50, 900, 1_800, 59_500]);
+    }
 
     #[test]
     fn timeouts_of_grpc_clients_are_parsed() {

@@ -273,7 +273,7 @@ async fn waiting_for_a_request_ends_with_the_callers_deadline() {
         after_request_id: request_id(),
         ..QueryTimeSeriesRequest::default()
     });
-    request.set_timeout(std::time::Duration::from_secs(2));
+    request.set_timeout(std::time::Duration::from_secs(5));
     let status = tenant.query.clone().query_time_series(request).await.unwrap_err();
     assert_eq!(shown(&status), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED".into(), vec![]));
 }
