@@ -1,4 +1,4 @@
-//! Turns answers into text for a terminal. Pure: no input or output happens here.
+//! Turns answers into text for a terminal, without input or output.
 
 pub(crate) mod asset;
 pub(crate) mod chart;

@@ -20,21 +20,21 @@ use super::{
 };
 use crate::{moment, words};
 
-/// The most columns of a text in a table.
+/// The maximum width of a text in a table, in columns.
 const TEXT: usize = 60;
-/// To how many columns a text is cut at most, however narrow the terminal is.
+/// The width that a text can always take, in columns, however narrow the terminal is.
 const SHORT_TEXT: usize = 16;
-/// The columns of a type, of a time to the microsecond, and of the gap before each.
+/// The widths of a type and of a time to the microsecond, each with the gap before it.
 const TYPE: usize = 2 + 7;
 const TIME: usize = 2 + 27;
 
-/// The columns that texts have beside the widest of these names and so many more, so that rows fit.
+/// The width that is left for texts beside the widest of these names and `more` further columns.
 fn room<'a>(columns: usize, names: impl Iterator<Item = &'a str>, more: usize) -> usize {
     let widest = names.map(|name| text::width(&printable(name))).max().unwrap_or_default();
     columns.saturating_sub(widest + 2 + more).clamp(SHORT_TEXT, TEXT)
 }
 
-/// What was accepted on an asset, in either form. Texts are cut to fit `columns`.
+/// The metrics that were accepted for an asset, in either form. Texts are cut to fit `columns`.
 pub(crate) fn emitted(urn: &str, answer: &EmitAssetMetricsResponse, columns: usize) -> String {
     let names = answer.metrics.iter().map(|metric| metric.name.as_str()).chain([answer.name.as_str()]);
     let room = room(columns, names, TYPE);
@@ -58,8 +58,8 @@ pub(crate) fn emitted(urn: &str, answer: &EmitAssetMetricsResponse, columns: usi
     format!("{head}\n{}", table([("NAME", Align::Left), ("VALUE", Align::Left), ("TYPE", Align::Left)], rows))
 }
 
-/// The metrics of an asset by time. One that was asked for by its name and is a number is drawn, no
-/// wider than `width`, if drawing is asked for; of a table texts are cut to fit `columns`.
+/// The metrics of an asset by time. A chart of a single numeric metric is at most `width` wide. A table cuts
+/// its texts to fit `columns`.
 pub(crate) fn history(
     asked: &ListAssetMetricsRequest,
     answer: &ListAssetMetricsResponse,
@@ -68,7 +68,7 @@ pub(crate) fn history(
 ) -> String {
     let has_more = !answer.next_page_token.is_empty();
     let times = match (answer.documents.len() as u64, has_more) {
-        (0, _) => "no metrics in this range of time".to_owned(),
+        (0, _) => "no metrics in this time range".to_owned(),
         (count, false) => counted(count, "time"),
         (count, true) => format!("the first {}", counted(count, "time")),
     };
@@ -91,7 +91,7 @@ pub(crate) fn latest(
     columns: usize,
 ) -> String {
     let metrics = match answer.metrics.len() {
-        0 => "no such metrics".to_owned(),
+        0 => "no matching metrics".to_owned(),
         count => counted(count as u64, "metric"),
     };
     let head = head(&asked.asset_urn, &metrics, answer.fresh_through.as_ref());
@@ -115,8 +115,10 @@ pub(crate) fn latest(
 /// A table of assets.
 pub(crate) fn list(asked: &ListAssetsRequest, answer: &ListAssetsResponse) -> String {
     match answer.assets.as_slice() {
-        [] if asked.prefix.is_empty() => "No assets. `flowmeter asset emit URN NAME=VALUE` makes one.".into(),
-        [] => "No assets whose URN begins so.".into(),
+        [] if asked.prefix.is_empty() => {
+            "No assets. `flowmeter asset emit URN NAME=VALUE` creates one.".into()
+        }
+        [] => "No assets have a URN with this prefix.".into(),
         assets => {
             let row = |asset: &Asset| [asset.urn.clone(), moment::rfc3339(asset.create_time.as_ref())];
             let rows: Vec<_> = assets.iter().map(row).collect();
@@ -133,8 +135,8 @@ fn head(urn: &str, what: &str, fresh_through: Option<&prost_types::Timestamp>) -
     head
 }
 
-/// A value in words, a text in so many columns at most. A number that came as a double looks as one that came as a
-/// text, and no digit of it is cut.
+/// A value as a table shows it. A text is at most `columns` wide. A number looks the same whether it came as
+/// a double or as a text, and no digit of it is cut.
 fn show(value: Option<&Value>, value_type: ValueType, columns: usize) -> String {
     match value.and_then(|value| value.kind.as_ref()) {
         Some(Kind::NumberValue(double)) => short_decimal(&double.to_string()).into_owned(),
@@ -145,7 +147,7 @@ fn show(value: Option<&Value>, value_type: ValueType, columns: usize) -> String 
     }
 }
 
-/// A row for each metric; only the first of each time names it.
+/// A row for each metric. Only the first row of each time shows the time.
 fn rows(answer: &ListAssetMetricsResponse, columns: usize) -> String {
     let metrics = answer.documents.iter().flat_map(|document| &document.metrics);
     let room = room(columns, metrics.map(|metric| metric.name.as_str()), TYPE + TIME);
@@ -164,16 +166,16 @@ fn rows(answer: &ListAssetMetricsResponse, columns: usize) -> String {
     table(["TIME", "NAME", "VALUE", "TYPE"].map(|title| (title, Align::Left)), rows)
 }
 
-/// A number at some time.
+/// A number at a time.
 struct Point {
     time: Timestamp,
-    /// Its digits.
+    /// The digits of the number.
     text: String,
     /// The number for drawing.
     double: f64,
 }
 
-/// The points of the metric that was asked for, if that is one and always a number.
+/// The points of the requested metric. None unless a single metric was requested and all values are numbers.
 fn numbers(asked: &ListAssetMetricsRequest, answer: &ListAssetMetricsResponse) -> Option<Vec<Point>> {
     if asked.names.len() != 1 {
         return None;
@@ -191,7 +193,8 @@ fn numbers(asked: &ListAssetMetricsRequest, answer: &ListAssetMetricsResponse) -
     points.collect()
 }
 
-/// A bar beside each value, or columns over time where there are many; these may be the first of more.
+/// A bar beside each value, or a column chart if there are many values. `has_more` says that further values
+/// exist.
 fn drawing(name: &str, points: &[Point], has_more: bool, width: usize) -> String {
     if points.len() > MAX_ROWS {
         return columns(name, points, has_more, width);
@@ -199,7 +202,7 @@ fn drawing(name: &str, points: &[Point], has_more: bool, width: usize) -> String
     let values: Vec<_> = points.iter().map(|point| Some(point.double)).collect();
     let times: Vec<_> = points.iter().map(|point| point.time.to_string()).collect();
     let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
-    // The time and the number come before the bar, each with a gap of two.
+    // The time and the number come before the bar, each followed by a gap of two columns.
     let taken = widest(&mut times.iter().map(String::len))
         + widest(&mut points.iter().map(|point| point.text.len())).max(text::width(&printable(name)))
         + 4;
@@ -210,7 +213,8 @@ fn drawing(name: &str, points: &[Point], has_more: bool, width: usize) -> String
     table([("TIME", Align::Left), (name, Align::Right), ("", Align::Left)], rows)
 }
 
-/// How long the time of a column may be, from the finest on; failing these it is a year.
+/// The lengths of time that a column can stand for, from the shortest to the longest. If all are too short,
+/// it is a year.
 const STEPS: [(&str, &str); 13] = [
     ("#PT1S", "second"),
     ("#PT10S", "10 seconds"),
@@ -230,11 +234,11 @@ const STEPS: [(&str, &str); 13] = [
 /// The step for histories that are long or terminals that are narrow.
 const YEARS: (&str, &str) = ("#P1Y", "year");
 
-/// A column for the highest value in each step of time, the finest one for which there is room; none
-/// where nothing was emitted.
+/// A column chart of the highest value in each step of time. The step is the shortest for which there is
+/// room. Steps without values have no column.
 fn columns(name: &str, points: &[Point], has_more: bool, width: usize) -> String {
     let times: Vec<_> = points.iter().map(|point| point.time).collect();
-    // The labels on the left take about as much.
+    // The labels on the left are about 10 columns wide.
     let room = width.saturating_sub(10);
     let on = |(calendar, step)| Some((Timeline::new(calendar, &TimeZone::UTC, times.clone())?, step));
     let fits = |step: &(Timeline, _)| step.0.slots() <= room;
@@ -250,7 +254,7 @@ fn columns(name: &str, points: &[Point], has_more: bool, width: usize) -> String
     let (columns, _) = chart::columns(&timeline, &values, Peak::Highest, Size::alone(width));
     let first = if has_more { "The first " } else { "" };
     format!(
-        "{}, the highest by {step}\n{columns}{first}{} values; --output table lists them.\n",
+        "{}, highest value per {step}\n{columns}{first}{} values; --output table lists them.\n",
         printable(name),
         grouped(points.len())
     )
@@ -263,14 +267,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_leave_room_for_the_other_columns() {
+    fn texts_are_cut_to_leave_room_for_other_columns() {
         let names = ["score", "größe"];
         assert_eq!(room(80, names.into_iter(), TYPE + TIME), 35);
         assert_eq!(room(40, names.into_iter(), TYPE + TIME), SHORT_TEXT);
         assert_eq!(room(usize::MAX, names.into_iter(), TYPE), TEXT);
     }
 
-    /// The first line and the width of a drawing of a value each so many hours.
+    /// The first line and the width of a drawing of `count` values, one every `hours` hours.
     fn drawn(hours: i64, count: usize, width: usize) -> (String, usize) {
         let start: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
         let times = start.series(hours.hours()).take(count);
@@ -281,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_fit_whatever_the_history() {
+    fn column_charts_fit_their_width() {
         for (hours, count, width, step) in [
             (1, 48, 80, "hour"),
             (1, 100, 80, "3 hours"),
@@ -292,8 +296,8 @@ mod tests {
             (24 * 365, 60, 10, "year"),
         ] {
             let (title, widest) = drawn(hours, count, width);
-            assert_eq!(title, format!("n, the highest by {step}"));
-            // The narrowest drawing has eight columns and the labels.
+            assert_eq!(title, format!("n, highest value per {step}"));
+            // The narrowest drawing consists of eight columns and the labels.
             assert!(widest <= width.max(14), "{widest} columns of {width}, by {step}");
         }
     }

@@ -1,11 +1,10 @@
-//! Draws series in characters: bars beside the rows of a table, columns over a time
-//! axis, or a line of blocks. Values are doubles here and only here: a drawing
-//! needs no more than three digits of the exact decimal.
+//! Draws series in characters: bars beside the rows of a table, a column chart over a time axis, or a
+//! sparkline. Only here are values doubles: a drawing needs no more than three digits of the exact decimal.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "positions in a drawing: small, not negative, and rounded anyway"
+    reason = "positions in a drawing are small, not negative and rounded"
 )]
 
 pub(crate) mod stacked;
@@ -20,10 +19,10 @@ use super::{
 const LYING: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 const STANDING: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The least height of a column chart that stands alone, in lines.
+/// The minimum height of a column chart that stands alone, in lines.
 const HEIGHT: usize = 10;
 
-/// Which of several buckets stands for them where they share a column.
+/// Which of the buckets that share a column is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peak {
     /// The highest.
@@ -33,15 +32,15 @@ pub(crate) enum Peak {
 }
 
 impl Peak {
-    /// The line that says that columns are shared by so many of these, if they are.
+    /// The line that says how many of `of` share a column. Empty if columns are not shared.
     pub(crate) fn legend(self, per: usize, of: &str) -> String {
         let which = if self == Self::Highest { "highest" } else { "lowest" };
         if per > 1 { format!("Each column shows the {which} of {per} {of}.\n") } else { String::new() }
     }
 }
 
-/// A bar for each value, at most so many columns wide. Bars begin at zero, or at
-/// the lowest value if that is negative; nothing is drawn for a missing value.
+/// A bar for each value, at most `columns` wide. Bars begin at zero, or at the lowest value if it is
+/// negative. A missing value has no bar.
 pub(crate) fn bars(values: &[Option<f64>], columns: usize) -> Vec<String> {
     let (bottom, top) = extent(values.iter().flatten().copied());
     let scale = Scale { bottom, top, step: top - bottom, lines: columns };
@@ -56,54 +55,54 @@ pub(crate) fn bars(values: &[Option<f64>], columns: usize) -> Vec<String> {
     values.iter().map(bar).collect()
 }
 
-/// A line of blocks, one for each value, whose height is its share of the largest. They
-/// begin at zero, or at the lowest value if that is negative; a space is a missing value.
+/// A sparkline: a block for each value, whose height is the value's share of the largest one. Blocks begin at
+/// zero, or at the lowest value if it is negative. A space stands for a missing value.
 pub(crate) fn sparkline(values: &[Option<f64>]) -> String {
     let (bottom, top) = extent(values.iter().flatten().copied());
     let scale = Scale { bottom, top, step: top - bottom, lines: 1 };
     values.iter().map(|value| value.map_or(' ', |value| STANDING[scale.eighths(value, 1) - 1])).collect()
 }
 
-/// How large a column chart is.
+/// The size of a column chart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
-    /// Its columns at most, with the labels on its left.
+    /// The maximum width in columns, including the labels on the left.
     pub(crate) columns: usize,
-    /// Its lines at least, without those of the axis; round steps may add some.
+    /// The minimum height in lines, without the axis. Round steps can add lines.
     pub(crate) lines: usize,
-    /// The columns of the labels at least, so that charts of other values are in line with it.
+    /// The minimum width of the labels, so that charts of different values are aligned.
     pub(crate) margin: usize,
-    /// What stands behind the numbers of the labels.
+    /// The unit after the numbers of the labels.
     pub(crate) unit: &'static str,
 }
 
 impl Size {
-    /// That of a chart that stands alone, so many columns wide.
+    /// The size of a chart that stands alone and is at most `columns` wide.
     pub(crate) fn alone(columns: usize) -> Self {
         Self { columns, lines: HEIGHT, margin: 0, unit: "" }
     }
 }
 
-/// How slots are laid out side by side.
+/// The horizontal layout of slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
     /// How many slots share a column.
     pub(crate) per: usize,
-    /// How many columns of a terminal a column takes.
+    /// How many terminal columns a column takes.
     pub(crate) wide: usize,
 }
 
 impl Grid {
-    /// That of so many slots in so many columns of a terminal.
+    /// The layout of `slots` slots in `room` terminal columns.
     pub(crate) fn new(slots: usize, room: usize) -> Self {
         let per = slots.div_ceil(room.max(1)).max(1);
-        // Wider bars than this look like a table.
+        // Columns wider than 6 look like a table.
         Self { per, wide: (room / slots.div_ceil(per).max(1)).clamp(1, 6) }
     }
 
-    /// This block as wide as a column.
+    /// A block, repeated to the width of a column.
     pub(crate) fn cell(self, block: char) -> String {
-        // Columns of three and more stand apart.
+        // Columns that are at least 3 wide have a gap between them.
         let gap = usize::from(self.wide > 2);
         let mut cell = block.to_string().repeat(self.wide - gap);
         cell.push_str(&" ".repeat(gap));
@@ -111,9 +110,8 @@ impl Grid {
     }
 }
 
-/// A column chart of the values of a timeline's slots. Where there
-/// are more buckets than columns, several share one, and the peak of them is drawn. Returns
-/// how many share one as well, which is to be said.
+/// A column chart of the values of a timeline's slots. If there are more slots than columns, several share a
+/// column, and their peak is drawn. Also returns how many share a column, for the legend.
 pub(crate) fn columns(
     timeline: &Timeline,
     values: &[Option<f64>],
@@ -145,8 +143,8 @@ pub(crate) fn columns(
     (out, grid.per)
 }
 
-/// What is to be seen of a column that is so many eighths high, in the line with this number
-/// counted from below, from 1.
+/// The part of a column that is visible in one line. The column is `eighths` eighths of a line high, and
+/// lines are counted from the bottom, starting at 1.
 fn block(eighths: usize, line: usize) -> char {
     let below = (line - 1) * 8;
     match eighths.saturating_sub(below) {
@@ -155,7 +153,7 @@ fn block(eighths: usize, line: usize) -> char {
     }
 }
 
-/// The line under the columns with its ticks, and the line of labels.
+/// The line under the columns with its ticks, and the line of labels below it.
 fn axis(timeline: &Timeline, grid: Grid, bars: usize, margin: usize) -> String {
     let labels = timeline.labels(grid.per, grid.wide);
     let mut line = vec!['─'; bars * grid.wide];
@@ -170,7 +168,7 @@ fn axis(timeline: &Timeline, grid: Grid, bars: usize, margin: usize) -> String {
     }
 }
 
-/// Labels at their columns, on one line.
+/// A line with each label at its column.
 pub(crate) fn place(labels: &[(usize, String)]) -> String {
     let mut line = String::new();
     for (column, text) in labels {
@@ -180,7 +178,7 @@ pub(crate) fn place(labels: &[(usize, String)]) -> String {
     line
 }
 
-/// The value of each column, which shows so many slots.
+/// The value of each column, each of which `per` slots share.
 pub(crate) fn shared(values: &[Option<f64>], peak: Peak, per: usize) -> Vec<Option<f64>> {
     let keep = match peak {
         Peak::Highest => f64::max,
@@ -189,7 +187,7 @@ pub(crate) fn shared(values: &[Option<f64>], peak: Peak, per: usize) -> Vec<Opti
     values.chunks(per.max(1)).map(|slots| slots.iter().flatten().copied().reduce(keep)).collect()
 }
 
-/// The value axis, from a round value to a round value, so many lines high.
+/// The value axis, which starts and ends at a round value and is `lines` lines high.
 #[derive(Debug, Clone, Copy)]
 struct Scale {
     bottom: f64,
@@ -214,19 +212,18 @@ impl Scale {
         (0..=steps).map(|step| compact(self.top - step as f64 * self.step)).collect()
     }
 
-    /// How many eighths of a character high a value is; a value that exists can be
-    /// seen.
+    /// The height of a value in eighths of a character. At least 1, so that every value is visible.
     fn eighths(&self, value: f64, characters: usize) -> usize {
         let share = ((value - self.bottom) / (self.top - self.bottom)).clamp(0.0, 1.0);
         ((share * characters as f64 * 8.0).round() as usize).max(1)
     }
 }
 
-/// No scale goes on beyond this, and none is shorter than one by this: the steps on it would be more
-/// than a double holds, or nothing.
+/// The largest value on a scale. The shortest scale is `1 / LARGEST` long. Beyond these limits the steps of
+/// the scale would overflow a double or be zero.
 const LARGEST: f64 = 1e300;
 
-/// The lowest and the highest value and zero, never the same.
+/// The lowest and the highest of the values and zero. The two always differ.
 fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values
         .filter(|value| value.is_finite())
@@ -235,7 +232,7 @@ fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low, if high - low > 1.0 / LARGEST { high } else { low + 1.0 })
 }
 
-/// The next of 1, 2, 5 times a power of ten.
+/// The smallest of 1, 2 and 5 times a power of ten that is not below `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10_f64.powf(least.log10().floor());
     let factor = least / power;
@@ -257,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_lines_of_blocks() {
+    fn draws_sparklines() {
         assert_eq!(sparkline(&[Some(0.0), Some(1.0), None, Some(2.0), Some(4.0)]), "▁▂ ▄█");
         assert_eq!(sparkline(&[Some(-4.0), Some(0.0), Some(4.0)]), "▁▄█");
         assert_eq!(sparkline(&[Some(0.0), None]), "▁ ");
@@ -316,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_and_the_least_are_drawn() {
+    fn the_largest_and_the_smallest_doubles_are_drawn() {
         let minutes: Vec<i64> = (0..4).map(|at| at * 60).collect();
         let timeline = timeline("#PT1H", &minutes);
         for values in [[1e300, 1.0, 5e-324, 0.0], [f64::MAX, f64::MIN, 0.0, 1.0], [5e-324; 4]] {
@@ -329,7 +326,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fits_its_width_whatever_the_values(
+        fn every_chart_fits_its_width(
             values in prop::collection::vec(prop::option::of(-1e12_f64..1e12), 1..400),
             room in 30_usize..200,
         ) {

@@ -1,6 +1,6 @@
-//! Times on the clocks of a time zone: without the zone's offset where it is the same for
-//! all of them and is said once, with it where clocks are changed in between, so that an
-//! hour that comes twice can be told apart.
+//! Times on the clocks of a time zone. If all times have the same UTC offset, the offset is shown once. If
+//! the clocks change in between, each time shows its offset, so that an hour that occurs twice is
+//! unambiguous.
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -16,15 +16,15 @@ pub(crate) struct Clock {
 enum Form {
     /// As the contract writes times: `2026-11-20T06:00:00Z`.
     Utc,
-    /// All at one offset: `2026-11-20T07:00:00`.
+    /// All times have one offset: `2026-11-20T07:00:00`.
     Local,
-    /// `2026-10-25T02:00:00+01:00`.
+    /// Each time has its offset: `2026-10-25T02:00:00+01:00`.
     WithOffset,
 }
 
 impl Clock {
-    /// The clock of the zone with this IANA name, for these times. A zone that is not
-    /// known here is shown in UTC.
+    /// The clock of the zone with this IANA name, for these times. The times of an unknown zone are shown in
+    /// UTC.
     pub(crate) fn new(zone_name: &str, times: impl IntoIterator<Item = Timestamp>) -> Self {
         let utc = Self { zone: TimeZone::UTC, form: Form::Utc, label: String::new() };
         if ["", "UTC", "Etc/UTC"].contains(&zone_name) {
@@ -38,15 +38,15 @@ impl Clock {
             let label = format!(" in {zone_name}, {offset}");
             return Self { zone, form: Form::Local, label };
         }
-        Self { zone, form: Form::WithOffset, label: format!(" in {zone_name}, where clocks are changed") }
+        Self { zone, form: Form::WithOffset, label: format!(" in {zone_name}, where the clocks change") }
     }
 
-    /// Its time zone.
+    /// The time zone.
     pub(crate) fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
-    /// What to say after a time, so that the others are understood; empty in UTC.
+    /// The name and the offset of the zone, to print after the time range. Empty for UTC.
     pub(crate) fn label(&self) -> &str {
         &self.label
     }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn utc_is_as_the_contract_writes_it() {
+    fn utc_times_look_like_those_of_the_contract() {
         let times = ["2026-10-25T00:00:00Z"];
         for zone in ["", "UTC", "Mars/Olympus"] {
             assert_eq!(shown(zone, &times), (vec![times[0].to_owned()], String::new()));
@@ -83,16 +83,16 @@ mod tests {
     }
 
     #[test]
-    fn one_offset_is_said_once() {
+    fn a_single_offset_is_shown_once() {
         let (times, label) = shown("Asia/Kolkata", &["2026-10-25T00:00:00Z", "2026-01-25T00:00:00.5Z"]);
         assert_eq!(times, ["2026-10-25T05:30:00", "2026-01-25T05:30:00.5"]);
         assert_eq!(label, " in Asia/Kolkata, +05:30");
     }
 
     #[test]
-    fn the_hour_that_comes_twice_is_told_apart() {
+    fn an_hour_that_occurs_twice_shows_its_offsets() {
         let (times, label) = shown("Europe/Berlin", &["2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z"]);
         assert_eq!(times, ["2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00"]);
-        assert_eq!(label, " in Europe/Berlin, where clocks are changed");
+        assert_eq!(label, " in Europe/Berlin, where the clocks change");
     }
 }

@@ -1,11 +1,11 @@
-//! The fields of a stored event as cells of a table and as the lines of its description.
+//! The fields of a stored event, as the cells of a table and as the lines of a description.
 
 use flowmeter_proto::v1::{StoredUsageEvent, UsageEvent};
 
 use super::table::{Align, properties, table};
 use crate::moment;
 
-/// The columns of a list for which no fields are asked.
+/// The columns of a list if no fields are requested.
 const USUAL: [&str; 11] = [
     "timestamp",
     "method",
@@ -20,7 +20,7 @@ const USUAL: [&str; 11] = [
     "id",
 ];
 
-/// The fields in the order of a description, each with its name there.
+/// The fields in the order of a description, each with its title there.
 const DESCRIBED: [(&str, &str); 16] = [
     ("id", "id"),
     ("timestamp", "timestamp"),
@@ -40,14 +40,13 @@ const DESCRIBED: [(&str, &str); 16] = [
     ("value", "value"),
 ];
 
-/// A table of events with a column for each of these fields, or the usual ones if none is
-/// given.
+/// A table of events with a column for each of these fields, or the usual columns if there are no fields.
 pub(crate) fn rows(events: &[StoredUsageEvent], fields: &[String]) -> String {
     let mut columns: Vec<&str> = fields.iter().map(|field| name(field)).collect();
     if columns.is_empty() || columns == ["*"] {
         columns = USUAL.to_vec();
     }
-    // The whole event stands for all that it has.
+    // `event` selects all fields of the event.
     if let Some(at) = columns.iter().position(|column| *column == "event") {
         let others = DESCRIBED.iter().map(|(field, _)| *field).filter(|field| *field != "id");
         columns.splice(at..=at, others.chain(["attributes"]));
@@ -62,7 +61,7 @@ pub(crate) fn rows(events: &[StoredUsageEvent], fields: &[String]) -> String {
     table(heading.collect::<Vec<_>>(), events.iter().map(row).collect::<Vec<_>>())
 }
 
-/// All fields of an event that it has, one a line, attributes last.
+/// The fields that an event has, one per line, with the attributes last.
 pub(crate) fn describe(stored: &StoredUsageEvent) -> String {
     let event = stored.event.clone().unwrap_or_default();
     let mut pairs: Vec<_> =
@@ -73,7 +72,7 @@ pub(crate) fn describe(stored: &StoredUsageEvent) -> String {
     properties(&pairs)
 }
 
-/// The name of a field whose path in a mask may begin with the message that holds it.
+/// The name of a field, without the message that the path in a mask can begin with.
 fn name(path: &str) -> &str {
     let path = path.strip_prefix("event.").unwrap_or(path);
     path.strip_prefix("attributes.").unwrap_or(path)
@@ -84,7 +83,7 @@ fn title(field: &str) -> String {
         "httpstatus" => "STATUS".into(),
         "duration" => "MS".into(),
         "response_size" => "BYTES".into(),
-        // The names of attributes are told apart by their case.
+        // The names of attributes are case-sensitive.
         field if is_field(field) => field.to_uppercase().replace('_', " "),
         field => field.into(),
     }
@@ -168,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_event_is_all_of_its_columns() {
+    fn the_whole_event_has_all_columns() {
         let heading = shown(&["id", "event"]).lines().next().unwrap().to_owned();
         assert!(heading.starts_with("ID  TIMESTAMP") && heading.ends_with("ATTRIBUTES"), "{heading}");
         assert_eq!(rows(&[], &[]).lines().count(), 1);
     }
 
     #[test]
-    fn a_description_leaves_out_what_is_absent() {
+    fn a_description_leaves_out_absent_fields() {
         insta::assert_snapshot!(describe(&event()), @r"
         id             01
         timestamp      2026-11-20T10:00:00Z

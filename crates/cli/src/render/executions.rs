@@ -1,5 +1,5 @@
-//! The API calls of executions: a number, cut by type beside something else, or over time. What is
-//! said above them is here, what they look like in modules of their own.
+//! The API calls of executions: their number, a breakdown by type and another label, or a timeline. This
+//! module writes the lines above them; the submodules draw the calls.
 
 mod cut;
 mod over_time;
@@ -18,20 +18,20 @@ use super::{
 };
 use crate::moment;
 
-/// The most columns of a terminal that the list of commands without calls takes.
+/// The maximum width of the list of commands without calls, in terminal columns.
 const ABSENT: usize = 76;
 
-/// What was asked and answered, and how it is shown.
+/// A request, the answer to it, and how to show the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Page<'a> {
     pub(crate) asked: &'a QueryExecutionsRequest,
     pub(crate) answer: &'a QueryExecutionsResponse,
     pub(crate) form: Form,
-    /// The columns of a drawing at most.
+    /// The maximum width of a drawing, in columns.
     pub(crate) width: usize,
 }
 
-/// The calls by integration and type: drawn, a bar for each integration that is cut by type.
+/// The calls by integration and type. A chart has a bar for each integration, divided by type.
 pub(crate) fn types(page: Page<'_>) -> String {
     let cut = Cut::of(&page.answer.series, "integration");
     let body = match page.form {
@@ -41,8 +41,8 @@ pub(crate) fn types(page: Page<'_>) -> String {
     whole(page, "integration", &body)
 }
 
-/// The calls by command and type: drawn, a bar for each type of each command. Of the commands that
-/// were asked for, those without calls are named.
+/// The calls by command and type. A chart has a bar for each type of each command. Requested commands without
+/// calls are listed below.
 pub(crate) fn commands(page: Page<'_>, asked_for: &[String]) -> String {
     let cut = Cut::of(&page.answer.series, "command");
     let mut body = match page.form {
@@ -58,12 +58,12 @@ pub(crate) fn commands(page: Page<'_>, asked_for: &[String]) -> String {
     whole(page, "command", &body)
 }
 
-/// The number of rate-limited calls alone.
+/// The number of rate-limited calls.
 pub(crate) fn limited(page: Page<'_>) -> String {
     head(page, "rate-limited calls", "")
 }
 
-/// The calls by type over time: drawn, a line of blocks for each type.
+/// The calls by type over time. A chart has a sparkline for each type.
 pub(crate) fn timeline(page: Page<'_>) -> String {
     let (note, body) = over_time::note_and_body(page);
     let by = if page.answer.calendar == "#PT1H" { " by hour and type" } else { " by day and type" };
@@ -71,13 +71,13 @@ pub(crate) fn timeline(page: Page<'_>) -> String {
     if page.answer.series.is_empty() { head + &nothing(page, "instance") } else { format!("{head}\n{body}") }
 }
 
-/// What is said above, then the calls by this field and type; or that there is nothing.
+/// The heading, then the calls by this field and type, or a sentence if there are none.
 fn whole(page: Page<'_>, field: &str, body: &str) -> String {
     let head = head(page, "calls", &format!(" by {field} and type"));
     if page.answer.series.is_empty() { head + &nothing(page, field) } else { format!("{head}\n{body}") }
 }
 
-/// How many there are, from when to when, on whose clocks, and which of all.
+/// The heading: the number of calls, the time range, the time zone and the filter.
 fn head(page: Page<'_>, of: &str, by: &str) -> String {
     let Page { asked, answer, .. } = page;
     let clock = clock(answer);
@@ -102,15 +102,15 @@ fn head(page: Page<'_>, of: &str, by: &str) -> String {
     out
 }
 
-/// That there is nothing, and where to look where something was looked for.
+/// Says that there are no calls. If the query has a filter, it names the command that lists possible values.
 fn nothing(page: Page<'_>, field: &str) -> String {
     if page.asked.filter.is_empty() {
         return "\nNo calls in this range. `flowmeter executions report` reports them.\n".into();
     }
-    format!("\nNo such calls in this range. `flowmeter values {field}` shows which values there are.\n")
+    format!("\nNo matching calls in this range. `flowmeter values {field}` lists the values of this field.\n")
 }
 
-/// The clock for all times of an answer.
+/// The clock that shows all times of an answer.
 fn clock(answer: &QueryExecutionsResponse) -> Clock {
     let points = answer.series.iter().flat_map(|series| &series.points);
     let times = points.filter_map(|point| point.timestamp.as_ref());

@@ -1,5 +1,5 @@
-//! The metrics of a flow: one of them, or all as a dashboard. What each looks like is in a module
-//! of its own; here is what they share: the time axis and what is said above them.
+//! The metrics of a flow: one of them, or all as a dashboard. Each metric has its own module; this one
+//! contains what they share: the time axis and the heading.
 
 mod availability;
 mod errors;
@@ -30,61 +30,61 @@ use crate::{
 };
 use points::{Points, count, time};
 
-/// The columns that labels of all axes of a dashboard take, so that its drawings are in line:
-/// enough for `0.005 %`.
+/// The width of the labels of all axes of a dashboard, so that its charts are aligned. Wide enough for `0.005
+/// %`.
 const MARGIN: usize = 7;
 
-/// Up to this many intervals have a row each in a dashboard: a chart of them would have no
-/// room for its times and not be shorter.
+/// Up to this number of intervals, a dashboard has a row for each: a column chart of them would have no room
+/// for its times and would not be shorter.
 const FEW: usize = 10;
 
-/// The most columns of a terminal that a name takes.
+/// The maximum width of a name, in terminal columns.
 const NAME: usize = 40;
 
-/// The least height of the column charts of a dashboard, in lines.
+/// The minimum height of the column charts of a dashboard, in lines.
 const LINES: usize = 6;
 
-/// What was found out about a flow.
+/// A flow and its metrics, to be shown.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Report<'a> {
-    /// The flow: its id, and what else is known of it.
+    /// The flow. Only its id is known if it is deleted.
     pub(crate) flow: &'a Flow,
-    /// How the answers are cut.
+    /// The length of a point of the answers.
     pub(crate) granularity: Granularity,
-    /// One metric, or all.
+    /// The answers, for one metric or for all.
     pub(crate) answers: &'a [(FlowMetric, GetFlowMetricResponse)],
 }
 
 impl<'a> Report<'a> {
-    /// The points of a metric; none if it was not asked for.
+    /// The points of a metric. Empty if the metric was not requested.
     fn points(&self, metric: FlowMetric) -> Points<'a> {
         let found = self.answers.iter().find(|(known, _)| *known == metric);
         Points::of(found.and_then(|(_, answer)| answer.metric.as_ref()))
     }
 
-    /// All points, of whichever metric.
+    /// The points of all metrics.
     fn all_points(&self) -> impl Iterator<Item = &'a FlowDataPoint> {
         let answers: &'a [_] = self.answers;
         answers.iter().filter_map(|(_, answer)| answer.metric.as_ref()).flat_map(|metric| &metric.data_points)
     }
 
-    /// Whether there is one metric only, so that there is room for its details.
+    /// Whether there is only one metric, so that there is room for its details.
     fn is_alone(&self) -> bool {
         self.answers.len() == 1
     }
 }
 
-/// What values over time are.
+/// The unit of values over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Requests,
     Percent,
-    /// Classes of latency: seconds, rounded up, and 11 for what is beyond ten.
+    /// Classes of latency: seconds, rounded up, and 11 for more than ten seconds.
     SecondsCeil,
 }
 
 impl Unit {
-    /// What stands behind the numbers of an axis.
+    /// The unit after the numbers of an axis.
     fn label(self) -> &'static str {
         match self {
             Self::Requests => "",
@@ -102,19 +102,19 @@ impl Unit {
     }
 }
 
-/// The time axis that the metrics of a report share, and the room there is.
+/// The time axis that the metrics of a report share, and the available width.
 #[derive(Debug)]
 struct Frame {
     granularity: Granularity,
     timeline: Timeline,
     clock: Clock,
-    /// In columns of a terminal.
+    /// In terminal columns.
     width: usize,
     is_alone: bool,
 }
 
 impl Frame {
-    /// When the interval of a slot starts: a day by its date alone.
+    /// When the interval of a slot starts. A day is shown as a date.
     fn time(&self, slot: usize) -> String {
         match (self.timeline.time(slot), self.granularity) {
             (None, _) => String::new(),
@@ -125,7 +125,8 @@ impl Frame {
         }
     }
 
-    /// ` on` a day, ` at` an hour; nothing where there is only one interval.
+    /// The time of a slot with a preposition: ` on` a day or ` at` an hour. Empty if there is only one
+    /// interval.
     fn at(&self, slot: usize) -> String {
         match self.granularity {
             _ if self.timeline.slots() == 1 => String::new(),
@@ -134,7 +135,7 @@ impl Frame {
         }
     }
 
-    /// What an interval is called, one of them or several.
+    /// The word for one interval or for several.
     fn interval(&self, is_one: bool) -> &'static str {
         match (self.granularity, is_one) {
             (Granularity::Hour, true) => "hour",
@@ -144,13 +145,13 @@ impl Frame {
         }
     }
 
-    /// How slots are laid out under the axis of a dashboard.
+    /// The layout of slots above the time axis of a dashboard.
     fn grid(&self) -> Grid {
         Grid::new(self.timeline.slots(), self.width.saturating_sub(MARGIN + 2).max(8))
     }
 
-    /// Values over time: a row with a bar for each where they are few, else beside each other.
-    /// Nothing where there is only one.
+    /// Values over time: a row with a bar for each value if there are few, and otherwise a column chart.
+    /// Empty if there is only one value.
     fn over_time(&self, title: &str, values: &[Option<f64>], unit: Unit) -> String {
         let few = if self.is_alone { MAX_ROWS } else { FEW };
         match self.timeline.slots() {
@@ -183,7 +184,7 @@ impl Frame {
     }
 }
 
-/// The whole answer for people, no wider than `width` if it is drawn.
+/// The whole report as text. A chart is at most `width` wide.
 pub(crate) fn page(report: &Report<'_>, form: Form, width: usize) -> String {
     let mut out = heading(report);
     let times: Vec<Timestamp> = report.all_points().filter_map(time).collect();
@@ -192,7 +193,7 @@ pub(crate) fn page(report: &Report<'_>, form: Form, width: usize) -> String {
         name => name,
     };
     let clock = Clock::new(zone_name, times.iter().copied());
-    // That of the whole lifetime has one slot.
+    // A report of the whole lifetime has one slot, whatever the calendar.
     let calendar = if report.granularity == Granularity::Hour { "#PT1H" } else { "#P1D" };
     let Some(timeline) = Timeline::new(calendar, clock.zone(), times) else {
         out.push_str(&fresh(report));
@@ -213,7 +214,7 @@ pub(crate) fn page(report: &Report<'_>, form: Form, width: usize) -> String {
     out
 }
 
-/// What it is about.
+/// The metric, the flow and the granularity.
 fn heading(report: &Report<'_>) -> String {
     let flow = report.flow;
     let what = match report.answers {
@@ -227,22 +228,22 @@ fn heading(report: &Report<'_>) -> String {
     let cut = match report.granularity {
         Granularity::Day => "by day",
         Granularity::Hour => "by hour",
-        Granularity::Lifetime => "in all",
+        Granularity::Lifetime => "in total",
     };
     format!("{what}{}{name}, {cut}\n", printable(&flow.id))
 }
 
-/// From when to when there is data, and on whose clocks.
+/// The times of the first and the last interval with data, and the time zone.
 fn extent(frame: &Frame, zone_name: &str) -> String {
     let (first, last) = (frame.time(0), frame.time(frame.timeline.slots() - 1));
-    // An hour shows the offset of its clocks.
+    // Each hour shows its UTC offset.
     let zone = match (frame.granularity, frame.clock.zone() == &TimeZone::UTC) {
         (Granularity::Hour, _) => frame.clock.label().to_owned(),
         (_, true) => String::new(),
         (_, false) => format!(" in {zone_name}"),
     };
     match frame.granularity {
-        Granularity::Lifetime => format!("from {first}{zone} on\n"),
+        Granularity::Lifetime => format!("since {first}{zone}\n"),
         _ if first == last => format!("{first}{zone}\n"),
         _ => format!("{first} to {last}{zone}\n"),
     }
@@ -260,7 +261,7 @@ fn fresh(report: &Report<'_>) -> String {
     }
 }
 
-/// What one has to know to read the rest rightly.
+/// Notes that explain the rest of the report.
 fn notes(report: &Report<'_>, frame: &Frame, form: Form) -> String {
     let mut out = String::new();
     let goes_on = fresh_through(report).is_some_and(|fresh| frame.timeline.goes_on(fresh));
@@ -270,7 +271,7 @@ fn notes(report: &Report<'_>, frame: &Frame, form: Form) -> String {
     let per = frame.grid().per;
     if per > 1 && form == Form::Chart && !frame.is_alone {
         let of = frame.interval(false);
-        let _ = writeln!(out, "each column is {per} {of}: the highest of them, of availability the worst");
+        let _ = writeln!(out, "each column shows the highest of {per} {of}, or the worst for availability");
     }
     out
 }
@@ -281,13 +282,13 @@ fn nothing(report: &Report<'_>) -> String {
             format!("No checks in this period.\n{}", availability::why_not(report.flow))
         }
         [(FlowMetric::Errors, _)] => "No failed requests in this period.\n".into(),
-        [(FlowMetric::Latency, _)] => "No requests of known latency in this period.\n".into(),
+        [(FlowMetric::Latency, _)] => "No requests with a known latency in this period.\n".into(),
         [_] => "No requests in this period.\n".into(),
         _ => "No requests and no checks in this period.\n".into(),
     }
 }
 
-/// The sections of the metrics that were asked for.
+/// The sections of the requested metrics.
 fn drawings(report: &Report<'_>, frame: &Frame) -> String {
     let section = |(metric, _): &(FlowMetric, GetFlowMetricResponse)| match metric {
         FlowMetric::Requests => requests::section(report, frame),
@@ -299,7 +300,7 @@ fn drawings(report: &Report<'_>, frame: &Frame) -> String {
     report.answers.iter().map(section).collect::<Vec<_>>().join("\n")
 }
 
-/// A section: its title, its figures, then its drawing.
+/// A section: a title and figures, then a chart or a table.
 fn section(title: &str, figures: &str, drawing: &str) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{title:<12}  {figures}");

@@ -1,5 +1,4 @@
-//! Several series of one answer: as lines of blocks with their figures, one series a line,
-//! or as a table of all points.
+//! Several series of one answer: a sparkline and figures for each series, or a table of all points.
 
 use std::fmt::Write;
 
@@ -13,27 +12,27 @@ use super::{
 };
 use crate::decimal::Decimal;
 
-/// More series than this are not drawn: only the largest are.
+/// The maximum number of series in a chart. The largest are drawn.
 const MAX_LINES: usize = 40;
 
-/// A table has a column for each series up to this many, else a row for each point.
+/// Up to this number of series, a table has a column for each series. With more, it has a row for each point.
 const MAX_COLUMNS: usize = 6;
 
-/// The most columns of a terminal that a label takes.
+/// The maximum width of a label, in terminal columns.
 const LABEL: usize = 30;
 
-/// The least and the most columns of a terminal that a line of blocks takes.
+/// The minimum and the maximum width of a sparkline, in terminal columns.
 const LINE: std::ops::RangeInclusive<usize> = 12..=96;
 
-/// Up to this many columns, blocks are drawn wider than one.
+/// Blocks are drawn wider than one column if the sparkline stays within this width.
 const WIDE: usize = 48;
 
-/// The value of a label as it is shown. Events that have none are a series of their own.
+/// The text of a label's value. Events without the label form their own series, `(none)`.
 pub(crate) fn label(value: &str) -> &str {
     if value.is_empty() { "(none)" } else { value }
 }
 
-/// The names of the labels, in the order in which they were asked for.
+/// The names of the labels, in the requested order.
 fn names<'a>(series: &'a [Series], group_by: &'a [String]) -> Vec<&'a str> {
     let mut names: Vec<&str> = group_by.iter().map(String::as_str).collect();
     let mut others: Vec<_> = series.iter().flat_map(|series| series.labels.keys()).collect();
@@ -50,9 +49,8 @@ fn labels<'a>(series: &'a Series, names: &'a [&str]) -> impl Iterator<Item = &'a
     names.iter().map(|name| label(series.labels.get(*name).map_or("", String::as_str)))
 }
 
-/// A line for each series: its labels, its values as a line of
-/// blocks, each on a scale of its own, and what they come to. No wider than `room` unless
-/// labels and figures alone are.
+/// A line for each series: its labels, its figures, and a sparkline with its own scale. At most `room` wide,
+/// unless the labels and figures alone are wider.
 pub(crate) fn lines(series: &[Series], group_by: &[String], drawing: &Drawing, room: usize) -> String {
     let names = names(series, group_by);
     let figures: Vec<_> = series.iter().map(|series| Figures::of(&series.points)).collect();
@@ -90,8 +88,7 @@ pub(crate) fn lines(series: &[Series], group_by: &[String], drawing: &Drawing, r
     out
 }
 
-/// Adds the drawing of each series to its row. Returns the axis under them and the lines
-/// that explain them.
+/// Adds a sparkline of each series to its row. Returns the time axis below and the legend.
 fn draw<'a>(
     series: impl Iterator<Item = &'a Series>,
     drawing: &Drawing,
@@ -102,7 +99,7 @@ fn draw<'a>(
     let values: Vec<_> = series.map(|series| drawing.values(&series.points)).collect();
     let slots = drawing.timeline.slots();
     if slots == 1 {
-        // One bucket: what there is to see is how the series compare.
+        // With one bucket, bars compare the series.
         let values: Vec<_> = values.into_iter().map(|values| values[0]).collect();
         for (row, bar) in rows.iter_mut().zip(chart::bars(&values, room)) {
             row.push(bar);
@@ -110,7 +107,7 @@ fn draw<'a>(
         return (String::new(), String::new());
     }
     let per = slots.div_ceil(room);
-    // A few narrow blocks are hard to see.
+    // Few narrow blocks would be hard to see.
     let wide = (room.min(WIDE) / slots.div_ceil(per)).clamp(1, 4);
     for (row, values) in rows.iter_mut().zip(&values) {
         let line = chart::sparkline(&chart::shared(values, drawing.peak, per));
@@ -120,7 +117,7 @@ fn draw<'a>(
     let ends = [0, slots - 1].map(|slot| drawing.timeline.time(slot));
     let ends = ends.map(|time| time.map(|time| drawing.clock.time(time)).unwrap_or_default());
     let legend = format!(
-        "Buckets from {} to {}.\nEach line has a scale of its own, up to its MAX.\n{}",
+        "Buckets from {} to {}.\nEach line has its own scale, up to its MAX.\n{}",
         ends[0],
         ends[1],
         drawing.peak.legend(per, "buckets")
@@ -128,8 +125,8 @@ fn draw<'a>(
     (under, legend)
 }
 
-/// Which series to draw: all in their order, or if they are too many the largest, from the
-/// largest on.
+/// The indexes of the series to draw: all in their order, or the largest in descending order if there are too
+/// many.
 fn largest(figures: &[Figures], is_sum: bool) -> Vec<usize> {
     let mut order: Vec<usize> = (0..figures.len()).collect();
     if figures.len() <= MAX_LINES {
@@ -141,7 +138,7 @@ fn largest(figures: &[Figures], is_sum: bool) -> Vec<usize> {
     order
 }
 
-/// What the points of one series come to, shown with three decimals at most.
+/// The figures of one series, which are shown with at most three decimals.
 #[derive(Debug, Default)]
 struct Figures {
     total: Option<Decimal>,
@@ -156,7 +153,7 @@ impl Figures {
         let count = points.iter().map(|point| point.count).sum();
         let values = points.iter().filter_map(|point| point.value.as_deref()).map(Decimal::parse);
         let Some(values) = values.collect::<Option<Vec<_>>>() else {
-            // One is too large to count with: no figures are better than those of the others.
+            // A value is too large for a `Decimal`. Figures of the other values would be wrong.
             return Self { count, ..Self::default() };
         };
         Self {
@@ -168,7 +165,7 @@ impl Figures {
         }
     }
 
-    /// The figures to show: those that mean something, and no two that are always the same.
+    /// The titles of the figures to show, without meaningless and redundant ones.
     fn titles(figures: &[Self], drawing: &Drawing) -> Vec<&'static str> {
         let mut titles = match (drawing.timeline.slots(), drawing.is_sum) {
             (1, _) => vec!["VALUE"],
@@ -196,8 +193,8 @@ impl Figures {
     }
 }
 
-/// All points: a column for each series where they are few and their labels short, else a
-/// row for each point.
+/// A table of all points. It has a column for each series if there are few series with short labels, and
+/// otherwise a row for each point.
 pub(crate) fn rows(series: &[Series], group_by: &[String], drawing: &Drawing) -> String {
     let names = names(series, group_by);
     let titles: Vec<String> =
@@ -223,7 +220,7 @@ pub(crate) fn rows(series: &[Series], group_by: &[String], drawing: &Drawing) ->
     table(heading, rows)
 }
 
-/// A column for each series, a row for each bucket in which one of them has a value.
+/// A table with a column for each series and a row for each bucket in which a series has a value.
 fn wide(series: &[Series], names: &[&str], titles: &[String], drawing: &Drawing) -> String {
     let mut heading = vec![("TIME", Align::Left)];
     heading.extend(titles.iter().map(|title| (title.as_str(), Align::Right)));
@@ -251,7 +248,7 @@ mod tests {
         render::series::{Form, page},
     };
 
-    /// A series of hours with these labels; none for hours without a point.
+    /// A series of hours with these labels. An hour whose value is `None` has no point.
     fn series(labels: &[(&str, &str)], values: &[Option<i64>]) -> Series {
         let start: Timestamp = "2026-11-20T06:00:00Z".parse().unwrap();
         let point = |(hour, value): (i64, &Option<i64>)| {
@@ -292,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_that_say_nothing_are_left_out() {
+    fn meaningless_and_redundant_figures_are_left_out() {
         let mut series = vec![series(&[("s", "a")], &waves(30, 1)), series(&[("s", "b")], &waves(30, 2))];
         series[0].points[3].count += 1;
         let heading = shown(&["s"], series, Form::Chart, "").lines().next().unwrap().to_owned();
@@ -308,7 +305,7 @@ mod tests {
         ann                             web-shop     81 000  7 000    0  11 000  ▁▂▄▄▇█▁▂▄▅
         an extraordinarily long name …  言語処理          5      5    5       5  █
         Buckets from 2026-11-20T07:00:00 to 2026-11-21T06:00:00.
-        Each line has a scale of its own, up to its MAX.
+        Each line has its own scale, up to its MAX.
         Each column shows the highest of 2 buckets.
         ");
     }
@@ -324,7 +321,7 @@ mod tests {
         a      7     2    1    4  ▂▂▂▂████▄▄▄▄
         b     12     3    3    9  ████    ▃▃▃▃
         Buckets from 2026-11-20T06:00:00Z to 2026-11-20T08:00:00Z.
-        Each line has a scale of its own, up to its MAX.
+        Each line has its own scale, up to its MAX.
         ");
     }
 
@@ -349,13 +346,13 @@ mod tests {
         b  3 615    33    0   33  ▃▇█▅█▃▇█▆█▄█▃▇█▅█▄▇▂▆█▄█▃▇█▄█▄▇█▆█▄█▃▇█▅█▄▇█▆▇▄█
                                                2026-11-23
         Buckets from 2026-11-20T06:00:00Z to 2026-11-30T05:00:00Z.
-        Each line has a scale of its own, up to its MAX.
+        Each line has its own scale, up to its MAX.
         Each column shows the highest of 5 buckets.
         ");
     }
 
     #[test]
-    fn few_series_are_columns() {
+    fn few_series_are_columns_of_a_table() {
         let two = vec![
             series(&[("service", "nova-api"), ("user", "")], &[Some(1), None, None, Some(4)]),
             series(&[("service", "größe"), ("user", "ann")], &[Some(10), Some(20), None, None]),
@@ -370,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn many_or_long_series_are_rows() {
+    fn many_series_or_long_labels_are_rows_of_a_table() {
         let shown_long = shown(&["application", "user"], three(), Form::Table, "");
         let last: Vec<_> = shown_long.lines().skip(38).collect();
         insta::assert_snapshot!(last.join("\n"), @r"
@@ -385,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_of_many_are_drawn() {
+    fn only_the_largest_of_many_series_are_drawn() {
         let many = (0..100).map(|n| series(&[("user", &format!("u{n:02}"))], &[Some(n * 7 % 100), Some(1)]));
         let shown = shown(&["user"], many.collect(), Form::Chart, "");
         let lines: Vec<_> = shown.lines().collect();
@@ -411,7 +408,7 @@ mod tests {
         }
 
         #[test]
-        fn lines_fit_their_room(
+        fn lines_fit_the_width(
             hours in 1_i64..400,
             names in prop::collection::vec("\\PC{0,12}", 2..10),
         ) {
@@ -424,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_too_large_to_count_with_leaves_no_figures() {
+    fn a_series_with_a_too_large_value_has_no_figures() {
         let mut points = series(&[], &[Some(1), Some(2)]).points;
         points[0].value = Some("9".repeat(40));
         let figures = Figures::of(&points);

@@ -1,5 +1,5 @@
-//! What one has to know to read an answer rightly: buckets that are not whole or are still
-//! to come, labels that no event has, and that there is nothing. It draws nothing.
+//! Notes that explain an answer: incomplete and future buckets, labels that no event has, and answers without
+//! data.
 
 use std::{borrow::Cow, collections::BTreeSet, fmt::Write};
 
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{moment, resource::is_of_assets};
 
-/// The answer as it is shown, and how many of its buckets are still to come. These are in
-/// it because it is filled, and a drawing leaves them out: they would look like silence.
+/// The answer to show, and the number of its future buckets. An answer that is filled contains future
+/// buckets. A chart leaves them out, because they would look like buckets without events.
 pub(super) fn split_future(
     answer: &QueryTimeSeriesResponse,
     form: Form,
@@ -36,11 +36,12 @@ pub(super) fn split_future(
     (Cow::Owned(shown), to_come.len())
 }
 
-/// That nothing was found, and where to look where something was looked for.
+/// Says that the answer has no data. If the query has a filter, it names the command that lists possible
+/// values.
 pub(super) fn nothing(asked: &QueryTimeSeriesRequest, answer: &QueryTimeSeriesResponse) -> String {
     let is_narrowed = [&asked.filter, &asked.service, &asked.key].into_iter().any(|text| !text.is_empty());
     if is_of_assets(&answer.metric) {
-        let such = if is_narrowed { "No values of such assets" } else { "No values" };
+        let such = if is_narrowed { "No matching values" } else { "No values" };
         return format!("{such} in this range.\n");
     }
     if is_narrowed {
@@ -50,8 +51,7 @@ pub(super) fn nothing(asked: &QueryTimeSeriesRequest, answer: &QueryTimeSeriesRe
     "No events in this range.\n".into()
 }
 
-/// What one has to know of the buckets at the ends to read them rightly, and of labels that
-/// no event has; a line each.
+/// Notes on the buckets at both ends, and on labels that no event has, one per line.
 pub(super) fn of(
     asked: &QueryTimeSeriesRequest,
     answer: &QueryTimeSeriesResponse,
@@ -68,13 +68,13 @@ pub(super) fn of(
     let cut = (is_before(timeline.time(0), start), to_come == 0 && is_before(end, timeline.end()));
     let which = match cut {
         (true, true) if timeline.slots() == 1 => "the bucket lies",
-        (true, true) => "the first bucket and the last lie",
+        (true, true) => "the first and the last bucket lie",
         (true, false) => "the first bucket lies",
         (false, true) => "the last bucket lies",
         (false, false) => "",
     };
     if !which.is_empty() {
-        let _ = writeln!(out, "{which} in the range only in part, and only that part counts");
+        let _ = writeln!(out, "{which} only partly in the range, and only that part is counted");
     }
     let goes_on = fresh.is_some_and(|fresh| timeline.goes_on(fresh)) && !cut.1;
     match to_come {
@@ -96,7 +96,7 @@ pub(super) fn of(
     for name in &asked.group_by {
         let lacks = |series: &Series| series.labels.get(name).is_none_or(String::is_empty);
         if answer.series.iter().all(lacks) {
-            let _ = writeln!(out, "no event here has {}", printable(name));
+            let _ = writeln!(out, "none of these events has {}", printable(name));
         }
     }
     out
@@ -114,7 +114,7 @@ mod tests {
         QueryTimeSeriesRequest { filter: filter.into(), ..QueryTimeSeriesRequest::default() }
     }
 
-    /// An answer of hours from 06:00 on, each with these many events.
+    /// An answer with an hour for each of these numbers of events, starting at 06:00.
     fn counted(counts: &[i64]) -> QueryTimeSeriesResponse {
         let start: Timestamp = "2026-11-20T06:00:00Z".parse().unwrap();
         let at = |hour: usize| start + SignedDuration::from_hours(hour.try_into().unwrap());
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_that_are_not_whole_are_told() {
+    fn incomplete_buckets_are_noted() {
         let mut answer = counted(&[3, 12, 4]);
         let notes = |answer: &QueryTimeSeriesResponse, form| {
             let shown = page(&asked(""), answer, form, 80);
@@ -156,15 +156,16 @@ mod tests {
         answer.fresh_through = Some(wire("2026-11-20T08:20:00Z"));
         assert_eq!(notes(&answer, Form::Chart), "the last bucket is not over yet");
         answer.start_time = Some(wire("2026-11-20T06:30:00Z"));
-        let first = "the first bucket lies in the range only in part, and only that part counts";
+        let first = "the first bucket lies only partly in the range, and only that part is counted";
         assert_eq!(notes(&answer, Form::Chart), format!("{first}\nthe last bucket is not over yet"));
         answer.end_time = Some(wire("2026-11-20T08:10:00Z"));
-        let both = "the first bucket and the last lie in the range only in part, and only that part counts";
+        let both =
+            "the first and the last bucket lie only partly in the range, and only that part is counted";
         assert_eq!(notes(&answer, Form::Table), both);
     }
 
     #[test]
-    fn the_future_is_no_silence() {
+    fn future_buckets_are_not_drawn() {
         let mut answer = counted(&[3, 12, 0, 0]);
         answer.fresh_through = Some(wire("2026-11-20T07:20:00Z"));
         insta::assert_snapshot!(page(&asked(""), &answer, Form::Chart, 60), @r"
@@ -180,7 +181,7 @@ mod tests {
         let table = page(&asked(""), &answer, Form::Table, 60);
         assert!(table.contains("\n2 buckets are still to come; the one before is not over yet\n"), "{table}");
         assert_eq!(table.lines().count(), 5 + 1 + 4);
-        // Nothing but the future, or silence.
+        // The answer has only future buckets, or no events.
         answer.fresh_through = Some(wire("2026-11-20T05:00:00Z"));
         answer.series[0].points.drain(..2);
         assert!(page(&asked(""), &answer, Form::Chart, 60).ends_with("\n\nNo events in this range.\n"));
@@ -191,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_no_event_has_is_told() {
+    fn a_label_that_no_event_has_is_noted() {
         let asked = QueryTimeSeriesRequest { group_by: vec!["nope".into()], ..asked("") };
         let shown = page(&asked, &counted(&[3]), Form::Table, 60);
-        assert!(shown.contains("\nno event here has nope\n\n"), "{shown}");
+        assert!(shown.contains("\nnone of these events has nope\n\n"), "{shown}");
     }
 
     #[test]
-    fn counts_are_said_once() {
+    fn counts_are_shown_once() {
         insta::assert_snapshot!(page(&asked(""), &counted(&[3, 12]), Form::Table, 80), @r"
         ODSLRequest/ReadRequests, summed by #PT1H
         2026-11-20T06:00:00Z to 2026-11-20T08:00:00Z

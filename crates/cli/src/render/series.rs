@@ -1,5 +1,5 @@
-//! The answer to a query of time series: what was asked and answered, then one series as
-//! rows, bars or columns. Several series are drawn by `grouped`.
+//! The answer to a time series query: a heading, then a single series as rows, bars or a column chart.
+//! `grouped` shows several series.
 
 use std::{borrow::Cow, fmt::Write};
 
@@ -16,20 +16,20 @@ use super::{
 };
 use crate::{moment, words};
 
-/// A series of more buckets is drawn as columns over a time axis instead of as bars
-/// beside its rows, and a terminal is not flooded with its table.
+/// The maximum number of buckets that a chart shows as rows with bars. A series with more buckets is a column
+/// chart, so that it does not flood the terminal with rows.
 pub(crate) const MAX_ROWS: usize = 40;
 
-/// Whether to draw.
+/// How to show an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// All points, as text.
     Table,
-    /// A drawing, and the points where they are few.
+    /// A chart, which includes the points if there are few.
     Chart,
 }
 
-/// The whole answer for people, no wider than `width` if it is drawn.
+/// The whole answer as text. A chart is at most `width` wide.
 pub(crate) fn page(
     asked: &QueryTimeSeriesRequest,
     answer: &QueryTimeSeriesResponse,
@@ -45,7 +45,7 @@ pub(crate) fn page(
     let clock = Clock::new(&answer.time_zone, times.iter().copied().chain(ends));
 
     let mut out = header(asked, answer, &clock);
-    // A drawing of nothing tells less than a sentence; a table was asked for with its rows.
+    // A sentence says more than an empty chart. A table is still shown with its rows.
     let is_empty = answer.series.iter().flat_map(|series| &series.points).all(|point| point.count == 0);
     let timeline = Timeline::new(&answer.calendar, clock.zone(), times);
     let Some(timeline) = timeline.filter(|_| form == Form::Table || !is_empty) else {
@@ -72,21 +72,21 @@ pub(crate) fn page(
     out
 }
 
-/// What the series of an answer have in common.
+/// The properties that the series of an answer have in common.
 #[derive(Debug)]
 pub(crate) struct Drawing {
     /// The buckets of all of them.
     pub(crate) timeline: Timeline,
     /// How to show their times.
     pub(crate) clock: Clock,
-    /// Which of several buckets stands for them.
+    /// Which of the buckets that share a column is drawn.
     pub(crate) peak: Peak,
     /// Whether their values can be added up.
     pub(crate) is_sum: bool,
 }
 
 impl Drawing {
-    /// Whether the counts of points say something that their values do not.
+    /// Whether the counts of points differ from their values.
     pub(crate) fn has_counts<'a>(&self, points: impl IntoIterator<Item = &'a Point>) -> bool {
         let is_count = |point: &Point| point.count == 0 || point.count.to_string() == value(point);
         !self.is_sum || !points.into_iter().all(is_count)
@@ -114,7 +114,7 @@ pub(crate) fn time(point: &Point) -> Option<Timestamp> {
     moment::from_wire(point.timestamp.as_ref()?)
 }
 
-/// The value as a table shows it; empty where there is none.
+/// The value as a table shows it. Empty without a value.
 pub(crate) fn value(point: &Point) -> Cow<'_, str> {
     short_decimal(point.value.as_deref().unwrap_or_default())
 }
@@ -137,7 +137,7 @@ fn header(asked: &QueryTimeSeriesRequest, answer: &QueryTimeSeriesResponse, cloc
         time.as_ref().and_then(moment::from_wire).map(|time| clock.time(time)).unwrap_or_default()
     };
     let unit = match words::unit(&answer.unit) {
-        // A count of events says so by its name, and one of booleans by its aggregation.
+        // A count needs no unit: the name of the metric or the aggregation says what is counted.
         "" | "count" => String::new(),
         unit => format!(", in {}", printable(unit)),
     };
@@ -204,8 +204,7 @@ fn heading(has_counts: bool) -> Vec<(&'static str, Align)> {
     heading
 }
 
-/// The table with a bar beside each value, and an empty row for each bucket that has
-/// none.
+/// The table with a bar beside each value, and an empty row for each bucket without a point.
 fn rows_with_bars(points: &[Point], drawing: &Drawing, width: usize) -> String {
     let by_slot = drawing.by_slot(points);
     let has_counts = drawing.has_counts(points);
@@ -215,7 +214,7 @@ fn rows_with_bars(points: &[Point], drawing: &Drawing, width: usize) -> String {
     };
     let widest = |of: fn(&Point) -> usize| points.iter().map(of).max().unwrap_or(0).max(5);
     let widest_time = (0..by_slot.len()).map(|slot| time_of(slot).len()).max().unwrap_or(0);
-    // The time and the numbers come before the bar, each with a gap of two.
+    // The time and the numbers come before the bar, each followed by a gap of two columns.
     let counts = if has_counts { widest(|p| p.count.to_string().len()) + 2 } else { 0 };
     let taken = widest_time + 4 + widest(|p| text::width(&value(p))) + counts;
     let room = width.saturating_sub(taken).clamp(8, 60);
@@ -303,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_and_the_least_leave_a_table_readable() {
+    fn very_large_and_small_values_keep_a_table_readable() {
         let large = format!("1{}", "0".repeat(300));
         let long = format!("{}.333333333", "12345".repeat(11));
         let small = format!("0.{}5", "0".repeat(323));
@@ -323,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_booleans_are_told_from_their_number() {
+    fn counts_of_booleans_are_shown_beside_their_number() {
         let mut answer = answer("#P1D", SignedDuration::from_hours(24), &[Some("2"), Some("0")]);
         answer.metric = "asset/isFresh".into();
         (answer.observed, answer.unit) = (Observed::CountTrue.into(), "1".into());
@@ -338,11 +337,11 @@ mod tests {
         ");
         answer.series[0].points.clear();
         let shown = page(&asked("asset_urn = x"), &answer, Form::Chart, 80);
-        assert!(shown.ends_with("\n\nNo values of such assets in this range.\n"), "{shown}");
+        assert!(shown.ends_with("\n\nNo matching values in this range.\n"), "{shown}");
     }
 
     #[test]
-    fn many_buckets_are_columns() {
+    fn many_buckets_are_a_column_chart() {
         let texts: Vec<String> = (0..96).map(|i| (i * (96 - i)).to_string()).collect();
         let values: Vec<_> = texts.iter().map(|text| Some(text.as_str())).collect();
         let answer = answer("#PT15M", SignedDuration::from_mins(15), &values);
@@ -371,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_in_words() {
+    fn an_answer_without_events_is_a_sentence() {
         let mut answer = answer("#PT1H", SignedDuration::ZERO, &[]);
         answer.fresh_through = None;
         let shown = page(&asked(""), &answer, Form::Chart, 80);
@@ -384,7 +383,7 @@ mod tests {
     fn the_day_of_25_hours_has_25_rows() {
         let values: Vec<_> = (0..25).map(|hour| (hour != 20).then_some("5")).collect();
         let mut answer = answer("#PT1H", SignedDuration::from_hours(1), &values);
-        // Midnight in Berlin, where clocks go from 03:00 back to 02:00.
+        // Midnight in Berlin, where the clocks go back from 03:00 to 02:00.
         let midnight: Timestamp = "2026-10-24T22:00:00Z".parse().unwrap();
         for (hour, point) in (0..25).filter(|hour| *hour != 20).zip(&mut answer.series[0].points) {
             point.timestamp = Some(moment::to_wire(midnight + SignedDuration::from_hours(hour)));
@@ -404,7 +403,7 @@ mod tests {
         insta::assert_snapshot!(lines[..12].join("\n"), @r"
         objects/AAA/timeSeries/HOURLY
         ODSLRequest/ReadRequestDuration, averaged by #PT1H, in ms
-        2026-10-25T00:00:00+02:00 to 2026-10-26T00:00:00+01:00 in Europe/Berlin, where clocks are changed
+        2026-10-25T00:00:00+02:00 to 2026-10-26T00:00:00+01:00 in Europe/Berlin, where the clocks change
         of service nova-api, key AAA
         fresh through 2026-11-21T07:00:00Z
 

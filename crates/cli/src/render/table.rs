@@ -1,21 +1,22 @@
-//! Aligned columns.
+//! Tables with aligned columns.
 
 use super::text::{printable, shorten, width};
 
-/// Where a column's cells stand.
+/// The alignment of the cells of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
-    /// Words.
+    /// For words.
     Left,
-    /// Numbers.
+    /// For numbers.
     Right,
 }
 
-/// The least that a column of words is cut to, `…` included: less says nothing.
+/// The minimum width of a column of words that is cut, including the `…`. Narrower cells would be
+/// meaningless.
 const LEAST: usize = 12;
 
-/// Rows under a heading, two spaces between columns, no line longer than it must
-/// be. Control characters are shown escaped. Every row has a cell for each column.
+/// Rows under a heading, with two spaces between columns and without trailing spaces. Control characters are
+/// escaped. Every row has a cell for each column.
 pub(crate) fn table<'a, R: AsRef<[String]>>(
     heading: impl AsRef<[(&'a str, Align)]>,
     rows: impl AsRef<[R]>,
@@ -23,9 +24,9 @@ pub(crate) fn table<'a, R: AsRef<[String]>>(
     table_within(usize::MAX, heading, rows)
 }
 
-/// A [`table`] that is so many columns of a terminal wide at most. The widest cells of words are cut, which `…`
-/// shows, but those of the first column: they name what the rows are about. Where that is not enough the last
-/// columns are left out, and a line says so.
+/// A [`table`] that is at most `columns` terminal columns wide. The widest cells of words are cut and end in
+/// `…`, except in the first column, which names the rows. If that is not enough, the last columns are left
+/// out, and a line says so.
 pub(crate) fn table_within<'a, R: AsRef<[String]>>(
     columns: usize,
     heading: impl AsRef<[(&'a str, Align)]>,
@@ -63,13 +64,13 @@ pub(crate) fn table_within<'a, R: AsRef<[String]>>(
     out
 }
 
-/// How wide the columns are that fit, from the first on.
+/// The widths of the columns that fit, starting with the first.
 fn fitted(widths: &[usize], heading: &[(&str, Align)], columns: usize) -> Vec<usize> {
     let narrowed = (2..=widths.len()).rev().find_map(|shown| narrowed(&widths[..shown], heading, columns));
     narrowed.unwrap_or_else(|| widths.iter().take(1).copied().collect())
 }
 
-/// How wide these columns are when they are cut to fit. None if they cannot be cut that far.
+/// The widths of these columns, cut to fit. None if they cannot be cut that far.
 fn narrowed(widths: &[usize], heading: &[(&str, Align)], columns: usize) -> Option<Vec<usize>> {
     let mut widths = widths.to_vec();
     let can_be_cut = |(at, of): &(usize, &mut usize)| {
@@ -83,7 +84,7 @@ fn narrowed(widths: &[usize], heading: &[(&str, Align)], columns: usize) -> Opti
     Some(widths)
 }
 
-/// Names and values, one pair a line; pairs without a value are left out.
+/// Names and values, one pair per line. Pairs without a value are left out.
 pub(crate) fn properties(pairs: &[(&str, String)]) -> String {
     let shown: Vec<_> = pairs.iter().filter(|(_, value)| !value.is_empty()).collect();
     let widest = shown.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn aligns_by_what_is_seen() {
+    fn columns_are_aligned_by_their_visible_width() {
         let rows = [
             ["größe".to_owned(), "1".to_owned()],
             ["語".to_owned(), "12345".to_owned()],
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_cuts_the_widest_words() {
+    fn a_narrow_terminal_cuts_the_widest_cells_of_words() {
         insta::assert_snapshot!(list(70), @r"
         NAME              COUNT  FIELDS                  WHAT IT IS
         AzureServiceBus      21  queue                   An action names the …
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_fits_or_is_its_first_columns_alone() {
+    fn a_table_fits_or_consists_of_its_first_columns() {
         let whole = list(usize::MAX);
         let widest = |text: &str| text.lines().take(3).map(width).max().unwrap();
         for columns in 0..=widest(&whole) {
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_what_is_empty() {
+    fn empty_properties_are_left_out() {
         let pairs = [("id", "7".to_owned()), ("detail", String::new()), ("method", "get".to_owned())];
         assert_eq!(properties(&pairs), "id      7\nmethod  get\n");
     }

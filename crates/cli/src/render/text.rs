@@ -1,15 +1,15 @@
-//! Text and numbers as a terminal may show them.
+//! Formats text and numbers for a terminal.
 
 use std::{borrow::Cow, fmt::Display};
 
 use flowmeter_core::asset::Number;
 use unicode_width::UnicodeWidthStr;
 
-/// The significant digits of a decimal that is not shown as it is: those that doubles have.
+/// The number of significant digits of a shortened decimal, the same as a double has.
 const DIGITS: usize = 17;
 
-/// The text without characters that control a terminal, each replaced by `\u{…}`: what a service
-/// recorded must not move the cursor of who reads it, nor show its letters in another order.
+/// The text with each control character replaced by `\u{…}`: recorded text must not move the cursor or change
+/// the order of letters on a terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_controlling) {
         let escape = |c: char| {
@@ -20,25 +20,24 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     text.into()
 }
 
-/// Whether it is a control character, or one that directs the order of those around it.
+/// Whether a character controls the terminal, or the direction of the characters around it.
 fn is_controlling(c: char) -> bool {
     let is_bidi =
         matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || is_bidi
 }
 
-/// How many columns of a terminal the text takes.
+/// The width of a text in terminal columns.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text cut to so many bytes at most, at a character's boundary.
+/// The text, cut to at most `max_bytes` bytes at a character boundary.
 pub(crate) fn cut(text: &str, max_bytes: usize) -> &str {
     &text[..text.floor_char_boundary(max_bytes)]
 }
 
-/// The text as it may be printed, in so many columns of a terminal at most; `…` stands for
-/// what is cut off.
+/// The printable text, cut to at most `columns` terminal columns. `…` stands for the part that is cut off.
 pub(crate) fn shorten(text: &str, columns: usize) -> String {
     let text = printable(text);
     if width(&text) <= columns {
@@ -55,12 +54,12 @@ pub(crate) fn shorten(text: &str, columns: usize) -> String {
     short + "…"
 }
 
-/// A number for an axis: four digits or less and a metric prefix.
+/// A number for an axis: up to four digits and a metric prefix.
 pub(crate) fn compact(number: f64) -> String {
     const PREFIXES: [(f64, &str); 5] = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")];
     if number != 0.0 && !(0.001..1e18).contains(&number.abs()) {
         let text = format!("{number:.3e}");
-        let (digits, power) = text.split_once('e').expect("it is written with an exponent");
+        let (digits, power) = text.split_once('e').expect("the number is formatted with an exponent");
         return format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'));
     }
     for (limit, prefix) in PREFIXES {
@@ -78,8 +77,8 @@ fn three_decimals(number: f64) -> String {
     if text == "-0" { "0".into() } else { text.into() }
 }
 
-/// A decimal in plain digits in as few columns as a table can be read with: as it is, or with an
-/// exponent where it is very large, very small or long; `…` stands for digits that are cut off.
+/// A decimal that is narrow enough for a table: in plain digits, or with an exponent if it is very large,
+/// very small or long. `…` stands for digits that are cut off.
 pub(crate) fn short_decimal(text: &str) -> Cow<'_, str> {
     if text.len() <= Number::MAX_JSON_BYTES {
         return text.into();
@@ -98,8 +97,8 @@ pub(crate) fn short_decimal(text: &str) -> Cow<'_, str> {
     format!("{sign}{leading}{point}{others}{rest}e{exponent}").into()
 }
 
-/// A number in plain digits with thousands set apart, as `12 345`: a comma or a point would be
-/// read differently in different countries.
+/// A number with a space between thousands, such as `12 345`: commas and points are read differently in
+/// different countries.
 pub(crate) fn grouped(number: impl Display) -> String {
     let text = number.to_string();
     let first = usize::from(text.starts_with('-'));
@@ -120,10 +119,10 @@ pub(crate) fn counted(number: u64, of: &str) -> String {
     format!("{} {of}{plural}", grouped(number))
 }
 
-/// A share of a whole in percent, with so many decimals. Only nothing is 0 % and only all of it
-/// 100 %: `<0.1 %` and `>99.9 %` stand for what rounding would take for that.
+/// A share of a whole in percent, with `decimals` decimals. Only zero is shown as 0 % and only the whole as
+/// 100 %: shares that would be rounded to them are shown as `<0.1 %` and `>99.9 %`.
 pub(crate) fn percent(part: f64, whole: f64, decimals: usize) -> String {
-    // The sum of no numbers is -0, which must not show.
+    // The sum of an empty iterator of doubles is -0, and the sign must not be shown.
     let part = part.abs();
     let share = if whole > 0.0 { 100.0 * part / whole } else { 0.0 };
     let text = format!("{share:.decimals$}");
@@ -143,15 +142,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_control_characters_harmlessly() {
+    fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert!(matches!(printable("größe"), Cow::Borrowed("größe")));
-        // What follows would be shown from right to left, so that the name seems to end in exe.
+        // The text after it would be shown from right to left, so that the name seems to end in exe.
         assert_eq!(printable("\u{202e}exe.txt\u{2069}"), "\\u{202e}exe.txt\\u{2069}");
         for c in ['\u{202a}', '\u{2066}', '\u{200e}', '\u{200f}', '\u{61c}'] {
             assert_eq!(printable(&c.to_string()), c.escape_unicode().to_string());
         }
-        // It joins emoji and directs nothing.
+        // It joins emoji and does not change the direction.
         assert_eq!(printable("\u{200d}"), "\u{200d}");
     }
 
@@ -174,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn cuts_at_a_character() {
+    fn text_is_cut_at_a_character_boundary() {
         assert_eq!(cut("aé", 2), "a");
         assert_eq!(cut("aé", 3), "aé");
     }
 
     #[test]
-    fn shortens_by_what_is_seen() {
+    fn text_is_shortened_by_its_visible_width() {
         assert_eq!(shorten("größe", 5), "größe");
         assert_eq!(shorten("größer", 5), "größ…");
         assert_eq!(shorten("言語処理", 6), "言語…");
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_numbers_short() {
+    fn numbers_have_metric_prefixes() {
         let shown: Vec<_> = [0.0, 0.125, 9999.0, 12_000.0, 2.5e6, -3e9, 1e-9].map(compact).into();
         assert_eq!(shown, ["0", "0.125", "9999", "12k", "2.5M", "-3G", "1e-9"]);
         let extreme = [5e17, 1e18, -2.5e300, 1.5e-4, 5e-324].map(compact);
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_not_rounded_to_nothing_or_all() {
+    fn a_share_is_not_rounded_to_zero_or_the_whole() {
         let shown = [(-0.0, 9.0), (1.0, 1e6), (1.0, 8.0), (999_999.0, 1e6), (9.0, 9.0), (0.0, 0.0)];
         let shown = shown.map(|(part, whole)| percent(part, whole, 1));
         assert_eq!(shown, ["0.0 %", "<0.1 %", "12.5 %", ">99.9 %", "100.0 %", "0.0 %"]);

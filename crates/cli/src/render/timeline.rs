@@ -1,27 +1,27 @@
-//! The time axis of a chart: which slot a bucket takes, so that omitted buckets
-//! leave a gap, and which times to write under the axis.
+//! The time axis of a chart: the slot of each bucket, so that omitted buckets leave a gap, and the labels
+//! under the axis.
 
 use jiff::{Span, Timestamp, tz::TimeZone};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
 
-/// The distance of two neighbouring buckets.
+/// The distance between two neighbouring buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Months(i64),
     /// Days of the time zone, which can have 23 or 25 hours.
     Days(i64),
     Seconds(i64),
-    /// A calendar that is no interval: points follow one another without gaps.
+    /// A calendar that is not an interval. Its points follow one another without gaps.
     Unknown,
 }
 
-/// Buckets of a calendar from the first point on, numbered from 0.
+/// The buckets of a calendar, numbered from 0 at the first point.
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline {
     step: Step,
-    /// On its clocks lie days and months.
+    /// The time zone of days and months.
     zone: TimeZone,
     /// The start of each bucket that has a point, ascending.
     times: Vec<Timestamp>,
@@ -29,8 +29,8 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// The timeline of points at these times, in any order, on a calendar such as `#PT1H`
-    /// in a time zone. None without points.
+    /// The timeline of points at these times, which can be in any order, on a calendar such as `#PT1H` in a
+    /// time zone. None without points.
     pub(crate) fn new(calendar: &str, zone: &TimeZone, mut times: Vec<Timestamp>) -> Option<Self> {
         times.sort_unstable();
         times.dedup();
@@ -41,7 +41,7 @@ impl Timeline {
     /// The slot of the bucket that starts at this time.
     pub(crate) fn slot(&self, time: Timestamp) -> usize {
         let slots = match self.step {
-            // To the nearest: where clocks are changed, a bucket of some hours is shorter.
+            // Rounded to the nearest, because a bucket of several hours is shorter when the clocks change.
             Step::Seconds(seconds) => {
                 (time.as_second() - self.first.as_second() + seconds / 2).div_euclid(seconds)
             }
@@ -54,17 +54,17 @@ impl Timeline {
         usize::try_from(slots).unwrap_or(0)
     }
 
-    /// How many slots there are from the first point to the last.
+    /// The number of slots from the first point to the last.
     pub(crate) fn slots(&self) -> usize {
         self.times.last().map_or(0, |last| self.slot(*last) + 1)
     }
 
-    /// When the last bucket ends, if that can be told.
+    /// When the last bucket ends. None if the calendar is not an interval.
     pub(crate) fn end(&self) -> Option<Timestamp> {
         self.time(self.slots())
     }
 
-    /// Whether this time lies within a bucket and not at its end, if that can be told.
+    /// Whether a bucket that has a point contains this time. False if the calendar is not an interval.
     pub(crate) fn goes_on(&self, time: Timestamp) -> bool {
         let after = self.times.partition_point(|start| *start <= time);
         let Some(start) = after.checked_sub(1).map(|at| self.times[at]) else { return false };
@@ -75,7 +75,7 @@ impl Timeline {
     pub(crate) fn time(&self, slot: usize) -> Option<Timestamp> {
         let count = i64::try_from(slot).ok()?;
         let span = match self.step {
-            // Longer buckets begin at the same hours of each day.
+            // Longer buckets begin at the same hours of each day, as the clocks show them.
             Step::Seconds(seconds) if seconds <= HOUR => {
                 return Timestamp::from_second(self.first.as_second() + count * seconds).ok();
             }
@@ -88,7 +88,7 @@ impl Timeline {
         self.zone.to_timestamp(local).ok()
     }
 
-    /// The seconds from 1970 to what clocks in the time zone show.
+    /// The time that clocks in the time zone show, in seconds from 1970.
     fn local(&self, time: Timestamp) -> i64 {
         time.as_second() + i64::from(self.zone.to_offset(time).seconds())
     }
@@ -99,9 +99,8 @@ impl Timeline {
         i64::from(date.year()) * 12 + i64::from(date.month())
     }
 
-    /// The labels of an axis on which each column holds so many slots (`per`) or
-    /// each slot takes so many columns (`wide`): (column, text), ascending,
-    /// without overlap and not beyond the last column.
+    /// The labels of an axis as (column, text), ascending, without overlap and within the last column. Each
+    /// column holds `per` slots, or each slot is `wide` columns wide.
     pub(crate) fn labels(&self, per: usize, wide: usize) -> Vec<(usize, String)> {
         let columns = self.slots().div_ceil(per);
         let tick = self.tick(columns * wide);
@@ -124,8 +123,8 @@ impl Timeline {
         labels
     }
 
-    /// The distance of labels in seconds: the smallest round one that leaves room
-    /// for their texts. None if every bucket may be labelled.
+    /// The distance between labels in seconds: the shortest round one that leaves room for their texts. None
+    /// if every bucket can have a label.
     fn tick(&self, columns: usize) -> Option<i64> {
         const ROUND: [i64; 18] = [
             60,
@@ -158,14 +157,14 @@ impl Timeline {
         ROUND.into_iter().find(|tick| *tick >= seconds && tick * columns >= ROOM * extent)
     }
 
-    /// The text of a label at what clocks show, in seconds from 1970.
+    /// The text of a label. `local` is the time that clocks show, in seconds from 1970.
     fn label(&self, local: i64, tick: Option<i64>) -> Option<String> {
         let form = match (self.step, tick) {
             (Step::Months(_), _) => "%Y-%m",
             (_, Some(tick)) if tick < DAY && local.rem_euclid(DAY) != 0 => "%H:%M",
             _ => "%Y-%m-%d",
         };
-        // Not that time, but a time at which clocks in UTC show the same.
+        // A time at which clocks in UTC show the same, used only for formatting.
         Some(Timestamp::from_second(local).ok()?.strftime(form).to_string())
     }
 }
@@ -190,7 +189,7 @@ fn step(calendar: &str) -> Step {
     }
 }
 
-/// The first multiple of `tick` in `[time, next)`, weeks counted from a Monday.
+/// The first multiple of `tick` in `[time, next)`. Weeks start on Monday.
 fn round_within(time: i64, next: Option<i64>, tick: i64) -> Option<i64> {
     // 1970-01-05, the first Monday.
     let origin = if tick % (7 * DAY) == 0 { 4 * DAY } else { 0 };
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_bucket_is_known_by_its_length() {
+    fn only_intervals_have_a_known_end() {
         let hours = timeline("#PT1H", "UTC", &["2026-01-01T00:00:00Z", "2026-01-01T03:00:00Z"]);
         assert_eq!(hours.end().unwrap().to_string(), "2026-01-01T04:00:00Z");
         let goes_on = |text: &str| hours.goes_on(text.parse().unwrap());
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn months_are_counted_not_measured() {
+    fn months_of_any_length_take_one_slot() {
         let texts = ["2025-01-01T00:00:00Z", "2026-02-01T00:00:00Z"];
         assert_eq!(timeline("#P1M", "UTC", &texts).slots(), 14);
         assert_eq!(timeline("MONTHLY", "UTC", &texts).slots(), 14);
@@ -262,14 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_at_round_times_and_apart() {
+    fn labels_are_at_round_times_without_overlap() {
         let texts = ["2026-01-01T05:00:00Z", "2026-01-02T06:00:00Z"];
         let labels = |zone: &str| timeline("#PT1H", zone, &texts).labels(1, 3);
         let shown = |labels: Vec<(usize, String)>| {
             labels.into_iter().map(|(column, text)| format!("{column} {text}")).collect::<Vec<_>>()
         };
         assert_eq!(shown(labels("UTC")), ["3 06:00", "21 12:00", "39 18:00", "57 2026-01-02"]);
-        // Round on the clocks there.
+        // The labels are round on the clocks of the time zone.
         assert_eq!(shown(labels("Asia/Tokyo")), ["12 18:00", "30 2026-01-02", "48 06:00", "66 12:00"]);
     }
 }

@@ -208,7 +208,7 @@ async fn a_number_is_drawn() {
     urn:xdg:database:crm, 60 times
     fresh through 2026-11-22T10:00:00Z
 
-    qualityScore, the highest by 15 minutes
+    qualityScore, highest value per 15 minutes
     20 ┤                  ▃▃                ▃▃                  ▃▃
        │                ▆▆██              ▂▂██                ▆▆██
        │              ▅▅████              ████              ▅▅████
@@ -250,12 +250,9 @@ async fn the_largest_and_the_least_leave_a_table_readable() {
 async fn what_is_not_there_is_said() {
     let fake = with(Vec::new()).await;
     let none = printed(&fake, &["asset", "show", CRM]).await;
-    assert_eq!(
-        none,
-        format!("{CRM}, no metrics in this range of time\nfresh through 2026-11-22T10:00:00Z\n")
-    );
+    assert_eq!(none, format!("{CRM}, no metrics in this time range\nfresh through 2026-11-22T10:00:00Z\n"));
     let unnamed = printed(&fake, &["asset", "latest", CRM, "--name", "x"]).await;
-    assert!(unnamed.starts_with(&format!("{CRM}, no such metrics\n")), "{unnamed}");
+    assert!(unnamed.starts_with(&format!("{CRM}, no matching metrics\n")), "{unnamed}");
     let unknown = flowmeter(&fake, &["asset", "latest", "urn:xdg:database:cmr"]).await;
     assert_eq!(unknown.code, 1);
     insta::assert_snapshot!(unknown.err, @r#"
@@ -263,10 +260,10 @@ async fn what_is_not_there_is_said() {
       hint: did you mean urn:xdg:database:crm? `flowmeter asset list` lists them all
     "#);
     let prefix = printed(&fake, &["asset", "list", "urn:other"]).await;
-    assert_eq!(prefix, "No assets whose URN begins so.\n");
+    assert_eq!(prefix, "No assets have a URN with this prefix.\n");
     let fake = Fake::start_strict(Contents::default()).await;
     let nothing = printed(&fake, &["asset", "list"]).await;
-    assert_eq!(nothing, "No assets. `flowmeter asset emit URN NAME=VALUE` makes one.\n");
+    assert_eq!(nothing, "No assets. `flowmeter asset emit URN NAME=VALUE` creates one.\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -248,7 +248,7 @@ async fn an_instance_is_seen_over_time() {
     OutOfQuota      4     0    0    4  ▁▁▁▁████▁▁▁▁
                                        08:00
     Buckets from 2026-11-22T08:00:00Z to 2026-11-22T10:00:00Z.
-    Each line has a scale of its own, up to its MAX.
+    Each line has its own scale, up to its MAX.
     "#);
     let listed = printed(&fake, &timeline).await;
     insta::assert_snapshot!(listed, @r#"

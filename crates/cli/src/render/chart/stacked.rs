@@ -1,27 +1,27 @@
-//! Bars that are cut into parts, such as the calls of an integration by how they ended.
+//! Bars that are divided into parts, such as the calls of an integration by type.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "columns of a terminal: few, not negative, and rounded anyway"
+    reason = "terminal columns are few, not negative and rounded"
 )]
 
 use super::extent;
 
-/// What the parts of a stacked bar look like, in their order: neighbours differ most.
+/// The fills of the parts of a stacked bar, in order. Neighbours differ the most.
 pub(crate) const SHAPES: [char; 7] = ['█', '░', '▚', '═', '▓', '╳', '▒'];
 
-/// What the parts look like that have no shape of their own, and those that are too small.
+/// The fill of the parts that are too small, and of those beyond [`SHAPES`].
 pub(crate) const OTHERS: char = '·';
 
-/// What the part at this place looks like. Those beyond the shapes look alike.
+/// The fill of the part at this index. All parts beyond [`SHAPES`] have the same fill.
 pub(crate) fn shape(at: usize) -> char {
     SHAPES.get(at).copied().unwrap_or(OTHERS)
 }
 
-/// A bar for each list of parts, the longest so many columns wide; a bar that exists can be seen.
-/// Parts of less than half a column are drawn together, as [`OTHERS`]: a column for each would be
-/// more than its share.
+/// A bar for each list of parts. The longest is `columns` wide, and every bar that is not empty is visible.
+/// Parts that fill less than half a column are drawn together, as [`OTHERS`]: a column for each would exceed
+/// its share.
 pub(crate) fn bars(bars: &[Vec<f64>], columns: usize) -> Vec<String> {
     let total = |parts: &Vec<f64>| parts.iter().filter(|part| **part > 0.0).sum::<f64>();
     let (_, top) = extent(bars.iter().map(total));
@@ -33,7 +33,7 @@ pub(crate) fn bars(bars: &[Vec<f64>], columns: usize) -> Vec<String> {
     bars.iter().map(bar).collect()
 }
 
-/// A bar of so many columns, cut by the shares of its parts.
+/// A bar that is `columns` wide, divided by the shares of its parts.
 fn stack(parts: &[f64], total: f64, columns: usize) -> String {
     let mut shares = [0.0; SHAPES.len() + 1];
     for (at, part) in parts.iter().enumerate() {
@@ -45,8 +45,8 @@ fn stack(parts: &[f64], total: f64, columns: usize) -> String {
     widths.map(|(at, wide)| shape(at).to_string().repeat(wide)).collect()
 }
 
-/// Shares of so many columns in whole columns that fill them: each rounded down, and what is left
-/// goes to the largest remainders.
+/// Divides `columns` into whole columns by these shares. Each is rounded down, and the remaining columns go
+/// to the largest remainders.
 fn whole(shares: &[f64], columns: usize) -> Vec<usize> {
     let mut widths: Vec<usize> = shares.iter().map(|share| share.floor() as usize).collect();
     let left = columns.saturating_sub(widths.iter().sum());
@@ -65,20 +65,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_parts_of_a_bar_are_not_more_than_they_are() {
-        // 87 % of one, and all others less than half of a column.
+    fn small_parts_of_a_bar_do_not_exceed_their_share() {
+        // One part has 87 %, and each of the others less than half a column.
         let many = vec![870.0, 40.0, 30.0, 30.0, 20.0, 10.0];
         let few = vec![87.0, 13.0];
         let bars = super::bars(&[many, few, vec![0.0, 1.0], vec![0.0]], 10);
         assert_eq!(bars, ["█████████·", "█", "░", ""]);
-        // Together they are more than one of them, with what has no shape.
+        // The small parts and those beyond the shapes together take more than one column.
         let parts = [40.0, 20.0, 10.0, 8.0, 7.0, 6.0, 4.0, 3.0, 2.0];
         assert_eq!(super::bars(&[parts.into()], 10), ["████░░▚═▓·"]);
     }
 
     proptest! {
         #[test]
-        fn bars_show_their_parts_by_share_and_end_at_theirs(
+        fn bars_and_their_parts_have_the_width_of_their_share(
             bars in prop::collection::vec(prop::collection::vec(0_u32..5_000, 1..10), 1..5),
             columns in 12_usize..60,
         ) {

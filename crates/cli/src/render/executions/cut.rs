@@ -1,4 +1,4 @@
-//! Calls by type beside something else, such as the integration: as a table, or drawn.
+//! Calls by type and another label, such as the integration, as a table or a chart.
 #![allow(clippy::cast_precision_loss, reason = "a drawing needs no more than three digits")]
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt::Write};
@@ -16,22 +16,22 @@ use crate::render::{
     text::{grouped, percent, shorten, width},
 };
 
-/// More lines than this are not drawn: only those of the most calls are.
+/// The maximum number of lines in a chart. Those with the most calls are drawn.
 const MAX_LINES: usize = 40;
 
-/// A table has a column for each type up to this many, else a row for each.
+/// Up to this number of types, a table has a column for each type. With more, it has a row for each.
 const MAX_COLUMNS: usize = 6;
 
-/// The most columns of a terminal that a name takes in a drawing.
+/// The maximum width of a name in a chart, in terminal columns.
 const NAME: usize = 30;
 
-/// The least and the most columns of a terminal that a bar takes.
+/// The minimum and the maximum width of a bar, in terminal columns.
 const BAR: std::ops::RangeInclusive<usize> = 12..=60;
 
-/// The calls of each name by type, and those of each type; the most first.
+/// The calls of each name by type, and the calls of each type, the most first.
 #[derive(Debug)]
 pub(super) struct Cut<'a> {
-    /// What the names are of, such as the integration.
+    /// The label whose values the names are, such as the integration.
     field: &'a str,
     types: Vec<(&'a str, i64)>,
     rows: Vec<Row<'a>>,
@@ -41,12 +41,12 @@ pub(super) struct Cut<'a> {
 struct Row<'a> {
     name: &'a str,
     total: i64,
-    /// In the order of the types, and none where there are no such calls.
+    /// The calls in the order of the types. None for a type without calls.
     by_type: Vec<Option<i64>>,
 }
 
 impl<'a> Cut<'a> {
-    /// That of the series of an answer which is grouped by the field and the type.
+    /// The calls in the series of an answer that is grouped by the field and the type.
     pub(super) fn of(series: &'a [ExecutionSeries], field: &'a str) -> Self {
         let value =
             |series: &'a ExecutionSeries, label: &str| series.labels.get(label).map_or("", String::as_str);
@@ -75,7 +75,8 @@ impl<'a> Cut<'a> {
         self.rows.iter().any(|row| row.name == name)
     }
 
-    /// All numbers: a column for each type where they are few, else a row for each.
+    /// A table of all numbers, with a column for each type if there are few types, and otherwise a row for
+    /// each.
     pub(super) fn table(&self) -> String {
         let title = self.field.to_uppercase();
         let mut heading = vec![(title.as_str(), Align::Left)];
@@ -101,7 +102,7 @@ impl<'a> Cut<'a> {
         table(heading, rows)
     }
 
-    /// A bar for each name, cut by type, and which type looks how.
+    /// A bar for each name, divided by type, and the legend of the types.
     pub(super) fn stacked(&self, columns: usize) -> String {
         let shown = &self.rows[..self.rows.len().min(MAX_LINES)];
         let title = self.field.to_uppercase();
@@ -120,12 +121,12 @@ impl<'a> Cut<'a> {
         heading.push(("", Align::Left));
         let mut out = table(heading, rows) + &self.note_left_out(shown.len()) + "\n" + &self.legend();
         if has_others {
-            let _ = writeln!(out, "Types of less than half a column in a bar are drawn as {OTHERS}.");
+            let _ = writeln!(out, "Types that fill less than half a column of a bar are drawn as {OTHERS}.");
         }
         out
     }
 
-    /// How each type looks, and what it comes to. Those for which there is no shape share one.
+    /// The fill and the total of each type. The types beyond the available fills share a line.
     fn legend(&self) -> String {
         let all = self.types.iter().fold(0, |sum: i64, (_, calls)| sum.saturating_add(*calls)) as f64;
         let heading =
@@ -150,7 +151,7 @@ impl<'a> Cut<'a> {
         table(heading, rows)
     }
 
-    /// A bar for each type of each name, all on one scale.
+    /// A bar for each type of each name, all on the same scale.
     pub(super) fn side_by_side(&self, columns: usize) -> String {
         let title = self.field.to_uppercase();
         let mut heading = vec![(title.as_str(), Align::Left), ("TYPE", Align::Left), ("CALLS", Align::Right)];
@@ -162,7 +163,7 @@ impl<'a> Cut<'a> {
             }
             shown += 1;
             for (at, (kind, calls)) in parts.into_iter().enumerate() {
-                // The name stands once, before the first of its bars.
+                // Only the first bar of a name shows the name.
                 let name = if at == 0 { shorten(label(row.name), NAME) } else { String::new() };
                 rows.push(vec![name, shorten(kind, NAME), grouped(calls)]);
                 values.push(Some(calls as f64));
@@ -176,7 +177,7 @@ impl<'a> Cut<'a> {
         table(heading, rows) + &self.note_left_out(shown)
     }
 
-    /// The types of which a row has calls, and how many.
+    /// The types that a row has calls of, with their numbers.
     fn parts<'b>(&'b self, row: &'b Row<'_>) -> impl Iterator<Item = (&'a str, i64)> + 'b {
         let parts = self.types.iter().zip(&row.by_type);
         parts.filter_map(|((kind, _), calls)| Some((label(kind), (*calls)?)))
@@ -193,7 +194,7 @@ impl<'a> Cut<'a> {
     }
 }
 
-/// The room for bars beside these rows.
+/// The width that is left for bars beside these rows.
 fn room(heading: &[(&str, Align)], rows: &[Vec<String>], columns: usize) -> usize {
     let taken = table(heading, rows).lines().map(width).max().unwrap_or(0);
     columns.saturating_sub(taken + 2).clamp(*BAR.start(), *BAR.end())

@@ -15,11 +15,11 @@ use crate::{
     },
 };
 
-/// More buckets than this are not filled where they have no calls: such a range begins long before
-/// there were executions, and no terminal shows them.
+/// The maximum number of buckets that are filled with zeros where they have no calls. A longer range begins
+/// long before the first execution, and no terminal can show it.
 const MAX_FILLED: usize = 10_000;
 
-/// What is to be said above, and the table or drawing; both empty if there are no calls.
+/// The note above, and the table or chart. Both are empty if there are no calls.
 pub(super) fn note_and_body(page: Page<'_>) -> (String, String) {
     let clock = clock_of(page.answer);
     let mut series: Vec<_> = page.answer.series.iter().map(to_series).collect();
@@ -66,8 +66,8 @@ fn to_series(series: &ExecutionSeries) -> Series {
     Series { labels: series.labels.clone(), points: series.points.iter().map(point).collect() }
 }
 
-/// When the first bucket of the range begins and the last that has begun: a drawing shows that there
-/// were no calls at the ends as well.
+/// The starts of the first bucket of the range and of the last one that has begun, so that a chart shows
+/// buckets without calls at both ends, too.
 fn ends(answer: &QueryExecutionsResponse, clock: &Clock) -> Vec<Timestamp> {
     let wire = |time: &Option<prost_types::Timestamp>| time.as_ref().and_then(moment::from_wire);
     let unit = if answer.calendar == "#PT1H" { Unit::Hour } else { Unit::Day };
@@ -77,13 +77,13 @@ fn ends(answer: &QueryExecutionsResponse, clock: &Clock) -> Vec<Timestamp> {
     };
     let last = [wire(&answer.end_time), wire(&answer.fresh_through)].into_iter().flatten().min();
     let start = wire(&answer.start_time);
-    // The end does not belong to the range.
+    // The end is exclusive.
     let last = last.and_then(|last| last.checked_sub(jiff::SignedDuration::from_micros(1)).ok());
     let last = last.filter(|last| start.is_none_or(|start| *last >= start));
     [start, last].into_iter().flatten().filter_map(begin).collect()
 }
 
-/// No calls are none, where a bucket has no point.
+/// Adds a point with zero calls to each bucket without a point.
 fn fill(series: &mut Series, timeline: &Timeline) {
     let mut by_slot: Vec<Option<Point>> = vec![None; timeline.slots()];
     for point in std::mem::take(&mut series.points) {

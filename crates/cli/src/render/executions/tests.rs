@@ -28,7 +28,7 @@ fn answer(series: Vec<ExecutionSeries>) -> QueryExecutionsResponse {
     }
 }
 
-/// What a page shows under its head.
+/// The part of a page below its heading.
 fn body(shown: &str) -> &str {
     shown.split_once("\n\n").unwrap().1
 }
@@ -57,7 +57,7 @@ fn integrations() -> Vec<ExecutionSeries> {
 }
 
 #[test]
-fn an_integration_is_a_bar_cut_by_type() {
+fn an_integration_is_a_bar_divided_by_type() {
     insta::assert_snapshot!(shown(integrations(), Form::Chart, types), @r"
     1 866 calls by integration and type
     2026-11-15T00:00:00Z to 2026-11-22T11:12:03Z
@@ -80,7 +80,7 @@ fn an_integration_is_a_bar_cut_by_type() {
 }
 
 #[test]
-fn types_are_columns_of_a_table_or_rows_where_they_are_many() {
+fn few_types_are_columns_of_a_table_and_many_are_rows() {
     insta::assert_snapshot!(body(&shown(integrations(), Form::Table, types)), @r"
     INTEGRATION                                     Successful  OutOfQuota  GeneralError  言語  AuthError  CALLS
     VirusTotal                                            1200         230                              1   1431
@@ -108,12 +108,12 @@ fn types_are_columns_of_a_table_or_rows_where_they_are_many() {
     ╳  Type3              4   8.9 %
     ▒  Type2              3   6.7 %
     ·  2 other types      3   6.7 %
-    Types of less than half a column in a bar are drawn as ·.
+    Types that fill less than half a column of a bar are drawn as ·.
     ");
 }
 
 #[test]
-fn only_the_largest_of_many_are_drawn() {
+fn only_the_lines_with_the_most_calls_are_drawn() {
     let names: Vec<_> = (0..50).map(|at| format!("i{at}")).collect();
     let calls: Vec<_> =
         names.iter().zip(1..).map(|(name, calls)| (name.as_str(), "Successful", calls)).collect();
@@ -161,7 +161,7 @@ fn a_command_has_a_bar_for_each_type() {
 }
 
 #[test]
-fn a_number_stands_alone() {
+fn rate_limited_calls_are_a_single_number() {
     insta::assert_snapshot!(shown(vec![series(&[], 1237)], Form::Chart, limited), @r"
     1 237 rate-limited calls
     2026-11-15T00:00:00Z to 2026-11-22T11:12:03Z
@@ -172,7 +172,7 @@ fn a_number_stands_alone() {
 }
 
 #[test]
-fn nothing_is_said_in_words() {
+fn an_answer_without_calls_is_a_sentence() {
     for form in [Form::Table, Form::Chart] {
         let plain = shown(Vec::new(), form, types);
         assert!(
@@ -188,13 +188,13 @@ fn nothing_is_said_in_words() {
             where instance = "a\u{1b}"
             fresh through 2026-11-22T10:12:03Z
 
-            No such calls in this range. `flowmeter values instance` shows which values there are.
+            No matching calls in this range. `flowmeter values instance` lists the values of this field.
             "#);
         }
     }
 }
 
-/// Hours of 2026-11-22 and how many calls each had.
+/// A series of hours of 2026-11-22, each with its number of calls.
 fn hours(kind: &str, calls: &[(i64, i64)]) -> ExecutionSeries {
     let point = |(hour, count): &(i64, i64)| ExecutionPoint {
         timestamp: Some(moment::to_wire(at("2026-11-22T00:00:00Z") + SignedDuration::from_hours(*hour))),
@@ -222,7 +222,7 @@ fn over_hours(series: Vec<ExecutionSeries>, form: Form, zone: &str) -> String {
 }
 
 #[test]
-fn hours_without_calls_are_seen() {
+fn hours_without_calls_are_shown() {
     let two = || vec![hours("Successful", &[(9, 120), (10, 60)]), hours("OutOfQuota", &[(10, 4)])];
     insta::assert_snapshot!(over_hours(two(), Form::Chart, "UTC"), @r#"
     184 calls by hour and type
@@ -249,7 +249,7 @@ fn hours_without_calls_are_seen() {
     2026-11-22T10:00:00         120
     2026-11-22T11:00:00          60           4
     "#);
-    // Half an hour off: what begins in a bucket is in it.
+    // The offset of this zone includes half an hour, so the range begins within a bucket.
     let drawn = over_hours(vec![hours("Successful", &[(9, 120)])], Form::Chart, "Asia/Kolkata");
     assert!(drawn.contains("Buckets from 2026-11-22T14:00:00 to 2026-11-22T16:00:00.\n"), "{drawn}");
 }

@@ -1,4 +1,4 @@
-//! The checks of the endpoint: a cell for each interval that says whether it was there.
+//! The checks of the endpoint: a cell for each interval shows whether the endpoint was available.
 
 use std::fmt::Write;
 
@@ -22,10 +22,10 @@ use crate::{
 pub(super) const SUCCEEDED: &str = "succeeded";
 pub(super) const FAILED: &str = "failed";
 
-/// Alone, up to this many intervals with failed checks are listed, the worst ones.
+/// The maximum number of intervals with failed checks that are listed if availability is the only metric.
 const LISTED: usize = 20;
 
-/// What the checks of one or more intervals say, from the best to the worst.
+/// The results of the checks of one or more intervals, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Health {
     Unchecked,
@@ -45,7 +45,7 @@ impl Health {
         }
     }
 
-    /// The shape says it, so that no colour has to.
+    /// A block whose shape shows the result, so that no colour is needed.
     fn block(self) -> char {
         match self {
             Self::Unchecked => '·',
@@ -55,7 +55,7 @@ impl Health {
         }
     }
 
-    /// The block and what it means.
+    /// The block and its meaning.
     fn words(self) -> String {
         let meaning = match self {
             Self::Unchecked => "not checked",
@@ -67,7 +67,7 @@ impl Health {
     }
 }
 
-/// How many checks succeeded, and when others did not.
+/// The section of availability: how many checks succeeded, and when checks failed.
 pub(super) fn section(report: &Report<'_>, frame: &Frame) -> String {
     let points = report.points(FlowMetric::Availability);
     let by_slot = points.by_slot(&frame.timeline);
@@ -93,16 +93,16 @@ pub(super) fn section(report: &Report<'_>, frame: &Frame) -> String {
     titled("Availability", &figures, &drawing)
 }
 
-/// Why nothing was checked, where that is known.
+/// Why the flow was not checked. Empty if the reason is unknown.
 pub(super) fn why_not(flow: &Flow) -> String {
-    // The definition of a deleted flow is not known.
+    // The definition of a deleted flow is unknown.
     if flow.version > 0 && !is_checked(flow) {
-        return "It is checked with an --endpoint-url and a --data-api-version of 3.0 or later.\n".into();
+        return "Checks need an --endpoint-url and a --data-api-version of 3.0 or later.\n".into();
     }
     String::new()
 }
 
-/// What the checks of a whole history come to; none without checks.
+/// The share of successful checks in a whole history. None without checks.
 pub(crate) fn in_words(checks: &GetFlowMetricResponse) -> Option<String> {
     figures(Points::of(checks.metric.as_ref()))
 }
@@ -113,7 +113,7 @@ fn figures(points: Points<'_>) -> Option<String> {
     (all > 0.0).then(|| format!("{} of {} {checks}", percent(succeeded, all, 2), count(all)))
 }
 
-/// The share of the checks of an interval that succeeded.
+/// The share of successful checks in an interval.
 pub(super) fn share(point: &FlowDataPoint) -> String {
     percent(number(point, SUCCEEDED).unwrap_or_default(), sum(point), 2)
 }
@@ -128,7 +128,7 @@ fn worst(by_slot: &[Option<&FlowDataPoint>]) -> Vec<usize> {
     slots
 }
 
-/// A cell for each interval over the time axis, and what the cells mean.
+/// A cell for each interval above the time axis, and the legend.
 fn strip(by_slot: &[Option<&FlowDataPoint>], frame: &Frame) -> String {
     let grid = frame.grid();
     let health: Vec<_> = by_slot.iter().map(|point| Health::of(*point)).collect();
@@ -165,7 +165,7 @@ fn rows(by_slot: &[Option<&FlowDataPoint>], frame: &Frame) -> String {
     table(heading, by_slot.iter().copied().enumerate().map(row).collect::<Vec<_>>())
 }
 
-/// The intervals with failed checks, in their order.
+/// The intervals with failed checks, by time.
 fn list(by_slot: &[Option<&FlowDataPoint>], mut worst: Vec<usize>, frame: &Frame) -> String {
     let all = worst.len();
     worst.truncate(LISTED);

@@ -1,4 +1,4 @@
-//! The failed requests: by what happened, and by all requests.
+//! The failed requests by error, and the error rate.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ use crate::{
     words::flow::FlowMetric,
 };
 
-/// The keys of errors, and what a narrow column calls them.
+/// The keys of errors, and their titles in a narrow column.
 pub(super) const KEYS: [(&str, &str); 4] = [
     ("timeout_error", "TIMEOUT"),
     ("unexpected_http_status_code", "HTTP STATUS"),
@@ -24,10 +24,10 @@ pub(super) const KEYS: [(&str, &str); 4] = [
     ("no_http_response_error", "NO RESPONSE"),
 ];
 
-/// The longest bar.
+/// The maximum width of a bar.
 const BAR: usize = 30;
 
-/// How many there were of each kind; alone also over time.
+/// The section of errors: the number of each error, and its course over time if errors are the only metric.
 pub(super) fn section(report: &Report<'_>, frame: &Frame) -> String {
     let points = report.points(FlowMetric::Errors);
     let (failed, all) = (points.sum(), report.points(FlowMetric::Requests).sum());
@@ -52,7 +52,7 @@ pub(super) fn section(report: &Report<'_>, frame: &Frame) -> String {
     titled("Errors", &figures, &drawing)
 }
 
-/// A row for each kind that occurred: its count, its share and a bar.
+/// A row for each error that occurred: its count, its share and a bar.
 fn by_kind(report: &Report<'_>, frame: &Frame) -> String {
     let points = report.points(FlowMetric::Errors);
     let totals: Vec<_> =
@@ -71,7 +71,7 @@ fn by_kind(report: &Report<'_>, frame: &Frame) -> String {
     table(heading, rows)
 }
 
-/// A line of blocks for each kind that occurred, each on a scale of its own.
+/// A sparkline for each error that occurred, each with its own scale.
 fn lines(report: &Report<'_>, frame: &Frame) -> String {
     let by_slot = report.points(FlowMetric::Errors).by_slot(&frame.timeline);
     let mut rows = Vec::new();
@@ -94,12 +94,12 @@ fn lines(report: &Report<'_>, frame: &Frame) -> String {
     let labels = chart::place(&frame.timeline.labels(grid.per, grid.wide));
     rows.push(vec![String::new(), String::new(), String::new(), labels]);
     let mut out = table(heading, rows);
-    let _ = writeln!(out, "Each line has a scale of its own, up to its MAX.");
+    let _ = writeln!(out, "Each line has its own scale, up to its MAX.");
     out.push_str(&Peak::Highest.legend(grid.per, frame.interval(false)));
     out
 }
 
-/// The failed requests by all of the same interval, over time.
+/// The section of the error rate: the share of failed requests in each interval.
 pub(super) fn rate_section(report: &Report<'_>, frame: &Frame) -> String {
     let rates = report.points(FlowMetric::ErrorRate).values(&frame.timeline);
     let Some((slot, most)) = largest(&rates) else { return titled("Error rate", "no requests", "") };

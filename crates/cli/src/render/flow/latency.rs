@@ -16,22 +16,22 @@ use crate::{
     words::flow::FlowMetric,
 };
 
-/// The keys of latencies by ascending latency: seconds, rounded up, and what is beyond.
+/// The keys of latencies, ascending: seconds, rounded up, and more than ten seconds.
 pub(super) const KEYS: [&str; 11] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "10+"];
 
-/// The longest bar.
+/// The maximum width of a bar.
 const BAR: usize = 44;
 
-/// How the latencies are distributed, and within which most requests were done.
+/// The section of latency: percentiles and the distribution.
 pub(super) fn section(report: &Report<'_>, frame: &Frame) -> String {
     let points = report.points(FlowMetric::Latency);
     let counts = KEYS.map(|key| points.total(key));
     let all: f64 = counts.iter().sum();
     if all == 0.0 {
-        return titled("Latency", "no request of known latency", "");
+        return titled("Latency", "no requests with a known latency", "");
     }
     let classes = [50, 95, 99].map(|share| format!("p{share} {}", within(&counts, share)));
-    // Of a request whose endpoint was not called there is none.
+    // Requests whose endpoint was not called have no latency, so their number is not that of all requests.
     let figures = format!("{} of {}", classes.join(", "), requests(all));
     let mut drawing = histogram(&counts, frame.width);
     if report.is_alone() && frame.timeline.slots() > 1 {
@@ -71,12 +71,12 @@ pub(super) fn counts(point: &FlowDataPoint) -> [f64; 11] {
     KEYS.map(|key| number(point, key).unwrap_or_default())
 }
 
-/// The class within which so many percent of the requests were done; empty without requests.
+/// The class within which `share` percent of the requests ended. Empty without requests.
 pub(super) fn within(counts: &[f64; 11], share: u8) -> String {
     place(counts, share).map(class).unwrap_or_default()
 }
 
-/// The place of that class, from 1.
+/// The index of the class within which `share` percent of the requests ended, counted from 1.
 fn place(counts: &[f64; 11], share: u8) -> Option<f64> {
     let all: f64 = counts.iter().sum();
     let (mut done, mut place) = (0.0, 0.0);
@@ -90,7 +90,7 @@ fn place(counts: &[f64; 11], share: u8) -> Option<f64> {
     None
 }
 
-/// The class at a place, in words.
+/// The text of the class with this index.
 pub(super) fn class(place: f64) -> String {
     if place > 10.0 { "> 10 s".into() } else { format!("≤ {place} s") }
 }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_hold_their_share_at_least() {
+    fn classes_contain_at_least_their_share() {
         let mut counts = [0.0; 11];
         assert_eq!(within(&counts, 50), "");
         counts[0] = 410.0;

@@ -1,5 +1,5 @@
-//! The data points of one metric, read by key and by slot. Counts are doubles on the wire, exact
-//! up to 2^53, and shares are of one or two decimals anyway.
+//! The data points of one metric, read by key and by slot. Counts are doubles on the wire and exact up to
+//! 2^53, which is enough for shares with one or two decimals.
 
 use flowmeter_proto::v1::{FlowDataPoint, FlowMetric};
 use jiff::Timestamp;
@@ -17,12 +17,12 @@ const VALUE: &str = "value";
 pub(super) struct Points<'a>(&'a [FlowDataPoint]);
 
 impl<'a> Points<'a> {
-    /// Those of a metric; none without one.
+    /// The points of a metric. Empty without a metric.
     pub(super) fn of(metric: Option<&'a FlowMetric>) -> Self {
         Self(metric.map_or(&[], |metric| &metric.data_points))
     }
 
-    /// The sum of the numbers of this key.
+    /// The sum of the numbers with this key.
     pub(super) fn total(self, key: &str) -> f64 {
         self.0.iter().filter_map(|point| number(point, key)).sum()
     }
@@ -59,7 +59,7 @@ pub(super) fn time(point: &FlowDataPoint) -> Option<Timestamp> {
     moment::from_wire(point.timestamp.as_ref()?)
 }
 
-/// The number of this key, if it counted anything.
+/// The number with this key, if there is one.
 pub(super) fn number(point: &FlowDataPoint, key: &str) -> Option<f64> {
     point.data.iter().find(|datum| datum.key == key).and_then(|datum| datum.value)
 }
@@ -69,17 +69,17 @@ pub(super) fn sum(point: &FlowDataPoint) -> f64 {
     point.data.iter().filter_map(|datum| datum.value).sum()
 }
 
-/// A count with thousands set apart.
+/// A count with its thousands separated.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "counts are whole and not negative"
+    reason = "counts are integers and not negative"
 )]
 pub(super) fn count(number: f64) -> String {
     grouped(number.max(0.0).round() as u64)
 }
 
-/// The slot with the largest value, the first of several, and that value.
+/// The first slot with the largest value, and that value.
 pub(super) fn largest(values: &[Option<f64>]) -> Option<(usize, f64)> {
     let known = values.iter().enumerate().filter_map(|(slot, value)| Some((slot, (*value)?)));
     known.reduce(|largest, other| if other.1 > largest.1 { other } else { largest })

@@ -1,4 +1,4 @@
-//! The requests, whatever became of them.
+//! The requests of every outcome.
 
 use flowmeter_proto::v1::GetFlowMetricResponse;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{render::text::percent, words::flow::FlowMetric};
 
-/// How many there were, when most, and over time.
+/// The section of requests: their number, their peak, and their course over time.
 pub(super) fn section(report: &Report<'_>, frame: &Frame) -> String {
     let points = report.points(FlowMetric::Requests);
     let values = points.values(&frame.timeline);
@@ -21,7 +21,7 @@ pub(super) fn section(report: &Report<'_>, frame: &Frame) -> String {
     titled("Requests", &figures, &frame.over_time("REQUESTS", &values, Unit::Requests))
 }
 
-/// What the requests of a whole history come to.
+/// The number of requests in a whole history, and the share of failed ones. None without requests.
 pub(crate) fn in_words(requests: &GetFlowMetricResponse, errors: &GetFlowMetricResponse) -> Option<String> {
     let points = Points::of(requests.metric.as_ref());
     let (all, failed) = (points.sum(), Points::of(errors.metric.as_ref()).sum());

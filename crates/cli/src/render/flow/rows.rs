@@ -1,4 +1,4 @@
-//! The metrics of a flow as a table: a row for each interval with data, plain numbers.
+//! The metrics of a flow as a table of plain numbers, with a row for each interval with data.
 
 use flowmeter_proto::v1::FlowDataPoint;
 
@@ -14,10 +14,10 @@ use crate::{
     words::flow::FlowMetric,
 };
 
-/// A column: its title, and a text for each slot, empty where there is none.
+/// A column: its title, and a text for each slot, which is empty if there is no value.
 type Column = (&'static str, Vec<String>);
 
-/// All that was asked for, in one table.
+/// All requested metrics in one table.
 pub(super) fn all(report: &Report<'_>, frame: &Frame) -> String {
     let columns: Vec<Column> = if report.is_alone() { alone(report, frame) } else { together(report, frame) };
     let mut heading = vec![("TIME", Align::Left)];
@@ -32,7 +32,7 @@ pub(super) fn all(report: &Report<'_>, frame: &Frame) -> String {
     table(heading, rows)
 }
 
-/// The columns of the one metric.
+/// The columns of a single metric.
 fn alone(report: &Report<'_>, frame: &Frame) -> Vec<Column> {
     let of = |metric| Source { points: report.points(metric).by_slot(&frame.timeline) };
     match report.answers[0].0 {
@@ -60,7 +60,7 @@ fn alone(report: &Report<'_>, frame: &Frame) -> Vec<Column> {
     }
 }
 
-/// The columns that say most of each metric.
+/// The most important columns of each metric.
 fn together(report: &Report<'_>, frame: &Frame) -> Vec<Column> {
     let of = |metric| Source { points: report.points(metric).by_slot(&frame.timeline) };
     let checks = of(FlowMetric::Availability);
@@ -72,7 +72,7 @@ fn together(report: &Report<'_>, frame: &Frame) -> Vec<Column> {
     columns.extend(of(FlowMetric::Latency).classes());
     columns.push(checks.each("CHECKS", |point| sum(point).to_string()));
     columns.push(checks.each("AVAILABLE", availability::share));
-    // Where there were requests, no errors are none.
+    // An interval with requests but without errors has zero errors.
     for slot in 0..frame.timeline.slots() {
         if !columns[0].1[slot].is_empty() && columns[1].1[slot].is_empty() {
             columns[1].1[slot] = "0".into();
@@ -91,7 +91,7 @@ impl Source<'_> {
         (title, self.points.iter().map(|point| point.map(&text).unwrap_or_default()).collect())
     }
 
-    /// The numbers of a key; zero where only others counted something.
+    /// The numbers of a key, or zero in intervals where only other keys have numbers.
     fn counts(&self, title: &'static str, key: &str) -> Column {
         self.each(title, |point| number(point, key).unwrap_or_default().to_string())
     }
@@ -100,7 +100,7 @@ impl Source<'_> {
         self.each("ERROR RATE", |point| percent(number(point, "value").unwrap_or_default(), 1.0, 2))
     }
 
-    /// The classes of latency that hold half of the requests and nearly all.
+    /// The classes of latency within which 50 % and 95 % of the requests ended.
     fn classes(&self) -> [Column; 2] {
         [("P50", 50), ("P95", 95)]
             .map(|(title, share)| self.each(title, |point| latency::within(&latency::counts(point), share)))

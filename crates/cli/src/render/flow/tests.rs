@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Days of a flow, each with so many requests; two of thirty are bad.
+/// Days of a flow, each with its number of requests. Two of every thirty days have failed checks.
 struct Days {
     flow: Flow,
     counts: Vec<f64>,
@@ -100,14 +100,14 @@ fn quarter() -> Days {
 }
 
 #[test]
-fn ninety_days_are_a_dashboard() {
+fn ninety_days_are_shown_as_a_dashboard() {
     let shown = quarter().page(&FlowMetric::ALL, Form::Chart);
     insta::assert_snapshot!(shown, @r"
     signup (Sign up), by day
     2026-08-25 to 2026-11-22 in America/Los_Angeles
     fresh through 2026-11-22T23:00:00Z
     the last day is not over yet
-    each column is 2 days: the highest of them, of availability the worst
+    each column shows the highest of 2 days, or the worst for availability
 
     Requests      950 300, up to 14 280 on 2026-11-21
         15k ┤                               ▁▁▂ ▂▃▃▄▄▄ ▅▆▆
@@ -157,7 +157,7 @@ fn ninety_days_are_a_dashboard() {
 }
 
 #[test]
-fn few_days_are_rows_and_huge_counts_have_room() {
+fn few_days_are_rows_and_large_counts_fit() {
     let mut some = days([1, 2, 0, 4_000_000_000, 7]);
     some.flow.time_zone.clear();
     let shown = some.page(&FlowMetric::ALL, Form::Chart);
@@ -267,7 +267,7 @@ fn one_day_has_no_time_axis() {
 }
 
 #[test]
-fn nothing_is_said_in_words() {
+fn an_answer_without_data_is_a_sentence() {
     let mut none = days([]);
     insta::assert_snapshot!(none.page(&FlowMetric::ALL, Form::Chart), @r"
     signup (Sign up), by day
@@ -278,7 +278,7 @@ fn nothing_is_said_in_words() {
     assert_eq!(
         none.page(&FlowMetric::ALL, Form::Table),
         none.page(&FlowMetric::ALL, Form::Chart),
-        "a table of nothing tells no more"
+        "a table without data is the same sentence"
     );
     none.flow.endpoint_url.clear();
     let alone = FlowMetric::ALL.map(|metric| none.page(&[metric], Form::Chart));
@@ -287,14 +287,14 @@ fn nothing_is_said_in_words() {
     No requests in this period.
     No failed requests in this period.
     No requests in this period.
-    No requests of known latency in this period.
+    No requests with a known latency in this period.
     No checks in this period.
-    It is checked with an --endpoint-url and a --data-api-version of 3.0 or later.
+    Checks need an --endpoint-url and a --data-api-version of 3.0 or later.
     ");
 }
 
 #[test]
-fn what_did_not_happen_is_none() {
+fn metrics_without_data_are_shown_as_none() {
     let some = days([500]);
     let mut answers = some.answers(&FlowMetric::ALL);
     for (metric, answer) in &mut answers {
@@ -304,12 +304,12 @@ fn what_did_not_happen_is_none() {
             (_, Some(found)) => found.data_points.clear(),
         }
     }
-    // As a deleted flow, of which only the id is known.
+    // Only the id of a deleted flow is known.
     let flow = Flow { id: "gone".into(), ..Flow::default() };
     let report = Report { flow: &flow, granularity: Granularity::Lifetime, answers: &answers };
     insta::assert_snapshot!(page(&report, Form::Chart, 80), @r"
-    gone, in all
-    from 2026-08-25 on
+    gone, in total
+    since 2026-08-25
     fresh through 2026-08-25T22:00:00Z
 
     Requests      500
@@ -318,13 +318,13 @@ fn what_did_not_happen_is_none() {
 
     Error rate    0 %
 
-    Latency       no request of known latency
+    Latency       no requests with a known latency
 
     Availability  no checks
     ");
     insta::assert_snapshot!(page(&report, Form::Table, 80), @r"
-    gone, in all
-    from 2026-08-25 on
+    gone, in total
+    since 2026-08-25
     fresh through 2026-08-25T22:00:00Z
 
     TIME        REQUESTS  ERRORS  ERROR RATE  P50  P95  CHECKS  AVAILABLE
@@ -333,7 +333,7 @@ fn what_did_not_happen_is_none() {
 }
 
 #[test]
-fn a_metric_alone_has_its_details() {
+fn a_single_metric_is_shown_in_detail() {
     insta::assert_snapshot!(quarter().page(&[FlowMetric::Errors], Form::Chart), @r"
     ENDPOINT_REQUEST_ERROR of signup (Sign up), by day
     2026-08-25 to 2026-11-22 in America/Los_Angeles
@@ -351,7 +351,7 @@ fn a_metric_alone_has_its_details() {
     unexpected_http_status_code   15  2026-11-10  ▅▅▅▅▅▆▆▆▆▆▆▆▆▆▆▇▇▇▇▇▇▇▇▇▇█████
     cannot_be_served               2  2026-08-28   █  █   █   █  █   █   █  █
                                                                       2026-10-26
-    Each line has a scale of its own, up to its MAX.
+    Each line has its own scale, up to its MAX.
     Each column shows the highest of 3 days.
     ");
     insta::assert_snapshot!(quarter().page(&[FlowMetric::Availability], Form::Chart), @r"
@@ -405,7 +405,7 @@ fn a_metric_alone_has_its_details() {
 }
 
 #[test]
-fn a_table_of_a_metric_has_its_keys() {
+fn a_table_of_one_metric_has_a_column_for_each_key() {
     let tables = FlowMetric::ALL.map(|metric| {
         let page = days([1000, 0, 30_000]).page(&[metric], Form::Table);
         page.split_once("\n\n").unwrap().1.to_owned()
@@ -434,12 +434,12 @@ fn a_table_of_a_metric_has_its_keys() {
 }
 
 #[test]
-fn hours_show_the_offset_of_their_clocks() {
+fn hours_show_their_utc_offset() {
     let some = quarter();
     let mut answers = some.answers(&[FlowMetric::Requests]);
     let points = &mut answers[0].1.metric.as_mut().unwrap().data_points;
     points.truncate(3);
-    // The hour after the second one comes twice: clocks are set back.
+    // The clocks are set back, so the hour after the second one occurs twice.
     let start: Timestamp = "2026-11-01T07:00:00Z".parse().unwrap();
     for (point, hour) in points.iter_mut().zip([0, 1, 3]) {
         point.timestamp = Some(moment::to_wire(start + jiff::SignedDuration::from_hours(hour)));
@@ -447,7 +447,7 @@ fn hours_show_the_offset_of_their_clocks() {
     let report = Report { flow: &some.flow, granularity: Granularity::Hour, answers: &answers };
     insta::assert_snapshot!(page(&report, Form::Chart, 80), @r"
     ENDPOINT_REQUEST_COUNT of signup (Sign up), by hour
-    2026-11-01T00:00:00-07:00 to 2026-11-01T02:00:00-08:00 in America/Los_Angeles, where clocks are changed
+    2026-11-01T00:00:00-07:00 to 2026-11-01T02:00:00-08:00 in America/Los_Angeles, where the clocks change
     fresh through 2026-11-22T23:00:00Z
 
     Requests      27 180, up to 9 120 at 2026-11-01T02:00:00-08:00
@@ -461,7 +461,7 @@ fn hours_show_the_offset_of_their_clocks() {
 
 proptest! {
     #[test]
-    fn fits_its_width_whatever_the_numbers(
+    fn every_page_fits_its_width(
         counts in prop::collection::vec(prop_oneof![Just(0), 1_u32..1000, any::<u32>()], 0..91),
         alone in prop::option::of(0_usize..5),
     ) {
