@@ -1,6 +1,6 @@
-//! Replays a log: reads it line by line, turns lines into usage events and records
-//! them, so that the same log replayed again counts nothing twice. The parsers are
-//! pure; `delivery` is the only part that speaks to the services.
+//! Replays a log: reads it line by line, turns the lines into usage events and records them. A second replay
+//! of the same log counts nothing twice. The parsers do no input or output; only `delivery` and `settling`
+//! call the services.
 
 pub(crate) mod combined;
 pub(crate) mod delivery;
@@ -24,7 +24,7 @@ use flowmeter_proto::v1::UsageEvent;
 /// The format of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    #[allow(clippy::doc_markdown, reason = "it is help, where backticks would be in the way")]
+    #[allow(clippy::doc_markdown, reason = "this comment is a help text, which has no backticks")]
     /// The log of OpenStack Nova's API services.
     Nova,
     /// The access log of Apache or nginx in Combined (or Common) Log Format.
@@ -34,7 +34,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The name of the format, as it begins the ids of its events.
+    /// The name of the format, which is also the prefix of the ids of its events.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nova => "nova",
@@ -69,8 +69,8 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
-    /// A parser for one log. `source` tells apart logs that can hold identical
-    /// lines, such as those of two servers.
+    /// A parser for one log. `source` distinguishes logs that can contain identical lines, such as those of
+    /// two servers.
     pub(crate) fn new(format: Format, application: Option<String>, source: &str) -> Self {
         Self {
             format,
@@ -80,9 +80,8 @@ impl Parser {
         }
     }
 
-    /// The event of the next line, without its line end. None if the line is in
-    /// order but reports no use: it is blank, or not of an API request. The event
-    /// has a timestamp and an id that depends on the log only.
+    /// The event of the next line, which has no line end. None if the line is blank or not about an API
+    /// request. The event has a timestamp, and an id that depends only on the log.
     pub(crate) fn parse(&mut self, line: &[u8]) -> Result<Option<UsageEvent>, Malformed> {
         let text = std::str::from_utf8(line)
             .map_err(|error| format!("not valid UTF-8 at byte {}", error.valid_up_to() + 1))?;
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn identical_lines_are_distinct_and_the_same_each_time() {
+    fn identical_lines_have_distinct_and_repeatable_ids() {
         let lines = [COMBINED, COMBINED, COMBINED];
         let first = ids(Format::Combined, "", &lines);
         assert_eq!(first, ids(Format::Combined, "", &lines));
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_line() {
+    fn malformed_lines_have_a_reason() {
         let mut parser = Parser::new(Format::Jsonl, None, "");
         let reason = |line: &[u8], parser: &mut Parser| parser.parse(line).unwrap_err().0;
         assert_eq!(reason(b"{\"a\xff", &mut parser), "not valid UTF-8 at byte 4");
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_application_can_be_given() {
+    fn the_application_can_be_overridden() {
         let mut named = Parser::new(Format::Combined, Some("shop".into()), "");
         let event = named.parse(COMBINED.as_bytes()).unwrap().unwrap();
         assert_eq!(event.application, "shop");
@@ -168,8 +167,7 @@ mod tests {
 
     const LINES: &[&str] = &[COMBINED, nova::tests::SERVERS, jsonl::tests::EVENT];
 
-    /// A valid line with some bytes of it replaced: gets deeper into the parsers
-    /// than noise does.
+    /// A valid line with some bytes replaced. It gets further in the parsers than random bytes.
     fn nearly_valid() -> impl Strategy<Value = Vec<u8>> {
         (prop::sample::select(LINES), prop::collection::vec((any::<usize>(), any::<u8>()), 0..6)).prop_map(
             |(line, changes)| {
@@ -185,12 +183,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(format in a_format(), line in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn parsers_never_panic(format in a_format(), line in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Parser::new(format, None, "").parse(&line);
         }
 
         #[test]
-        fn no_damage_makes_it_panic(format in a_format(), line in nearly_valid()) {
+        fn damaged_lines_do_not_panic(format in a_format(), line in nearly_valid()) {
             let _ = Parser::new(format, None, "").parse(&line);
         }
     }

@@ -4,18 +4,18 @@
 //! 192.0.2.7 - alice [20/Nov/2026:10:00:00 +0100] "GET /a/b?c HTTP/1.1" 200 5120 "https://example.org/" "curl/8" 0.123
 //! ```
 //!
-//! Referer and agent may be missing (Common Log Format). After them nginx's
-//! `$request_time`, in seconds with a fraction, is read as the duration; further
-//! quoted fields are skipped. A line becomes an event of provider `ODSLRequest`:
+//! Referer and agent can be missing (Common Log Format). After them, nginx's
+//! `$request_time`, in seconds with a fraction, is read as the duration. Further
+//! quoted fields are skipped. A line becomes an event of the provider `ODSLRequest`:
 //!
 //! | field | from |
 //! | --- | --- |
 //! | timestamp | the time, to the second |
-//! | service | the first segment of the path, or `/`: the format names no host |
+//! | service | the first segment of the path, or `/`, because the format has no host |
 //! | application | the option `--application`, or `apache` |
 //! | user | the remote user, or the client's address |
 //! | method | in lower case |
-//! | httpstatus, response size | as they stand; a size of `-` is 0 bytes |
+//! | httpstatus, response size | unchanged; a size of `-` is 0 bytes |
 //! | duration | `$request_time`, rounded to whole milliseconds, half up |
 //! | attribute `key` | the path without the query, cut to 1 KiB |
 //!
@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{moment, render::text::cut};
 
-/// The event of a line. None if the line is not of an API request.
+/// The event of a line. None if the line is not about an API request.
 pub(crate) fn parse(line: &str) -> Result<Option<UsageEvent>, Malformed> {
     let (client, rest) = line.split_once(' ').ok_or("expected the client's address and a space")?;
     let (names, rest) = rest.split_once('[').ok_or("expected a time in brackets")?;
@@ -46,7 +46,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<UsageEvent>, Malformed> {
     let duration = duration(fields)?;
 
     let Some(request) = RequestLine::parse(&request) else { return Ok(None) };
-    // `ident user `: only the user may hold spaces.
+    // `ident user `: only the user can contain spaces.
     let user = names.trim().split_once(' ').map_or("-", |(_, user)| user.trim());
     let user = if matches!(user, "-" | "") { client } else { user };
     Ok(Some(UsageEvent {
@@ -100,7 +100,7 @@ fn duration(fields: Fields) -> Result<Option<i64>, Malformed> {
         match field? {
             Field::Quoted => {}
             Field::Bare("-") => return Ok(None),
-            // A whole number would be Apache's %D in microseconds as likely as seconds.
+            // An integer could be seconds, or Apache's %D in microseconds.
             Field::Bare(text) => {
                 return match milliseconds(text).filter(|_| text.contains('.')) {
                     Some(duration) => Ok(Some(duration)),
@@ -151,8 +151,8 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// The text between double quotes at the beginning of `text`, its `\"` and `\\`
-/// resolved (`\xhh` stays as it is), and what follows the closing quote.
+/// The text between double quotes at the beginning of `text`, and the rest after the closing quote. `\"` and
+/// `\\` are unescaped; `\xhh` is left unchanged.
 fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let inside = text.strip_prefix('"')?;
     let mut escaped = false;
@@ -170,7 +170,7 @@ fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
 
 fn unescape(text: &str) -> Cow<'_, str> {
     if text.contains(r#"\""#) || text.contains(r"\\") {
-        // A backslash before anything else is part of the text.
+        // A backslash before any other character is part of the text.
         let mut out = String::with_capacity(text.len());
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_common_form_and_dashes() {
+    fn reads_the_common_log_format_and_dashes() {
         let line = r#"2001:db8::1 - - [20/Nov/2026:10:00:00 +0000] "HEAD / HTTP/1.0" 304 -"#;
         let event = event(line);
         assert_eq!((event.user.as_str(), event.service.as_str()), ("2001:db8::1", "/"));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_may_be_escaped() {
+    fn quotes_can_be_escaped() {
         let line = LINE.replace("/shop/cart?id=7", r#"/a\"b\\c"#).replace("curl/8", r#"x \" y"#);
         assert_eq!(event(&line).attributes["key"], r#"/a"b\c"#);
         let open = LINE.replace("curl/8\"", r#"curl\""#);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_reports_no_use() {
+    fn lines_without_a_request_are_skipped() {
         for request in ["-", r"\x16\x03\x01\x02"] {
             let line = LINE.replace("GET /shop/cart?id=7 HTTP/1.1", request);
             assert_eq!(parse(&line), Ok(None));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn malformed_lines_have_a_reason() {
         let reason = |line: &str| parse(line).unwrap_err().0.into_owned();
         assert_eq!(reason("hello"), "expected the client's address and a space");
         assert_eq!(reason("hello world"), "expected a time in brackets");

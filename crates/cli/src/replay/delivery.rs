@@ -1,4 +1,4 @@
-//! Batches events into requests and records them. Each request has its own id, with which it is retried until the
+//! Batches events into requests and records them. Each request keeps its id when it is retried, until the
 //! service has acknowledged it.
 
 use flowmeter_proto::v1::{
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::connection::{self, Authorized, Patience};
 
-/// The contract allows 4 MiB of items in a request; this leaves room for their framing.
+/// The contract allows 4 MiB of items in a request. This limit leaves room for their framing.
 pub(crate) const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024 - 256 * 1024;
 
 /// A request and the lines that its events come from.
@@ -46,12 +46,12 @@ impl Batcher {
         batch
     }
 
-    /// Whether no event waits.
+    /// Whether the batcher contains no events.
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// The batch as it is. None if it is empty.
+    /// Takes the current batch, even if it is not full. None if it is empty.
     pub(crate) fn take(&mut self) -> Option<Batch> {
         if self.events.is_empty() {
             return None;
@@ -66,7 +66,7 @@ impl Batcher {
     }
 }
 
-/// Records a request, and retries it as long as that can help and the time allows. Reports each failure.
+/// Records a request, and retries it while a retry can help and time is left. Reports each failure.
 pub(crate) async fn deliver(
     client: IngestServiceClient<Authorized>,
     request: &RecordUsageRequest,
@@ -80,7 +80,7 @@ pub(crate) async fn deliver(
     connection::repeat(patience.in_all, call, failed).await
 }
 
-/// Why an item was not accepted, without its place in the request.
+/// Why an item was rejected, without its index in the request.
 pub(crate) fn describe(rejection: &Rejection) -> String {
     let place = format!("[{}].", rejection.index);
     let mut text = rejection.reason.clone();
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_have_both_limits() {
+    fn batches_are_limited_in_events_and_bytes() {
         let mut batcher = Batcher::new(2);
         assert!(batcher.take().is_none());
         assert!(batcher.push(1, UsageEvent::default()).is_none());
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn says_why_an_event_was_rejected() {
+    fn rejections_are_described_without_their_index() {
         let violation = |field: &str, description: &str| FieldViolation {
             field: field.into(),
             description: description.into(),

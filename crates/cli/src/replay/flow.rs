@@ -1,5 +1,5 @@
-//! The flow from chunks of a log to acknowledged requests: several requests at the same time, with backpressure on
-//! reading.
+//! The flow from chunks of a log to acknowledged requests. Several requests are sent at the same time, and
+//! reading waits for them (backpressure).
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     render::text::{counted, grouped, printable},
 };
 
-/// How long an event waits for others of its batch, when a log is still written.
+/// How long an event waits for its batch to fill while the log is still being written.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// The limits of a replay.
@@ -74,7 +74,7 @@ impl Flow {
         }
     }
 
-    /// Sends everything. Stops at the first failure, after the running requests have ended.
+    /// Sends all events. Stops at the first failure, after the running requests have ended.
     pub(crate) async fn run(&mut self, mut chunks: mpsc::Receiver<Result<Chunk>>) -> Result<()> {
         let mut reading = true;
         let mut outcome = Ok(());
@@ -85,7 +85,7 @@ impl Flow {
                 self.send(batch);
             }
             let may_read = reading && self.ready.is_empty();
-            // From the first event on that no full batch has taken along.
+            // The time starts with the first event that is not in a full batch.
             let waits = self.ready.is_empty() && !self.batcher.is_empty();
             flush_at = if waits { flush_at.or(Some(Instant::now() + LINGER)) } else { None };
             let flush = tokio::time::sleep_until(flush_at.unwrap_or_else(Instant::now));
@@ -122,7 +122,7 @@ impl Flow {
         self.done
     }
 
-    /// Takes what was read.
+    /// Batches the events of a chunk, and reports its malformed lines.
     fn take(&mut self, chunk: Chunk) {
         let tally = &mut self.done.tally;
         tally.lines += chunk.lines;

@@ -1,5 +1,5 @@
-//! The ids of replayed events. They are made from the line only, so that a second replay of a log gives the same ids,
-//! whatever the name of the file.
+//! The ids of replayed events. They depend only on the lines, so that a second replay of a log gives the same
+//! ids, whatever the name of the file is.
 
 use std::{
     collections::HashMap,
@@ -11,24 +11,24 @@ use sha2::{Digest, Sha256};
 
 use super::Format;
 
-/// The minimum number of distinct lines that are remembered, to number identical ones. Identical lines have the same
-/// time, so they are close to each other in a log; this is far more than a server writes in a second.
+/// The minimum number of distinct lines that are remembered in order to number identical ones. Identical
+/// lines have the same time, so they are close to each other in a log. No server writes this number of lines
+/// in a second.
 const REMEMBERED: usize = 500_000;
 
 /// Makes the ids of one log's events.
 pub(crate) struct Identity {
     prefix: Sha256,
     format: Format,
-    /// How often each of the last lines was seen, by its digest. When `recent` is
-    /// full, it becomes `before`: memory stays bounded, and what is forgotten
-    /// depends on the log only.
+    /// How often each of the latest lines occurred, by digest. When `recent` is full, it becomes `before`. So
+    /// memory stays bounded, and which lines are forgotten depends only on the log.
     recent: Counts,
     before: Counts,
 }
 
 type Counts = HashMap<u128, u32, BuildHasherDefault<Digested>>;
 
-/// Digests are hashes already: half of one is enough.
+/// A hasher of digests. They are hashes already, so half of a digest is enough.
 #[derive(Default)]
 struct Digested(u64);
 
@@ -44,33 +44,32 @@ impl Hasher for Digested {
     }
 
     fn write_u128(&mut self, digest: u128) {
-        #[allow(clippy::cast_possible_truncation, reason = "half of it is wanted")]
+        #[allow(clippy::cast_possible_truncation, reason = "half of the digest is enough")]
         let half = digest as u64;
         self.0 = half;
     }
 }
 
 impl Identity {
-    /// Ids for a log of this format. Logs of different sources have different ids,
-    /// even where their lines are identical.
+    /// Ids for a log of this format. Logs from different sources have different ids, even if their lines are
+    /// identical.
     pub(crate) fn new(format: Format, source: &str) -> Self {
         let mut prefix = Sha256::new();
-        // The length keeps a source apart from the beginning of a line.
+        // The length separates the source from the beginning of the line.
         prefix.update(source.len().to_be_bytes());
         prefix.update(source.as_bytes());
         Self { prefix, format, recent: Counts::default(), before: Counts::default() }
     }
 
-    /// The id of the event in the next line: the format, the request's own id if
-    /// it has one, a digest of the line, and from the second of identical lines on
-    /// their number.
+    /// The id of the event in the next line. It consists of the format, the id of the logged request if there
+    /// is one, and a digest of the line. From the second of identical lines on, it ends with their number.
     pub(crate) fn next(&mut self, line: &str, invocation_id: &str) -> String {
         let digest = self.prefix.clone().chain_update(line.as_bytes()).finalize();
         let (half, _) = digest.split_at(16);
         let digest = u128::from_be_bytes(half.try_into().expect("the half has 16 bytes"));
         let mut id = String::with_capacity(96);
         id.push_str(self.format.name());
-        // An id that is not of Nova's form could be of any length.
+        // Ids of other formats could have any length.
         if self.format == Format::Nova && !invocation_id.is_empty() && invocation_id.len() <= 64 {
             let _ = write!(id, ":{invocation_id}");
         }
@@ -108,13 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn the_ids_of_a_release_are_those_of_the_next() {
+    fn ids_stay_the_same_between_releases() {
         let mut identity = Identity::new(Format::Nova, "host-1");
         insta::assert_snapshot!(identity.next("line", "req-1"), @"nova:req-1:bd659074c12d7232f7b4245194689732");
     }
 
     #[test]
-    fn counting_goes_on_when_lines_are_forgotten() {
+    fn numbering_continues_when_lines_are_forgotten() {
         let mut identity = Identity::new(Format::Combined, "");
         for line in 0..REMEMBERED as u128 - 1 {
             identity.occurrence(line);

@@ -1,14 +1,13 @@
-//! Usage events as JSON, one per line, in the contract's protobuf JSON form: names in
-//! camelCase or `snake_case`, timestamps in RFC 3339, 64-bit integers as numbers or
-//! strings. An unknown field is an error of its line. Unlike in the contract a
-//! timestamp must be there, or a second replay could not recognise the event.
+//! Usage events in protobuf JSON, one per line: names in camelCase or `snake_case`, timestamps in RFC 3339,
+//! 64-bit integers as numbers or strings. A line with an unknown field is malformed. Unlike in the contract,
+//! a timestamp is required; without it, a second replay would count the event again.
 
 use flowmeter_proto::v1::UsageEvent;
 
 use super::Malformed;
 use crate::json;
 
-/// Reads lines.
+/// Reads the events of lines.
 pub(crate) struct Reader(json::Reader);
 
 impl Reader {
@@ -61,7 +60,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn malformed_lines_have_a_reason() {
         assert!(reason(&EVENT.replace("service", "servce")).contains("servce"));
         assert_eq!(reason("[1]"), "expected a JSON object");
         assert!(reason(r#"{"duration":"soon"}"#).contains("column"));

@@ -1,8 +1,9 @@
-//! The lines of a log as bytes, with bounded memory whatever the log contains.
+//! The lines of a log as bytes, read in bounded memory whatever the log contains.
 
 use std::io::{BufRead, Read, Result};
 
-/// Longer than any event can be: twelve strings and 32 attributes of 1 KiB each.
+/// The maximum length of a line. No event is longer: it has at most twelve strings and 32 attributes of 1 KiB
+/// each.
 pub(crate) const MAX_LINE_BYTES: usize = 256 * 1024;
 
 /// One line.
@@ -14,13 +15,13 @@ pub(crate) enum Line<'a> {
     TooLong,
 }
 
-/// Reads lines one by one.
+/// Reads the lines of a log.
 pub(crate) struct Lines<R> {
     reader: R,
     line: Vec<u8>,
-    /// How many lines were read.
+    /// The number of lines that were read.
     pub(crate) number: u64,
-    /// How many bytes were read.
+    /// The number of bytes that were read.
     pub(crate) bytes: u64,
 }
 
@@ -30,8 +31,8 @@ impl<R: BufRead> Lines<R> {
         Self { reader, line: Vec::new(), number: 0, bytes: 0 }
     }
 
-    /// The next line, or none at the end. LF and CR LF end a line; a byte order
-    /// mark before the first one is passed over.
+    /// The next line. None at the end of the log. Lines end with LF or CR LF. A byte order mark before the
+    /// first line is skipped.
     pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>> {
         self.line.clear();
         let limit = MAX_LINE_BYTES as u64 + 2;
@@ -56,7 +57,7 @@ impl<R: BufRead> Lines<R> {
 }
 
 impl<R: Read> Lines<std::io::BufReader<R>> {
-    /// Whether the next line may have to be waited for.
+    /// Whether reading the next line can block.
     pub(crate) fn may_block(&self) -> bool {
         self.reader.buffer().is_empty()
     }
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_over_lines_that_are_too_long() {
+    fn skips_lines_that_are_too_long() {
         let exact = vec![b'a'; MAX_LINE_BYTES];
         let mut text = exact.clone();
         text.extend_from_slice(b"\r\n");

@@ -4,12 +4,12 @@
 //! 2026-11-20 10:00:00.008 25746 INFO nova.osapi_compute.wsgi.server [req-… USER PROJECT - - -] 192.0.2.1 "GET /v2/PROJECT/servers/detail HTTP/1.1" status: 200 len: 1893 time: 0.2477829
 //! ```
 //!
-//! with or without the name of the file before the date, as log collectors put it
-//! there. A request line becomes an event of provider `ODSLRequest`:
+//! Log collectors can put the name of the file before the date. The line of a request
+//! becomes an event of the provider `ODSLRequest`:
 //!
 //! | field | from |
 //! | --- | --- |
-//! | timestamp | date and time, read as UTC: Nova writes no zone |
+//! | timestamp | date and time, read as UTC, because Nova writes no time zone |
 //! | service | the component's family: `nova.osapi_compute…` is `nova-api`, `nova.metadata…` is `nova-metadata` |
 //! | application | the project's id |
 //! | user | the user's id |
@@ -30,7 +30,7 @@ use jiff::{civil::DateTime, tz::TimeZone};
 use super::{Malformed, request::RequestLine};
 use crate::moment;
 
-/// The event of a line. None if the line is not of an API request.
+/// The event of a line. None if the line is not about an API request.
 pub(crate) fn parse(line: &str) -> Result<Option<UsageEvent>, Malformed> {
     let (timestamp, rest) = timestamp(line)?;
     let Some((head, request, measures)) = split_request(rest) else { return Ok(None) };
@@ -53,7 +53,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<UsageEvent>, Malformed> {
     Ok(Some(event))
 }
 
-/// The time of a line and what comes after it.
+/// The time of a line, and the rest after it.
 fn timestamp(line: &str) -> Result<(prost_types::Timestamp, &str), Malformed> {
     const EXPECTED: &str = "expected a date and a time such as 2026-11-20 10:00:00.008";
     let (first, rest) = line.split_once(' ').ok_or(EXPECTED)?;
@@ -78,15 +78,16 @@ fn is_date(text: &str) -> bool {
         })
 }
 
-/// A request's line in three: what comes before the quotes, the text within, and
-/// the measures after it.
+/// The three parts of a request's line: the text before the quotes, the text between them, and the measures
+/// after them.
 fn split_request(rest: &str) -> Option<(&str, &str, &str)> {
     let (head, rest) = rest.split_once(" \"")?;
     let (request, measures) = rest.rsplit_once("\" status: ")?;
     Some((head, request, measures))
 }
 
-/// The service, from a head such as `25746 INFO nova.osapi_compute.wsgi.server […] 192.0.2.1`.
+/// The service, from the text before the quotes, such as `25746 INFO nova.osapi_compute.wsgi.server […]
+/// 192.0.2.1`.
 fn service(head: &str) -> Result<String, Malformed> {
     let component = head.split(' ').nth(2).unwrap_or_default();
     let mut parts = component.split('.');
@@ -111,7 +112,7 @@ impl<'a> Context<'a> {
         let inside = head.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
         let Some((inside, _)) = inside else { return Self::default() };
         let words: Vec<&str> = inside.split(' ').collect();
-        // Newer releases write a global request id first; the last one is the line's own.
+        // Newer releases write a global request id first. The last id is that of the request.
         let Some(at) = words.iter().rposition(|word| word.starts_with("req-")) else {
             return Self::default();
         };
@@ -120,7 +121,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The action: the segments of the path with ids replaced, so that requests for different servers count together.
+/// The action: the segments of the path with ids replaced, so that requests for different servers count
+/// together.
 fn action(request: &RequestLine, project: &str) -> String {
     let is_version = |segment: &str| {
         segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
@@ -216,13 +218,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn other_lines_report_no_use() {
+    fn lines_without_a_request_are_skipped() {
         let line = "nova-compute.log 2026-11-20 10:00:00.008 9 INFO nova.compute.manager [-] [instance: x] VM \"Paused\"";
         assert_eq!(parse(line), Ok(None));
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn malformed_lines_have_a_reason() {
         let reason = |line: &str| parse(line).unwrap_err().0.into_owned();
         assert!(reason("Traceback (most recent call last):").starts_with("expected a date"));
         assert!(reason(&SERVERS.replace("-20 10:", "-32 10:")).starts_with("expected a valid date and time"));

@@ -1,4 +1,5 @@
-//! Shows the progress of a replay on standard error: a bar on a terminal, elsewhere a line from time to time.
+//! Shows the progress of a replay on standard error: a bar on a terminal, and elsewhere a line every 10
+//! seconds.
 
 use std::{
     io::IsTerminal,
@@ -11,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// How often a line is written if there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// A display that can be shared.
+/// A progress display that can be shared.
 #[derive(Clone)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -25,7 +26,7 @@ struct Line {
 }
 
 impl Progress {
-    /// The progress of reading a log, whose size in bytes may be known.
+    /// The progress of reading a log. `bytes` is its size, if it is known.
     pub(crate) fn new(bytes: Option<u64>) -> Self {
         let template = match bytes {
             Some(_) => "{bar:25} {percent:>3} %, {eta} left  {wide_msg}",
@@ -34,7 +35,7 @@ impl Progress {
         Self::start(bytes, template)
     }
 
-    /// The progress of a number of requests towards being applied.
+    /// The progress of waiting until this number of requests is applied.
     pub(crate) fn of_requests(requests: usize) -> Self {
         Self::start(u64::try_from(requests).ok(), "{bar:25} {pos} of {len} requests applied")
     }
@@ -48,7 +49,7 @@ impl Progress {
         Self { bar, is_terminal, line: Arc::new(Mutex::new(line)) }
     }
 
-    /// Shows the position in the log and what was done.
+    /// Shows the position in the log and the text from `done`.
     pub(crate) fn show(&self, position: u64, done: impl FnOnce() -> String) {
         self.bar.set_position(position);
         if self.is_terminal {
@@ -74,7 +75,7 @@ impl Progress {
         self.bar.suspend(|| eprintln!("{text}"));
     }
 
-    /// Writes a line about trouble, once until it is over.
+    /// Writes a line about a failure, once until [`Progress::well`] is called.
     pub(crate) fn trouble(&self, text: impl FnOnce() -> String) {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::replace(&mut line.troubled, true) {
@@ -82,7 +83,7 @@ impl Progress {
         }
     }
 
-    /// Trouble is over.
+    /// Notes that calls succeed again.
     pub(crate) fn well(&self) {
         self.line.lock().unwrap_or_else(PoisonError::into_inner).troubled = false;
     }

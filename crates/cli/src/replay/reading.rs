@@ -26,19 +26,19 @@ const CHUNK_LINES: u64 = 1000;
 /// Maximum number of chunks read ahead.
 const CHUNKS_AHEAD: usize = 4;
 
-/// A pipe gives 64 KiB at a time, a file as much as is requested.
+/// The size of the read buffer. A pipe returns at most 64 KiB at a time, a file fills the buffer.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// The contents of some lines of a log.
+/// Some parsed lines of a log.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     /// The events with the numbers of their lines.
     pub(crate) events: Vec<(u64, UsageEvent)>,
     /// The malformed lines with their numbers.
     pub(crate) malformed: Vec<(u64, Malformed)>,
-    /// How many lines were read.
+    /// The number of lines that were read.
     pub(crate) lines: u64,
-    /// How many of them were skipped.
+    /// The number of lines that were skipped.
     pub(crate) skipped: u64,
     /// The position in the log, in bytes.
     pub(crate) position: u64,
@@ -49,9 +49,9 @@ pub(crate) struct Chunk {
 pub(crate) enum Source {
     /// Standard input.
     Stdin,
-    /// A file, or what can be read only once and looks like one.
+    /// A path: a regular file, or one that can be read only once, such as a named pipe.
     File(PathBuf),
-    /// What was read of another source, kept in a file without a name.
+    /// A copy of another source in an unnamed file, and the name of that source.
     Kept(Arc<File>, String),
 }
 
@@ -70,7 +70,7 @@ impl Source {
         }
     }
 
-    /// The size in bytes, if it is known, and so the log can be read twice.
+    /// The size in bytes, if it is known. A log of known size can be read twice.
     pub(crate) fn size(&self) -> Option<u64> {
         let metadata = match self {
             Self::Stdin => None,
@@ -80,20 +80,20 @@ impl Source {
         metadata.filter(std::fs::Metadata::is_file).map(|file| file.len())
     }
 
-    /// A source that can be read twice: this one, or what it holds in a file.
+    /// A source that can be read twice: this one, or a copy of it in a file.
     pub(crate) fn kept(self) -> Result<Self> {
         if self.size().is_some() {
             return Ok(self);
         }
         let path = std::env::temp_dir().join(format!("flowmeter-{}", Uuid::new_v4()));
         let mut file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        // The file is deleted when this process ends, however it ends.
+        // The unlinked file is freed when this process ends, however it ends.
         std::fs::remove_file(&path)?;
         std::io::copy(&mut self.reader()?, &mut file)?;
         Ok(Self::Kept(Arc::new(file), self.name()))
     }
 
-    /// What it holds, from the beginning.
+    /// The contents, from the beginning.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
         Ok(match self {
             Self::Stdin => Box::new(std::io::stdin()),
@@ -108,13 +108,14 @@ impl Source {
         })
     }
 
-    /// Opens it.
+    /// Opens the log.
     pub(crate) fn open(&self) -> Result<Lines<BufReader<Box<dyn Read + Send>>>> {
         Ok(Lines::new(BufReader::with_capacity(BUFFER_BYTES, self.reader()?)))
     }
 }
 
-/// Starts to read, and shifts times. The chunks end with the log, or with an error that stopped it.
+/// Starts to read the log and to shift its times. The chunks end with the log, or with the error that stopped
+/// reading.
 pub(crate) fn start(
     source: &Source,
     parser: Parser,
@@ -128,7 +129,7 @@ pub(crate) fn start(
         .spawn(move || {
             if let Err(error) = read(lines, parser, by, &sender) {
                 let error = anyhow::Error::new(error).context(format!("cannot read {name}"));
-                // The receiver is gone: the replay has already failed.
+                // This fails if the receiver is gone, because the replay has already failed.
                 let _ = sender.blocking_send(Err(error));
             }
         })
@@ -144,7 +145,7 @@ fn read(
 ) -> std::io::Result<()> {
     let mut chunk = Chunk::default();
     loop {
-        // A log that is still written, as `tail -f` gives it, must not wait for a full chunk.
+        // Events of a log that is still being written, as with `tail -f`, must not wait for a full chunk.
         if chunk.lines >= CHUNK_LINES || (chunk.lines > 0 && lines.may_block()) {
             chunk.position = lines.bytes;
             if sender.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
@@ -177,7 +178,7 @@ mod tests {
     use crate::replay::Format;
 
     #[test]
-    fn hands_over_every_line_with_its_number() {
+    fn chunks_contain_every_line_with_its_number() {
         let log = br#"
 {"timestamp":"2026-11-20T10:00:00Z"}
 nonsense
@@ -194,7 +195,7 @@ nonsense
     }
 
     #[test]
-    fn a_missing_file_is_an_error_at_once() {
+    fn a_missing_file_is_an_immediate_error() {
         let source = Source::new(Path::new("/nonexistent/log"));
         let error = start(&source, Parser::new(Format::Nova, None, ""), SignedDuration::ZERO).unwrap_err();
         assert_eq!(error.to_string(), "cannot read /nonexistent/log");

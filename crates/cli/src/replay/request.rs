@@ -1,27 +1,26 @@
-//! The request line of HTTP as logs quote it, and what of it an event keeps.
+//! The HTTP request line in a log, and the parts of it that an event keeps.
 
 use crate::render::text::cut;
 
-/// The contract's limit for a string, in bytes. A longer path or client is cut:
-/// better a shortened key than an event that is not counted.
+/// The contract's limit for a string, in bytes. A longer path or client is cut, so that the event is still
+/// counted.
 pub(crate) const MAX_TEXT_BYTES: usize = 1024;
 
 /// A parsed `GET /path?query HTTP/1.1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestLine<'a> {
-    /// The method as it stands, such as `GET`.
+    /// The method as logged, such as `GET`.
     pub(crate) method: &'a str,
-    /// The path without query and fragment, and without scheme and host where the
-    /// client sent a whole URL.
+    /// The path without query and fragment, and without scheme and host if the client sent a whole URL.
     pub(crate) path: &'a str,
 }
 
 impl<'a> RequestLine<'a> {
-    /// Reads a request line. None if it is not one: scanners and clients of other protocols leave arbitrary bytes
-    /// there.
+    /// Reads a request line. None for other text: scanners and clients of other protocols send arbitrary
+    /// bytes.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (method, rest) = text.split_once(' ')?;
-        // The version is missing in HTTP/0.9; a space within the target is the client's fault.
+        // HTTP/0.9 has no version. Some clients send a target with spaces.
         let target = rest.rsplit_once(" HTTP/").map_or(rest, |(target, _)| target).trim();
         let is_method = !method.is_empty()
             && method.len() <= 32
@@ -32,12 +31,12 @@ impl<'a> RequestLine<'a> {
         Some(Self { method, path: path(target) })
     }
 
-    /// The segments of the path that are not empty.
+    /// The non-empty segments of the path.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &'a str> {
         self.path.split('/').filter(|segment| !segment.is_empty())
     }
 
-    /// The path as an attribute's value.
+    /// The path as the value of the attribute `key`.
     pub(crate) fn key(&self) -> String {
         cut(self.path, MAX_TEXT_BYTES).to_owned()
     }
@@ -70,14 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn other_protocols_are_no_requests() {
+    fn bytes_of_other_protocols_are_not_requests() {
         for text in ["-", "", r"\x16\x03\x01", "GET", "GET ", "12 /a HTTP/1.1"] {
             assert_eq!(parts(text), None, "{text}");
         }
     }
 
     #[test]
-    fn long_paths_are_cut_at_a_character() {
+    fn long_paths_are_cut_at_a_character_boundary() {
         let text = format!("GET /{} HTTP/1.1", "é".repeat(600));
         let key = RequestLine::parse(&text).unwrap().key();
         assert_eq!(key.len(), 1023);

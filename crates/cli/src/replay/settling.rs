@@ -1,4 +1,4 @@
-//! Waits until acknowledged requests are applied, and adds up their receipts.
+//! Waits until acknowledged requests are applied or dead, and adds up their receipts.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Settled {
     /// Applied requests.
     pub(crate) applied: usize,
-    /// Requests among the dead letters.
+    /// Requests that are dead letters.
     pub(crate) dead: usize,
     /// Requests that were still pending when the waiting time ended.
     pub(crate) pending: usize,
@@ -31,12 +31,12 @@ pub(crate) struct Settled {
     pub(crate) conflicts: i64,
     /// Why the first dead request is dead.
     pub(crate) dead_reason: String,
-    /// Why the rest is not known.
+    /// The error that stopped the waiting, so that the state of the other requests is unknown.
     pub(crate) failure: Option<Status>,
 }
 
-/// Waits for all requests. Gives up when one of them takes longer than patience
-/// lasts, or a receipt cannot be read. Tells each time one is settled.
+/// Waits for all requests. Gives up when a request takes longer than `patience`, or when a receipt cannot be
+/// read. Calls `told` each time a request is settled.
 pub(crate) async fn settle(
     client: &QueryServiceClient<Authorized>,
     requests: Vec<String>,
@@ -54,7 +54,7 @@ pub(crate) async fn settle(
         let answer = match asked.join_next().await {
             None => return settled,
             Some(Ok(answer)) => answer,
-            // Not cancelled by anyone, so it panicked; its message is printed already.
+            // Tasks are never cancelled, so the task panicked. The panic message is already printed.
             Some(Err(_)) => Err(Status::internal("a task ended early")),
         };
         match answer {
@@ -89,7 +89,7 @@ impl Settled {
     }
 }
 
-/// The receipt of a request once it is settled, or pending when patience ended.
+/// The receipt of a request when it is settled, or when `patience` has ended and it is still pending.
 pub(crate) async fn receipt(
     mut client: QueryServiceClient<Authorized>,
     request_id: String,
@@ -99,14 +99,14 @@ pub(crate) async fn receipt(
     for attempt in 0.. {
         let left = patience.in_all.saturating_sub(start.elapsed());
         let request = GetReceiptRequest { request_id: request_id.clone(), wait: !left.is_zero() };
-        // The server waits until the deadline at most; the last question is asked
-        // without waiting and needs time to be answered.
+        // The server waits at most until the deadline. The last call does not wait, but needs time for its
+        // response.
         let timeout =
             if left.is_zero() { patience.call } else { patience.call.min(left + Duration::from_secs(1)) };
         let answer = connection::within(timeout, request, |request| client.get_receipt(request)).await;
         match answer {
             Ok(receipt) if receipt.state() != State::Pending || left.is_zero() => return Ok(receipt),
-            // A server that has stopped waiting, or does not wait, is not to be flooded.
+            // A pause, so as not to flood a server that does not wait.
             Ok(_) => tokio::time::sleep(Duration::from_millis(100).min(left)).await,
             Err(status) => match connection::retry_delay(&status, attempt) {
                 Some(delay) if !left.is_zero() => tokio::time::sleep(delay.min(left)).await,
@@ -114,5 +114,5 @@ pub(crate) async fn receipt(
             },
         }
     }
-    unreachable!("the attempts are counted without end")
+    unreachable!("the number of attempts is unlimited")
 }

@@ -1,4 +1,4 @@
-//! Moves the times of a log, keeping their distances.
+//! Shifts the times of a log by the same amount.
 
 use flowmeter_proto::v1::UsageEvent;
 use jiff::{SignedDuration, Timestamp};
@@ -9,14 +9,14 @@ use super::{
 };
 use crate::moment;
 
-/// Moves the time of an event.
+/// Shifts the time of an event.
 pub(crate) fn shift(event: &mut UsageEvent, by: SignedDuration) -> Result<(), Malformed> {
     if by.is_zero() {
         return Ok(());
     }
     let time = event.timestamp.as_ref().and_then(moment::from_wire);
     let time = time.ok_or("the timestamp is out of range")?;
-    let moved = time.checked_add(by).map_err(|_| "the moved timestamp is out of range")?;
+    let moved = time.checked_add(by).map_err(|_| "the shifted timestamp is out of range")?;
     event.timestamp = Some(moment::to_wire(moved));
     Ok(())
 }
@@ -29,7 +29,7 @@ pub(crate) fn latest(
     let mut latest = None;
     while let Some(line) = lines.next()? {
         let Line::Bytes(line) = line else { continue };
-        // What is wrong with a line is told when it is read to be sent.
+        // Malformed lines are reported in the second pass, when the log is sent.
         let Ok(Some(event)) = parser.parse(line) else { continue };
         latest = latest.max(event.timestamp.as_ref().and_then(moment::from_wire));
     }
@@ -60,7 +60,7 @@ broken
     }
 
     #[test]
-    fn keeps_distances() {
+    fn all_times_are_shifted_by_the_same_amount() {
         let by = SignedDuration::from_hours(24 * 365);
         for (before, after) in [
             ("2023-05-16T00:00:00.25Z", "2024-05-15T00:00:00.25Z"),
@@ -73,7 +73,7 @@ broken
     }
 
     #[test]
-    fn times_cannot_leave_the_calendar() {
+    fn times_outside_the_calendar_are_refused() {
         assert!(shift(&mut event("2026-11-22T00:00:00Z"), SignedDuration::MAX).is_err());
     }
 }

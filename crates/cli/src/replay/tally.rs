@@ -1,5 +1,4 @@
-//! What a replay came to, and how it is told: counts, the first complaints, the
-//! time that the events cover and the query that shows them.
+//! The result of a replay in words: counts, the time that the events cover, and the command that shows them.
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
@@ -13,14 +12,14 @@ use crate::{
     render::text::{counted, grouped, printable},
 };
 
-/// Lines that are shown one by one; the others are counted.
+/// The number of malformed lines, and of rejected events, that are shown. The others are only counted.
 const SHOWN: u64 = 5;
 
-/// Metrics are few; a log that names thousands is no reason to keep them all.
+/// The maximum number of metrics that are counted. Logs usually have few, and memory stays bounded if not.
 const MAX_METRICS: usize = 64;
 
-/// The counts of a replay, in lines but for `accepted` and what follows, which
-/// counts events.
+/// The counts of a replay. `lines`, `malformed` and `skipped` are numbers of lines, the others numbers of
+/// events.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tally {
@@ -35,13 +34,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Whether a complaint about a line is to be shown, `so_far` of the same kind
-    /// having been counted, this one included.
+    /// Whether to show a problem with a line. `so_far` is the number of problems of the same kind, including
+    /// this one.
     pub(crate) fn is_shown(so_far: u64) -> bool {
         so_far <= SHOWN
     }
 
-    /// Whether every line is in order and was recorded.
+    /// Whether no line is malformed and every event was accepted.
     pub(crate) fn is_complete(&self) -> bool {
         self.malformed == 0 && self.rejected == 0 && self.accepted == self.events
     }
@@ -133,7 +132,7 @@ impl Covered {
         }
     }
 
-    /// The command that shows the metric most events count in.
+    /// The command that shows the metric in which most events count.
     pub(crate) fn command(&self) -> Option<String> {
         let (first, last) = (self.first?, self.last?);
         let (metric, _) = self.metrics.iter().max_by_key(|(_, count)| **count)?;
@@ -153,7 +152,7 @@ impl Covered {
     }
 }
 
-/// A built-in metric that the event counts in.
+/// A built-in metric in which the event counts.
 fn metric(event: &UsageEvent) -> Option<String> {
     let provider = if event.provider.is_empty() { "ODSLRequest" } else { &event.provider };
     let name = match provider {
@@ -170,7 +169,7 @@ fn metric(event: &UsageEvent) -> Option<String> {
     Some(format!("{provider}/{name}"))
 }
 
-/// The finest calendar that gives a chart of a readable number of buckets.
+/// The finest calendar with which a chart has a readable number of buckets.
 fn calendar(extent: SignedDuration) -> &'static str {
     const HOUR: i64 = 3600;
     match extent.as_secs() {
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_the_command_for_what_most_events_are() {
+    fn the_command_shows_the_metric_of_most_events() {
         let mut covered = Covered::default();
         assert_eq!(covered.command(), None);
         covered.add(&event("2026-11-20T10:00:01.9Z", "POST"));
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn summarises() {
+    fn a_replay_is_summarised() {
         let tally = Tally {
             lines: 12_000,
             events: 11_900,
