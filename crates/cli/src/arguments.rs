@@ -1,5 +1,5 @@
-//! The command line: global flags and the list of commands. What a command takes
-//! is declared beside what it does, in `commands`.
+//! The command line: global flags and the list of commands. Each module in `commands` declares the arguments
+//! of its command.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -28,18 +28,18 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// The command line, to be parsed.
+/// The parser of the command line.
 ///
-/// The usage in an error names only what a command needs, as its help does; otherwise it
-/// would name every flag that the environment sets as well.
+/// The usage in an error names only the required arguments, as the help does. By default, clap would also
+/// name every flag that an environment variable sets.
 pub(crate) fn command() -> clap::Command {
     let mut command = with_negative_numbers(Arguments::command());
     command.build();
     with_plain_usage(command)
 }
 
-/// A negative number after an option is its value, and refused as such. Otherwise it would be taken
-/// for an option that is not known, with the advice to put `--` before it.
+/// Lets clap read a negative number after an option as the option's value. By default, clap would report an
+/// unknown option and advise to put `--` before it.
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let with = |arg: clap::Arg| {
         let is_option = !arg.is_positional() && arg.get_action().takes_values();
@@ -62,14 +62,14 @@ fn with_plain_usage(mut command: clap::Command) -> clap::Command {
     }
 }
 
-/// The names of the command that was called, such as metric and get.
+/// The names of the called command and its subcommand, such as metric and get.
 pub(crate) fn path(matches: &ArgMatches) -> Vec<&str> {
     std::iter::successors(matches.subcommand(), |(_, below)| below.subcommand())
         .map(|(name, _)| name)
         .collect()
 }
 
-/// What was given for the flag or argument of this name to the command that was called.
+/// The value that the user gave for this flag or argument of the called command.
 pub(crate) fn given(matches: &ArgMatches, name: &str) -> Option<String> {
     if let Some((_, below)) = matches.subcommand() {
         return given(below, name);
@@ -113,7 +113,7 @@ pub(crate) struct Remote {
     #[arg(long, global = true, env = "FLOWMETER_CA_CERTIFICATE", value_name = "FILE")]
     pub(crate) ca_certificate: Option<PathBuf>,
 
-    // Longer than the 10 s that a query waits at most for a request to be applied.
+    // Longer than 10 s, which is the longest that a query waits until a request is applied.
     /// How long to wait for the response to one call.
     #[arg(
         long,
@@ -125,8 +125,8 @@ pub(crate) struct Remote {
     )]
     pub(crate) timeout: Duration,
 
-    /// The output format. Default: a table, or a chart if `series`, `flow metric`, `executions` or `asset show`
-    /// print to a terminal.
+    /// The output format. Default: a table, or a chart if `series`, `flow metric`, `executions` or `asset
+    /// show` print to a terminal.
     #[arg(long, short, global = true, env = "FLOWMETER_OUTPUT", value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
 }
@@ -136,7 +136,7 @@ pub(crate) struct Remote {
 pub(crate) struct Secret(String);
 
 impl Secret {
-    /// The secret itself, to send it.
+    /// The secret in plain text, to send it.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -172,7 +172,7 @@ impl Remote {
     }
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Replay(commands::replay::Replay),
@@ -217,13 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn no_form_of_the_arguments_shows_a_secret() {
+    fn the_arguments_never_show_a_secret() {
         let arguments = Arguments::try_parse_from(["flowmeter", "--token", "hunter2", "build-info"]).unwrap();
         assert!(!format!("{arguments:?}").contains("hunter2"));
     }
 
     #[test]
-    fn usage_names_what_a_command_needs() {
+    fn usage_names_only_required_arguments() {
         let error = command().try_get_matches_from(["flowmeter", "--token", "t", "series"]).unwrap_err();
         let usage = error.to_string();
         assert!(usage.contains("Usage: flowmeter series [OPTIONS] <METRIC|NAME>\n"), "{usage}");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_is_found_below() {
+    fn values_of_subcommands_are_found() {
         let arguments = ["flowmeter", "events", "list", "--filter", "a =", "--fields", "id,key"];
         let matches = command().get_matches_from(arguments);
         assert_eq!(given(&matches, "filter").as_deref(), Some("a ="));
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(given(&matches, "after").as_deref(), Some(""));
     }
 
-    /// The examples in a help text, each as the words that a shell makes of it.
+    /// The examples in a help text, each split into words as a shell does.
     fn examples(help: &str) -> Vec<Vec<String>> {
         let Some((_, examples)) = help.split_once("Examples:\n") else { return Vec::new() };
         let lines: Vec<&str> = examples.lines().take_while(|line| line.starts_with("  ")).collect();
@@ -249,7 +249,7 @@ mod tests {
         joined.lines().map(words).collect()
     }
 
-    /// The words of a line up to a redirection, with single quotes taken off.
+    /// The words of a line up to a redirection, without single quotes.
     fn words(line: &str) -> Vec<String> {
         let mut words = vec![String::new()];
         for (at, part) in line.split('\'').enumerate() {
@@ -264,7 +264,7 @@ mod tests {
                 words.last_mut().unwrap().push_str(word);
             }
         }
-        // An empty word stays if it was quoted, as in --filter ''.
+        // An empty word is kept if it was quoted, as in --filter ''.
         let quoted_empty = line.contains("''");
         let mut words: Vec<_> = words.into_iter().take_while(|word| word != "<").collect();
         words.retain(|word| !word.is_empty());
@@ -275,7 +275,7 @@ mod tests {
         words
     }
 
-    /// The commands that have none below them, each with its words.
+    /// The commands without subcommands, each with its words.
     fn leaves(command: &clap::Command, above: &[String]) -> Vec<(Vec<String>, clap::Command)> {
         let path = [above, &[command.get_name().to_owned()]].concat();
         if !command.has_subcommands() {
@@ -288,7 +288,7 @@ mod tests {
         command.get_long_about().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// What is said of this value of each chosen option; nothing where it is taken.
+    /// The error for this value of each chosen option, or an empty text if the option accepts it.
     fn said_of(value: &str, is_chosen: impl Fn(&clap::Arg) -> bool) -> Vec<String> {
         let mut command = command();
         let mut said = Vec::new();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_number_is_a_value() {
+    fn a_negative_number_is_read_as_a_value() {
         let said = said_of("-3", |_| true);
         let range = "invalid value '-3' for '--items-remaining <COUNT>': -3 is not in 0..";
         assert!(said.iter().any(|said| said.contains(range)), "{said:?}");
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_help_are_commands() {
+    fn the_examples_in_the_help_are_valid_commands() {
         let mut seen = 0;
         for (path, leaf) in leaves(&Arguments::command(), &[]) {
             for example in examples(&help(&leaf)) {
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_and_defining_have_examples() {
+    fn commands_that_read_or_define_have_examples() {
         let groups = [
             "series",
             "events",

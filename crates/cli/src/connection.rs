@@ -1,5 +1,5 @@
-//! Connects to the services as the flags say. URLs, TLS, the token, deadlines and retries are those of the client
-//! library.
+//! Connects to the services with the settings from the flags. The client library handles URLs, TLS, the
+//! token, deadlines and retries.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use flowmeter_proto::v1::{
 
 use crate::arguments::{Remote, Secret};
 
-/// Room for a page of 1,000 events with every string at its limit.
+/// The maximum size of a response. It has room for a page of 1,000 events with every string at its limit.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
 /// A channel that adds the token to every call.
@@ -25,7 +25,7 @@ fn channel(flags: &str, url: &str, token: Option<&Secret>, remote: &Remote) -> R
     if let Some(token) = token {
         settings = settings.token(token.expose());
     }
-    // Without https:// the certificates are of no use, but another service may need them.
+    // An http:// URL needs no certificates. They can be meant for the other service.
     if let Some(file) = &remote.ca_certificate
         && url.starts_with("https://")
     {
@@ -45,7 +45,7 @@ fn channel(flags: &str, url: &str, token: Option<&Secret>, remote: &Remote) -> R
     })
 }
 
-/// A channel to the service at a URL that is an argument, which does not send the token.
+/// A channel to the service at a URL from an argument. It does not send the token.
 pub(crate) fn without_token(url: &str, remote: &Remote) -> Result<Authorized> {
     channel("<URL>", url, None, remote)
 }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::arguments::Arguments;
 
-    /// The error of a connection to the query service with these arguments, or nothing if there is none.
+    /// The error of a connection to the query service with these arguments, or an empty text.
     fn error(arguments: &[&str]) -> String {
         let arguments = [&["flowmeter", "build-info"], arguments].concat();
         let remote = Arguments::try_parse_from(arguments).unwrap().remote;
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn http_and_https_are_urls_of_a_service() {
+    async fn http_and_https_urls_are_accepted() {
         assert_eq!(error(&["--query-url", "http://127.0.0.1:7072"]), "");
         assert_eq!(error(&["--query-url", "https://query.example"]), "");
         assert_eq!(error(&["--query-url", "http://127.0.0.1:7072", "--ca-certificate", "/nonexistent"]), "");

@@ -1,8 +1,8 @@
-//! Values of points as exact decimals, to add and compare them as they are.
+//! The values of points as exact decimals, which can be added and compared.
 
 use std::fmt;
 
-/// The decimals that are kept: all that values have, but for numbers of assets.
+/// The number of decimals that are kept. Only numbers of assets can have more.
 const DECIMALS: usize = 9;
 const SCALE: i128 = 1_000_000_000;
 
@@ -11,8 +11,8 @@ const SCALE: i128 = 1_000_000_000;
 pub(crate) struct Decimal(i128);
 
 impl Decimal {
-    /// Reads a decimal such as `12.5`. Decimals after the ninth are cut off: nothing that is drawn
-    /// shows them. None for what is none, or too large.
+    /// Reads a decimal such as `12.5`. Decimals after the ninth are cut off, because no chart shows them.
+    /// None if the text is not a decimal, or the decimal is too large.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (sign, digits) = match text.strip_prefix('-') {
             Some(digits) => (-1, digits),
@@ -29,7 +29,7 @@ impl Decimal {
         Some(Self(sign * whole.checked_mul(SCALE)?.checked_add(fraction)?))
     }
 
-    /// The nearest with three decimals, away from zero between two: as much as a drawing shows.
+    /// Rounds to three decimals, as charts show them, with halves rounded away from zero.
     pub(crate) fn rounded(self) -> Self {
         const STEP: i128 = SCALE / 1000;
         let magnitude =
@@ -37,7 +37,7 @@ impl Decimal {
         Self(self.0.signum() * magnitude.map_or(0, |steps| steps * STEP))
     }
 
-    /// The sum, none when it is too large.
+    /// The sum. None if it is too large.
     pub(crate) fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_what_is_no_decimal() {
+    fn text_that_is_not_a_decimal_is_refused() {
         for wrong in ["", "-", ".5", "1e3", "+1", "1.2.3", "NaN", "--1", &"9".repeat(31)] {
             assert_eq!(Decimal::parse(wrong), None, "{wrong}");
         }

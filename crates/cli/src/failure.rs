@@ -1,5 +1,5 @@
-//! Errors as people read them: a gRPC status with its details decoded, every
-//! other error as the chain of its causes. What goes out never holds a token.
+//! Errors as text for people: a gRPC status with its decoded details, any other error with the chain of its
+//! causes. The text never contains a token.
 
 use std::fmt::Write;
 
@@ -11,14 +11,14 @@ use crate::render::text::{printable, width};
 use crate::resource::is_of_assets;
 use crate::violations::{self, Violation};
 
-/// What the arguments said, by the last part of a field's path: `range` of `range`, `filter`
-/// of `metric.selector.filter`.
+/// Returns the argument for a field, by the last part of the field's path: `filter` for
+/// `metric.selector.filter`.
 pub(crate) type Given<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Keys of the metadata whose values the message has as well.
+/// Keys of the metadata whose values the message contains, too.
 const SAID: [&str; 3] = ["version", "trace_id", "incident_id"];
 
-/// A text longer than this is not shown again to point into it.
+/// The maximum width of an argument that is printed to point at a character.
 const MAX_POINTED: usize = 160;
 
 /// The gRPC status among the causes of an error.
@@ -26,12 +26,12 @@ pub(crate) fn status(error: &anyhow::Error) -> Option<&Status> {
     error.chain().find_map(|cause| cause.downcast_ref::<Status>())
 }
 
-/// The text of an error, each line ended. A gRPC status among its causes is
-/// shown with code, message and details, and with the place in what was given that it is
-/// about. The hint takes the place of the usual one.
+/// The text of an error, with a newline after each line. A gRPC status among its causes is shown with its
+/// code, message and details, and points at the wrong character of an argument. `hint` replaces the usual
+/// hint.
 pub(crate) fn describe(error: &anyhow::Error, given: Given<'_>, hint: Option<&str>) -> String {
     let Some(status) = status(error) else { return format!("error: {error:#}\n") };
-    // What was being done, if someone said so; the status itself follows.
+    // The context comes first, then the status.
     let mut out = String::new();
     for context in error.chain().take_while(|cause| !cause.is::<Status>()) {
         let _ = writeln!(out, "error: {context}");
@@ -44,8 +44,8 @@ pub(crate) fn describe_status(status: &Status) -> String {
     details(status, &|_| None, None)
 }
 
-/// [`describe_status`], with the places in what was given. What the first line says already
-/// is not said again.
+/// [`describe_status`], which also points at the wrong characters of arguments. Leaves out details that the
+/// first line contains.
 fn details(status: &Status, given: Given<'_>, better_hint: Option<&str>) -> String {
     let said = name_status(status);
     let mut out = format!("{said}\n");
@@ -61,7 +61,7 @@ fn details(status: &Status, given: Given<'_>, better_hint: Option<&str>) -> Stri
         if info.reason != code_name(status.code()) {
             let _ = writeln!(out, "  reason: {}", printable(&info.reason));
         }
-        // What the sentences say already is not said again.
+        // The sentences above contain the other keys.
         let is_said = |key: &str| violations::is_about_a_field(key) || SAID.contains(&key);
         let mut metadata: Vec<_> = info.metadata.iter().filter(|(key, _)| !is_said(key)).collect();
         metadata.sort();
@@ -96,12 +96,12 @@ fn details(status: &Status, given: Given<'_>, better_hint: Option<&str>) -> Stri
     out
 }
 
-/// What was given for a field, and under it the character at which it goes wrong.
+/// The argument for a field, and a mark under its first wrong character.
 fn point(violation: &Violation, given: Given<'_>) -> Option<String> {
     let position = violation.position?;
     let name = violation.field.rsplit('.').next()?;
     let text = given(name)?;
-    // Escapes would move what stands behind them.
+    // Escaped characters would shift the ones after them.
     if text.is_empty() || width(&text) > MAX_POINTED || printable(&text) != text {
         return None;
     }
@@ -117,7 +117,7 @@ pub(crate) fn name_status(status: &Status) -> String {
     format!("{}{separator}{}", code_name(status.code()), printable(&message))
 }
 
-/// Whether the output was closed by its reader, as `head` does: no error.
+/// Whether the reader of the output has closed it, as `head` does. This is not an error.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause
@@ -129,7 +129,7 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
 fn hint(status: &Status) -> Option<&'static str> {
     match (status.code(), reason(status).as_deref()) {
         (Code::Unauthenticated, Some("TOKEN_EXPIRED")) => {
-            Some("make a new token with `flowmeter token create`")
+            Some("create a new token with `flowmeter token create`")
         }
         (Code::Unauthenticated, _) => Some("give a token in FLOWMETER_TOKEN or with --token"),
         (Code::Aborted, Some("VERSION_MISMATCH")) => {
@@ -139,9 +139,9 @@ fn hint(status: &Status) -> Option<&'static str> {
             Some("metrics of assets come with their values; they cannot be defined or changed")
         }
         (Code::FailedPrecondition, Some("BUILT_IN")) => {
-            Some("built-in definitions cannot be changed; define one of your own")
+            Some("built-in definitions cannot be changed; define your own")
         }
-        // Not the service's answer, but that there was none.
+        // The service did not answer.
         (Code::Unavailable, None) if std::error::Error::source(status).is_some() => Some(
             "is the service running there? See --ingest-url and --query-url (FLOWMETER_INGEST_URL, FLOWMETER_QUERY_URL)",
         ),
@@ -161,9 +161,9 @@ fn is_metric_of_assets(status: &Status) -> bool {
 
 fn hint_of_field(violation: &Violation) -> Option<&'static str> {
     match (violation.field.as_str(), violation.kind.as_str()) {
-        // Where a name is misspelt, the service says so.
+        // For other kinds, such as a misspelt name, the message of the service is enough.
         ("read_mask", "UNKNOWN_FIELD") => Some("an attribute is named attributes.NAME, as in attributes.key"),
-        // Only calls of executions can be asked for without a calendar.
+        // Only queries of executions can be without a calendar.
         ("calendar", "LAST_WITHOUT_CALENDAR") => {
             Some("last(N) is for `flowmeter executions timeline`; from(T-3h) begins three hours ago")
         }
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn points_at_the_character_and_says_nothing_twice() {
+    fn points_at_the_character_and_repeats_nothing() {
         let metadata = [("position", "10"), ("expected", "a number"), ("position_2", "9"), ("have", "3")];
         let metadata: HashMap<String, String> =
             metadata.map(|(key, value)| (key.into(), value.into())).into();
@@ -239,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_built_in_is_not_told_alike() {
+    fn built_in_metrics_and_metrics_of_assets_have_different_hints() {
         let hint_of = |name: &str| {
             let mut details = ErrorDetails::with_error_info("BUILT_IN", "flowmeter", HashMap::new());
             details.set_resource_info("metric", name, "", "built in");
             hint(&Status::with_error_details(Code::FailedPrecondition, "it is built in", details)).unwrap()
         };
-        assert!(hint_of("ODSLRequest/ReadRequests").ends_with("define one of your own"));
+        assert!(hint_of("ODSLRequest/ReadRequests").ends_with("define your own"));
         assert!(hint_of("asset/quality").starts_with("metrics of assets come with their values"));
     }
 
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_need_no_sentence() {
+    fn hints_do_not_depend_on_sentences() {
         let hint_of = |code, reason: &str, field: &str, kind: &str| {
             let mut details = ErrorDetails::with_error_info(reason, "flowmeter", HashMap::new());
             let mut violation = tonic_types::FieldViolation::new(field, "x");
@@ -275,7 +275,7 @@ mod tests {
         assert!(wrong("read_mask", "UNKNOWN_FIELD").starts_with("an attribute is named attributes.NAME"));
         assert_eq!(wrong("read_mask", "MISSPELT"), "");
         assert_eq!(wrong("calendar", "SYNTAX"), "");
-        assert!(hint_of(Code::Unauthenticated, "TOKEN_EXPIRED", "", "").starts_with("make a new token"));
+        assert!(hint_of(Code::Unauthenticated, "TOKEN_EXPIRED", "", "").starts_with("create a new token"));
         assert!(hint_of(Code::Unauthenticated, "TOKEN_MISSING", "", "").starts_with("give a token"));
         assert!(hint_of(Code::Aborted, "VERSION_MISMATCH", "", "").starts_with("read it again"));
         assert!(hint_of(Code::FailedPrecondition, "BUILT_IN", "", "").starts_with("built-in definitions"));

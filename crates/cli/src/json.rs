@@ -1,5 +1,5 @@
-//! Converts messages of the contract to and from protobuf JSON, by the descriptor set that the services' reflection
-//! serves. No message has code of its own here.
+//! Converts messages of the contract to and from protobuf JSON. The conversion is generic: it uses the
+//! descriptor set that the reflection of the services serves.
 
 use std::{
     io::{self, Write},
@@ -21,7 +21,7 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
 /// The descriptor of a message of package `flowmeter.v1`.
 fn descriptor(message: &str) -> MessageDescriptor {
     POOL.get_message_by_name(&format!("flowmeter.v1.{message}"))
-        .expect("the caller names a message of the contract")
+        .expect("callers name a message of the contract")
 }
 
 fn dynamic<M: Message>(name: &str, message: &M) -> Result<DynamicMessage> {
@@ -29,8 +29,8 @@ fn dynamic<M: Message>(name: &str, message: &M) -> Result<DynamicMessage> {
         .with_context(|| format!("cannot show {name} as JSON"))
 }
 
-/// The message as indented protobuf JSON: names in camelCase, timestamps in
-/// RFC 3339, 64-bit numbers as strings, fields at their default left out.
+/// The message as indented protobuf JSON: names in camelCase, timestamps in RFC 3339, 64-bit integers as
+/// strings, and no fields with default values.
 pub(crate) fn pretty<M: Message>(name: &str, message: &M) -> Result<String> {
     written(name, message, PrettyFormatter::new())
 }
@@ -47,8 +47,8 @@ fn written<M: Message>(name: &str, message: &M, form: impl Formatter) -> Result<
     Ok(String::from_utf8(out)?)
 }
 
-/// Writes whole doubles as `5` where `serde_json` writes `5.0`: counts read better so, and are the
-/// same to protobuf JSON.
+/// Writes an integral double as `5` instead of the `5.0` of `serde_json`. Counts are easier to read, and the
+/// two are equal in protobuf JSON.
 struct PlainNumbers<F>(F);
 
 macro_rules! as_before {
@@ -74,25 +74,24 @@ impl<F: Formatter> Formatter for PlainNumbers<F> {
 
     fn write_f64<W: ?Sized + Write>(&mut self, out: &mut W, value: f64) -> io::Result<()> {
         let text = value.to_string();
-        // That of a very large or small one is long.
+        // A very large or very small number would have many digits.
         if text.len() <= 24 { out.write_all(text.as_bytes()) } else { self.0.write_f64(out, value) }
     }
 }
 
-/// Reads messages of one kind from protobuf JSON.
+/// Reads messages of one type from protobuf JSON.
 pub(crate) struct Reader {
     descriptor: MessageDescriptor,
     options: DeserializeOptions,
 }
 
 impl Reader {
-    /// A reader of messages of this name in package `flowmeter.v1`.
+    /// A reader of the message with this name in package `flowmeter.v1`.
     pub(crate) fn new(name: &str) -> Self {
         Self { descriptor: descriptor(name), options: DeserializeOptions::new().deny_unknown_fields(true) }
     }
 
-    /// Reads one message. The error says what is wrong; an unknown field is
-    /// named.
+    /// Reads one message. An unknown field is an error that names the field.
     pub(crate) fn read<M: Message + Default>(&self, text: &str) -> Result<M, String> {
         let mut input = serde_json::Deserializer::from_str(text);
         let message =
@@ -103,7 +102,7 @@ impl Reader {
     }
 }
 
-/// The text of an error whose line number would always be 1.
+/// The text of an error without its line number, which is always 1.
 fn without_line(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
 }
@@ -115,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prints_proto_json() {
+    fn prints_protobuf_json() {
         let point = Point {
             timestamp: Some(prost_types::Timestamp { seconds: 0, nanos: 500_000_000 }),
             value: Some("12.5".into()),
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_a_number_and_a_count_is_whole() {
+    fn zeros_are_printed_and_counts_have_no_decimals() {
         let datum = |value| FlowDatum { key: "value".into(), value: Some(value) };
         let shown = [0.0, 5.0, 0.24, 9_007_199_254_740_991.0, 1e300]
             .map(|value| line("FlowDatum", &datum(value)).unwrap());

@@ -1,6 +1,6 @@
-//! `flowmeter`, the command line of Flowmeter: replays logs, reads and draws
-//! time series and the metrics of flows, defines what they are of, and manages tenants and
-//! tokens. It speaks gRPC to the services; only `migrate` and `bootstrap` open the database.
+//! `flowmeter`, the command line of Flowmeter: replays logs, reads and draws time series, defines metrics and
+//! calendars, monitors flows, executions and assets, and manages tenants and tokens. It calls the services
+//! over gRPC; only `migrate` and `bootstrap` open the database.
 
 mod arguments;
 mod commands;

@@ -1,14 +1,13 @@
-//! Field masks: which fields an update changes. What was not given on the command line
-//! stays as it is.
+//! Field masks: which fields an update changes. Options that are not given leave their fields unchanged.
 
 use prost_types::FieldMask;
 
-/// Collects the fields that were given.
+/// Collects the fields that an update changes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes(Vec<String>);
 
 impl Changes {
-    /// Sets a field, and says so in the mask, if a value was given.
+    /// Sets a field and adds it to the mask, if a value was given.
     pub(crate) fn set<T>(&mut self, path: &str, field: &mut T, given: Option<T>) {
         if let Some(given) = given {
             *field = given;
@@ -16,15 +15,14 @@ impl Changes {
         }
     }
 
-    /// Says in the mask that this field is changed.
+    /// Adds a field to the mask.
     pub(crate) fn touch(&mut self, path: &str) {
         if !self.0.iter().any(|known| known == path) {
             self.0.push(path.to_owned());
         }
     }
 
-    /// The mask. An empty one would mean all fields to the service, so there is none
-    /// without a change.
+    /// The mask. None without a change, because an empty mask would mean all fields to the service.
     pub(crate) fn mask(self) -> Option<FieldMask> {
         (!self.0.is_empty()).then_some(FieldMask { paths: self.0 })
     }
@@ -35,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holds_what_was_given_once() {
+    fn a_changed_field_is_in_the_mask_once() {
         let (mut unit, mut version) = (String::from("ms"), 3);
         let mut changes = Changes::default();
         changes.set("unit", &mut unit, Some("s".into()));

@@ -1,15 +1,15 @@
-//! Points in time: conversions between the wire, jiff and text. Timestamps on the wire that jiff cannot represent
-//! (beyond the year 9999) become none.
+//! Points in time: conversions between the wire, jiff and text. Timestamps on the wire that jiff cannot
+//! represent (beyond the year 9999) become `None`.
 
 use flowmeter_core::written;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
 
-/// Reads a timestamp of the wire.
+/// Converts a timestamp of the contract.
 pub(crate) fn from_wire(timestamp: &prost_types::Timestamp) -> Option<Timestamp> {
     Timestamp::new(timestamp.seconds, timestamp.nanos).ok()
 }
 
-/// Makes a timestamp of the wire.
+/// Converts to a timestamp of the contract.
 pub(crate) fn to_wire(timestamp: Timestamp) -> prost_types::Timestamp {
     // The wire counts nanoseconds forward from the second, jiff away from zero.
     let backward = timestamp.subsec_nanosecond() < 0;
@@ -19,13 +19,13 @@ pub(crate) fn to_wire(timestamp: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-/// RFC 3339 in UTC, or an empty string for none.
+/// The timestamp in RFC 3339 and UTC, or an empty string for none.
 pub(crate) fn rfc3339(timestamp: Option<&prost_types::Timestamp>) -> String {
     timestamp.and_then(from_wire).map(|timestamp| timestamp.to_string()).unwrap_or_default()
 }
 
-/// The earliest of several times of the wire, none where one of them is: how far an answer of several pages
-/// is fresh.
+/// The earliest of several timestamps. None if one of them is none. An answer of several pages is fresh
+/// through this time.
 pub(crate) fn earliest(
     times: impl IntoIterator<Item = Option<prost_types::Timestamp>>,
 ) -> Option<prost_types::Timestamp> {
@@ -34,7 +34,7 @@ pub(crate) fn earliest(
 
 const EXPECTED: &str = "expected a time such as 2026-11-21T09:30:00Z";
 
-/// Reads a time of the command line or of a file.
+/// Reads a time from the command line or a file.
 pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
     written::time(text).map_err(|error| {
         let is_like_a_time = text.starts_with(|first: char| first.is_ascii_digit());
@@ -42,12 +42,12 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// Reads the first time of a range: a time, or a day in UTC from its beginning on.
+/// Reads the first time of a range: a time, or a day in UTC, which stands for its beginning.
 pub(crate) fn parse_first(text: &str) -> Result<Timestamp, String> {
     parse_or_day(text, ZonedDateTime::start_of_day)
 }
 
-/// Reads the last time of a range: a time, or a day in UTC up to its end.
+/// Reads the last time of a range: a time, or a day in UTC, which stands for its end.
 pub(crate) fn parse_last(text: &str) -> Result<Timestamp, String> {
     parse_or_day(text, ZonedDateTime::end_of_day)
 }
@@ -73,7 +73,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> 
     duration.try_into().map_err(|_| "expected a duration of zero or more, found a negative one".to_owned())
 }
 
-/// Makes a duration of the wire, or the longest one if it is too long.
+/// Converts to a duration of the contract, or to the longest one if it is too long.
 pub(crate) fn duration_to_wire(duration: std::time::Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: duration.as_secs().try_into().unwrap_or(i64::MAX),
@@ -81,7 +81,8 @@ pub(crate) fn duration_to_wire(duration: std::time::Duration) -> prost_types::Du
     }
 }
 
-/// Reads a duration from now, such as `30d` or `12h`, in which days have 24 hours. Returns the time at its end.
+/// Reads a duration such as `30d` or `12h`, in which days have 24 hours. Returns the time at its end, counted
+/// from `now`.
 pub(crate) fn parse_from_now(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let span: jiff::Span = text.parse().map_err(|_| "expected a duration such as 30d or 12h".to_owned())?;
     now.to_zoned_datetime(TimeZone::UTC)
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wire_counts_forward_also_before_1970() {
+    fn nanoseconds_count_forward_before_1970() {
         let before: Timestamp = "1969-12-31T23:59:59.25Z".parse().unwrap();
         let wire = to_wire(before);
         assert_eq!((wire.seconds, wire.nanos), (-1, 250_000_000));
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_is_unknown_where_one_is() {
+    fn the_earliest_is_unknown_if_one_is_unknown() {
         let at = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
         assert_eq!(earliest([at(2, 5), at(2, 4), at(3, 0)]), at(2, 4));
         assert_eq!(earliest([at(2, 5), None, at(3, 0)]), None);
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_its_beginning_or_its_end() {
+    fn a_day_stands_for_its_beginning_or_its_end() {
         let shown = |time: Result<Timestamp, String>| time.map(|time| time.to_string());
         assert_eq!(shown(parse_first("2026-11-21")), Ok("2026-11-21T00:00:00Z".into()));
         assert_eq!(shown(parse_last("2026-11-21")), Ok("2026-11-21T23:59:59.999999999Z".into()));
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_durations_of_people() {
+    fn reads_durations_in_common_notations() {
         assert_eq!(parse_duration("1m 30s").unwrap().as_secs(), 90);
         assert!(parse_duration("-1s").is_err());
         assert!(parse_duration("soon").is_err());

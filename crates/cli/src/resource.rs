@@ -1,4 +1,4 @@
-//! The names of metrics, objects and time series: reads and checks their form, not whether they exist.
+//! The names of metrics, objects and time series. Checks their form, but not whether they exist.
 
 /// The source of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(crate) enum Source {
     TimeSeries(String),
 }
 
-/// The provider of metrics of assets, whose names may have a `/` in them.
+/// The provider of metrics of assets, whose names can contain a `/`.
 pub(crate) const ASSET: &str = "asset";
 
 /// Whether a metric, as PROVIDER/NAME, is a metric of assets.
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(parse_source(stored), Ok(Source::TimeSeries(stored.into())));
         assert_eq!(parse_source("P/m"), Ok(Source::Metric("P/m".into())));
         assert_eq!(parse_source("asset/rows / day"), Ok(Source::Metric("asset/rows / day".into())));
-        // A provider may well have this name.
+        // A provider can have this name.
         assert_eq!(parse_source("objects/m"), Ok(Source::Metric("objects/m".into())));
         for wrong in ["", "m", "/m", "P/", "a/b/c", "objects//timeSeries/x", "objects/A/timeSeries/"] {
             assert!(parse_source(wrong).is_err(), "{wrong}");
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn malformed_names_are_refused() {
         for wrong in ["", "A", "/X", "A/", "objects/A", "objects/A/timeSeries", "objects/A/series/X"] {
             assert!(parse_time_series(wrong).is_err(), "{wrong}");
         }
@@ -100,7 +100,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn short_and_long_names_are_the_same(object in "[^/\\pC]{1,20}", id in "[A-Za-z0-9_.-]{1,20}") {
+        fn short_names_become_long_names(object in "[^/\\pC]{1,20}", id in "[A-Za-z0-9_.-]{1,20}") {
             prop_assume!(object != "objects");
             let name = parse_time_series(&format!("{object}/{id}")).unwrap();
             prop_assert_eq!(parse_time_series(&name), Ok(name.clone()));

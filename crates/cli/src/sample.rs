@@ -4,7 +4,7 @@
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "generated numbers, all of them small"
+    reason = "all generated numbers are small"
 )]
 
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use jiff::{SignedDuration, Timestamp, civil::Weekday, tz::TimeZone};
 
 use crate::moment;
 
-/// An endpoint: service, method, action, path (`*` is an id), usual duration in ms,
-/// usual size in bytes, share of the traffic.
+/// An endpoint: service, method, action, path (`*` stands for an id), typical duration in ms, typical size in
+/// bytes, and share of the traffic.
 type Endpoint = (&'static str, &'static str, &'static str, &'static str, f64, f64, u32);
 
 const ENDPOINTS: [Endpoint; 12] = [
@@ -38,20 +38,19 @@ const APPLICATIONS: [(&str, u32); 5] =
 
 const MINUTE: i64 = 60;
 
-/// The traffic, event by event.
+/// An iterator over the events of the traffic.
 pub(crate) struct Traffic {
     random: Random,
     seed: u64,
     events: u32,
     next: u32,
     end: Timestamp,
-    /// The share of the traffic before the end of each minute of the extent, from
-    /// 0 to 1, ascending.
+    /// The share of the traffic up to the end of each minute, ascending from 0 to 1.
     shares: Vec<f64>,
 }
 
 impl Traffic {
-    /// A number of events in the time up to `end`, the last one at `end`.
+    /// Traffic with `events` events in the period `extent` that ends at `end`. The last event is at `end`.
     pub(crate) fn new(events: u32, extent: SignedDuration, end: Timestamp, seed: u64) -> Self {
         let minutes = (extent.as_secs() / MINUTE).max(1);
         let mut sum = 0.0;
@@ -67,8 +66,8 @@ impl Traffic {
         Self { random: Random(seed), seed, events, next: 0, end, shares }
     }
 
-    /// The time of the n-th event: spread by the rhythm, one in each slice of it, so
-    /// that the order is the order of time.
+    /// The time of the n-th event. The daily rhythm determines a slice of time for each event, so that the
+    /// events are in order of time.
     fn time(&mut self, number: u32) -> Timestamp {
         if number + 1 == self.events {
             return self.end;
@@ -82,8 +81,8 @@ impl Traffic {
         self.end - SignedDuration::from_millis((extent - millis).max(1))
     }
 
-    /// Whether the n-th event falls into the incident: a twentieth of the traffic,
-    /// two thirds in.
+    /// Whether the n-th event is part of the incident, which is a twentieth of the traffic and starts after
+    /// two thirds of it.
     fn is_incident(&self, number: u32) -> bool {
         let share = f64::from(number) / f64::from(self.events);
         (0.65..0.70).contains(&share)
@@ -110,7 +109,7 @@ impl Iterator for Traffic {
         let slow = if failing { 6.0 } else { 1.0 };
         let duration = usual_ms * slow * random.spread();
         let size = if status >= 400 { 160.0 } else { usual_bytes * random.spread() };
-        // Ids and users are skewed: few of them make most of the traffic.
+        // Ids and users are skewed: few of them cause most of the traffic.
         let key = path.replace('*', &format!("{}", (random.unit().powi(3) * 900.0) as u32 + 100));
         Some(UsageEvent {
             event_id: format!("sample-{}-{number}", self.seed),
@@ -147,7 +146,8 @@ fn status(random: &mut Random, method: &str, failing: bool) -> i32 {
     if status == 200 && method == "get" && random.unit() < 0.06 { 304 } else { status }
 }
 
-/// The rate of the traffic at a time: a daily wave that peaks in the afternoon (UTC) and is lower on weekends.
+/// The rate of the traffic at a time: a daily wave that peaks in the afternoon (UTC) and is lower on
+/// weekends.
 fn rate(time: Timestamp) -> f64 {
     let time = time.to_zoned_datetime(TimeZone::UTC);
     let hour = f64::from(time.hour()) + f64::from(time.minute()) / 60.0;
@@ -156,7 +156,8 @@ fn rate(time: Timestamp) -> f64 {
     (1.0 + 0.75 * wave) * if weekend { 0.6 } else { 1.0 }
 }
 
-/// `SplitMix64`, whose numbers never change; libraries do not promise that of their default generators.
+/// The generator `SplitMix64`, whose numbers never change. The default generators of libraries do not promise
+/// that.
 struct Random(u64);
 
 impl Random {
@@ -167,13 +168,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to 1, 1 excluded.
+    /// A number from 0 to 1, excluding 1.
     fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A factor around 1, mostly between a half and two, with a tail upwards as
-    /// durations have it.
+    /// A factor around 1, mostly between 0.5 and 2, with a tail of large factors, as durations have.
     fn spread(&mut self) -> f64 {
         let bell: f64 = (0..4).map(|_| self.unit()).sum::<f64>() - 2.0;
         let tail = if self.unit() < 0.02 { 4.0 } else { 1.0 };
@@ -206,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn is_the_same_each_time() {
+    fn traffic_is_deterministic() {
         assert_eq!(traffic(500), traffic(500));
         insta::assert_snapshot!(json::line("UsageEvent", &traffic(500)[250]).unwrap(), @r#"{"eventId":"sample-1-250","timestamp":"2026-11-20T10:39:28.156Z","provider":"ODSLRequest","action":"create","application":"web-shop","environment":"production","httpstatus":201,"invocationId":"a33dadef4f355c58","method":"post","service":"orders","type":"api","user":"user-162","duration":"123","responseSize":"1140","attributes":{"key":"/orders"}}"#);
     }
 
     #[test]
-    fn is_ordered_and_ends_at_its_end() {
+    fn traffic_is_ordered_and_ends_at_the_given_time() {
         let events = traffic(5000);
         let times: Vec<_> = events.iter().filter_map(|e| moment::from_wire(e.timestamp.as_ref()?)).collect();
         assert_eq!(times.len(), 5000);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn is_varied() {
+    fn traffic_is_varied() {
         let events = traffic(5000);
         let distinct = |of: fn(&UsageEvent) -> String| events.iter().map(of).collect::<BTreeSet<_>>();
         assert_eq!(distinct(|e| e.event_id.clone()).len(), 5000);

@@ -1,6 +1,6 @@
-//! Hints after a failure: the name that was probably meant, or the command that lists what exists. They are made of the
-//! data of an error and of what the services list, never of a sentence. A hint never makes a failure worse: where the
-//! services do not answer, it names the command alone.
+//! Hints after a failure: a similar name, or the command that lists the existing names. They are made from
+//! the data of an error and the lists of the services, never from a sentence. A hint never makes a failure
+//! worse: if the services do not answer, it only names the command.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use crate::{
     violations, words,
 };
 
-/// Nobody waits longer than this for a hint.
+/// The maximum time to wait for a hint.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The hint for an error of the command with these names, if there is a better one than that of its code.
+/// The hint for an error of this command, if there is a better one than the hint for the code of the error.
 pub(crate) async fn hint(error: &Error, command: &[&str], remote: &Remote) -> Option<String> {
     let status = failure::status(error)?;
     if status.code() != Code::NotFound {
@@ -35,7 +35,7 @@ pub(crate) async fn hint(error: &Error, command: &[&str], remote: &Remote) -> Op
     let remote = Remote { timeout: remote.timeout.min(PATIENCE), ..remote.clone() };
     match resource.resource_type.as_str() {
         "metric" => {
-            // The service names the version where one was asked for.
+            // The service names the version if one was requested.
             let info = status.get_details_error_info();
             let of_version = info.is_some_and(|info| info.metadata.contains_key("version"));
             Some(metric(name, of_version, command, &remote).await)
@@ -63,7 +63,7 @@ pub(crate) async fn hint(error: &Error, command: &[&str], remote: &Remote) -> Op
     }
 }
 
-/// The time zone that was meant, where one is refused: the one of that city, or the closest.
+/// A similar time zone, if the service refused one: the time zone of a city, or the closest name.
 fn time_zone(status: &Status) -> Option<String> {
     let mut violations = violations::of(status).into_iter();
     let wrong = violations.find(|violation| violation.kind == "UNKNOWN_TIME_ZONE")?.found?;
@@ -75,7 +75,7 @@ fn time_zone(status: &Status) -> Option<String> {
     Some(format!("did you mean {found}?"))
 }
 
-/// The values of --observed, which the service names as the contract has them.
+/// The values of --observed that the service accepts, in the spelling of the flag.
 fn observed(status: &Status) -> Option<String> {
     let violations = violations::of(status);
     let violation = violations.iter().find(|violation| violation.field.ends_with("observed"))?;
@@ -88,7 +88,7 @@ fn observed(status: &Status) -> Option<String> {
     Some(format!("give --observed {} or {last}", others.join(", ")))
 }
 
-/// How many requests a flow still needs, where it has had too few for its metrics.
+/// How many requests a flow still needs, if it has too few for its metrics.
 fn not_enough(status: &Status) -> Option<String> {
     let (have, need) = shortage(status)?;
     let lacking = match need.checked_sub(have)? {
@@ -99,14 +99,14 @@ fn not_enough(status: &Status) -> Option<String> {
     Some(format!("its metrics can be read after {lacking}; `flowmeter flow record` records them"))
 }
 
-/// How many requests a flow has had and how many its metrics need, where that is too few.
+/// How many requests a flow has and how many its metrics need, if it has too few.
 pub(crate) fn shortage(status: &Status) -> Option<(u64, u64)> {
     let info = status.get_details_error_info().filter(|info| info.reason == "NOT_ENOUGH_DATA")?;
     let number = |key: &str| info.metadata.get(key)?.parse().ok();
     Some((number("have")?, number("need")?))
 }
 
-/// What to do about a flow that is not registered.
+/// The hint for a flow that is not registered.
 pub(crate) async fn flow(id: &str, remote: &Remote) -> String {
     let remote = Remote { timeout: remote.timeout.min(PATIENCE), ..remote.clone() };
     let known = flows(&remote).await.unwrap_or_default();
@@ -114,12 +114,12 @@ pub(crate) async fn flow(id: &str, remote: &Remote) -> String {
 }
 
 async fn metric(name: &str, of_version: bool, command: &[&str], remote: &Remote) -> String {
-    // What is built in cannot be changed, and so is not meant.
+    // Built-in metrics cannot be changed, so they are not suggested.
     let is_change = matches!(command, ["metric", "update" | "delete"]);
     if is_change && is_of_assets(name) {
         return "metrics of assets come with their values; they cannot be defined or changed".into();
     }
-    // Those of assets are listed apart from the others.
+    // Metrics of assets are listed separately.
     let (provider, list) =
         if is_of_assets(name) { (ASSET, "metric list asset") } else { ("", "metric list") };
     let known = metrics(provider, remote).await.unwrap_or_default();
@@ -128,7 +128,7 @@ async fn metric(name: &str, of_version: bool, command: &[&str], remote: &Remote)
     if of_version && known.iter().any(|known| known == name) {
         return format!("it has other versions: see `flowmeter metric get {name}`");
     }
-    // A series alone can be of a time series as well.
+    // Only `series` also reads time series.
     if command == ["series"]
         && let Some((object, id)) = name.split_once('/')
     {
@@ -143,7 +143,7 @@ async fn metric(name: &str, of_version: bool, command: &[&str], remote: &Remote)
     alternatives(name, &known, list)
 }
 
-/// What to do about `objects/OBJECT` where a series was asked for: its time series have longer names.
+/// The hint for `objects/OBJECT` in place of a series: the longer name of a time series of the object.
 async fn of_object(name: &str, remote: &Remote) -> Option<String> {
     let object = name.strip_prefix("objects/")?;
     let known = time_series(name, remote).await.unwrap_or_default();
@@ -159,25 +159,24 @@ async fn of_object(name: &str, remote: &Remote) -> Option<String> {
     })
 }
 
-/// The closest of the known names, or where they are listed.
+/// The closest of the known names, and the command that lists them.
 fn alternatives(name: &str, known: &[String], list: &str) -> String {
     match closest(name, known) {
-        // It was not applied yet, or not made, when the question was asked.
-        Some(found) if found == name => "it exists by now: try again".into(),
+        // It was created or applied after the failed call.
+        Some(found) if found == name => "it exists now: try again".into(),
         Some(found) => format!("did you mean {}? `flowmeter {list}` lists them all", printable(found)),
         None => format!("`flowmeter {list}` lists them all"),
     }
 }
 
-/// Whether it looks like an ISO 8601 duration, as stands after the `#` of a calendar.
+/// Whether the text looks like an ISO 8601 duration, as after the `#` of a calendar.
 fn is_duration(text: &str) -> bool {
     let rest = text.strip_prefix('P').unwrap_or_default();
     rest.chars().any(|c| c.is_ascii_digit())
         && rest.chars().all(|c| c.is_ascii_digit() || "YMWDTHS".contains(c))
 }
 
-/// The name that differs least, if it differs by a slip only: by a third of it at most,
-/// whatever the case of its letters.
+/// The most similar known name, ignoring case, if at most a third of the characters differ.
 fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let difference = |known: &&String| difference(&wanted, &known.to_lowercase());
@@ -185,7 +184,7 @@ fn closest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     (difference(&found) <= name.chars().count() / 3).then_some(found)
 }
 
-/// The least number of characters to insert, delete or replace (Levenshtein).
+/// The minimum number of characters to insert, delete or replace (Levenshtein distance).
 fn difference(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -200,7 +199,7 @@ fn difference(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// The metrics of a provider, as far as one page holds them.
+/// The metrics of a provider, from the first page.
 async fn metrics(provider: &str, remote: &Remote) -> Result<Vec<Metric>, Error> {
     let mut client = connection::catalog(remote)?;
     let request = ListMetricsRequest { provider: provider.to_owned(), ..ListMetricsRequest::default() };
@@ -222,7 +221,7 @@ async fn calendars(remote: &Remote) -> Result<Vec<String>, Error> {
     Ok(call.await?.calendars.into_iter().map(|calendar| calendar.code).collect())
 }
 
-/// The time series of an object, as far as one page holds them.
+/// The time series of an object, from the first page.
 async fn time_series(object: &str, remote: &Remote) -> Result<Vec<String>, Error> {
     let mut client = connection::catalog(remote)?;
     let request =
@@ -231,7 +230,7 @@ async fn time_series(object: &str, remote: &Remote) -> Result<Vec<String>, Error
     Ok(call.await?.time_series.into_iter().map(|series| series.name).collect())
 }
 
-/// The flows, as far as one page holds them.
+/// The flows, from the first page.
 async fn flows(remote: &Remote) -> Result<Vec<String>, Error> {
     let mut client = connection::catalog(remote)?;
     let request = ListFlowsRequest { page_size: 1000, page_token: String::new() };
@@ -239,7 +238,7 @@ async fn flows(remote: &Remote) -> Result<Vec<String>, Error> {
     Ok(call.await?.flows.into_iter().map(|flow| flow.id).collect())
 }
 
-/// The assets, as far as one page holds them.
+/// The assets, from the first page.
 async fn assets(remote: &Remote) -> Result<Vec<String>, Error> {
     let mut client = connection::query(remote)?;
     let request = ListAssetsRequest { page_size: 1000, ..ListAssetsRequest::default() };
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_seen_through() {
+    fn misspelt_names_are_recognised() {
         for (name, meant) in [
             ("ODSLRequest/ReadRequest", Some("ODSLRequest/ReadRequests")),
             ("odslrequest/readrequests", Some("ODSLRequest/ReadRequests")),
@@ -282,15 +281,15 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_names_where_to_look() {
+    fn a_hint_names_the_command_that_lists() {
         assert_eq!(alternatives("Shop/x", &known(), "metric list"), "`flowmeter metric list` lists them all");
         let known = known();
-        assert_eq!(alternatives(&known[0], &known, "metric list"), "it exists by now: try again");
+        assert_eq!(alternatives(&known[0], &known, "metric list"), "it exists now: try again");
         assert!(is_duration("PT1H") && is_duration("P1D"));
         assert!(!is_duration("PUBLIC") && !is_duration("#PT1H") && !is_duration(""));
     }
 
-    /// A failed call as a service answers it, but with other sentences: a hint is made of the data beside them.
+    /// A status with the data of a service but with other sentences, on which hints must not depend.
     fn without_words(field: &str, kind: &str, metadata: &[(&str, &str)]) -> Status {
         let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let metadata: std::collections::HashMap<_, _> = metadata.collect();
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn an_aggregation_is_in_the_words_of_its_flag() {
+    fn aggregations_are_spelled_as_in_the_flag() {
         let hint = |field: &str, names: &str| {
             observed(&without_words(field, "NOT_AN_ALTERNATIVE", &[("alternatives_2", names)]))
         };

@@ -1,13 +1,13 @@
-//! What a failed call tells programs of its wrong fields: kinds and facts beside the sentences, which are for people
-//! and are never taken apart.
+//! The wrong fields of a failed call, with their kinds and facts as data. The sentences beside the data are
+//! for people and are never parsed.
 
 use std::collections::HashMap;
 
 use tonic::Status;
 use tonic_types::StatusExt;
 
-/// The keys under which `google.rpc.ErrorInfo.metadata` tells about a wrong field: of the first one as they are, of
-/// the second one with `_2` behind them, and so on.
+/// The keys of facts about a wrong field in `google.rpc.ErrorInfo.metadata`. Those of the second field end in
+/// `_2`, those of the third in `_3`, and so on.
 const KEYS: [&str; 4] = ["position", "expected", "found", "alternatives"];
 
 /// A wrong field of a request.
@@ -17,13 +17,13 @@ pub(crate) struct Violation {
     pub(crate) field: String,
     /// The sentence for people.
     pub(crate) description: String,
-    /// The kind, such as `UNKNOWN_TIME_ZONE`; empty where there is none.
+    /// The kind, such as `UNKNOWN_TIME_ZONE`, or empty.
     pub(crate) kind: String,
-    /// The character at which the field goes wrong, counted from 1.
+    /// The index of the first wrong character, counted from 1.
     pub(crate) position: Option<usize>,
-    /// What was found in place of what was expected.
+    /// The text that was found in place of an expected one.
     pub(crate) found: Option<String>,
-    /// The values that the field takes.
+    /// The values that the field accepts.
     pub(crate) alternatives: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ fn fact<'a>(metadata: &'a HashMap<String, String>, key: &str, number: usize) -> 
     found.map(String::as_str)
 }
 
-/// Whether a key of the metadata tells about a wrong field, whose sentence says the same to people.
+/// Whether a key of the metadata is a fact about a wrong field, which its sentence contains, too.
 pub(crate) fn is_about_a_field(key: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     KEYS.iter().any(|known| {

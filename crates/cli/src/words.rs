@@ -149,17 +149,17 @@ impl From<Measure> for wire::Measure {
     }
 }
 
-/// An aggregation method as its flag is spelled; empty for the default.
+/// An aggregation method in the spelling of its flag. Empty for the default.
 pub(crate) fn observed(observed: wire::Observed) -> String {
     word(observed.as_str_name(), "OBSERVED_")
 }
 
-/// A class of methods as its flag is spelled; empty for any.
+/// A class of methods in the spelling of its flag. Empty for any.
 pub(crate) fn method_class(class: wire::MethodClass) -> String {
     word(class.as_str_name(), "METHOD_CLASS_")
 }
 
-/// A measure as its flag is spelled. One that is not given counts.
+/// A measure in the spelling of its flag. An unspecified measure is `count`.
 pub(crate) fn measure(measure: wire::Measure) -> String {
     let word = word(measure.as_str_name(), "MEASURE_");
     if word.is_empty() { "count".into() } else { word }
@@ -170,7 +170,7 @@ pub(crate) fn day_of_week(day: wire::DayOfWeek) -> String {
     word(day.as_str_name(), "DAY_OF_WEEK_")
 }
 
-/// The common name of a UCUM unit; empty for none.
+/// The common name of a UCUM unit. Empty for none.
 pub(crate) fn unit(unit: &str) -> &str {
     match unit {
         "1" => "count",
@@ -179,7 +179,7 @@ pub(crate) fn unit(unit: &str) -> &str {
     }
 }
 
-/// Whether a definition is built in, or else its version.
+/// `built in` or the version of a definition.
 pub(crate) fn origin(built_in: bool, version: i32) -> String {
     if built_in { "built in".into() } else { format!("version {version}") }
 }
@@ -196,7 +196,7 @@ fn word(name: &str, prefix: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The word that a flag takes for a value.
+    /// The word for a value of a flag.
     fn flag<E: ValueEnum>(value: &E) -> String {
         value.to_possible_value().unwrap().get_name().to_owned()
     }

@@ -86,8 +86,8 @@ fn split_request(rest: &str) -> Option<(&str, &str, &str)> {
     Some((head, request, measures))
 }
 
-/// The service, from the text before the quotes, such as `25746 INFO nova.osapi_compute.wsgi.server […]
-/// 192.0.2.1`.
+/// The service, from the text before the quotes, such as
+/// `25746 INFO nova.osapi_compute.wsgi.server […] 192.0.2.1`.
 fn service(head: &str) -> Result<String, Malformed> {
     let component = head.split(' ').nth(2).unwrap_or_default();
     let mut parts = component.split('.');

@@ -1,8 +1,5 @@
 //! The types of assets' values, as values of flags and words in the output.
-#![allow(
-    clippy::doc_markdown,
-    reason = "the comments of values are their help, where backticks would be in the way"
-)]
+#![allow(clippy::doc_markdown, reason = "the comments of values are help texts, which have no backticks")]
 
 use clap::ValueEnum;
 use flowmeter_proto::v1::asset_metric;
@@ -28,7 +25,7 @@ impl From<ValueType> for asset_metric::ValueType {
     }
 }
 
-/// The type as its flag is spelled; empty if it is unspecified.
+/// The type in the spelling of its flag. Empty if it is unspecified.
 pub(crate) const fn value_type(value_type: asset_metric::ValueType) -> &'static str {
     match value_type {
         asset_metric::ValueType::Unspecified => "",

@@ -1,9 +1,6 @@
-//! The metrics, granularities and outcomes of flows as values of flags. Each has the name of the `WhatsApp` Flows
-//! Metrics API and a short one.
-#![allow(
-    clippy::doc_markdown,
-    reason = "the comments of values are their help, where backticks would be in the way"
-)]
+//! The metrics, granularities and outcomes of flows as values of flags. Each has the name of the `WhatsApp`
+//! Flows Metrics API and a short one.
+#![allow(clippy::doc_markdown, reason = "the comments of values are help texts, which have no backticks")]
 
 use clap::ValueEnum;
 use flowmeter_proto::v1::{Flow, FlowOutcome};
@@ -29,7 +26,7 @@ pub(crate) enum FlowMetric {
 }
 
 impl FlowMetric {
-    /// All of them, in the order of the reference.
+    /// All metrics, in the order of the `WhatsApp` reference.
     pub(crate) const ALL: [Self; 5] =
         [Self::Requests, Self::Errors, Self::ErrorRate, Self::Latency, Self::Availability];
 
@@ -100,7 +97,7 @@ impl From<Outcome> for FlowOutcome {
     }
 }
 
-/// Whether the endpoint is checked: where there is one, and it speaks version 3.0 or later.
+/// Whether the endpoint is checked. It is if there is an endpoint with data API version 3.0 or later.
 pub(crate) fn is_checked(flow: &Flow) -> bool {
     let major = flow.data_api_version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     !flow.endpoint_url.is_empty() && major.is_some_and(|major| major >= 3)
@@ -111,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_of_the_contract_are_known_in_upper_and_lower_case() {
+    fn names_of_the_contract_are_accepted_in_upper_and_lower_case() {
         for metric in FlowMetric::ALL {
             assert_eq!(FlowMetric::from_str(metric.name(), true), Ok(metric));
             assert_eq!(FlowMetric::from_str(&metric.name().to_lowercase(), true), Ok(metric));
@@ -124,7 +121,7 @@ mod tests {
             let key = name.strip_prefix("FLOW_OUTCOME_").unwrap();
             assert_eq!(Outcome::from_str(key, true), Ok(*outcome));
             let word = outcome.to_possible_value().unwrap();
-            assert_eq!(word.get_name(), key.to_lowercase(), "as the keys of the metric are spelled");
+            assert_eq!(word.get_name(), key.to_lowercase(), "the word is spelled like the key of the metric");
         }
     }
 }
