@@ -1,8 +1,5 @@
 //! One module for each command: its flags, what it calls and what it prints.
-#![allow(
-    clippy::doc_markdown,
-    reason = "the comments of flags are their help, where backticks would be in the way"
-)]
+#![allow(clippy::doc_markdown, reason = "the comments of flags are help texts, which have no backticks")]
 
 pub(crate) mod asset;
 pub(crate) mod bootstrap;
@@ -39,10 +36,10 @@ use crate::{
     render::{series::Form, text::printable},
 };
 
-/// The width of charts where the width of the terminal is unknown, as in a pipe.
+/// The width of charts if the width of the terminal is unknown, as in a pipe.
 const USUAL_WIDTH: usize = 80;
 
-/// The exit code of a command that succeeded for some of its lines only.
+/// The exit code of a command that succeeded only in part, such as for some lines of a file.
 pub(crate) const INCOMPLETE: u8 = 3;
 
 /// Runs a command.
@@ -92,7 +89,7 @@ fn answer<M: prost::Message>(
     if remote.json() { show(&json::pretty(name, message)?) } else { show(&text()) }
 }
 
-/// Whether to draw: on a terminal, or if a chart is requested.
+/// How to show an answer: a chart on a terminal or if one is requested, and otherwise a table.
 fn form(remote: &Remote) -> Form {
     match remote.output {
         Some(Output::Chart) => Form::Chart,
@@ -101,17 +98,17 @@ fn form(remote: &Remote) -> Form {
     }
 }
 
-/// The width of a drawing, in columns of a terminal.
+/// The width of a chart, in terminal columns.
 fn width() -> usize {
     terminal_size::terminal_size().map_or(USUAL_WIDTH, |(width, _)| width.0.into())
 }
 
-/// The width of a list, in columns of a terminal: as wide as it is where its reader is a file or a program.
+/// The maximum width of a list, in terminal columns. Unlimited unless the output is a terminal.
 fn list_width() -> usize {
     if std::io::stdout().is_terminal() { width() } else { usize::MAX }
 }
 
-/// Prints what was deleted.
+/// Prints the name of a deleted object.
 fn answer_deleted(remote: &Remote, name: &str) -> Result<()> {
     if remote.json() {
         return show(&serde_json::json!({ "deleted": name }).to_string());
@@ -128,7 +125,7 @@ fn quoted(name: &str) -> String {
     format!("'{}'", printable(name).replace('\'', "'\\''"))
 }
 
-/// A message of the contract that tells what comes next, where there is more.
+/// Prints how to get the next page, if there is one.
 fn note_next_page(token: &str) {
     if !token.is_empty() {
         eprintln!("There is more: use --page-token {token}");

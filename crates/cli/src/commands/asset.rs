@@ -42,7 +42,7 @@ pub(crate) enum Asset {
         /// The URN of the asset.
         urn: String,
 
-        /// Only the metric of this name. May be repeated. Default: all.
+        /// Only the metric with this name. May be repeated. Default: all.
         #[arg(long = "name", value_name = "NAME")]
         names: Vec<String>,
 
@@ -97,7 +97,7 @@ pub(crate) struct Show {
     #[arg(long, value_name = "TIME", value_parser = moment::parse_last)]
     to: Option<Timestamp>,
 
-    /// Only the metric of this name. May be repeated. Default: all.
+    /// Only the metric with this name. May be repeated. Default: all.
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
 
@@ -162,7 +162,7 @@ async fn show(show: Show, remote: &Remote) -> Result<()> {
     Ok(())
 }
 
-/// Adds the documents of the next page, the first of which may continue the last one so far.
+/// Adds the documents of the next page. The first of them can continue the last document of the page before.
 fn append(documents: &mut Vec<AssetDocument>, page: Vec<AssetDocument>) {
     let mut page = page.into_iter().peekable();
     if let Some(last) = documents.last_mut()
@@ -173,7 +173,7 @@ fn append(documents: &mut Vec<AssetDocument>, page: Vec<AssetDocument>) {
     documents.extend(page);
 }
 
-/// All pages, because one asset has few metrics.
+/// Reads all pages, because an asset has few metrics.
 async fn latest(request: &GetLatestAssetMetricsRequest, remote: &Remote) -> Result<()> {
     let mut client = connection::query(remote)?;
     let mut found = GetLatestAssetMetricsResponse::default();

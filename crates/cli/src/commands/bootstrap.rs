@@ -20,7 +20,7 @@ pub(crate) struct Bootstrap {
 
 /// Runs the command.
 pub(crate) async fn run(bootstrap: &Bootstrap, remote: &Remote) -> Result<ExitCode> {
-    // One connection: there is one thing to do.
+    // One connection is enough.
     let settings = flowmeter_store::Settings {
         url: bootstrap.database.url.expose().to_owned(),
         max_connections: 1,

@@ -144,8 +144,8 @@ async fn create(create: Create, remote: &Remote) -> Result<()> {
 async fn update(update: Update, remote: &Remote) -> Result<()> {
     let mut calendar = Found { code: update.code, ..Found::default() };
     if update.definition.needs_current() {
-        // A part of the kind is given, and the rest stays unchanged. The version that was read must still be the
-        // current one when the calendar is written.
+        // Only a part of the kind is given, and the rest stays unchanged. The version that was read must
+        // still be the current one when the calendar is written.
         calendar = get(calendar.code, remote).await?;
     }
     calendar.version = update.version.unwrap_or(calendar.version);

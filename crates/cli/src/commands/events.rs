@@ -149,7 +149,7 @@ async fn list(list: List, remote: &Remote) -> Result<()> {
             return Ok(());
         }
         request.page_token = page.next_page_token;
-        // It is the same on every page.
+        // The total is the same on every page.
         request.include_total_size = false;
     }
 }
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_in_fields_or_words() {
+    fn the_order_is_given_as_fields_or_words() {
         assert_eq!(request(&[]).order_by, "timestamp");
         assert_eq!(request(&["--order-by", "newest"]).order_by, "timestamp desc");
         assert_eq!(request(&["--order-by", "timestamp desc"]).order_by, "timestamp desc");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn no_fields_are_no_mask() {
+    fn without_fields_there_is_no_mask() {
         assert_eq!(request(&[]).read_mask, None);
         let mask = request(&["--fields", "id,duration", "--fields", "key"]).read_mask.unwrap();
         assert_eq!(mask.paths, ["id", "duration", "key"]);

@@ -1,4 +1,5 @@
-//! `flowmeter executions`: the API calls of executions, reported, and read in four views, each of which is one query.
+//! `flowmeter executions`: reports the API calls of executions, and shows them in four views. Each view is
+//! one query.
 
 mod question;
 mod report;

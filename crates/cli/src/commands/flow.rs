@@ -1,5 +1,5 @@
 //! `flowmeter flow`: flows, the requests to their endpoints, and their metrics.
-#![allow(rustdoc::bare_urls, reason = "the examples of the help are as one types them")]
+#![allow(rustdoc::bare_urls, reason = "the examples in the help are shown as typed")]
 
 mod definition;
 mod metric;
@@ -48,7 +48,8 @@ pub(crate) enum Flow {
     },
     Create(Create),
     Update(Update),
-    /// Delete a flow: within 30 s, it is no longer checked and its requests are rejected. Does not ask for confirmation
+    /// Delete a flow: within 30 s, it is no longer checked and its requests are rejected. Does not ask for
+    /// confirmation
     ///
     /// Its metrics stay and can be read by its id.
     ///
@@ -126,7 +127,7 @@ pub(crate) async fn run(flow: Flow, remote: &Remote) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// All pages: there are not so many flows that one would stop in between.
+/// Lists all pages, because tenants have few flows.
 async fn list(remote: &Remote) -> Result<()> {
     let mut client = connection::catalog(remote)?;
     let mut found = ListFlowsResponse::default();

@@ -183,8 +183,8 @@ async fn create(create: Create, remote: &Remote) -> Result<()> {
 async fn update(update: Update, remote: &Remote) -> Result<()> {
     let mut metric = Found { name: update.name, ..Found::default() };
     if update.definition.needs_current() {
-        // A part of the selector is given and the rest of it stays. The version that was
-        // read must still be the current one when it is written.
+        // Only a part of the selector is given, and the rest stays unchanged. The version that was read must
+        // still be the current one when the metric is written.
         metric = get(metric.name, None, remote).await?;
     }
     metric.version = update.version.unwrap_or(metric.version);
@@ -197,7 +197,7 @@ async fn update(update: Update, remote: &Remote) -> Result<()> {
     finish(metric, update.wait, remote).await
 }
 
-/// Waits for the backfill if that was asked for, and shows the metric.
+/// Waits for the backfill if requested, and shows the metric.
 async fn finish(mut metric: Found, wait: bool, remote: &Remote) -> Result<()> {
     if wait {
         let name = metric.name.clone();

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn providers_are_rows() {
+    fn providers_are_listed() {
         let built_in = Found {
             name: "ODSLRequest".into(),
             description: "API requests".into(),

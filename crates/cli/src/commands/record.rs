@@ -117,7 +117,8 @@ pub(crate) async fn run(record: Record, remote: &Remote) -> Result<ExitCode> {
     Ok(sending::outcome(&rejections))
 }
 
-/// The rejection with the names of the flags: a value that is not an integer is sent in another field.
+/// The rejection with the names of the flags. --value is sent in one of two fields, so the field in the
+/// rejection can have another name.
 fn in_words_of_flags(mut rejection: Rejection) -> Rejection {
     for violation in &mut rejection.field_violations {
         if let Some(event) = violation.field.strip_suffix("decimal_value") {

@@ -37,7 +37,7 @@ pub(crate) struct Sample {
 /// Runs the command.
 pub(crate) fn run(sample: &Sample) -> Result<ExitCode> {
     let end = sample.end.unwrap_or_else(Timestamp::now);
-    // Finer times than logs have would only make the lines longer.
+    // Logs have times in milliseconds; finer times would only make the lines longer.
     let end = Timestamp::from_millisecond(end.as_millisecond())?;
     let extent = SignedDuration::from_hours(24 * i64::from(sample.days));
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());

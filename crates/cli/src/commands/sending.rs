@@ -15,7 +15,7 @@ use crate::{
     replay::delivery,
 };
 
-/// How long a request is retried. Short, because a person waits for the prompt.
+/// The maximum time for retries of a request. It is short, because a person is waiting.
 const IN_ALL: Duration = Duration::from_secs(20);
 
 /// Sends requests that have an id, so that retries are safe.
@@ -30,7 +30,7 @@ impl Sender {
         Ok(Self { client: connection::ingest(remote)?, patience })
     }
 
-    /// Calls the method with this request, and retries where that can help. Prints each failure.
+    /// Calls the method with this request, and retries if that can help. Prints each failure.
     pub(super) async fn send<M: Clone, T>(
         &self,
         request: &M,

@@ -105,8 +105,8 @@ pub(crate) struct Series {
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     group_by: Vec<String>,
 
-    /// The time zone of buckets, dates and the output, such as Europe/London. Default: that of
-    /// the stored time series, else of the calendar, else UTC.
+    /// The time zone of buckets, dates and the output, such as Europe/London. Default: the time
+    /// zone of the stored time series, else of the calendar, else UTC.
     #[arg(long, value_name = "ZONE", default_value = "", hide_default_value = true)]
     time_zone: String,
 
@@ -159,7 +159,7 @@ pub(crate) async fn run(series: Series, remote: &Remote) -> Result<ExitCode> {
     let call =
         connection::within(remote.timeout, request.clone(), |request| client.query_time_series(request));
     let found = call.await?;
-    // The labels of the answer have the fields' own names.
+    // The labels in the answer have the canonical names of the fields.
     request.group_by.iter_mut().for_each(|name| *name = own_name(name));
     answer(remote, "QueryTimeSeriesResponse", &found, || {
         series::page(&request, &found, form(remote), width())
@@ -167,7 +167,7 @@ pub(crate) async fn run(series: Series, remote: &Remote) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The name that a label of the answer has, whichever of its names it was asked for by.
+/// The canonical name of a label, which the answer uses whatever spelling was requested.
 fn own_name(asked: &str) -> String {
     Filter::field(asked.trim()).map_or_else(|_| asked.to_owned(), |field| field.name().to_owned())
 }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_given_is_left_to_the_service() {
+    fn options_that_are_not_given_are_not_sent() {
         let asked = request(&["objects/AAA/timeSeries/X", "--range", "last(7)"]).unwrap();
         let expected = wire::QueryTimeSeriesRequest {
             time_series: "objects/AAA/timeSeries/X".into(),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_found_by_any_of_their_names() {
+    fn labels_have_canonical_names() {
         for (asked, own) in [
             ("key", "key"),
             ("attributes.key", "key"),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_repeated_or_separated() {
+    fn groups_can_be_repeated_or_separated_by_commas() {
         let asked = request(&[
             "P/m",
             "--range",
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_refused() {
+    fn invalid_arguments_are_refused() {
         assert_eq!(request(&[]), None);
         assert_eq!(request(&["nonsense", "--range", "2026"]), None);
         assert_eq!(request(&["P/m", "--range", "2026", "--fill", "one"]), None);

@@ -122,7 +122,7 @@ pub(crate) struct Update {
     version: Option<i32>,
 }
 
-/// The flags of [`Definition`], at least one of which a change needs.
+/// The flags of [`Definition`]. A change needs at least one of them.
 const FLAGS: [&str; 7] =
     ["metric", "calendar", "observed", "filter", "time_zone", "display_name", "description"];
 
@@ -145,7 +145,7 @@ struct Definition {
     #[arg(long, allow_hyphen_values = true)]
     filter: Option<String>,
 
-    /// The time zone of the buckets, such as Europe/Berlin. Default: that of the calendar.
+    /// The time zone of the buckets, such as Europe/Berlin. Default: the time zone of the calendar.
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
 
@@ -159,7 +159,7 @@ struct Definition {
 }
 
 impl Definition {
-    /// Puts what was given into a time series, and says what that was.
+    /// Sets the given parts of a time series, and adds them to the changes.
     fn apply(self, series: &mut Found, changes: &mut Changes) {
         let (provider, metric) = self.metric.unzip();
         changes.set("provider", &mut series.provider, provider);
@@ -256,7 +256,7 @@ fn print(series: &Found, remote: &Remote) -> Result<()> {
 
 fn describe(series: &Found) -> String {
     let observed = match words::observed(series.observed()) {
-        observed if observed.is_empty() => "that of the metric".into(),
+        observed if observed.is_empty() => "default of the metric".into(),
         observed => observed,
     };
     properties(&[
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_incomplete_is_refused() {
+    fn incomplete_arguments_are_refused() {
         for wrong in [
             &["create", "AAA", "X"][..],
             &["create", "AAA", "X", "--metric", "m"],
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn time_series_are_rows_and_lines() {
+    fn time_series_are_listed_and_described() {
         let series = Found {
             name: "objects/größe/timeSeries/HOURLY".into(),
             r#type: "VarMetricTimeSeries".into(),
@@ -344,7 +344,7 @@ mod tests {
         display name  Runs an hour
         metric        ODSLProcess/RunRequests
         calendar      #PT1H
-        observed      that of the metric
+        observed      default of the metric
         filter        key = "größe"
         type          VarMetricTimeSeries
         version       4

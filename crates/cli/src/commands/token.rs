@@ -37,7 +37,7 @@ pub(crate) enum Token {
 /// The properties of a new token.
 #[derive(Debug, Args)]
 pub(crate) struct Create {
-    /// The tenant. Default: that of the token in use.
+    /// The tenant. Default: the tenant of the token in use.
     #[arg(long, default_value = "", hide_default_value = true)]
     tenant: String,
 
@@ -57,7 +57,7 @@ pub(crate) struct Create {
 /// Which tokens to list.
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// The tenant. Default: that of the token in use.
+    /// The tenant. Default: the tenant of the token in use.
     #[arg(long, default_value = "", hide_default_value = true)]
     tenant: String,
 

@@ -87,7 +87,7 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
         time_zone: values.time_zone,
     };
     let is_whole = request.page_token.is_empty();
-    // A table needs all values for its shares; JSON goes out as it comes.
+    // A table needs all values for its shares. JSON is printed page by page.
     let mut found = ListFieldValuesResponse::default();
     let mut fresh_through = Vec::new();
     loop {
@@ -123,13 +123,13 @@ pub(crate) async fn run(values: Values, remote: &Remote) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[allow(clippy::cast_precision_loss, reason = "shares of one decimal, and bars")]
+#[allow(clippy::cast_precision_loss, reason = "shares with one decimal and bars need no exact counts")]
 fn rows(values: &[FieldValue], is_whole: bool) -> String {
     let all: f64 = values.iter().map(|value| value.count as f64).sum();
     let counts: Vec<_> = values.iter().map(|value| Some(value.count as f64)).collect();
     let row = |(value, bar): (&FieldValue, String)| {
         let mut row = vec![shorten(&value.value, VALUE), value.count.to_string()];
-        // Of a page alone it would mislead.
+        // Shares of a single page would be misleading.
         row.extend(is_whole.then(|| percent(value.count as f64, all, 1)));
         row.push(bar);
         row

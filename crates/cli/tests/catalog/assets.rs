@@ -1,4 +1,4 @@
-//! Metrics of assets: emitted as arguments and from files, and read back.
+//! Metrics of assets: emitted from arguments and files, and read back.
 
 mod files;
 mod help;
@@ -42,7 +42,7 @@ fn known(urns: &[&str]) -> Vec<api::Asset> {
     urns.iter().map(asset).collect()
 }
 
-/// Services with these documents of one asset.
+/// Services that store these documents of one asset.
 async fn with(documents: Vec<api::AssetDocument>) -> Fake {
     let assets = Assets { documents, known: known(&[CRM]), ..Assets::default() };
     Fake::start_strict(Contents { assets, ..Contents::default() }).await
@@ -97,7 +97,7 @@ async fn metrics_are_emitted_once_through_failures() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_single_form_is_for_one_metric() {
+async fn the_single_form_sends_one_metric() {
     let fake = Fake::start_strict(Contents::default()).await;
     let single = ["asset", "emit", CRM, "dailyCalls=50", "--single", "--request-id", ID];
     insta::assert_snapshot!(printed(&fake, &single).await, @r"
@@ -180,7 +180,7 @@ async fn the_history_of_an_asset_is_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_is_drawn() {
+async fn a_numeric_metric_is_drawn() {
     let scores = [(0, 0.5), (7, 0.93), (60, 0.905), (75, 0.25)];
     let fake = with(scores.map(|(at, score)| document(at, vec![number("qualityScore", score)])).into()).await;
     let arguments = ["asset", "show", CRM, "--name", "qualityScore"];
@@ -198,7 +198,7 @@ async fn a_number_is_drawn() {
     let listed = printed(&fake, &arguments).await;
     assert!(listed.contains("qualityScore  0.5    number"), "{listed}");
     let all = printed(&fake, &["asset", "show", CRM, "-o", "chart"]).await;
-    assert_eq!(all, listed, "what was not asked for by its name is not drawn");
+    assert_eq!(all, listed, "only a metric that is selected by its name is drawn");
 
     let wave =
         (0..60).map(|at| document(i64::from(at) * 7, vec![number("qualityScore", f64::from(at % 20))]));
@@ -231,7 +231,7 @@ async fn a_number_is_drawn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_largest_and_the_least_leave_a_table_readable() {
+async fn very_large_and_small_values_keep_a_table_readable() {
     let extremes = [("large", 1e300), ("small", 5e-324), ("usual", 0.1)];
     let extremes = extremes.map(|(name, value)| number(name, value));
     let fake = with(vec![document(0, extremes.into())]).await;
@@ -247,7 +247,7 @@ async fn the_largest_and_the_least_leave_a_table_readable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_there_is_said() {
+async fn an_answer_without_metrics_or_assets_is_a_sentence() {
     let fake = with(Vec::new()).await;
     let none = printed(&fake, &["asset", "show", CRM]).await;
     assert_eq!(none, format!("{CRM}, no metrics in this time range\nfresh through 2026-11-22T10:00:00Z\n"));

@@ -1,5 +1,5 @@
-//! Executions: reported and seen from four sides, and the tenant's setting that says which types of
-//! calls are kept.
+//! Executions: reported and shown in four views, and the tenant's setting that says which types of calls are
+//! kept.
 
 mod help;
 
@@ -120,7 +120,7 @@ async fn invalid_reports_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_view_is_one_query() {
+async fn each_view_sends_one_query() {
     let fake = Fake::start_strict(Contents::default()).await;
     let filters = ["type != \"x\"", "{\"integration\":\"Slack\"}"];
     for arguments in [
@@ -229,7 +229,7 @@ async fn rate_limited_calls_are_one_number() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_is_seen_over_time() {
+async fn the_timeline_shows_an_instance_over_time() {
     let calls = vec![
         series(&[("type", "Successful")], 180, &[(8, 120), (9, 60)]),
         series(&[("type", "OutOfQuota")], 4, &[(9, 4)]),
@@ -270,7 +270,7 @@ async fn an_instance_is_seen_over_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenant_keeps_all_types_when_told() {
+async fn a_tenant_can_keep_all_types() {
     let tenant =
         api::Tenant { name: "tenants/acme".into(), create_time: Some(time(0)), ..api::Tenant::default() };
     let fake = Fake::start_strict(Contents { tenant, ..Contents::default() }).await;

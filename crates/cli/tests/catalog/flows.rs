@@ -1,4 +1,4 @@
-//! Flows: registered, reported and read, as people see it and as programs do.
+//! Flows: registered, recorded and read, as text and as JSON.
 
 mod help;
 
@@ -12,7 +12,7 @@ fn flow(id: &str) -> (String, api::Flow) {
     (id.into(), flow)
 }
 
-/// A service with this flow, which is checked.
+/// Services with the flow `signup`, which is checked.
 async fn with_signup(contents: Contents) -> Fake {
     let (id, mut flow) = flow("signup");
     flow.endpoint_url = "https://example.com/flow".into();
@@ -21,7 +21,7 @@ async fn with_signup(contents: Contents) -> Fake {
     Fake::start_strict(Contents { flows: [(id, flow)].into(), ..contents }).await
 }
 
-/// A point of the metric at this second, with these numbers.
+/// A point at this time, in seconds, with these numbers.
 fn point(seconds: i64, data: &[(&str, f64)]) -> api::FlowDataPoint {
     let datum = |(key, value): &(&str, f64)| api::FlowDatum { key: (*key).into(), value: Some(*value) };
     api::FlowDataPoint {
@@ -30,7 +30,7 @@ fn point(seconds: i64, data: &[(&str, f64)]) -> api::FlowDataPoint {
     }
 }
 
-/// 2024-01-28 and the day after on the clocks of Los Angeles, as in the reference.
+/// 2024-01-28 and the day after, in the time zone of Los Angeles, as in the `WhatsApp` reference.
 const DAYS: [i64; 2] = [1_706_428_800, 1_706_515_200];
 
 fn measured() -> Contents {
@@ -90,7 +90,7 @@ async fn a_flow_is_registered_changed_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_pages_are_one_list() {
+async fn all_pages_are_shown_as_one_list() {
     let flows = ["a", "b", "c", "d", "e"].map(flow);
     let fake = Fake::start_strict(Contents { flows: flows.into(), ..Contents::default() }).await;
     let shown = printed(&fake, &["flow", "list"]).await;
@@ -102,7 +102,7 @@ async fn all_pages_are_one_list() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flow_is_shown_with_how_it_does() {
+async fn a_flow_is_shown_with_a_summary_of_its_metrics() {
     let fake = with_signup(measured()).await;
     insta::assert_snapshot!(printed(&fake, &["flow", "show", "signup"]).await, @r"
     id         signup
@@ -117,7 +117,7 @@ async fn a_flow_is_shown_with_how_it_does() {
     ");
     assert!(fake.contents().flow_metric_requests.iter().all(|asked| asked.granularity == "LIFETIME"));
 
-    // Whether it may be read or not: the definition is what was asked for.
+    // The definition is shown even if its metrics cannot be read.
     let few = with_signup(Contents { too_few: Some(40), ..Contents::default() }).await;
     let shown = printed(&few, &["flow", "get", "signup"]).await;
     assert!(shown.ends_with("requests   40; metrics need 250\n"), "{shown}");
@@ -126,7 +126,7 @@ async fn a_flow_is_shown_with_how_it_does() {
     assert!(shown.ends_with("version    1\n"), "{shown}");
     let json = printed(&denied, &["flow", "get", "signup", "--output", "json"]).await;
     assert!(json.contains("\"timeZone\": \"America/Los_Angeles\""), "{json}");
-    assert_eq!(denied.contents().flow_metric_requests.len(), 3, "JSON is the definition alone");
+    assert_eq!(denied.contents().flow_metric_requests.len(), 3, "JSON contains only the definition");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,7 +176,7 @@ async fn rejected_requests_are_reported() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_metric_in_json_reads_like_the_reference() {
+async fn a_metric_in_json_looks_like_the_reference() {
     let fake = with_signup(measured()).await;
     let arguments = ["flow", "metric", "signup", "errors", "--since", "2024-01-28", "--until", "2024-01-30"];
     let json = printed(&fake, &[&arguments[..], &["--after", "r", "--output", "json"]].concat()).await;
@@ -221,7 +221,7 @@ async fn a_metric_in_json_reads_like_the_reference() {
     };
     assert_eq!(fake.contents().flow_metric_requests, [expected]);
 
-    // All of them are one a line.
+    // JSON of all metrics has one metric per line.
     let lines = printed(&fake, &["flow", "metric", "signup", "--output", "json"]).await;
     let lines: Vec<serde_json::Value> =
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -236,7 +236,7 @@ async fn a_metric_in_json_reads_like_the_reference() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_metrics_are_a_dashboard_or_a_table() {
+async fn all_metrics_are_shown_as_a_dashboard_or_a_table() {
     let fake = with_signup(measured()).await;
     let drawn = printed(&fake, &["flow", "metric", "signup", "--output", "chart"]).await;
     insta::assert_snapshot!(drawn, @r"
@@ -292,14 +292,14 @@ async fn all_metrics_are_a_dashboard_or_a_table() {
         let shown = printed(&fake, &["flow", "metric", "signup", name, "--granularity", "HOUR"]).await;
         assert!(shown.starts_with("ENDPOINT_REQUEST_ERROR_RATE of signup (Sign up), by hour\n"), "{shown}");
     }
-    // The history of a deleted flow stays, on its clocks.
+    // The history of a deleted flow remains, in its time zone.
     fake.contents().flows.clear();
     let shown = printed(&fake, &["flow", "metric", "signup", "requests"]).await;
     assert!(shown.contains("of signup, by day\n2024-01-28 to 2024-01-29 in Asia/Kolkata\n"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_few_requests_are_counted() {
+async fn the_hint_says_how_many_requests_are_missing() {
     let fake = with_signup(Contents { too_few: Some(40), ..Contents::default() }).await;
     for arguments in
         [&["flow", "metric", "signup"][..], &["flow", "metric", "signup", "latency", "-o", "json"]]
@@ -319,7 +319,7 @@ async fn too_few_requests_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_names_have_a_hint() {
+async fn misspelt_names_have_a_hint() {
     let fake = with_signup(Contents::default()).await;
     for arguments in [
         &["flow", "metric", "signp"][..],

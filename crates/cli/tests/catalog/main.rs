@@ -1,5 +1,5 @@
-//! The program as a process, against fake services: what it sends when only a part of a definition is given, what it
-//! prints, and how it ends.
+//! Runs the program as a process against fake services. Tests what it sends, in particular if only a part of
+//! a definition is given, what it prints, and its exit code.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod assets;
@@ -14,12 +14,12 @@ use flowmeter_proto::v1::{self as api, calendar::Kind};
 use program::Ended;
 use tonic::Status;
 
-/// What ingest answers while the broker is unavailable.
+/// The response of the ingest service while the broker is unavailable.
 fn unavailable() -> Status {
     Status::unavailable("the broker is unavailable")
 }
 
-/// Services whose first response to a report is a failure.
+/// Services whose first response to an ingest request is a failure.
 async fn failing_once() -> Fake {
     let fake = Fake::start_strict(Contents::default()).await;
     fake.plan([Plan::Refuse(unavailable())]);
@@ -30,7 +30,7 @@ async fn flowmeter(fake: &Fake, arguments: &[&str]) -> Ended {
     program::flowmeter(&fake.url(), "good", arguments, b"").await
 }
 
-/// Runs a command that succeeds and writes nothing to standard error, and returns what it prints.
+/// The output of a command that must succeed and write nothing to standard error.
 async fn printed(fake: &Fake, arguments: &[&str]) -> String {
     let ended = flowmeter(fake, arguments).await;
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{arguments:?}");
@@ -46,7 +46,7 @@ async fn help(arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backfill_is_waited_for() {
+async fn create_can_wait_for_the_backfill() {
     let fake = Fake::start_strict(Contents { backfill_calls: 2, ..Contents::default() }).await;
     let arguments = ["metric", "create", "Shop/Checkouts", "--action", "checkout", "--keep", "user,key"];
     let at_once = flowmeter(&fake, &arguments).await;
@@ -62,7 +62,7 @@ async fn a_backfill_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_part_of_a_selector_keeps_the_rest() {
+async fn changing_a_part_of_a_selector_keeps_the_rest() {
     let selector =
         api::Selector { action: "checkout".into(), filter: "a = 1".into(), ..api::Selector::default() };
     let metric = api::Metric {
@@ -110,7 +110,7 @@ async fn an_unknown_name_has_a_hint() {
             ["calendar", "delete", "PT1H"],
             "NOT_FOUND: there is no calendar \"PT1H\"\n  hint: did you mean '#PT1H'?\n",
         ),
-        // Here the calendars cannot be listed.
+        // The calendars cannot be listed here.
         (
             ["calendar", "delete", "GAZ"],
             "NOT_FOUND: there is no calendar \"GAZ\"\n  \
@@ -123,19 +123,19 @@ async fn an_unknown_name_has_a_hint() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hint_is_useful_for_the_command() {
+async fn a_hint_depends_on_the_command() {
     let metric = api::Metric { name: "Shop/Checkouts".into(), built_in: true, ..api::Metric::default() };
     let fake = Fake::start_strict(Contents { metric, ..Contents::default() }).await;
     let list = "`flowmeter metric list` lists them all";
     for (arguments, hint) in [
-        // Only a series can be of a time series.
+        // Only `series` reads time series.
         (&["series", "AAA/X"][..], "did you mean the time series objects/AAA/timeSeries/X?"),
         (&["series", "AAA/Y"], list),
         (&["metric", "get", "AAA/X"], list),
         (&["metric", "delete", "AAA/X"], list),
         (&["series", "objects/AAA"], "did you mean its time series objects/AAA/timeSeries/X?"),
         (&["metric", "get", "objects/AAA"], list),
-        // What is built in can be read, and not be changed.
+        // Built-in metrics can be read but not changed.
         (
             &["metric", "get", "Shop/Checkout"],
             "did you mean Shop/Checkouts? `flowmeter metric list` lists them all",
@@ -168,7 +168,7 @@ async fn the_help_of_metric_create_has_only_its_own_choices() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_offset_keeps_its_interval() {
+async fn changing_an_offset_keeps_the_interval() {
     let fake = Fake::start_strict(Contents::default()).await;
     printed(&fake, &["calendar", "create", "GAS", "--interval", "P1D", "--time-zone", "Europe/Berlin"]).await;
     let shown = printed(&fake, &["calendar", "update", "GAS", "--offset", "PT6H"]).await;
@@ -179,7 +179,7 @@ async fn an_offset_keeps_its_interval() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn holidays_come_from_standard_input() {
+async fn holidays_are_read_from_standard_input() {
     let fake = Fake::start_strict(Contents::default()).await;
     let arguments = [
         "calendar",
@@ -201,7 +201,7 @@ async fn holidays_come_from_standard_input() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_names_the_next_one() {
+async fn a_page_shows_the_token_of_the_next() {
     let fake = Fake::start_strict(Contents::default()).await;
     let first = flowmeter(&fake, &["time-series", "list", "AAA"]).await;
     assert!(first.out.contains("objects/AAA/timeSeries/X"), "{}", first.out);

@@ -1,4 +1,4 @@
-//! TLS: the program connects to https:// URLs.
+//! Connections with TLS.
 
 use flowmeter_fake::Fake;
 
@@ -15,7 +15,7 @@ async fn the_program_connects_with_tls() {
     assert_eq!(fake.events()[0].action, "read");
     assert_eq!(fake.seen_now()[0].metadata["authorization"], "Bearer good");
 
-    // The authorities that browsers trust did not sign it.
+    // No authority that browsers trust has signed the certificate.
     let ended = program::flowmeter(&url, "good", &["build-info"], b"").await;
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("UnknownIssuer"), "{}", ended.err);

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt;
 
-/// How a run ended.
+/// The result of a run.
 pub struct Ended {
     pub code: i32,
     pub out: String,
@@ -26,7 +26,7 @@ pub async fn flowmeter(url: &str, token: &str, arguments: &[&str], input: &[u8])
         .unwrap();
     let mut pipe = program.stdin.take().unwrap();
     let write = async {
-        // A program that fails does not read to the end.
+        // A program that fails can leave input unread.
         let _ = pipe.write_all(input).await;
         drop(pipe);
     };

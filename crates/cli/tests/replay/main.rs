@@ -1,4 +1,5 @@
-//! `flowmeter replay` as a process, against fake services: what it sends, what it prints, and how it ends.
+//! Runs `flowmeter replay` as a process against fake services. Tests what it sends, what it prints, and its
+//! exit code.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../program/mod.rs"]
@@ -12,7 +13,7 @@ use program::Ended;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// Services whose first responses to reports are this number of failures.
+/// Services whose first `failures` responses to ingest requests are failures.
 async fn failing(failures: usize) -> Fake {
     let fake = Fake::start_strict(Contents::default()).await;
     let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(20)));
@@ -86,7 +87,7 @@ async fn malformed_and_rejected_lines_are_reported() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failures_exit_with_1_and_show_no_token() {
+async fn a_failure_exits_with_1_and_shows_no_token() {
     let fake = failing(0).await;
     let log = sample(&fake, "10").await;
     let ended = flowmeter(&fake, "hunter2", &REPLAY, &log).await;

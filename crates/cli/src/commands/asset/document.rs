@@ -1,5 +1,5 @@
-//! Documents of metrics as JSON, in the form of the Semarchy xDG API. They are not read as proto
-//! JSON, which makes doubles of all numbers: here every digit is kept.
+//! Documents of metrics as JSON, in the form of the Semarchy xDG API. They are not read as protobuf JSON,
+//! which turns all numbers into doubles: here every digit is kept.
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use flowmeter_proto::v1::{AssetDocument, AssetMetric, asset_metric::ValueType};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{moment, render::text::shorten};
 
-/// A document as it is written, by hand or in an answer.
+/// A document in JSON, written by hand or copied from an answer.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "a document")]
 struct Written<'a> {
@@ -22,19 +22,19 @@ struct Written<'a> {
     timestamp: Option<String>,
     #[serde(borrow)]
     metrics: Option<Vec<WrittenMetric<'a>>>,
-    /// The single form, deprecated, which an answer has as null.
+    /// The deprecated single form. It is null in an answer in the array form.
     name: Option<String>,
     value: Option<&'a RawValue>,
-    /// An answer says in the single form what the value was taken for. A request cannot, and is refused
-    /// as the service does, where it is more than null.
+    /// The type that the service inferred, in an answer in the single form. A request must not declare it,
+    /// and is refused unless it is null.
     #[serde(alias = "value_type")]
     value_type: Option<String>,
-    /// Only an answer names its request.
+    /// Only an answer contains the request id.
     #[serde(alias = "request_id")]
     request_id: Option<IgnoredAny>,
 }
 
-/// The answer to a question for the metrics of an asset.
+/// The answer to a query for the metrics of an asset.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Listed<'a> {
@@ -56,8 +56,8 @@ struct WrittenMetric<'a> {
     value_type: Option<String>,
 }
 
-/// Reads documents: one after the other, as JSON lines are, in an array or as an answer lists them. Those
-/// that name no asset are of this one. A byte order mark before them is no part of JSON.
+/// Reads documents: one after the other, as in JSON lines, in an array, or as an answer lists them. Documents
+/// without a URN use `urn`. A byte order mark at the beginning is skipped.
 pub(super) fn read(text: &str, urn: Option<&str>) -> Result<Vec<AssetDocument>> {
     let mut documents = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -72,7 +72,7 @@ pub(super) fn read(text: &str, urn: Option<&str>) -> Result<Vec<AssetDocument>> 
     Ok(documents)
 }
 
-/// The documents in a value of JSON. One that is nothing else is a document.
+/// The documents in a JSON value, which is an array, an answer or a single document.
 fn parts(item: &RawValue) -> Result<Vec<&RawValue>> {
     if item.get().starts_with('[') {
         return Ok(serde_json::from_str(item.get())?);
@@ -81,7 +81,8 @@ fn parts(item: &RawValue) -> Result<Vec<&RawValue>> {
     Ok(listed.map_or_else(|| vec![item], |listed| listed.documents))
 }
 
-/// An error in a part of the text at its place in the whole: serde counts from where the part begins.
+/// An error in a part of the text, with its place in the whole text. serde counts from the beginning of the
+/// part.
 fn placed(error: &serde_json::Error, part: &str, text: &str) -> Error {
     let before = &text[..part.as_ptr().addr() - text.as_ptr().addr()];
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);
@@ -90,7 +91,7 @@ fn placed(error: &serde_json::Error, part: &str, text: &str) -> Error {
     anyhow!("{} at line {line} column {}", without_place(error), first_column + error.column())
 }
 
-/// What serde says, without where.
+/// The message of serde without the place.
 fn without_place(error: &serde_json::Error) -> String {
     let place = format!(" at line {} column {}", error.line(), error.column());
     let said = error.to_string();
@@ -130,7 +131,7 @@ fn metric(written: WrittenMetric<'_>) -> Result<AssetMetric> {
     };
     let (value, needed) = read_value(written.value)?;
     let value_type = match needed {
-        // Without its type the service would take the text for what was declared.
+        // The digits are sent as a text. With another type, the service would not read them as a number.
         Some(needed) if ![ValueType::Unspecified, needed].contains(&declared) => {
             let (needed, declared) = (needed.as_str_name(), declared.as_str_name());
             bail!("valueType: expected the type of the value, which is {needed}, found {declared}")
@@ -141,7 +142,7 @@ fn metric(written: WrittenMetric<'_>) -> Result<AssetMetric> {
     Ok(AssetMetric { name: written.name, value: Some(value), value_type: value_type.into() })
 }
 
-/// The single form, whose texts are read as those of arguments.
+/// A metric in the single form, whose texts are read like those of arguments.
 fn single(name: String, written: Option<&RawValue>) -> Result<AssetMetric> {
     let (value, needed) = match read_value(written)? {
         (Value { kind: Some(Kind::StringValue(text)) }, None) => {
@@ -153,7 +154,7 @@ fn single(name: String, written: Option<&RawValue>) -> Result<AssetMetric> {
     Ok(AssetMetric { name, value: Some(value), value_type: needed.unwrap_or_default().into() })
 }
 
-/// A value, and the type that is to be said with it, if one is.
+/// A value, and the type to send with it, if one is needed.
 fn read_value(written: Option<&RawValue>) -> Result<(Value, Option<ValueType>)> {
     let text = written.map_or("null", RawValue::get);
     let kind = match text.as_bytes().first() {
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_read_in_every_form() {
+    fn documents_are_read_in_every_layout() {
         let lines = "{\"assetUrn\": \"urn:b\", \"metrics\": []}\n{\"name\": \"n\", \"value\": 1}";
         let array = "[{\"asset_urn\": \"urn:b\", \"metrics\": []}, {\"name\": \"n\", \"value\": \"1\"}]";
         let found = read(lines, Some("urn:a")).unwrap();
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_can_be_sent_again() {
+    fn an_answer_can_be_emitted_again() {
         let text = r#"{"metrics": [{"name": "n", "value": 1.10, "valueType": "NUMBER"}], "name": null,
             "timestamp": "2024-03-04T17:44:00.000Z", "value": null, "valueType": null}"#;
         let [document] = read(text, Some("urn:a")).unwrap().try_into().unwrap();
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_as_json_is_read() {
+    fn json_output_can_be_read() {
         let emitted = r#"{"metrics": [{"name": "n", "value": 1, "valueType": "NUMBER"}],
             "timestamp": "2024-03-04T17:44:00Z", "requestId": "01a2020a-88ae-72aa-8b67-c6e73fa3b004"}"#;
         let [document] = read(emitted, Some("urn:a")).unwrap().try_into().unwrap();
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_where_it_stands_in_the_file() {
+    fn an_error_names_its_place_in_the_file() {
         let first = r#"{"metrics": []}"#;
         for (text, place) in [
             (format!("{first}\n\n  {{\"metrics\": 1}}"), "line 3 column 15"),
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_field() {
         for (text, said) in [
             (
                 r#"{"metrics": [{"name": "a", "value": null}]}"#,

@@ -1,4 +1,4 @@
-//! Sends a file of documents to the service: in few requests, each with its own id.
+//! Sends a file of documents to the service, in few requests, each with its own id.
 
 use std::{collections::HashMap, io::Read, path::Path, process::ExitCode};
 
@@ -21,8 +21,8 @@ use crate::{
     },
 };
 
-/// The maximum number of metrics in a request, unless one document has more. Small, so that little is sent again
-/// after a failure.
+/// The maximum number of metrics in a request, unless a single document has more. It is small, so that little
+/// is sent again after a failure.
 const MAX_BATCH_METRICS: usize = 1_000;
 
 /// Emits all documents of a file, or none if one of them cannot be read or repeats a metric of another.
@@ -71,13 +71,13 @@ pub(super) async fn emit(
     Ok(if total.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
 
-/// Refuses what the service would refuse in one request, and take in two, the later one winning: another value of
-/// the same metric, asset and time. Where the file is cut must not matter. A document that repeats itself is refused
-/// by the service.
+/// Refuses a metric that is in two documents with the same asset and time. The service would refuse both
+/// documents in one request, but keep the later value from two requests. The result must not depend on how
+/// the file is divided into requests. The service itself refuses a document that repeats a metric.
 fn check_repeats(documents: &[AssetDocument]) -> Result<()> {
     let mut seen = HashMap::new();
     for (at, document) in documents.iter().enumerate() {
-        // Whole microseconds are kept.
+        // The service stores times in microseconds.
         let time = document.timestamp.as_ref().map(|time| (time.seconds, time.nanos / 1_000));
         for metric in &document.metrics {
             let first = *seen.entry((&document.asset_urn, time, &metric.name)).or_insert(at);
@@ -132,12 +132,13 @@ impl Total {
     }
 }
 
-/// The documents in their order, cut into what fits a request.
+/// The documents in their order, divided into requests.
 fn batches(documents: Vec<AssetDocument>) -> Vec<Vec<AssetDocument>> {
     let mut batches: Vec<Vec<AssetDocument>> = Vec::new();
     let (mut metrics, mut bytes) = (0, 0);
     for document in documents {
-        // An empty one takes its place as well, if only to be rejected.
+        // An empty document counts as one metric, so that their number is limited, too. The service rejects
+        // it.
         let (more_metrics, more_bytes) = (document.metrics.len().max(1), document.encoded_len());
         let fits = metrics + more_metrics <= MAX_BATCH_METRICS && bytes + more_bytes <= MAX_BATCH_BYTES;
         if let Some(batch) = batches.last_mut().filter(|_| fits) {
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_of_an_asset_and_time_stands_in_one_document() {
+    fn a_metric_in_two_documents_of_an_asset_and_time_is_refused() {
         let named = |urn: &str, nanos: i32, name: &str| AssetDocument {
             asset_urn: urn.into(),
             timestamp: Some(prost_types::Timestamp { seconds: 1, nanos }),
@@ -187,14 +188,14 @@ mod tests {
             check_repeats(&repeated).unwrap_err().to_string(),
             "document 3: \"n\" is already in document 1, of the same asset and time"
         );
-        // This is for the service to say.
+        // The service refuses this document.
         let twice =
             AssetDocument { metrics: [first.metrics.clone(), first.metrics.clone()].concat(), ..first };
         check_repeats(&[twice]).unwrap();
     }
 
     #[test]
-    fn requests_are_neither_too_many_nor_too_large() {
+    fn requests_are_as_large_as_allowed() {
         assert_eq!(sizes(vec![document(300, 0); 7]), [3, 3, 1]);
         assert_eq!(
             sizes(vec![document(1_000, 0), document(5_000, 0), document(1, 0), document(1, 0)]),

@@ -1,4 +1,4 @@
-//! Metrics as arguments: NAME=VALUE, and the type of the value.
+//! Reads metrics from arguments: NAME=VALUE, and the types of values.
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
@@ -9,7 +9,7 @@ use prost_types::{Value, value::Kind};
 use super::number::{self, value};
 use crate::words::asset::ValueType;
 
-/// A metric as it was given.
+/// A metric from an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Given {
     pub(super) name: String,
@@ -31,7 +31,7 @@ pub(super) fn parse_type(text: &str) -> Result<(String, ValueType), String> {
     Ok((name.to_owned(), ValueType::from_str(value_type, true).map_err(|_| wrong())?))
 }
 
-/// The metrics to send, with the types that were given for some of them.
+/// The metrics to send, with the declared types.
 pub(super) fn metrics(given: Vec<Given>, types: &[(String, ValueType)]) -> Result<Vec<AssetMetric>> {
     for (at, (name, _)) in types.iter().enumerate() {
         ensure!(
@@ -68,7 +68,8 @@ fn metric(declared: Option<ValueType>, Given { name, value: text }: Given) -> Re
     Ok(AssetMetric { name, value: Some(value), value_type: value_type.into() })
 }
 
-/// A number in JSON's notation is a number, true and false are booleans, anything else is a text.
+/// Infers the type of a value: JSON's notation of a number is a number, true and false are booleans, and
+/// anything else is a text.
 pub(super) fn guessed(text: &str) -> Result<(Value, Option<asset_metric::ValueType>), NotANumber> {
     Ok(match text {
         "true" | "false" => (value(Kind::BoolValue(text == "true")), None),
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_what_they_look_like() {
+    fn types_are_inferred_from_values() {
         use asset_metric::ValueType::{Number, Unspecified};
         let text = |text: &str| Kind::StringValue(text.into());
         for (given, expected) in [
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_decides() {
+    fn a_declared_type_overrides_the_inferred_one() {
         use asset_metric::ValueType::{Boolean, Number, String};
         let text = Kind::StringValue("1.10".into());
         assert_eq!(kind("a=1.10", Some(ValueType::String)), Ok((text, String)));
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pair_is_refused() {
+    fn arguments_without_name_and_value_are_refused() {
         for wrong in ["", "a", "=1"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -1,11 +1,11 @@
-//! Numbers on their way to the service: as a double where one stands for exactly that number, and
-//! else as its digits, which the service takes for a number where it is told so.
+//! Numbers in requests: a double if it represents the number exactly, and otherwise the digits as a text that
+//! is declared as a number.
 
 use flowmeter_core::asset::{NotANumber, Number};
 use flowmeter_proto::v1::asset_metric::ValueType;
 use prost_types::{Value, value::Kind};
 
-/// A number in JSON's notation as a value, and the type that is to be said with it, if one is.
+/// A number in JSON's notation as a value, and the type to send with it, if one is needed.
 pub(super) fn sent(text: &str) -> Result<(Value, Option<ValueType>), NotANumber> {
     let number: Number = text.parse()?;
     Ok(match number.to_double() {
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_digit_is_lost() {
+    fn every_digit_is_kept() {
         let double = |double| (value(Kind::NumberValue(double)), None);
         assert_eq!(sent("0.93"), Ok(double(0.93)));
         assert_eq!(sent("1.10"), Ok(double(1.1)));

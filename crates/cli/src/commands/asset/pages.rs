@@ -1,4 +1,4 @@
-//! How much of a list to show, and which pages to read for it.
+//! How many items of a list to show, and which pages to read.
 
 use clap::Args;
 
@@ -7,7 +7,7 @@ use crate::arguments::Remote;
 /// The maximum size of a page.
 const PAGE: u32 = 1000;
 
-/// How much of a list to show.
+/// How many items of a list to show.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Extent {
     /// Maximum number to show.
@@ -42,7 +42,7 @@ impl Extent {
         (size > 0).then_some((size, token))
     }
 
-    /// Prints that there is more, and how to see it. JSON has the page token for it.
+    /// Prints that there are more items, and how to see them. JSON output contains the page token instead.
     pub(super) fn note_rest(self, token: &str, narrower: &str, remote: &Remote) {
         if !token.is_empty() && !remote.json() {
             eprintln!("There is more: use --all, a --limit above {}, or {narrower}", self.limit);
@@ -59,7 +59,7 @@ mod tests {
         let extent = Extent { limit: 2_100, all: false };
         assert_eq!(extent.start(), Some((1_000, String::new())));
         assert_eq!(extent.next(1_000, "a"), Some((1_000, "a".into())));
-        // A page may hold fewer than were asked for.
+        // A page can contain fewer items than requested.
         assert_eq!(extent.next(1_990, "b"), Some((110, "b".into())));
         assert_eq!(extent.next(2_100, "c"), None);
         assert_eq!(extent.next(1_990, ""), None);

@@ -1,4 +1,4 @@
-//! What a calendar is: from the flags of a command, and as its answer shows it.
+//! The definition of a calendar: reads it from flags, and shows it.
 
 use std::{io::Read, path::PathBuf};
 
@@ -13,11 +13,11 @@ use crate::{
     words,
 };
 
-/// The flags of [`Definition`], at least one of which a change needs.
+/// The flags of [`Definition`]. A change needs at least one of them.
 pub(super) const FLAGS: [&str; 7] =
     ["description", "time_zone", "interval", "offset", "weekend", "holiday", "holidays_from"];
 
-/// Those of them that say how time is cut, of which a new calendar needs at least one.
+/// The flags that define how time is cut. A new calendar needs at least one of them.
 pub(super) const KIND_FLAGS: [&str; 4] = ["interval", "weekend", "holiday", "holidays_from"];
 
 /// The parts of a definition that the flags set.
@@ -58,7 +58,7 @@ pub(super) struct Definition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Weekend(Vec<DayOfWeek>);
 
-/// The days of the week from Monday on.
+/// The days of the week, starting on Monday.
 fn days() -> impl Iterator<Item = DayOfWeek> {
     (1..=7).filter_map(|day| DayOfWeek::try_from(day).ok())
 }
@@ -89,7 +89,7 @@ fn read_holidays(text: &str) -> impl Iterator<Item = String> {
 }
 
 impl Definition {
-    /// Whether a change needs to know what there is: how time is cut is replaced as a whole.
+    /// Whether a change needs the current calendar, because an update replaces the whole rule that cuts time.
     pub(super) fn needs_current(&self) -> bool {
         self.interval.is_some() != self.offset.is_some() || self.weekend.is_some() != self.has_holidays()
     }
@@ -98,7 +98,7 @@ impl Definition {
         !self.holiday.is_empty() || self.holidays_from.is_some()
     }
 
-    /// Puts what was given into a calendar, and says what that was.
+    /// Sets the given parts of a calendar, and adds them to the changes.
     pub(super) fn apply(self, calendar: &mut Calendar, changes: &mut Changes) -> Result<()> {
         if self.interval.is_some() || self.offset.is_some() {
             let mut interval = match calendar.kind.take() {
@@ -128,7 +128,7 @@ impl Definition {
         Ok(())
     }
 
-    /// The holidays that were given, one by one and in the file.
+    /// The holidays from the flags and from the file.
     fn holidays(&self) -> Result<Option<Vec<String>>> {
         if !self.has_holidays() {
             return Ok(None);
@@ -148,7 +148,7 @@ impl Definition {
     }
 }
 
-/// A table of calendars, so many columns wide at most.
+/// A table of calendars, at most `columns` wide.
 pub(super) fn rows(calendars: &[Calendar], columns: usize) -> String {
     let heading = ["CODE", "BUCKETS", "TIME ZONE", "ORIGIN", "DESCRIPTION"];
     let row = |calendar: &Calendar| {
@@ -169,7 +169,7 @@ pub(super) fn rows(calendars: &[Calendar], columns: usize) -> String {
     table_within(columns, heading.map(|title| (title, Align::Left)), rows)
 }
 
-/// A calendar with all that is known of it, a line for each holiday.
+/// All properties of a calendar, with a line for each holiday.
 pub(super) fn describe(calendar: &Calendar) -> String {
     let mut pairs = vec![
         ("code", calendar.code.clone()),
@@ -186,8 +186,8 @@ pub(super) fn describe(calendar: &Calendar) -> String {
     properties(&pairs)
 }
 
-/// What a calendar is. The description of a built-in one says how it cuts time, and stands
-/// there.
+/// The description of a calendar. Empty for a built-in one: its description says how it cuts time, and
+/// [`buckets`] shows it.
 fn description(calendar: &Calendar) -> String {
     if calendar.kind.is_none() { String::new() } else { calendar.description.clone() }
 }
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_keeps_the_rest() {
+    fn changing_a_part_keeps_the_rest() {
         let mut calendar = gas();
         assert_eq!(apply(&["--offset", "PT5H"], &mut calendar), ["interval"]);
         assert_eq!(buckets(&calendar), "P1D, offset PT5H");
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!((days.weekend.len(), days.holidays.len()), (0, 2));
         assert_eq!(apply(&["--holiday", ""], &mut calendar), ["working_days"]);
         assert_eq!(rows(&[calendar], usize::MAX).lines().count(), 2);
-        // Another kind begins anew.
+        // A change of the kind replaces the definition.
         let mut calendar = gas();
         assert_eq!(apply(&["--weekend", "fri"], &mut calendar), ["working_days"]);
         assert_eq!(buckets(&calendar), "working days, weekend friday");
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn only_parts_need_to_know_the_rest() {
+    fn only_partial_changes_need_the_current_calendar() {
         let needs = |arguments: &[&str]| definition(arguments).unwrap().needs_current();
         assert!(needs(&["--offset", "PT6H"]) && needs(&["--weekend", "sat"]) && needs(&["--holiday", "x"]));
         assert!(!needs(&["--description", "d"]) && !needs(&["--interval", "P1D", "--offset", "PT6H"]));
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_together_is_refused() {
+    fn conflicting_flags_are_refused() {
         for wrong in [
             &[][..],
             &["--version", "2"],
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn calendars_are_rows_and_lines() {
+    fn calendars_are_listed_and_described() {
         let built_in = Calendar {
             code: "BUSINESS".into(),
             description: "Monday to Friday".into(),

@@ -1,4 +1,4 @@
-//! Which calls a view covers: those of its command, narrowed by the options.
+//! The options that select the calls of a view, and the query that they make.
 
 use clap::Args;
 use flowmeter_proto::v1::QueryExecutionsRequest;
@@ -48,12 +48,12 @@ impl Question {
 }
 
 impl Condition<'_> {
-    /// The filter and this condition, in the spelling of the filter. The filter comes first, so that
-    /// what the service says of a character in it is true of what was given.
+    /// The filter and this condition, in the syntax of the filter. The filter comes first, so that the
+    /// positions in error messages of the service match the given filter.
     fn and(self, filter: &str) -> String {
         let end = filter.trim_end();
         if filter.trim_start().starts_with('{') {
-            // One that does not end so is refused as it is.
+            // The service refuses a filter that is not a complete object.
             let Some(open) = end.strip_suffix('}') else { return filter.to_owned() };
             let comma = if open.trim() == "{" { "" } else { "," };
             let values = serde_json::json!({ "$in": self.values });
@@ -73,7 +73,7 @@ impl Condition<'_> {
     }
 }
 
-/// A text as an expression takes it.
+/// A text, quoted for a filter expression.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_narrows_in_its_own_spelling() {
+    fn a_condition_has_the_syntax_of_the_filter() {
         let values = ["ip".to_owned(), "a \"b\"\\".to_owned()];
         let two = Condition { field: "command", values: &values };
         let one = Condition { field: "command", values: &values[..1] };

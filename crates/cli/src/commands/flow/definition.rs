@@ -1,4 +1,4 @@
-//! What a flow is: from the flags of a command, and as its answer shows it.
+//! The definition of a flow: reads it from flags, and shows it.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::{
     words::flow::is_checked,
 };
 
-/// The flags of [`Definition`], at least one of which a change needs.
+/// The flags of [`Definition`]. A change needs at least one of them.
 pub(super) const FLAGS: [&str; 5] =
     ["name", "endpoint_url", "data_api_version", "time_zone", "check_interval"];
 
-/// The most columns of a terminal that a name and a URL take in a list.
+/// The maximum widths of a name and of a URL in a list, in terminal columns.
 const NAME: usize = 24;
 const URL: usize = 40;
 
@@ -51,7 +51,7 @@ pub(super) struct Definition {
     check_interval: Option<Interval>,
 }
 
-/// How often to check; none for what is usual.
+/// How often to check. None for the default interval of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Interval(Option<Duration>);
 
@@ -64,7 +64,7 @@ fn parse_interval(text: &str) -> Result<Interval, String> {
 }
 
 impl Definition {
-    /// Puts what was given into a flow, and says what that was.
+    /// Sets the given parts of a flow, and adds them to the changes.
     pub(super) fn apply(self, flow: &mut Flow, changes: &mut Changes) {
         changes.set("name", &mut flow.name, self.name);
         changes.set("endpoint_url", &mut flow.endpoint_url, self.endpoint_url);
@@ -75,7 +75,7 @@ impl Definition {
     }
 }
 
-/// A table of flows, so many columns wide at most.
+/// A table of flows, at most `columns` wide.
 pub(super) fn rows(flows: &[Flow], columns: usize) -> String {
     let heading = ["ID", "NAME", "TIME ZONE", "API", "CHECKED", "ENDPOINT"];
     let row = |flow: &Flow| {
@@ -95,7 +95,7 @@ pub(super) fn rows(flows: &[Flow], columns: usize) -> String {
     )
 }
 
-/// A flow with all that is known of it, and with these lines more.
+/// All properties of a flow, followed by the lines of a summary.
 pub(super) fn describe(flow: &Flow, summary: &[(&'static str, String)]) -> String {
     let mut pairs = vec![
         ("id", flow.id.clone()),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_checked_is_told_with_the_reason() {
+    fn a_flow_without_checks_shows_the_reason() {
         let mut flow = signup();
         flow.data_api_version = "2.1".into();
         assert_eq!(checked(&flow), "no, the data API version is older than 3.0");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn flows_are_rows_and_lines() {
+    fn flows_are_listed_and_described() {
         let plain = Flow { id: "größe".into(), version: 1, ..Flow::default() };
         insta::assert_snapshot!(rows(&[signup(), plain], usize::MAX), @r"
         ID      NAME     TIME ZONE            API  CHECKED  ENDPOINT

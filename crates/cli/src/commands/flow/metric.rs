@@ -62,7 +62,7 @@ pub(crate) struct Metric {
 }
 
 impl Metric {
-    /// What to ask the service for one of the metrics.
+    /// The request for one metric.
     fn request(&self, metric: FlowMetric) -> GetFlowMetricRequest {
         GetFlowMetricRequest {
             flow_id: self.id.clone(),
@@ -88,13 +88,13 @@ pub(super) async fn run(metric: Metric, remote: &Remote) -> Result<()> {
     let found = found?;
     let mut flow = match flow {
         Ok(flow) => flow,
-        // That of a deleted flow can be read, but no longer its definition.
+        // The metrics of a deleted flow can be read, but not its definition.
         Err(error) if code(&error) == Some(Code::NotFound) => {
             Flow { id: metric.id.clone(), ..Flow::default() }
         }
         Err(error) => return Err(error),
     };
-    // The zone may be another one by now.
+    // The time zone can have changed between the two calls.
     if let Some((_, answer)) = found.first() {
         flow.time_zone.clone_from(&answer.time_zone);
     }
@@ -106,7 +106,7 @@ fn code(error: &anyhow::Error) -> Option<Code> {
     error.downcast_ref::<Status>().map(Status::code)
 }
 
-/// The answer for the metric that is asked for, or those for all.
+/// The answer for the requested metric, or the answers for all metrics.
 async fn answers(metric: &Metric, remote: &Remote) -> Result<Vec<(FlowMetric, GetFlowMetricResponse)>> {
     let one = |name: FlowMetric| async move { Ok((name, ask(metric.request(name), remote).await?)) };
     if let Some(name) = metric.name {
@@ -118,7 +118,7 @@ async fn answers(metric: &Metric, remote: &Remote) -> Result<Vec<(FlowMetric, Ge
     Ok(vec![requests, errors, rate, latency, availability])
 }
 
-/// Asks for a metric.
+/// Reads a metric.
 pub(super) async fn ask(request: GetFlowMetricRequest, remote: &Remote) -> Result<GetFlowMetricResponse> {
     let mut client = connection::query(remote)?;
     let call = connection::within(remote.timeout, request, |request| client.get_flow_metric(request));

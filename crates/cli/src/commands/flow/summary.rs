@@ -1,4 +1,5 @@
-//! A summary of a flow's metrics, in two lines below its definition. What cannot be read is left out.
+//! A summary of a flow's metrics, in two lines below its definition. A metric that cannot be read is left
+//! out.
 
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use crate::{
     words::flow::{FlowMetric, Granularity},
 };
 
-/// The maximum time that the summary may take, because it was not asked for.
+/// The maximum time that the summary can take, because the user did not ask for it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Lines about the whole history of a flow.
+/// Lines that summarise the whole history of a flow.
 pub(super) async fn of(flow: &Flow, remote: &Remote) -> Vec<(&'static str, String)> {
     let remote = Remote { timeout: remote.timeout.min(PATIENCE), ..remote.clone() };
     let remote = &remote;

@@ -1,5 +1,5 @@
-//! The backfill of a metric, which rolls up the events that were stored before its definition: its state in words,
-//! and waiting for it.
+//! The backfill of a metric, which rolls up the events that were stored before its definition: its state in
+//! words, and waiting for it.
 
 use std::{io::IsTerminal, time::Duration};
 
@@ -42,7 +42,7 @@ pub(super) fn describe(backfill: &Backfill, now: Timestamp) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// A duration for people, of about two digits.
+/// A duration for people, with about two digits.
 fn seconds(duration: SignedDuration) -> String {
     match duration.as_secs().max(0) {
         seconds @ 0..120 => format!("{seconds} s"),
@@ -83,7 +83,7 @@ pub(super) async fn wait(mut metric: Metric, remote: &Remote) -> Result<Metric> 
 fn progress() -> ProgressBar {
     let is_terminal = std::io::stderr().is_terminal();
     let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is one of ours");
+    let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is valid");
     ProgressBar::with_draw_target(None, target).with_style(style)
 }
 

@@ -1,4 +1,4 @@
-//! What a metric is: from the flags of a command, and as its answer shows it.
+//! The definition of a metric: reads it from flags, and shows it.
 
 use clap::Args;
 use flowmeter_proto::v1::{self as wire, LabelSet, Metric, Selector};
@@ -13,7 +13,7 @@ use crate::{
     words::{self, Measure, MethodClass, ObservedNumbers},
 };
 
-/// The flags of [`Definition`], at least one of which a change needs.
+/// The flags of [`Definition`]. A change needs at least one of them.
 pub(super) const FLAGS: [&str; 8] =
     ["description", "method_class", "action", "filter", "measure", "unit", "observed", "keep"];
 
@@ -72,13 +72,13 @@ fn parse_label_set(text: &str) -> Result<LabelSet, String> {
 }
 
 impl Definition {
-    /// Whether a change needs to know what there is: the selector is replaced as a whole.
+    /// Whether a change needs the current metric, because an update replaces the whole selector.
     pub(super) fn needs_current(&self) -> bool {
         let given = [self.method_class.is_some(), self.action.is_some(), self.filter.is_some()];
         given.contains(&true) && given.contains(&false)
     }
 
-    /// Puts what was given into a metric, and says what that was.
+    /// Sets the given parts of a metric, and adds them to the changes.
     pub(super) fn apply(self, metric: &mut Metric, changes: &mut Changes) {
         let mut selector = metric.selector.take().unwrap_or_default();
         let class = self.method_class.map(|class| wire::MethodClass::from(class).into());
@@ -99,7 +99,7 @@ impl Definition {
     }
 }
 
-/// A table of metrics, so many columns wide at most.
+/// A table of metrics, at most `columns` wide.
 pub(super) fn rows(metrics: &[Metric], columns: usize) -> String {
     let heading = ["NAME", "MEASURE", "UNIT", "OBSERVED", "EVENTS", "KEPT BY", "ORIGIN"];
     let row = |metric: &Metric| {
@@ -120,7 +120,7 @@ pub(super) fn rows(metrics: &[Metric], columns: usize) -> String {
     )
 }
 
-/// A metric with all that is known of it, at the time `now`.
+/// All properties of a metric at the time `now`.
 pub(super) fn describe(metric: &Metric, now: Timestamp) -> String {
     properties(&[
         ("name", metric.name.clone()),
@@ -140,13 +140,13 @@ pub(super) fn describe(metric: &Metric, now: Timestamp) -> String {
     ])
 }
 
-/// The unit of its values. Those of assets are whatever was emitted; where they are counted or a
-/// fraction, the aggregation says so.
+/// The unit of the values. Empty for metrics of assets: their values have no unit, and the aggregation says
+/// whether they are counts or fractions.
 fn unit(metric: &Metric) -> String {
     if is_of_assets(&metric.name) { String::new() } else { words::unit(&metric.unit).to_owned() }
 }
 
-/// The aggregation of queries that do not name one, or why there is none.
+/// The aggregation of queries that do not name one, or the reason why there is none.
 fn observed(metric: &Metric) -> String {
     match metric.default_observed() {
         wire::Observed::Unspecified if is_of_assets(&metric.name) => "none: numbers and booleans".into(),
@@ -154,7 +154,7 @@ fn observed(metric: &Metric) -> String {
     }
 }
 
-/// Which events a metric takes.
+/// The events that a metric selects.
 fn selected(metric: &Metric) -> String {
     if is_of_assets(&metric.name) {
         return "none: values of assets".into();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_selector_needs_the_rest_of_it() {
+    fn changing_a_part_of_the_selector_needs_the_rest() {
         assert!(definition(&["--action", "x"]).unwrap().needs_current());
         assert!(!definition(&["--unit", "x"]).unwrap().needs_current());
         let all = ["--action", "x", "--filter", "", "--method-class", "read"];
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_changes_something() {
+    fn a_change_needs_a_flag() {
         assert!(definition(&[]).is_none());
         assert!(definition(&["--version", "2", "--wait"]).is_none());
         assert!(definition(&["--keep", "a,,b"]).is_none());
@@ -270,14 +270,14 @@ mod tests {
     }
 
     #[test]
-    fn label_sets_are_repeated() {
+    fn keep_can_be_repeated() {
         let mut metric = Metric::default();
         assert_eq!(paths(&["--keep", "application, user", "--keep", "key"], &mut metric), ["label_sets"]);
         assert_eq!(kept(&metric), "application,user; key");
     }
 
     #[test]
-    fn metrics_of_assets_say_why_there_is_no_default() {
+    fn metrics_of_assets_show_why_they_have_no_default() {
         let of_assets = |name: &str, unit: &str, observed: wire::Observed| Metric {
             name: name.into(),
             unit: unit.into(),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_rows_and_lines() {
+    fn metrics_are_listed_and_described() {
         let built_in = Metric { name: "ODSLRequest/Requests".into(), built_in: true, ..Metric::default() };
         insta::assert_snapshot!(rows(&[checkouts(), built_in], usize::MAX), @r"
         NAME                  MEASURE        UNIT   OBSERVED  EVENTS                                                   KEPT BY                    ORIGIN

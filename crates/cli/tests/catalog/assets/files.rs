@@ -1,4 +1,4 @@
-//! Documents of a file.
+//! Metrics of assets in files.
 
 use flowmeter_fake::{Contents, Fake};
 use flowmeter_proto::v1::{self as api, asset_metric::ValueType};
@@ -34,7 +34,7 @@ async fn a_document_is_emitted_from_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_documents_are_few_requests() {
+async fn many_documents_are_sent_in_few_requests() {
     let fake = failing_once().await;
     let line = |at: usize| {
         let value = if at == 1_200 { r#""fifty", "valueType": "NUMBER""# } else { "50" };
@@ -75,7 +75,7 @@ async fn many_documents_are_few_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_may_be_taken_in_part() {
+async fn a_file_can_be_accepted_in_part() {
     let fake = Fake::start_strict(Contents::default()).await;
     let metric = |at: usize| format!("{{\"name\": \"m{at}\", \"value\": {at}}}");
     let metrics: Vec<_> = (0..1_000).map(metric).collect();
@@ -94,7 +94,7 @@ async fn a_file_may_be_taken_in_part() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_printed_can_be_emitted() {
+async fn json_output_can_be_emitted() {
     let exact = metric("total", Kind::StringValue("12345678901234567.89".into()), ValueType::Number);
     let fake =
         with(vec![document(0, vec![number("score", 0.93), exact]), document(60, vec![text("owner", "ada")])])

@@ -1,9 +1,9 @@
-//! What the commands about assets say of themselves.
+//! The help of the commands for assets.
 
 use crate::help;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn emitting_is_explained() {
+async fn the_help_explains_how_to_emit_metrics() {
     insta::assert_snapshot!(help(&["asset"]).await, @r"
     Emit metrics of assets and read them back
 
@@ -89,7 +89,7 @@ async fn emitting_is_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reading_is_explained() {
+async fn the_help_explains_how_to_read_metrics() {
     insta::assert_snapshot!(help(&["asset", "show"]).await, @r"
     Show the metrics of an asset in a time range, the oldest first
 
@@ -116,7 +116,7 @@ async fn reading_is_explained() {
               The last time, inclusive, in RFC 3339, or a day in UTC. Default: now
 
           --name <NAME>
-              Only the metric of this name. May be repeated. Default: all
+              Only the metric with this name. May be repeated. Default: all
 
           --limit <NUMBER>
               Maximum number of times to show
@@ -147,7 +147,7 @@ async fn reading_is_explained() {
 
     Options:
           --name <NAME>
-              Only the metric of this name. May be repeated. Default: all
+              Only the metric with this name. May be repeated. Default: all
 
           --after <REQUEST_ID>
               Wait until this request is applied, so that the answer includes it

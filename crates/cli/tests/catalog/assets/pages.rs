@@ -1,4 +1,4 @@
-//! Lists of several pages, shown as one.
+//! Lists with several pages, which are shown as one list.
 
 use flowmeter_fake::{Assets, Contents, Fake};
 use flowmeter_proto::v1 as api;
@@ -6,9 +6,9 @@ use flowmeter_proto::v1 as api;
 use super::{CRM, document, number, with};
 use crate::printed;
 
-/// A document that takes more than a page is one all the same.
+/// The metrics of a document that spans two pages are merged into one document.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_document_of_several_pages_is_one() {
+async fn a_document_that_spans_pages_is_shown_as_one() {
     let fake = with(vec![
         document(0, vec![number("a", 1.0)]),
         document(60, vec![number("a", 2.0)]),

@@ -1,9 +1,9 @@
-//! What the commands about executions say of themselves.
+//! The help of the commands for executions.
 
 use crate::help;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reporting_is_explained() {
+async fn the_help_explains_how_to_report() {
     insta::assert_snapshot!(help(&["executions"]).await, @r"
     Report the API calls of executions and read their results
 
@@ -82,7 +82,7 @@ async fn reporting_is_explained() {
               Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["tenant", "update"]).await, @r"
-    Change which types of executions' calls a tenant keeps
+    Change which types of API calls a tenant keeps
 
     The change applies to new reports only.
 
@@ -108,7 +108,7 @@ async fn reporting_is_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn views_are_explained() {
+async fn the_help_explains_views_without_arguments() {
     insta::assert_snapshot!(help(&["executions", "types"]).await, @r#"
     Show the calls of each integration by type
 
@@ -171,7 +171,7 @@ async fn views_are_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn narrowed_views_are_explained() {
+async fn the_help_explains_views_with_arguments() {
     insta::assert_snapshot!(help(&["executions", "commands"]).await, @r#"
     Show the calls of each command by type
 

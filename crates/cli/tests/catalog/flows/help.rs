@@ -1,9 +1,9 @@
-//! What the commands about flows say of themselves.
+//! The help of the commands for flows.
 
 use crate::help;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn defining_flows_is_explained() {
+async fn the_help_explains_how_to_define_flows() {
     insta::assert_snapshot!(help(&["flow"]).await, @r"
     Register flows, record the requests to their endpoints and read their metrics
 
@@ -73,7 +73,7 @@ async fn defining_flows_is_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn recording_and_reading_are_explained() {
+async fn the_help_explains_how_to_record_and_read() {
     insta::assert_snapshot!(help(&["flow", "record"]).await, @r"
     Record one request to the endpoint of a flow, or several with the same outcome
 
