@@ -72,7 +72,7 @@ pub(crate) enum Calendar {
     group = ArgGroup::new("kind").args(definition::KIND_FLAGS).required(true).multiple(true)
 )]
 pub(crate) struct Create {
-    /// The code, by which queries name the calendar: 1 to 63 letters, digits and any of . _ -
+    /// The code that queries use for the calendar: 1 to 63 letters, digits and any of . _ -
     code: String,
 
     #[command(flatten)]

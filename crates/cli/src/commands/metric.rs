@@ -70,7 +70,7 @@ pub(crate) enum Metric {
 /// Define a metric
 ///
 /// A new metric covers all stored events at once. A backfill in the background rolls up the
-/// events that were stored before; until it is done, queries read these events one by one.
+/// events that were stored before; until it is done, queries read these events directly.
 /// --wait waits for the backfill.
 ///
 /// Examples:

@@ -1,4 +1,4 @@
-//! Metrics of assets: what was accepted, the history of an asset, its current values, and the list of
+//! Metrics of assets: accepted metrics, the history and the current values of an asset, and the list of
 //! assets.
 
 use std::fmt::Write;

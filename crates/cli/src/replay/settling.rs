@@ -36,12 +36,12 @@ pub(crate) struct Settled {
 }
 
 /// Waits for all requests. Gives up when a request takes longer than `patience`, or when a receipt cannot be
-/// read. Calls `told` each time a request is settled.
+/// read. Calls `on_settled` each time a request is settled.
 pub(crate) async fn settle(
     client: &QueryServiceClient<Authorized>,
     requests: Vec<String>,
     patience: Patience,
-    mut told: impl FnMut(),
+    mut on_settled: impl FnMut(),
 ) -> Settled {
     let mut settled = Settled { pending: requests.len(), ..Settled::default() };
     let mut requests = requests.into_iter();
@@ -61,7 +61,7 @@ pub(crate) async fn settle(
             Ok(receipt) if receipt.state() == State::Pending => return settled,
             Ok(receipt) => {
                 settled.add(receipt);
-                told();
+                on_settled();
             }
             Err(status) => {
                 settled.failure = Some(status);

@@ -96,17 +96,17 @@ mod tests {
         let second = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
         let mut backfill = Backfill { state: State::Pending.into(), ..Backfill::default() };
         let now = Timestamp::from_second(1_795_168_812).unwrap();
-        let mut told = vec![describe(&backfill, now)];
+        let mut texts = vec![describe(&backfill, now)];
         backfill.state = State::Running.into();
-        told.push(describe(&backfill, now));
+        texts.push(describe(&backfill, now));
         backfill.start_time = second(1_795_168_800);
         backfill.through_time = second(1_795_100_100);
         backfill.event_count = 1_234_567;
-        told.push(describe(&backfill, now));
+        texts.push(describe(&backfill, now));
         backfill.state = State::Done.into();
         backfill.finish_time = second(1_795_169_000);
-        told.push(describe(&backfill, now));
-        insta::assert_snapshot!(told.join("\n"), @r"
+        texts.push(describe(&backfill, now));
+        insta::assert_snapshot!(texts.join("\n"), @r"
         waiting for a worker
         started
         rolled up through 2026-11-19T14:55:00Z, 1 234 567 events, running for 12 s

@@ -70,7 +70,7 @@ impl<'a> Cut<'a> {
         Self { field, types, rows }
     }
 
-    /// Whether there are calls of this name.
+    /// Whether there are calls with this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.rows.iter().any(|row| row.name == name)
     }

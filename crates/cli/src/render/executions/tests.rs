@@ -236,7 +236,7 @@ fn hours_without_calls_are_shown() {
     OutOfQuota      4     0    0    4  ▁▁▁▁▁▁▁▁████▁▁▁▁
                                        08:00
     Buckets from 2026-11-22T08:00:00Z to 2026-11-22T11:00:00Z.
-    Each line has a scale of its own, up to its MAX.
+    Each line has its own scale, up to its MAX.
     "#);
     insta::assert_snapshot!(over_hours(two(), Form::Table, "Europe/Berlin"), @r#"
     184 calls by hour and type
