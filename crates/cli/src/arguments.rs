@@ -108,7 +108,7 @@ pub(crate) struct Remote {
     )]
     pub(crate) query_url: String,
 
-    /// A PEM file with the certificates of the authorities to trust for https:// URLs, in place of those
+    /// A PEM file with the certificates of the authorities to trust for https:// URLs, instead of those
     /// that browsers trust.
     #[arg(long, global = true, env = "FLOWMETER_CA_CERTIFICATE", value_name = "FILE")]
     pub(crate) ca_certificate: Option<PathBuf>,

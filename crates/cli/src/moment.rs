@@ -11,7 +11,7 @@ pub(crate) fn from_wire(timestamp: &prost_types::Timestamp) -> Option<Timestamp>
 
 /// Converts to a timestamp of the contract.
 pub(crate) fn to_wire(timestamp: Timestamp) -> prost_types::Timestamp {
-    // The wire counts nanoseconds forward from the second, jiff away from zero.
+    // The contract counts nanoseconds forward from the second, and jiff counts them away from zero.
     let backward = timestamp.subsec_nanosecond() < 0;
     prost_types::Timestamp {
         seconds: timestamp.as_second() - i64::from(backward),

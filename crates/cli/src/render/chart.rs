@@ -25,9 +25,9 @@ const HEIGHT: usize = 10;
 /// Which of the buckets that share a column is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peak {
-    /// The highest.
+    /// The highest bucket.
     Highest,
-    /// The lowest.
+    /// The lowest bucket.
     Lowest,
 }
 

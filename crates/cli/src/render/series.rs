@@ -75,13 +75,13 @@ pub(crate) fn page(
 /// The properties that the series of an answer have in common.
 #[derive(Debug)]
 pub(crate) struct Drawing {
-    /// The buckets of all of them.
+    /// The buckets of all series.
     pub(crate) timeline: Timeline,
-    /// How to show their times.
+    /// How to show times.
     pub(crate) clock: Clock,
     /// Which of the buckets that share a column is drawn.
     pub(crate) peak: Peak,
-    /// Whether their values can be added up.
+    /// Whether values can be added up.
     pub(crate) is_sum: bool,
 }
 
