@@ -33,9 +33,9 @@ pub fn servers() -> (String, String) {
 pub struct Options {
     /// Settings of all services.
     pub settings: Vec<(String, String)>,
-    /// A service, such as `worker`, and the URL by which it reaches the broker.
+    /// A service, such as `worker`, and its URL of the broker.
     pub amqp_url: Option<(&'static str, String)>,
-    /// A service and the URL by which it reaches the database.
+    /// A service, and its URL of the database.
     pub database_url: Option<(&'static str, String)>,
 }
 
@@ -67,7 +67,7 @@ impl Installation {
     pub async fn start_with(name: &str, options: Options) -> Self {
         let (database_url, amqp_url) = servers();
         let database_url = create_database(&database_url, name).await;
-        flowmeter_store::migrate(&database_url).await.expect("the schema can be made");
+        flowmeter_store::migrate(&database_url).await.expect("the migrations");
         let store = store(&database_url);
         let operator = tokens::bootstrap(&store).await.expect("an operator's token").reveal().to_owned();
 
@@ -121,7 +121,7 @@ impl Installation {
         self.client(&token).await
     }
 
-    /// The clients of the holder of a token.
+    /// A tenant's clients that send the token.
     pub async fn client(&self, token: &str) -> Tenant {
         let token = token.to_owned();
         Tenant {
@@ -278,7 +278,7 @@ pub fn request_id() -> String {
     RequestId::generate().to_string()
 }
 
-/// Polls until the answer is the expected one, for up to a minute.
+/// Polls for up to a minute until the answer is the expected one.
 pub async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut ask: impl AsyncFnMut() -> T) {
     let begin = std::time::Instant::now();
     loop {

@@ -44,7 +44,7 @@ impl Proxy {
         Self { address, faults }
     }
 
-    /// Replaces the host and port of a URL by those of the proxy.
+    /// Replaces the host and port of a URL with those of the proxy.
     pub fn in_url(&self, url: &str) -> String {
         let (head, tail) = url.rsplit_once('@').expect("the URL has credentials");
         let path = tail.find('/').map_or("", |at| &tail[at..]);

@@ -1,4 +1,4 @@
-//! docker-compose.yml says what it means, and its commands, run as they stand, become healthy.
+//! docker-compose.yml is consistent, and the services become healthy with its commands and settings.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::compose::{Condition, File, Restart};
 #[path = "compose/file.rs"]
 mod compose;
 
-/// What the file calls our image, and so what is not a server of somebody else.
+/// The name of our image in the file. All other images are third-party servers.
 const OUR_IMAGE: &str = "flowmeter:local";
 
 fn read() -> File {
@@ -30,7 +30,7 @@ fn is_duration(text: &str) -> bool {
 }
 
 #[test]
-fn services_wait_for_what_they_need() {
+fn services_wait_for_their_dependencies() {
     let file = read();
     for (name, service) in &file.services {
         for (needed, dependency) in &service.depends_on {
@@ -62,7 +62,7 @@ fn services_wait_for_what_they_need() {
 }
 
 #[test]
-fn nothing_is_published_beyond_this_machine_and_data_is_kept() {
+fn ports_are_local_and_data_is_persistent() {
     let file = read();
     for (name, service) in &file.services {
         assert!(
@@ -91,21 +91,27 @@ fn nothing_is_published_beyond_this_machine_and_data_is_kept() {
             assert!(!service.volumes.is_empty(), "{name} keeps its data");
         }
     }
-    assert!(file.services["rabbitmq"].hostname.is_some(), "the broker finds its data by its host's name");
+    assert!(
+        file.services["rabbitmq"].hostname.is_some(),
+        "the broker's data directory is named after its host"
+    );
 }
 
-/// The file's settings with the servers of this test in place of the file's.
+/// The settings in the file, with the database and broker of this test.
 fn settings(service: &compose::Service, servers: &Servers) -> Result<Vec<(String, String)>> {
     let mut settings = Vec::new();
     for (name, value) in &service.environment {
         let value = match name.as_str() {
             "FLOWMETER_LISTEN" => continue, // The test gives a free port as an argument.
             "FLOWMETER_DATABASE_URL" => {
-                ensure!(value.contains("@postgres:5432/"), "{value} is not the file's database");
+                ensure!(
+                    value.contains("@postgres:5432/"),
+                    "expected the database of the file, found {value}"
+                );
                 servers.postgres.url().to_owned()
             }
             "FLOWMETER_AMQP_URL" => {
-                ensure!(value.contains("@rabbitmq:5672/"), "{value} is not the file's broker");
+                ensure!(value.contains("@rabbitmq:5672/"), "expected the broker of the file, found {value}");
                 servers.rabbit.url().to_owned()
             }
             _ => value.clone(),
@@ -115,14 +121,14 @@ fn settings(service: &compose::Service, servers: &Servers) -> Result<Vec<(String
     Ok(settings)
 }
 
-/// The program that the image would find in its PATH.
+/// The program of that name in the PATH of the image.
 fn program(binaries: &Binaries, name: &str) -> Result<PathBuf> {
     let all = [&binaries.cli, &binaries.ingest, &binaries.worker, &binaries.query];
     let found = all.into_iter().find(|path| path.file_name().is_some_and(|file| file == name));
-    found.cloned().with_context(|| format!("the image has no {name}"))
+    found.cloned().with_context(|| format!("the image has no program {name}"))
 }
 
-/// Runs a command that ends by itself, such as `migrate`.
+/// Runs a command that terminates, such as `migrate`.
 fn run_once(binaries: &Binaries, service: &compose::Service, servers: &Servers) -> Result<()> {
     let output = Command::new(program(binaries, &service.command[0])?)
         .args(&service.command[1..])
@@ -141,14 +147,14 @@ fn start(binaries: &Binaries, name: &str, service: &compose::Service, servers: &
     Service::spawn(spec)
 }
 
-/// Runs the file's health check, with the port that the service has here, until it succeeds.
+/// Repeats the health check in the file, on the port of this test, until it succeeds.
 fn wait_until_healthy(binaries: &Binaries, service: &compose::Service, running: &mut Service) -> Result<()> {
     let listen = &service.environment["FLOWMETER_LISTEN"];
     let inside = listen.replace("0.0.0.0", "127.0.0.1");
     let test = &service.healthcheck.as_ref().context("the service has a health check")?.test;
     ensure!(
         test.iter().any(|word| word.contains(&inside)),
-        "{test:?} does not ask the service, which is at {listen}"
+        "expected a health check of {listen}, found {test:?}"
     );
     let words = test[2..].iter().map(|word| word.replace(&inside, running.address()));
     let mut check = Command::new(program(binaries, &test[1])?);
@@ -163,16 +169,16 @@ fn wait_until_healthy(binaries: &Binaries, service: &compose::Service, running: 
             anyhow::bail!(failure);
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(Instant::now() < deadline, "{} does not become healthy: {said}", running.name());
+        ensure!(Instant::now() < deadline, "{} is still unhealthy: {said}", running.name());
         thread::sleep(Duration::from_millis(100));
     }
 }
 
 #[test]
-fn its_commands_become_healthy() -> Result<()> {
+fn services_become_healthy() -> Result<()> {
     let file = read();
     let binaries = Binaries::for_tests()?;
-    // Servers of its own: the services of other tests would share its queues.
+    // Separate servers, because otherwise the services of other tests would use the same queues.
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compose-{}", std::process::id()));
     let mut servers = Servers::start(&path, true, &Progress::quiet())?;
     let mut running = Vec::new();

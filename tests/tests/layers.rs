@@ -1,5 +1,5 @@
-//! The layers of the workspace, as the manifests have them: which crate may depend on which, and how much a service
-//! compiles that only reports.
+//! The layers of the workspace: the dependencies of each crate in its manifest, and the size of the client
+//! library with its dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -7,8 +7,8 @@ use std::process::Command;
 use flowmeter_stack::workspace_root;
 use serde::Deserialize;
 
-/// The crates of the workspace on which a crate may depend, beside dependencies of tests. Crates that only start
-/// others, which are the benchmarks, `xtask` and the tests, may depend on all of them.
+/// The crates of the workspace on which a crate may depend, apart from dev-dependencies. Crates that start
+/// others (the benchmarks, `xtask` and the tests) may depend on all of them.
 const LAYERS: [(&str, &[&str]); 13] = [
     ("proto", &[]),
     ("core", &[]),
@@ -25,7 +25,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("cli", &["client", "contract", "core", "proto", "store"]),
 ];
 
-/// Lines of `cargo tree` for the client library without TLS: its crates, and those of them that occur again.
+/// The maximum number of lines of `cargo tree` for the client library without TLS, including repeated crates.
 const MAX_CLIENT_TREE: usize = 80;
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ struct Package {
 #[derive(Deserialize)]
 struct Dependency {
     name: String,
-    /// None for one that is not only of tests or of the build.
+    /// `dev` or `build`. None for a normal dependency.
     kind: Option<String>,
 }
 
@@ -53,10 +53,10 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo prints UTF-8")
 }
 
-/// The crates of the workspace without their prefix, and those of them on which each depends.
+/// The crates of the workspace without their prefix, each with its dependencies in the workspace.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata: Metadata = serde_json::from_str(&metadata).expect("cargo prints what it documents");
+    let metadata: Metadata = serde_json::from_str(&metadata).expect("metadata as documented");
     let short = |name: &str| name.strip_prefix("flowmeter-").map(ToOwned::to_owned);
     let of = |package: Package| {
         let normal = package.dependencies.into_iter().filter(|dependency| dependency.kind.is_none());
@@ -66,15 +66,15 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn crates_depend_on_the_layers_below_them() {
+fn crates_depend_only_on_lower_layers() {
     let mut found = dependencies();
     for (name, allowed) in LAYERS {
-        let found = found.remove(name).unwrap_or_else(|| panic!("there is a crate {name}"));
+        let found = found.remove(name).unwrap_or_else(|| panic!("expected a crate {name}"));
         let other: Vec<_> = found.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
-        assert!(other.is_empty(), "{name} depends on {other:?}; its layer may depend on {allowed:?}");
+        assert!(other.is_empty(), "{name}: expected only dependencies on {allowed:?}, found {other:?}");
     }
     let rest: Vec<_> = found.into_keys().collect();
-    assert_eq!(rest, ["bench", "tests"], "a crate that has no layer");
+    assert_eq!(rest, ["bench", "tests"], "every other crate has a layer");
 }
 
 #[test]
@@ -88,6 +88,9 @@ fn the_client_library_stays_small() {
         lines.len()
     );
     for absent in ["axum", "regex", "jiff", "rustls", "flowmeter-core"] {
-        assert!(!lines.iter().any(|line| line.starts_with(&format!("{absent} "))), "{absent} is compiled");
+        assert!(
+            !lines.iter().any(|line| line.starts_with(&format!("{absent} "))),
+            "the client library depends on {absent}"
+        );
     }
 }

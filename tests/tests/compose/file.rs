@@ -1,5 +1,5 @@
-//! The part of the compose file format that docker-compose.yml uses; anything else in the file is an error, which
-//! is how a misspelt key is found.
+//! The part of the compose file format that docker-compose.yml uses. Anything else is an error, such as a
+//! misspelt key.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ pub(crate) enum Condition {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HealthCheck {
-    /// `CMD` and the words of a command.
+    /// `CMD`, the program and its arguments.
     pub(crate) test: Vec<String>,
     pub(crate) interval: String,
     pub(crate) timeout: String,

@@ -1,5 +1,5 @@
-//! Who may call what: every method with every kind of wrong token, and no way to
-//! another tenant's data.
+//! Authorization: every method rejects every kind of invalid token, and tenants have no access to each
+//! other's data.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn with_token<T>(message: T, token: Option<&str>) -> Request<T> {
     request
 }
 
-/// Calls every method that needs a token, and returns its name and failure.
+/// Calls every method that needs a token, and returns its name and error.
 async fn call_all(installation: &Installation, token: Option<&str>) -> Vec<(&'static str, Status)> {
     let mut ingest = IngestServiceClient::new(channel(installation.ingest.url()).await);
     let channel = channel(installation.query.url()).await;
@@ -122,7 +122,7 @@ fn reason(status: &Status) -> String {
 }
 
 #[tokio::test]
-async fn every_method_wants_a_token_of_its_scope() {
+async fn every_method_requires_a_token_with_its_scope() {
     let installation = Installation::start("every-method").await;
     installation.tenant("acme").await;
     let forged = "fm_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -198,7 +198,7 @@ async fn build_info_needs_no_token() {
 }
 
 #[tokio::test]
-async fn a_tenant_sees_and_manages_only_its_own() {
+async fn a_tenant_reads_and_manages_only_its_own_data() {
     let installation = Installation::start("only-its-own").await;
     let (acme, other) = (installation.tenant("acme").await, installation.tenant("other").await);
     let request = request_id();
@@ -237,7 +237,7 @@ async fn a_tenant_sees_and_manages_only_its_own() {
 }
 
 #[tokio::test]
-async fn a_revoked_or_expired_token_is_refused() {
+async fn a_revoked_or_expired_token_is_rejected() {
     let installation = Installation::start("revoked").await;
     let acme = installation.tenant("acme").await;
     let mut admin = installation.admin(&acme.token).await;
@@ -269,9 +269,9 @@ async fn a_revoked_or_expired_token_is_refused() {
     .await;
 }
 
-/// A body that never ends is not waited for, where the token is no good.
+/// The service does not wait for a body that never ends if the token is invalid.
 #[tokio::test]
-async fn a_wrong_token_is_refused_before_the_body_is_read() {
+async fn an_invalid_token_is_rejected_before_the_body_is_read() {
     let installation = Installation::start("before-the-body").await;
     let mut ingest = IngestServiceClient::new(channel(installation.ingest.url()).await);
     let endless = tokio_stream::pending::<StreamUsageRequest>();

@@ -1,5 +1,5 @@
-//! What is wrong is refused with the code and the field of the contract, and nothing of
-//! it is half-kept.
+//! Invalid requests and items are rejected with the code and the field that the contract documents, and
+//! nothing of them is stored.
 
 use flowmeter_proto::v1::{GetUsageEventRequest, ListUsageEventsRequest, QueryTimeSeriesRequest, UsageEvent};
 use flowmeter_tests::{Installation, Tenant, event, request_id};
@@ -7,7 +7,7 @@ use prost_types::Timestamp;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-/// Code, reason and the fields that are named.
+/// The code, the reason, and the fields of the violations.
 fn shown(status: &Status) -> (Code, String, Vec<String>) {
     let details = status.get_error_details();
     let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
@@ -21,7 +21,7 @@ fn seconds_from_now(seconds: i64) -> Timestamp {
 }
 
 #[tokio::test]
-async fn wrong_events_are_named_and_the_others_are_kept() {
+async fn invalid_events_are_rejected_and_the_others_stored() {
     let installation = Installation::start("wrong-events").await;
     let tenant = installation.tenant("acme").await;
     let day = 86_400;
@@ -72,7 +72,7 @@ async fn wrong_events_are_named_and_the_others_are_kept() {
 }
 
 #[tokio::test]
-async fn a_batch_of_only_wrong_events_is_settled_too() {
+async fn a_batch_of_only_invalid_events_is_applied() {
     let installation = Installation::start("only-wrong").await;
     let tenant = installation.tenant("acme").await;
     let request = request_id();
@@ -82,7 +82,7 @@ async fn a_batch_of_only_wrong_events_is_settled_too() {
 }
 
 #[tokio::test]
-async fn requests_that_are_wrong_as_a_whole_are_refused() {
+async fn invalid_requests_are_rejected() {
     let installation = Installation::start("wrong-as-a-whole").await;
     let tenant = installation.tenant("acme").await;
     let whole = async |request: &str, events| shown(&tenant.record(request, events).await.unwrap_err());
@@ -107,7 +107,7 @@ async fn requests_that_are_wrong_as_a_whole_are_refused() {
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf8_is_named() {
+async fn errors_name_the_field_that_is_not_utf8() {
     use flowmeter_proto::raw::RecordUsageRequest;
     use flowmeter_proto::raw::ingest_service_client::IngestServiceClient;
     use prost::Message;
@@ -129,7 +129,7 @@ async fn text_that_is_not_utf8_is_named() {
     assert_eq!(fields, ["events[0].service", "events[2]"]);
 }
 
-/// Calls a method with a message that is none of its requests: their second fields are no doubles.
+/// Calls a method with a message that it cannot decode: the second field of its request is not a double.
 async fn misread(url: String, token: &str, method: &str) -> (Code, String, Vec<String>) {
     let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect().await.unwrap();
     let number = prost_types::Value { kind: Some(prost_types::value::Kind::NumberValue(1.0)) };
@@ -143,7 +143,7 @@ async fn misread(url: String, token: &str, method: &str) -> (Code, String, Vec<S
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_read_is_wrong() {
+async fn a_request_that_cannot_be_decoded_is_invalid() {
     let installation = Installation::start("unreadable").await;
     let tenant = installation.tenant("acme").await;
     for (url, methods) in [
@@ -184,7 +184,7 @@ async fn series_failure(
 }
 
 #[tokio::test]
-async fn wrong_questions_are_refused() {
+async fn invalid_queries_are_rejected() {
     let installation = Installation::start("wrong-questions").await;
     let tenant = installation.tenant("acme").await;
     let invalid =
@@ -217,16 +217,16 @@ async fn wrong_questions_are_refused() {
     assert_eq!(failure, invalid("INVALID_FIELD", "key"));
     let failure =
         series_failure(&tenant, |request| request.time_series = "objects/A/timeSeries/B".into()).await;
-    assert_eq!(failure, invalid("INVALID_FIELD", "metric"), "a metric or a time series");
+    assert_eq!(failure, invalid("INVALID_FIELD", "metric"), "expected either a metric or a time series");
     let failure = series_failure(&tenant, |request| request.range = "from(yesterday)".into()).await;
     assert_eq!(failure, invalid("INVALID_RANGE", "range"));
     let failure = series_failure(&tenant, |request| request.calendar = "#PT1M".into()).await;
-    assert_eq!(failure, invalid("INVALID_RANGE", "range"), "527,040 points are too many");
+    assert_eq!(failure, invalid("INVALID_RANGE", "range"), "a leap year has 527,040 minutes");
     let long = format!("a/{}", "x".repeat(9_000));
     let failure = series_failure(&tenant, |request| request.metric = long).await;
     assert_eq!(failure, invalid("INVALID_FIELD", "metric"));
     let failure = series_failure(&tenant, |request| request.range = "between(2024,9999)".into()).await;
-    assert_eq!(failure, invalid("INVALID_RANGE", "range"), "too many hours, and no panic");
+    assert_eq!(failure, invalid("INVALID_RANGE", "range"), "too many hours are an error, not a panic");
     let failure = series_failure(&tenant, |request| request.filter = "{\"a\":".into()).await;
     assert_eq!(failure, invalid("INVALID_FILTER", "filter"));
     let failure = series_failure(&tenant, |request| request.after_request_id = "x".into()).await;
@@ -264,7 +264,7 @@ async fn wrong_questions_are_refused() {
 }
 
 #[tokio::test]
-async fn waiting_for_a_request_ends_with_the_callers_deadline() {
+async fn waiting_for_a_request_ends_at_the_deadline_of_the_caller() {
     let installation = Installation::start("callers-deadline").await;
     let tenant = installation.tenant("acme").await;
     let mut request = tonic::Request::new(QueryTimeSeriesRequest {

@@ -1,4 +1,4 @@
-//! The catalog: what is built in, the metrics that tenants define, and who may.
+//! The catalog: built-in definitions, the metrics that tenants define, and the scopes.
 
 mod calendars;
 mod flows;
@@ -20,7 +20,7 @@ fn mask(paths: &[&str]) -> FieldMask {
     FieldMask { paths: paths.iter().map(ToString::to_string).collect() }
 }
 
-/// The code and the reason of a failure, and the fields that it names.
+/// The code, the reason, and the fields of the violations.
 fn shown(status: &Status) -> (Code, String, Vec<String>) {
     let details = status.get_error_details();
     let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
@@ -38,13 +38,13 @@ async fn get(tenant: &Tenant, name: &str) -> Result<Metric, Status> {
     Ok(tenant.catalog.clone().get_metric(request).await?.into_inner().metric.unwrap())
 }
 
-/// Waits until the events stored before a metric are rolled up.
+/// Waits until the events that are older than a metric are rolled up.
 async fn rolled_up(tenant: &Tenant, name: &str) -> Metric {
     eventually(State::Done, async || get(tenant, name).await.unwrap().backfill.unwrap().state()).await;
     get(tenant, name).await.unwrap()
 }
 
-/// The sum of a metric over all time, by one label if there is one.
+/// The sum of a metric over all time.
 async fn total(tenant: &Tenant, metric: &str, filter: &str) -> i64 {
     let request = QueryTimeSeriesRequest {
         metric: metric.into(),
@@ -59,7 +59,7 @@ async fn total(tenant: &Tenant, metric: &str, filter: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn what_is_built_in_is_listed() {
+async fn built_in_definitions_are_listed() {
     let installation = Installation::start("built-in").await;
     let tenant = installation.tenant("acme").await;
     let mut catalog = tenant.catalog.clone();
@@ -108,7 +108,7 @@ async fn what_is_built_in_is_listed() {
 }
 
 #[tokio::test]
-async fn a_metric_answers_at_once_and_is_rolled_up_behind() {
+async fn a_new_metric_can_be_queried_before_its_backfill_is_done() {
     let installation = Installation::start("own-metric").await;
     let tenant = installation.tenant("acme").await;
     let slow = |duration: i64, status: i32| {
@@ -127,18 +127,18 @@ async fn a_metric_answers_at_once_and_is_rolled_up_behind() {
     };
     let created = create(&tenant, metric.clone()).await.unwrap();
     assert_eq!((created.version, created.unit.as_str(), created.measure()), (1, "1", Measure::Count));
-    // Whether it is rolled up already or not.
+    // The answer does not depend on the progress of the backfill.
     assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 2);
     let second = request_id();
     tenant.record(&second, vec![slow(501, 200), slow(500, 200)]).await.unwrap();
     tenant.settled(&second).await;
     assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 3);
     let done = rolled_up(&tenant, "ODSLRequest/SlowRequests").await;
-    assert_eq!(done.backfill.unwrap().event_count, 2, "the third was rolled up as it came");
+    assert_eq!(done.backfill.unwrap().event_count, 2, "the third event was rolled up when it was applied");
     assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 3);
     assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "httpstatus = 500").await, 1);
 
-    // What does not matter to roll-ups keeps them.
+    // A change that does not affect roll-ups keeps them.
     let mut catalog = tenant.catalog.clone();
     let change = |metric: Metric, paths: &[&str]| UpdateMetricRequest {
         metric: Some(metric),
@@ -148,9 +148,9 @@ async fn a_metric_answers_at_once_and_is_rolled_up_behind() {
     let changed = catalog.update_metric(change(words, &["description"])).await.unwrap().into_inner();
     let changed = changed.metric.unwrap();
     assert_eq!((changed.version, changed.backfill.unwrap().state()), (2, State::Done));
-    assert_eq!(changed.selector, metric.selector, "a mask leaves the rest as it was");
+    assert_eq!(changed.selector, metric.selector, "fields outside the mask are unchanged");
 
-    // What does begins anew, and answers all the same.
+    // A change that affects roll-ups starts a new generation, and the metric can still be queried.
     let wider = Metric {
         selector: Some(Selector { filter: "duration >= 500".into(), ..Selector::default() }),
         version: 2,
@@ -184,12 +184,12 @@ async fn a_metric_answers_at_once_and_is_rolled_up_behind() {
     assert_eq!(get(&tenant, &metric.name).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(catalog.delete_metric(delete).await.unwrap_err().code(), Code::NotFound);
     let again = create(&tenant, metric).await.unwrap();
-    assert_eq!(again.version, 1, "a metric of the same name begins anew");
+    assert_eq!(again.version, 1, "a new metric with the name of a deleted one starts with version 1");
     assert_eq!(total(&tenant, "ODSLRequest/SlowRequests", "").await, 3);
 }
 
 #[tokio::test]
-async fn a_metric_that_measures_the_same_makes_a_built_in_one_fast() {
+async fn a_built_in_metric_is_answered_from_a_substitute_metric() {
     let installation = Installation::start("alike-metric").await;
     let tenant = installation.tenant("acme").await;
     let mut called = event();
@@ -205,7 +205,7 @@ async fn a_metric_that_measures_the_same_makes_a_built_in_one_fast() {
     };
     create(&tenant, metric).await.unwrap();
     rolled_up(&tenant, "ODSLRequest/ReadsByKey").await;
-    // Without the events themselves only roll-ups can answer.
+    // When the events are deleted, only roll-ups can answer.
     let client = installation.store.client().await.unwrap();
     client.execute("DELETE FROM usage_event", &[]).await.unwrap();
     let scope = "service = object AND key = '#HENG'";
@@ -215,7 +215,7 @@ async fn a_metric_that_measures_the_same_makes_a_built_in_one_fast() {
 }
 
 #[tokio::test]
-async fn metrics_defined_while_events_pour_in_miss_none_and_double_none() {
+async fn metrics_defined_while_events_arrive_count_each_event_once() {
     let installation = Installation::start("defined-meanwhile").await;
     let tenant = installation.tenant("acme").await;
     let another = installation.start_another_worker();
@@ -241,16 +241,16 @@ async fn metrics_defined_while_events_pour_in_miss_none_and_double_none() {
     eventually(6_000, async || tenant.read_requests().await).await;
     for number in 0..6 {
         let name = format!("ODSLRequest/Number{number}");
-        assert_eq!(total(&tenant, &name, "").await, 6_000, "{name} on the way");
+        assert_eq!(total(&tenant, &name, "").await, 6_000, "{name} during the backfill");
         rolled_up(&tenant, &name).await;
-        assert_eq!(total(&tenant, &name, "").await, 6_000, "{name} in the end");
+        assert_eq!(total(&tenant, &name, "").await, 6_000, "{name} after the backfill");
         assert_eq!(total(&tenant, &name, "service = object").await, 6_000, "{name} by service");
     }
     drop(another);
 }
 
 #[tokio::test]
-async fn a_backfill_goes_on_where_a_killed_worker_was() {
+async fn a_backfill_continues_where_a_killed_worker_stopped() {
     let mut installation = Installation::start("backfill-resumed").await;
     let tenant = installation.tenant("acme").await;
     let mut last = String::new();
@@ -274,7 +274,7 @@ async fn a_backfill_goes_on_where_a_killed_worker_was() {
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_deleted_metric_is_removed() {
+async fn rollups_of_a_deleted_metric_are_removed() {
     let installation = Installation::start("purge").await;
     let tenant = installation.tenant("acme").await;
     let metric = |name: &str| Metric {
@@ -324,7 +324,7 @@ async fn what_is_left_of_a_deleted_metric_is_removed() {
 }
 
 #[tokio::test]
-async fn a_wrong_definition_says_what_is_wrong() {
+async fn errors_name_the_invalid_field_of_a_definition() {
     let installation = Installation::start("wrong-definition").await;
     let tenant = installation.tenant("acme").await;
     let failure = async |metric: Metric| shown(&create(&tenant, metric).await.unwrap_err());
@@ -385,11 +385,11 @@ async fn a_wrong_definition_says_what_is_wrong() {
         create(&tenant, named(&format!("AzureServiceBus/n{number}"))).await.unwrap();
     }
     let full = (Code::ResourceExhausted, "LIMIT_REACHED".to_owned(), vec![]);
-    assert_eq!(failure(named("AzureServiceBus/n43")).await, full, "64 metrics a provider");
+    assert_eq!(failure(named("AzureServiceBus/n43")).await, full, "a provider can have at most 64 metrics");
 }
 
 #[tokio::test]
-async fn definitions_are_a_tenants_own_and_need_their_scope() {
+async fn definitions_belong_to_one_tenant_and_need_the_scope() {
     let installation = Installation::start("own-definitions").await;
     let (acme, other) = (installation.tenant("acme").await, installation.tenant("other").await);
     create(&acme, Metric { name: "own/metric".into(), ..Metric::default() }).await.unwrap();

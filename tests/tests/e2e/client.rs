@@ -1,4 +1,4 @@
-//! The client library against the real services: values of assets, and batches while the ingest service dies.
+//! The client library with the real services: values of assets, and batches while a service is killed.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use flowmeter_tests::{Installation, eventually};
 const EVENTS: usize = 3_000;
 
 #[tokio::test]
-async fn a_batcher_counts_everything_once_while_the_service_dies() {
+async fn a_batcher_counts_everything_once_while_the_service_is_killed() {
     let mut installation = Installation::start("client-batcher").await;
     let tenant = installation.tenant("acme").await;
     let flow = Flow { id: "signup".into(), ..Flow::default() };
@@ -28,7 +28,7 @@ async fn a_batcher_counts_everything_once_while_the_service_dies() {
         if number % 2 == 0 {
             batcher.record(event).await.unwrap();
         } else {
-            // Recorded when the guard is dropped.
+            // The event is recorded when the guard is dropped.
             batcher.start(event).set_httpstatus(200);
         }
         let request = FlowRequest {
@@ -56,7 +56,7 @@ async fn a_batcher_counts_everything_once_while_the_service_dies() {
         ..GetFlowMetricRequest::default()
     };
     let counted = async || {
-        // With too few requests so far there is no metric yet.
+        // There is no metric yet, because the number of requests is too small.
         match tenant.query.clone().get_flow_metric(question.clone()).await {
             Ok(answer) => answer.into_inner().metric.unwrap().data_points[0].data[0].value().to_string(),
             Err(status) => status.message().to_owned(),
@@ -68,7 +68,7 @@ async fn a_batcher_counts_everything_once_while_the_service_dies() {
 }
 
 #[tokio::test]
-async fn values_of_assets_are_read_as_they_were_made() {
+async fn values_of_assets_are_returned_as_they_were_emitted() {
     let installation = Installation::start("client-assets").await;
     let tenant = installation.tenant("acme").await;
     let client = Client::new(ClientSettings::new(installation.ingest.url()).token(&tenant.token)).unwrap();
@@ -113,7 +113,7 @@ async fn values_of_assets_are_read_as_they_were_made() {
     let latest: Vec<_> = answer.metrics.into_iter().map(metric).collect();
     let mut expected = document.metrics;
     expected[3] = asset_metric("score", 98.25);
-    // What a double stands for is answered as one.
+    // A number that a double can represent is returned as a double.
     expected[4].value = Some(1_200_000.0.into());
     assert_eq!(latest, expected);
 }

@@ -1,4 +1,4 @@
-//! What grpcurl and Kubernetes see: reflection and health on every service.
+//! Reflection and health on every service, as grpcurl and Kubernetes use them.
 
 use flowmeter_tests::{Installation, eventually};
 use prost::Message;
@@ -27,7 +27,7 @@ async fn reflect(channel: Channel, question: MessageRequest) -> MessageResponse 
 }
 
 #[tokio::test]
-async fn every_service_reflects_and_says_that_it_is_healthy() {
+async fn every_service_supports_reflection_and_reports_its_health() {
     let installation = Installation::start("reflects").await;
     let ingest: &[&str] = &["flowmeter.v1.IngestService"];
     let query: &[&str] =
@@ -38,7 +38,7 @@ async fn every_service_reflects_and_says_that_it_is_healthy() {
         let channel = channel(service.url()).await;
         let question = MessageRequest::ListServices(String::new());
         let MessageResponse::ListServicesResponse(list) = reflect(channel.clone(), question).await else {
-            panic!("{} lists nothing", service.name());
+            panic!("{} lists no services", service.name());
         };
         let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
         names.retain(|name| name.starts_with("flowmeter."));
@@ -60,9 +60,9 @@ async fn every_service_reflects_and_says_that_it_is_healthy() {
     }
 }
 
-/// The messages that details of errors are made of, which grpcurl looks up by reflection.
+/// grpcurl looks up the messages in the details of errors by reflection.
 #[tokio::test]
-async fn details_of_errors_can_be_shown() {
+async fn reflection_describes_the_details_of_errors() {
     let installation = Installation::start("details").await;
     let channel = channel(installation.ingest.url()).await;
     for name in
@@ -82,13 +82,13 @@ async fn details_of_errors_can_be_shown() {
 async fn described(channel: &Channel, question: MessageRequest) -> Vec<FileDescriptorProto> {
     let answer = reflect(channel.clone(), question.clone()).await;
     let MessageResponse::FileDescriptorResponse(files) = answer else {
-        panic!("{question:?} is answered with {answer:?}");
+        panic!("{question:?}: expected file descriptors, found {answer:?}");
     };
     files.file_descriptor_proto.iter().map(|file| FileDescriptorProto::decode(&**file).unwrap()).collect()
 }
 
 #[tokio::test]
-async fn an_unknown_method_is_named_with_what_is_served() {
+async fn errors_name_the_unknown_method_and_the_served_ones() {
     let installation = Installation::start("unknown-method").await;
     let tenant = installation.tenant("acme").await;
     for (service, path) in [

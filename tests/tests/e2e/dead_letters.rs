@@ -1,4 +1,4 @@
-//! Requests that cannot be applied become dead letters with a reason, and block no others.
+//! Requests that cannot be applied become dead letters with a reason, and do not block others.
 
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_proto::queue::{Envelope, FlowCounts, Request, Usage};
@@ -39,7 +39,7 @@ async fn dead_letter(channel: &Channel, prefix: &str) -> Option<(Vec<u8>, String
 }
 
 #[tokio::test]
-async fn a_malformed_message_blocks_no_other() {
+async fn a_malformed_message_does_not_block_others() {
     let installation = Installation::start("malformed-message").await;
     let tenant = installation.tenant("acme").await;
     let (_connection, channel) = broker().await;
@@ -85,7 +85,7 @@ async fn a_requeued_dead_request_is_applied() {
 }
 
 #[tokio::test]
-async fn a_poison_request_dies_alone_and_its_receipt_has_the_reason() {
+async fn only_the_poison_request_is_dead_and_its_receipt_has_the_reason() {
     let installation = Installation::start("poisoned-request").await;
     let tenant = installation.tenant("acme").await;
     let acme = TenantId::named("acme");
@@ -134,6 +134,6 @@ async fn a_poison_request_dies_alone_and_its_receipt_has_the_reason() {
         letters.len()
     })
     .await;
-    // Each letter is an envelope with a single request, which can be requeued unchanged.
+    // Each dead letter is an envelope with a single request, and can be requeued unchanged.
     assert!(letters.iter().all(|(data, _)| Envelope::decode(&data[..]).unwrap().requests.len() == 1));
 }

@@ -1,40 +1,40 @@
-//! Random choices that a seed repeats.
+//! Random choices that are reproducible with a seed.
 
 use proptest::prelude::RngExt;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-/// The source of everything random in a run.
+/// A source of random choices.
 pub struct Dice(TestRng);
 
 impl Dice {
-    /// The choices of a seed.
+    /// The source with a seed.
     pub fn new(seed: u64) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
     }
 
-    /// A number below `count`.
+    /// Returns a number less than `count`.
     pub fn below(&mut self, count: usize) -> usize {
         self.0.random_range(0..count)
     }
 
-    /// A number from `low` to `high`.
+    /// Returns a number from `low` to `high`, inclusive.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
         self.0.random_range(low..=high)
     }
 
-    /// True once in so many times.
+    /// Returns true with a probability of 1/`times`.
     pub fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// One of several.
+    /// Returns one of the elements.
     pub fn of<T: Clone>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())].clone()
     }
 
-    /// Some of several, each once, at most so many.
+    /// Returns at most `most` distinct elements.
     pub fn some_of<T: Clone + PartialEq>(&mut self, all: &[T], most: usize) -> Vec<T> {
         let mut some = Vec::new();
         for _ in 0..self.below(most + 1) {
@@ -46,7 +46,7 @@ impl Dice {
         some
     }
 
-    /// The same in any order.
+    /// Shuffles the elements.
     pub fn shuffle<T>(&mut self, all: &mut [T]) {
         for last in (1..all.len()).rev() {
             let other = self.below(last + 1);

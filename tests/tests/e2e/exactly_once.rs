@@ -1,4 +1,4 @@
-//! Every acknowledged event is counted exactly once, whatever is retried, killed or redelivered.
+//! Every acknowledged event is counted exactly once, despite retries, redeliveries and killed workers.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn five_concurrent_retries_of_a_request_count_once() {
     let ids: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().event_ids).collect();
     assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "a retry returns the same ids");
     assert_eq!(tenant.settled(&request).await.accepted_count, 100);
-    // A later request in the queue: when it is applied, the earlier ones have been applied too.
+    // When this later request is applied, the earlier ones have been applied too.
     let behind = request_id();
     tenant.record(&behind, vec![event()]).await.unwrap();
     tenant.settled(&behind).await;
@@ -121,7 +121,7 @@ async fn repeatedly_killed_workers_lose_and_duplicate_nothing() {
     eventually(sent, async || tenant.read_requests().await).await;
 }
 
-/// The number of orders that several senders report.
+/// The number of orders. Several senders report each of them.
 const ORDERS: usize = 300;
 
 #[tokio::test]
@@ -134,8 +134,8 @@ async fn several_workers_and_shards_count_once() {
     let time = now();
     let named =
         |number: usize| UsageEvent { event_id: format!("order-{number}"), timestamp: Some(time), ..event() };
-    // Each sender reports the same orders in a different sequence, and some events of its own, so that concurrent
-    // transactions of both workers contain the same keys.
+    // Each sender reports the same orders in a different sequence, and some events of its own, so that
+    // concurrent transactions of both workers contain the same keys.
     let senders = (0..8_usize).map(|sender| {
         let tenant = tenant.clone();
         async move {

@@ -1,5 +1,4 @@
-//! Lists: filters mean the same in SQL and in memory, and pages stay correct while
-//! events arrive.
+//! Lists: filters select the same events in SQL and in memory, and pages stay correct while events arrive.
 
 mod page_tokens;
 
@@ -66,7 +65,7 @@ async fn an_event_is_returned_as_it_was_recorded() {
 }
 
 #[tokio::test]
-async fn a_filter_means_the_same_in_sql_and_in_memory() {
+async fn a_filter_selects_the_same_events_in_sql_and_in_memory() {
     let installation = Installation::start("sql-and-memory").await;
     let tenant = installation.tenant("acme").await;
     let mut events = Vec::new();
@@ -145,7 +144,7 @@ async fn pages_stay_correct_while_events_arrive() {
                 break;
             }
             page_token = next;
-            // Before and after the place where the list goes on.
+            // Events before and after the position of the next page.
             let late = request_id();
             let events = [5, 995].map(|seconds| UsageEvent { timestamp: Some(at(seconds)), ..event() });
             tenant.record(&late, events.to_vec()).await.unwrap();
@@ -156,19 +155,19 @@ async fn pages_stay_correct_while_events_arrive() {
         if order_by.ends_with("desc") {
             sorted.reverse();
         }
-        assert_eq!(seen, sorted, "in order");
+        assert_eq!(seen, sorted, "the events are in order");
         let unique: HashSet<_> = seen.iter().collect();
-        assert_eq!(unique.len(), seen.len(), "none twice");
-        assert!(there.iter().all(|id| unique.contains(id)), "none left out");
+        assert_eq!(unique.len(), seen.len(), "no event occurs twice");
+        assert!(there.iter().all(|id| unique.contains(id)), "no event is missing");
     }
     let first = ListUsageEventsRequest { page_size: 1, ..Default::default() };
     let (_, page_token) = list(&tenant, first).await.unwrap();
     let other = ListUsageEventsRequest { page_token, filter: "service = data".into(), ..Default::default() };
-    assert!(list(&tenant, other).await.is_err(), "a token belongs to its list");
+    assert!(list(&tenant, other).await.is_err(), "a page token belongs to one list");
 }
 
 #[tokio::test]
-async fn lists_are_ordered_searched_masked_and_counted() {
+async fn lists_support_order_search_masks_and_total_sizes() {
     let installation = Installation::start("lists").await;
     let tenant = installation.tenant("acme").await;
     let make = |seconds: i64, user: &str, duration: Option<i64>, detail: &str| UsageEvent {
@@ -192,7 +191,7 @@ async fn lists_are_ordered_searched_masked_and_counted() {
     tenant.record(&request, events).await.unwrap();
     tenant.settled(&request).await;
 
-    // Each event by its second, page by page of two.
+    // The seconds of the events, read in pages of two.
     let read = async |order_by: &str, search: &str| {
         let mut seconds = Vec::new();
         let mut request = ListUsageEventsRequest {
@@ -208,7 +207,7 @@ async fn lists_are_ordered_searched_masked_and_counted() {
             for stored in &page.usage_events {
                 let event = stored.event.as_ref().unwrap();
                 seconds.push(event.timestamp.unwrap().seconds - at(0).seconds);
-                assert_eq!((stored.id.as_str(), event.user.as_str()), ("", ""), "not in the mask");
+                assert_eq!((stored.id.as_str(), event.user.as_str()), ("", ""), "only masked fields");
             }
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
@@ -260,7 +259,7 @@ async fn lists_are_ordered_searched_masked_and_counted() {
 }
 
 #[tokio::test]
-async fn a_relative_range_stays_what_it_was_on_the_first_page() {
+async fn all_pages_have_the_relative_range_of_the_first_page() {
     let installation = Installation::start("relative-pages").await;
     let tenant = installation.tenant("acme").await;
     let now = || prost_types::Timestamp::from(std::time::SystemTime::now());
@@ -270,7 +269,7 @@ async fn a_relative_range_stays_what_it_was_on_the_first_page() {
         tenant.record(&last, vec![UsageEvent { timestamp: Some(now()), ..event() }]).await.unwrap();
     }
     tenant.settled(&last).await;
-    // All of the second in which it is asked and the one before.
+    // The three events are at most a few seconds old.
     let mut request = ListUsageEventsRequest {
         range: "from(T-5s)".into(),
         page_size: 1,
@@ -279,7 +278,7 @@ async fn a_relative_range_stays_what_it_was_on_the_first_page() {
     };
     let first = tenant.query.clone().list_usage_events(request.clone()).await.unwrap().into_inner();
     assert_eq!(first.total_size, Some(3));
-    // Long enough for the range to lie after all events, were it placed anew.
+    // After 7 s, a range relative to now would no longer contain the events.
     tokio::time::sleep(std::time::Duration::from_secs(7)).await;
     request.page_token = first.next_page_token;
     let second = tenant.query.clone().list_usage_events(request).await.unwrap().into_inner();

@@ -1,4 +1,4 @@
-//! The real services, as processes, on real servers, spoken to over gRPC.
+//! End-to-end tests over gRPC of the real services, which run as processes with a real database and broker.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 

@@ -14,8 +14,8 @@ async fn proxy_to(url: &str) -> Proxy {
     Proxy::start(url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned()).await
 }
 
-/// An installation whose ingest service reaches the broker through a proxy, and waits for a confirm for at
-/// most a second.
+/// An installation whose ingest service reaches the broker through a proxy, and waits at most a second for a
+/// confirm.
 async fn broker_behind_a_proxy(name: &str) -> (Installation, Proxy) {
     let (_, amqp_url) = servers();
     let proxy = proxy_to(&amqp_url).await;
@@ -28,7 +28,7 @@ async fn broker_behind_a_proxy(name: &str) -> (Installation, Proxy) {
 }
 
 #[tokio::test]
-async fn without_a_broker_nothing_is_acknowledged_and_a_retry_is_safe() {
+async fn nothing_is_acknowledged_without_a_broker_and_a_retry_is_safe() {
     let (installation, proxy) = broker_behind_a_proxy("without-a-broker").await;
     let tenant = installation.tenant("acme").await;
     tenant.record(&request_id(), vec![event()]).await.unwrap();
@@ -141,7 +141,7 @@ async fn ingest_continues_while_the_database_is_unavailable() {
     };
     assert_eq!(record_flow("flow").await.unwrap().into_inner().accepted_count, 1);
     proxy.go_away();
-    // Longer than tokens and flows are cached.
+    // Wait until the cached tokens and flows have expired.
     let begin = std::time::Instant::now();
     let mut sent = 1;
     while begin.elapsed() < Duration::from_secs(12) {
@@ -150,7 +150,7 @@ async fn ingest_continues_while_the_database_is_unavailable() {
         sent += 1;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    // Whether this flow is registered is unknown now.
+    // The service cannot find out whether this flow is registered.
     assert_eq!(record_flow("other").await.unwrap_err().code(), Code::Unavailable);
     eventually(sent, async || tenant.read_requests().await).await;
     let question = GetFlowMetricRequest {

@@ -1,4 +1,4 @@
-//! Up to which time answers are complete, while workers come, stop and die.
+//! The watermark of a shard while workers start, stop and are killed.
 
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::v1::UsageEvent;
@@ -9,7 +9,7 @@ use flowmeter_store::progress::{Worker, forget_workers, heartbeat, join, leave};
 use flowmeter_tests::{Installation, event, eventually, request_id};
 use uuid::Uuid;
 
-/// A shard that the services of the installation do not have.
+/// A shard that the services of the installation do not use.
 const SHARD: u16 = 77;
 
 fn worker() -> Worker {
@@ -25,7 +25,7 @@ async fn applied(store: &Store, worker: Worker, through: Timestamp) {
     Writer::new(store.clone(), worker).apply(&Batch::default(), || through).await.unwrap();
 }
 
-/// Through which time the shard says that everything is applied.
+/// The watermark of the shard.
 async fn through(store: &Store) -> Timestamp {
     forget_workers(store).await.unwrap();
     let statement = "SELECT min(applied_through) FROM worker_progress WHERE shard = $1";
@@ -34,7 +34,7 @@ async fn through(store: &Store) -> Timestamp {
     Timestamp::from(row.get::<_, std::time::SystemTime>(0))
 }
 
-/// As if it had not been heard of for so long.
+/// Sets the last heartbeat of a worker to `seconds` ago.
 async fn silence(store: &Store, worker: Worker, seconds: f64) {
     let statement = "UPDATE worker_progress SET updated_at = now() - make_interval(secs => $2)
                      WHERE worker_id = $1";
@@ -42,18 +42,19 @@ async fn silence(store: &Store, worker: Worker, seconds: f64) {
 }
 
 #[tokio::test]
-async fn a_worker_that_is_gone_holds_back_until_others_speak_for_what_it_held() {
+async fn a_stopped_worker_holds_back_the_watermark_until_others_pass_its_own() {
     let installation = Installation::start("progress").await;
     let store = &installation.store;
     let [first, second, third] = [worker(), worker(), worker()];
     assert_eq!(join(store, first).await.unwrap(), Timestamp::EPOCH);
     let held = at(-60);
     applied(store, first, held).await;
-    assert_eq!(join(store, second).await.unwrap(), held, "it may be given nothing older");
+    assert_eq!(join(store, second).await.unwrap(), held, "the second worker receives no older messages");
     applied(store, second, at(-10)).await;
     assert_eq!(through(store).await, held);
 
-    // It stops, and what it gave back may be on its way as long as the other has not passed that time.
+    // The first worker stops. Messages that it returned can be in transit until the second worker passes that
+    // time.
     leave(store, first).await.unwrap();
     applied(store, second, at(1)).await;
     assert_eq!(through(store).await, held);
@@ -61,7 +62,7 @@ async fn a_worker_that_is_gone_holds_back_until_others_speak_for_what_it_held() 
     applied(store, second, passed).await;
     assert_eq!(through(store).await, passed);
 
-    // The next one dies. Whatever it held, the broker gives it to others within 40 s.
+    // The second worker is killed. The broker redelivers its messages within 40 s.
     let held = passed;
     assert_eq!(join(store, third).await.unwrap(), held);
     let later = at(60);
@@ -71,18 +72,18 @@ async fn a_worker_that_is_gone_holds_back_until_others_speak_for_what_it_held() 
     assert!(heartbeat(store, second).await.unwrap());
     silence(store, second, 41.0).await;
     assert_eq!(through(store).await, later);
-    assert!(!heartbeat(store, second).await.unwrap(), "it is told that others have what it held");
+    assert!(!heartbeat(store, second).await.unwrap(), "the worker learns that its messages were redelivered");
     applied(store, second, at(-60)).await;
-    assert_eq!(through(store).await, later, "it does not come back");
+    assert_eq!(through(store).await, later, "a forgotten worker does not lower the watermark");
 
-    // The last one stops: what it said stays true, for the next one as well.
+    // The last worker stops. Its watermark remains, and the next worker starts from it.
     leave(store, third).await.unwrap();
     assert_eq!(through(store).await, later);
     assert_eq!(join(store, worker()).await.unwrap(), later);
 }
 
 #[tokio::test]
-async fn a_worker_that_was_forgotten_gives_back_what_it_holds_and_takes_it_anew() {
+async fn a_forgotten_worker_returns_its_messages_and_receives_them_again() {
     let installation = Installation::start("forgotten").await;
     let tenant = installation.tenant("acme").await;
     let client = installation.store.client().await.unwrap();
@@ -94,7 +95,7 @@ async fn a_worker_that_was_forgotten_gives_back_what_it_holds_and_takes_it_anew(
     tenant.record(&first, vec![event()]).await.unwrap();
     assert_eq!(tenant.settled(&first).await.state(), State::Applied);
     let before = workers().await;
-    // Something that it holds, and that nobody can apply yet.
+    // A request that the worker holds, and that cannot be applied yet.
     let lock = installation.store.client().await.unwrap();
     lock.batch_execute("BEGIN; LOCK TABLE series IN SHARE MODE").await.unwrap();
     let held = request_id();

@@ -1,5 +1,5 @@
-//! Replays real logs with the command line through the whole pipeline. Every bucket equals a count computed
-//! from the text of the log alone.
+//! Replays real logs with the command line through the whole pipeline. The expected value of every bucket is
+//! computed from the text of the log alone.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn log(name: &str) -> Option<PathBuf> {
 
 /// A request in a log, as this test parses it.
 struct Line {
-    /// Such as `2015-05-17T10:05`.
+    /// The minute, such as `2015-05-17T10:05`.
     minute: String,
     class: &'static str,
     bytes: i64,
@@ -32,7 +32,7 @@ fn class(method: &str) -> &'static str {
         "GET" | "HEAD" | "OPTIONS" => "ReadRequests",
         "POST" | "PUT" | "PATCH" => "WriteRequests",
         "DELETE" => "DeleteRequests",
-        other => panic!("no log has {other}"),
+        other => panic!("unexpected method {other}"),
     }
 }
 
@@ -115,7 +115,7 @@ fn replay(installation: &Installation, tenant: &Tenant, path: &Path, format: &st
     output_text.into_owned()
 }
 
-/// Compares the answers with the series computed from the lines.
+/// Compares the answers with the series that are computed from the lines.
 async fn compare(tenant: &Tenant, lines: &[Line]) {
     for metric in ["ReadRequests", "WriteRequests", "DeleteRequests"] {
         let of_class: Vec<_> = lines.iter().filter(|line| line.class == metric).collect();
@@ -137,7 +137,7 @@ async fn compare(tenant: &Tenant, lines: &[Line]) {
         ..QueryTimeSeriesRequest::default()
     };
     assert_eq!(series(tenant, sizes.clone(), 13).await, add(&reads, 13, |line| line.bytes));
-    // A filter that no roll-up covers is evaluated on the events.
+    // No roll-up covers this filter, so the answer is computed from the events.
     let user = &reads[0].user;
     let of_user: Vec<_> = reads.iter().copied().filter(|line| line.user == *user).collect();
     sizes.filter = format!("user = \"{user}\"");

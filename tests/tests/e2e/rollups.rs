@@ -1,9 +1,8 @@
-//! Whatever the order, repetition and grouping in which requests are applied, whenever metrics are
-//! defined, changed and deleted, and whenever roll-ups are folded and older events rolled up: every
-//! answer of the service is that of a naive model over the events.
+//! Random events in random order and batches, with retries, while metrics are defined, changed and deleted,
+//! roll-ups are folded, and older events are backfilled: every answer must match a naive model of the events.
 //!
-//! All is random and follows from a seed, which a failure names; `FLOWMETER_TEST_SEED` sets it.
-//! Some events happen just before the run, so that another one differs in these.
+//! Everything is derived from a seed, which a failure prints; `FLOWMETER_TEST_SEED` sets it. Some events
+//! happen just before the run, and so differ between runs with the same seed.
 
 mod definitions;
 mod filters;
@@ -29,24 +28,24 @@ use self::lists::List;
 use self::questions::Question;
 use crate::dice::Dice;
 
-/// The seed of a run that is given none.
+/// The default seed.
 const SEED: u64 = 20_241_120;
-/// What each tenant sends and defines comes in so many parts.
+/// The number of chapters. In each, tenants change definitions, send events and run queries.
 const CHAPTERS: usize = 3;
 const TENANTS: usize = 4;
-/// Requests of a chapter, of all tenants.
+/// The number of requests of all tenants in a chapter.
 const REQUESTS: usize = 120;
-/// Questions about a tenant after each change of its metrics, and as many when all is rolled up.
+/// The number of queries of a tenant after each change of its metrics, and again after the backfill.
 const QUESTIONS: usize = 120;
 const LISTS: usize = 60;
-/// Questions under way at a time.
+/// The number of concurrent queries.
 const AT_ONCE: usize = 16;
-/// Questions between two steps of a backfill.
+/// The number of queries between two steps of a backfill.
 const STEP: usize = 20;
-/// Events that no metric takes: those of the first tenant are rolled up in several steps.
+/// The number of events of the first tenant that no metric takes, so that a backfill takes several steps.
 const FILLING: usize = 45_000;
 
-/// A run: what is asked, of whom, and what should be answered.
+/// A run of the test.
 struct Run {
     dice: Dice,
     installation: Installation,
@@ -57,11 +56,11 @@ struct Run {
 }
 
 #[tokio::test]
-async fn every_answer_is_that_of_a_naive_model_over_the_events() {
+async fn answers_match_a_naive_model_of_the_events() {
     let seed = std::env::var("FLOWMETER_TEST_SEED").map_or(SEED, |seed| seed.parse().expect("a number"));
     println!("FLOWMETER_TEST_SEED={seed}");
     let begin = Instant::now();
-    // Enough that questions which come at once do not wait for each other's end.
+    // Enough connections for all concurrent queries.
     let options = Options {
         settings: vec![("FLOWMETER_DATABASE_CONNECTIONS".into(), (2 * AT_ONCE + 2).to_string())],
         ..Options::default()
@@ -83,8 +82,8 @@ async fn every_answer_is_that_of_a_naive_model_over_the_events() {
     };
     run.history.fill(&mut run.dice, 0, FILLING, &mut writer).await;
     for chapter in 0..CHAPTERS {
-        // In every other chapter no worker rolls up older events meanwhile, and they are rolled up
-        // step by step between questions.
+        // In every other chapter no worker is running, and the test runs the steps of the backfill between
+        // queries.
         let alone = chapter % 2 == 1;
         if alone {
             run.installation.worker.kill9().unwrap();
@@ -101,11 +100,11 @@ async fn every_answer_is_that_of_a_naive_model_over_the_events() {
         run.list().await;
         println!("chapter {chapter}: {} answers after {:?}", run.asked, begin.elapsed());
     }
-    assert!(run.asked > 3_000, "only {} questions were asked", run.asked);
+    assert!(run.asked > 3_000, "expected more than 3000 queries, found {}", run.asked);
 }
 
 impl Run {
-    /// Changes what tenants define.
+    /// Changes the definitions of all tenants.
     async fn define(&mut self) {
         let Self { dice, tenants, defined, .. } = self;
         for (tenant, defined) in tenants.iter().zip(defined) {
@@ -115,7 +114,7 @@ impl Run {
         }
     }
 
-    /// Asks many questions, whatever is rolled up by now.
+    /// Runs many queries, while some events are not rolled up yet.
     async fn ask(&mut self) {
         let Self { dice, installation, tenants, defined, history, asked } = self;
         let mut questions = Vec::new();
@@ -144,7 +143,7 @@ impl Run {
         report(&wrong, answered);
     }
 
-    /// Waits until all that was stored before is rolled up.
+    /// Waits until all events are rolled up.
     async fn settle(&mut self) {
         for tenant in &self.tenants {
             eventually(true, async || definitions::are_backfilled(tenant).await).await;
@@ -152,7 +151,7 @@ impl Run {
         fold_partials(&self.installation.store).await.unwrap();
     }
 
-    /// Reads many lists, of all tenants but the first, whose events are many.
+    /// Reads many lists of all tenants except the first, which has too many events.
     async fn list(&mut self) {
         let Self { dice, tenants, history, asked, .. } = self;
         let lists: Vec<_> =
@@ -169,7 +168,7 @@ impl Run {
     }
 }
 
-/// Fails if answers are wrong, and shows the shortest.
+/// Fails if answers are wrong, and prints the shortest description of one.
 fn report(wrong: &[String], of: usize) {
     let Some(shortest) = wrong.iter().min_by_key(|text| text.len()) else { return };
     panic!("{} of {of} answers are wrong, such as\n{shortest}", wrong.len());

@@ -1,4 +1,4 @@
-//! What the schema promises.
+//! Guarantees of the schema.
 
 use flowmeter_tests::Installation;
 
@@ -6,7 +6,7 @@ use flowmeter_tests::Installation;
 async fn every_key_of_measured_data_begins_with_the_tenant() {
     let installation = Installation::start("keys").await;
     let client = installation.store.client().await.unwrap();
-    // Where a worker is, what it alone does and what was migrated belong to no tenant.
+    // The progress of workers, leases and migrations do not belong to a tenant.
     let rows = client
         .query(
             "SELECT conrelid::regclass::text, attname
@@ -25,7 +25,7 @@ async fn every_key_of_measured_data_begins_with_the_tenant() {
 }
 
 #[tokio::test]
-async fn the_database_reads_the_time_of_an_id_as_we_do() {
+async fn the_database_reads_the_same_time_from_an_event_id() {
     use flowmeter_core::ids::EventId;
     use flowmeter_core::timestamp::Timestamp;
 
@@ -39,7 +39,7 @@ async fn the_database_reads_the_time_of_an_id_as_we_do() {
 }
 
 #[tokio::test]
-async fn migrations_at_the_same_time_wait_for_each_other() {
+async fn concurrent_migrations_wait_for_each_other() {
     let installation = Installation::start("migrations").await;
     let client = installation.store.client().await.unwrap();
     client.batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.unwrap();

@@ -1,4 +1,4 @@
-//! Time series: scope, grouping, fill, zones, limits, and events that come late.
+//! Time series: filters, grouping, fill, time zones, limits, and late events.
 
 use std::sync::LazyLock;
 use std::time::SystemTime;
@@ -9,15 +9,15 @@ use flowmeter_tests::{Installation, Options, Tenant, event, eventually, request_
 use prost_types::Timestamp;
 use tonic::{Code, Status};
 
-/// Today in days since the epoch, the same while the tests run.
+/// Today in days since the epoch, fixed while the tests run.
 static TODAY: LazyLock<i64> = LazyLock::new(|| Timestamp::from(SystemTime::now()).seconds / 86_400);
 
-/// Midnight some days ago, and seconds after it.
+/// The time `seconds` after midnight, `days_ago` days ago.
 fn at(days_ago: i64, seconds: i64) -> Timestamp {
     Timestamp { seconds: (*TODAY - days_ago) * 86_400 + seconds, nanos: 0 }
 }
 
-/// The date some days ago.
+/// The date `days_ago` days ago.
 fn date(days_ago: i64) -> String {
     let midnight = jiff::Timestamp::from_second(at(days_ago, 0).seconds).unwrap();
     midnight.strftime("%F").to_string()
@@ -50,7 +50,7 @@ async fn ask(
 /// The start of a bucket, its value and its count.
 type Shown<'a> = (i64, Option<&'a str>, i64);
 
-/// Each series as its labels and its points.
+/// The labels and the points of each series.
 fn shown(answer: &QueryTimeSeriesResponse) -> Vec<(String, Vec<Shown<'_>>)> {
     let mut all = Vec::new();
     for series in &answer.series {
@@ -66,7 +66,7 @@ fn shown(answer: &QueryTimeSeriesResponse) -> Vec<(String, Vec<Shown<'_>>)> {
 }
 
 #[tokio::test]
-async fn a_late_event_changes_its_old_bucket_and_no_other() {
+async fn a_late_event_changes_only_its_own_bucket() {
     let installation = Installation::start("late-event").await;
     let tenant = installation.tenant("acme").await;
     record(&tenant, (0..40).map(|hour| read_at(at(2, hour * 3_600))).collect()).await;
@@ -84,13 +84,13 @@ async fn a_late_event_changes_its_old_bucket_and_no_other() {
         before[0].1.iter().zip(&after[0].1).filter(|(before, after)| before != after).collect();
     let bucket = at(2, 7 * 3_600).seconds;
     assert_eq!(changed, [(&(bucket, Some("1"), 1), &(bucket, Some("2"), 2))]);
-    // The same while it is a partial row and when it is folded.
+    // The answer is the same before and after the partial row is folded.
     eventually(0, folded).await;
     assert_eq!(shown(&ask(&tenant, |_| {}).await.unwrap()), after);
 }
 
 #[tokio::test]
-async fn scope_grouping_and_fill() {
+async fn series_are_filtered_grouped_and_filled() {
     let installation = Installation::start("grouping").await;
     let tenant = installation.tenant("acme").await;
     let of = |service: &str, key: &str, status: Option<i32>, seconds: i64| {
@@ -168,7 +168,7 @@ async fn scope_grouping_and_fill() {
 }
 
 #[tokio::test]
-async fn days_are_those_of_the_zone() {
+async fn days_follow_the_time_zone() {
     let options =
         Options { settings: vec![("FLOWMETER_MAX_EVENT_AGE".into(), "36500d".into())], ..Options::default() };
     let installation = Installation::start_with("days-of-the-zone", options).await;
@@ -196,18 +196,18 @@ async fn days_are_those_of_the_zone() {
         assert_eq!(answer.time_zone, zone);
     }
     let answer = ask(&tenant, |it| (it.range, it.calendar) = ("9999".into(), "#P1Y".into())).await.unwrap();
-    assert_eq!(answer.end_time.unwrap().seconds, 253_402_300_799, "the last second that can be written");
+    assert_eq!(answer.end_time.unwrap().seconds, 253_402_300_799, "the last second of the year 9999");
     let answer = ask(&tenant, |it| {
         (it.range, it.calendar) = ("within(2024-10-27[Europe/London])".into(), "#PT1H".into());
         it.time_zone = "Europe/London".into();
     })
     .await
     .unwrap();
-    assert_eq!(shown(&answer)[0].1.len(), 25, "the hour that comes twice is two buckets");
+    assert_eq!(shown(&answer)[0].1.len(), 25, "the repeated hour has two buckets");
 }
 
 #[tokio::test]
-async fn an_answer_has_a_bounded_number_of_points() {
+async fn the_number_of_points_of_an_answer_is_limited() {
     let installation = Installation::start("bounded-points").await;
     let tenant = installation.tenant("acme").await;
     let events: Vec<_> = (0..9_000)
@@ -215,7 +215,7 @@ async fn an_answer_has_a_bounded_number_of_points() {
         .collect();
     for chunk in events.chunks(3_000) {
         record(&tenant, chunk.to_vec()).await;
-        // Each user again, in other hours.
+        // The same users, in other hours.
         for hours in [3, 6] {
             let later = |event: &UsageEvent| {
                 let timestamp =

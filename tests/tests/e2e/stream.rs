@@ -5,7 +5,7 @@ use flowmeter_tests::{Installation, event, request_id};
 use tonic::Code;
 
 #[tokio::test]
-async fn answers_come_in_the_order_of_the_requests() {
+async fn answers_arrive_in_the_order_of_the_requests() {
     let installation = Installation::start("stream-order").await;
     let tenant = installation.tenant("acme").await;
     let ids: Vec<_> = (0..200).map(|_| request_id()).collect();
@@ -30,7 +30,7 @@ async fn answers_come_in_the_order_of_the_requests() {
 }
 
 #[tokio::test]
-async fn a_wrong_request_ends_the_stream_after_the_answers_before_it() {
+async fn an_invalid_request_ends_the_stream_after_the_earlier_answers() {
     let installation = Installation::start("stream-ends").await;
     let tenant = installation.tenant("acme").await;
     let good = request_id();

@@ -1,8 +1,7 @@
-//! What a panic does: in a background task it ends the service, and nothing is lost; in a method it answers
-//! the caller, and the service goes on.
+//! Panics. A panic in a background task ends the service, and nothing is lost. A panic in a method is an
+//! error for the caller, and the service continues.
 //!
-//! The panics are real ones. A column of another type, as a wrong migration would leave behind, makes the code
-//! that reads it panic.
+//! The panics are real. Code panics when it reads a column of another type, as after a wrong migration.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,20 +15,20 @@ use serde_json::Value;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-/// Gives a column another type.
+/// Changes the type of a column.
 async fn change_type(installation: &Installation, table: &str, column: &str, to: &str) {
     let statement = format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {to}");
     installation.store.client().await.unwrap().batch_execute(&statement).await.unwrap();
 }
 
-/// The entries of a log with that message.
+/// The entries of a log with this message.
 fn entries(log: &Path, message: &str) -> Vec<Value> {
     let log = std::fs::read_to_string(log).unwrap();
     let entries = log.lines().filter_map(|line| serde_json::from_str(line).ok());
     entries.filter(|entry: &Value| entry["fields"]["message"] == message).collect()
 }
 
-/// How a service ended, once it has.
+/// Waits for a service to end, and describes how it ended.
 async fn ended(service: &mut Service) -> String {
     let mut failure = None;
     eventually(true, async || {
@@ -41,7 +40,7 @@ async fn ended(service: &mut Service) -> String {
 }
 
 #[tokio::test]
-async fn a_worker_whose_shard_panics_ends_with_an_error_and_loses_nothing() {
+async fn a_worker_ends_with_an_error_and_loses_nothing_when_its_shard_panics() {
     let mut installation = Installation::start("shard-panics").await;
     let tenant = installation.tenant("acme").await;
     let first = request_id();
@@ -49,7 +48,7 @@ async fn a_worker_whose_shard_panics_ends_with_an_error_and_loses_nothing() {
     assert_eq!(tenant.settled(&first).await.state(), State::Applied);
     installation.worker.kill9().unwrap();
 
-    // A worker reads the label sets of a tenant that it meets for the first time.
+    // A worker reads the label sets of a tenant when it applies the first request of the tenant.
     change_type(&installation, "event_label_set", "label_set", "bigint").await;
     let requests: Vec<_> = (0..5).map(|_| request_id()).collect();
     let recorded = join_all(requests.iter().map(|request| tenant.record(request, vec![event(); 3]))).await;
@@ -68,7 +67,7 @@ async fn a_worker_whose_shard_panics_ends_with_an_error_and_loses_nothing() {
     let [panicked] = &entries(&log, "panicked")[..] else { panic!("{failure}") };
     assert_eq!(panicked["spans"][0]["task"], "shard 0", "{panicked}");
     assert!(panicked["fields"]["location"].as_str().unwrap().contains(".rs:"), "{panicked}");
-    assert_eq!(tenant.read_requests().await, 1, "nothing of it is applied");
+    assert_eq!(tenant.read_requests().await, 1, "no event of the later requests is applied");
 
     change_type(&installation, "event_label_set", "label_set", "integer").await;
     let _worker = installation.start_another_worker();
@@ -80,7 +79,7 @@ async fn a_worker_whose_shard_panics_ends_with_an_error_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_method_that_panics_answers_its_caller_and_the_service_goes_on() {
+async fn a_panic_in_a_method_is_an_internal_error_and_the_service_continues() {
     let mut installation = Installation::start("method-panics").await;
     let tenant = installation.tenant("acme").await;
     let request = request_id();

@@ -1,4 +1,4 @@
-//! A trace goes with a request, from the client through the queue to the worker.
+//! Trace context is propagated with a request from the client through the queue to the worker.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 /// The trace ids and names of spans.
 type Spans = BTreeSet<(Vec<u8>, String)>;
 
-/// A collector that keeps what it is sent.
+/// A collector that keeps the spans that it receives.
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<Spans>>);
 
@@ -36,7 +36,7 @@ impl TraceService for Collector {
 }
 
 #[tokio::test]
-async fn client_ingest_and_worker_are_one_trace() {
+async fn a_request_has_one_trace_from_the_client_to_the_worker() {
     let collector = Collector::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Flows: what is registered, changed, deleted and registered again.
+//! Flows: registering, changing, deleting and registering again.
 
 use flowmeter_proto::v1::{
     CreateFlowRequest, DeleteFlowRequest, Flow, GetFlowRequest, ListFlowsRequest, UpdateFlowRequest,
@@ -19,7 +19,7 @@ async fn get(tenant: &Tenant, id: &str) -> Result<Flow, Status> {
     Ok(tenant.catalog.clone().get_flow(request).await?.into_inner().flow.unwrap())
 }
 
-/// Changes the fields of a mask; all of them if it is empty.
+/// Changes the fields of a mask, or all fields if the mask is empty.
 async fn update(tenant: &Tenant, flow: Flow, paths: &[&str]) -> Result<Flow, Status> {
     let request = UpdateFlowRequest { flow: Some(flow), update_mask: Some(mask(paths)) };
     Ok(tenant.catalog.clone().update_flow(request).await?.into_inner().flow.unwrap())
@@ -30,7 +30,7 @@ async fn delete(tenant: &Tenant, id: &str, version: i32) -> Result<(), Status> {
     tenant.catalog.clone().delete_flow(request).await.map(|_| ())
 }
 
-/// A flow with a value of its own in every field.
+/// A flow with a value in every field.
 fn flow(id: &str) -> Flow {
     Flow {
         id: id.into(),
@@ -43,7 +43,7 @@ fn flow(id: &str) -> Flow {
     }
 }
 
-/// What a client says of a flow.
+/// The fields of a flow that a client sets.
 fn said(flow: &Flow) -> Flow {
     Flow { version: 0, create_time: None, update_time: None, ..flow.clone() }
 }
@@ -62,7 +62,7 @@ async fn a_flow_is_registered_changed_and_deleted() {
     let expected = Flow { id: "bare".into(), time_zone: "UTC".into(), ..Flow::default() };
     assert_eq!(said(&bare), expected);
 
-    // The mask says what is changed; without one it is all.
+    // An update changes the fields of the mask, or all fields without a mask.
     let change =
         Flow { id: "1 / ä".into(), name: "Bookings".into(), time_zone: "Asia/Kolkata".into(), ..flow("") };
     let change = Flow { id: "1 / ä".into(), endpoint_url: String::new(), version: 1, ..change };
@@ -101,7 +101,11 @@ async fn a_deleted_flow_is_registered_again() {
     let again = create(&tenant, Flow { id: "f".into(), name: "Again".into(), ..Flow::default() }).await;
     let again = again.unwrap();
     let expected = Flow { id: "f".into(), name: "Again".into(), time_zone: "UTC".into(), ..Flow::default() };
-    assert_eq!((said(&again), again.version), (expected, 2), "nothing of the deleted one but its version");
+    assert_eq!(
+        (said(&again), again.version),
+        (expected, 2),
+        "only the version continues from the deleted flow"
+    );
     assert_eq!(again.create_time, first.create_time);
     assert_ne!(again.update_time, first.update_time);
     assert_eq!(create(&tenant, flow("f")).await.unwrap_err().code(), Code::AlreadyExists);
@@ -143,7 +147,7 @@ async fn flows_are_listed_by_id() {
 }
 
 #[tokio::test]
-async fn another_tenants_flow_is_not_there() {
+async fn another_tenants_flow_is_not_found() {
     let installation = Installation::start("others-flow").await;
     let (acme, other) = (installation.tenant("acme").await, installation.tenant("other").await);
     create(&acme, flow("f")).await.unwrap();
@@ -160,7 +164,7 @@ async fn another_tenants_flow_is_not_there() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_flow_is_named() {
+async fn errors_name_the_invalid_field_of_a_flow() {
     let installation = Installation::start("wrong-flows").await;
     let tenant = installation.tenant("acme").await;
     create(&tenant, flow("f")).await.unwrap();

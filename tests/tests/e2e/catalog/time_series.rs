@@ -1,4 +1,4 @@
-//! Time series that hang on objects.
+//! Stored time series.
 
 use flowmeter_proto::v1::{
     CreateTimeSeriesRequest, DeleteTimeSeriesRequest, GetTimeSeriesRequest, ListTimeSeriesRequest, Observed,
@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use super::{mask, shown};
 
 #[tokio::test]
-async fn a_series_on_an_object_is_read_like_a_virtual_one() {
+async fn a_stored_time_series_is_read_like_a_virtual_one() {
     let installation = Installation::start("stored-series").await;
     let tenant = installation.tenant("acme").await;
     let mut run = event();
@@ -23,7 +23,7 @@ async fn a_series_on_an_object_is_read_like_a_virtual_one() {
     tenant.settled(&request).await;
 
     let mut catalog = tenant.catalog.clone();
-    // As in the documentation of the metric service, with a filter.
+    // The example in the documentation of the metric service, with a filter.
     let series = TimeSeries {
         provider: "ODSLProcess".into(),
         metric: "RunRequests".into(),

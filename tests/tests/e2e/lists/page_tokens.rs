@@ -1,4 +1,4 @@
-//! Page tokens: every list refuses the same tokens, with the same errors.
+//! Page tokens: every list rejects the same tokens, with the same errors.
 
 use flowmeter_proto::v1::{
     AssetDocument, AssetMetric, BatchEmitAssetMetricsRequest, CreateFlowRequest, CreateMetricRequest,
@@ -11,8 +11,8 @@ use prost_types::Timestamp;
 
 use super::at;
 
-/// The errors of a list of at least two items for a garbled token, the token of another list, and a forged position in
-/// the list itself.
+/// The errors of a list of at least two items for a garbled token, the token of another list, and a forged
+/// position in the list itself.
 macro_rules! refusals {
     ($client:expr, $method:ident($request:expr)) => {{
         let mut client = $client.clone();
@@ -20,7 +20,7 @@ macro_rules! refusals {
         let mut request = whole_list.clone();
         request.page_size = 1;
         let first = client.$method(request.clone()).await.unwrap().into_inner();
-        // Twelve characters hold the list and the first byte of the position.
+        // The first twelve characters encode the list and the first byte of the position.
         let list = first.next_page_token.get(..12).expect("a next page");
         let mut refusals = Vec::new();
         for token in ["*", "AAAA", "AAAAAAAAAAB4", &format!("{list}____")] {
@@ -33,7 +33,7 @@ macro_rules! refusals {
 }
 
 #[tokio::test]
-async fn every_list_refuses_the_same_page_tokens() {
+async fn every_list_rejects_the_same_page_tokens() {
     let installation = Installation::start("page-tokens").await;
     installation.tenant("beta").await;
     let tenant = installation.tenant("acme").await;
@@ -70,7 +70,7 @@ async fn every_list_refuses_the_same_page_tokens() {
     }
 }
 
-/// Makes at least two items of every list.
+/// Creates at least two items for every list.
 async fn fill(tenant: &Tenant) {
     let event =
         |seconds, user: &str| UsageEvent { timestamp: Some(at(seconds)), user: user.into(), ..event() };

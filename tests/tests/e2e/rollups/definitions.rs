@@ -1,4 +1,4 @@
-//! What a tenant defines, over gRPC, and what the model remembers of it.
+//! Random definitions of tenants.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::filters::{self, LABELS};
 use super::history::{ACTIONS, PROVIDERS};
 use crate::dice::Dice;
 
-/// Names of a tenant's own metrics: few, so that they are deleted and come again.
+/// Names of a tenant's metrics: few, so that deleted ones are defined again.
 const NAMES: [&str; 4] = ["Load", "Bytes", "Runs.2", "x_y-z"];
 pub const ZONES: [&str; 11] = [
     "UTC",
@@ -37,7 +37,7 @@ pub const ZONES: [&str; 11] = [
 pub const OBSERVED: [Observed; 6] =
     [Observed::Summed, Observed::Averaged, Observed::High, Observed::Low, Observed::Beginning, Observed::End];
 
-/// What a tenant has defined.
+/// The current definitions of a tenant.
 #[derive(Default)]
 pub struct Defined {
     pub metrics: Vec<Metric>,
@@ -45,7 +45,7 @@ pub struct Defined {
     pub time_series: Vec<TimeSeries>,
 }
 
-/// The built-in metrics that events of the history count in.
+/// The built-in metrics that take events of the history.
 pub fn built_in() -> Vec<Metric> {
     let request = [["service"].as_slice(), &["application", "method"], &["httpstatus"]];
     let process = [["name"].as_slice(), &["trigger", "status"]];
@@ -109,7 +109,7 @@ fn label_set(labels: &[&str]) -> LabelSet {
     LabelSet { labels: labels.iter().map(ToString::to_string).collect() }
 }
 
-/// A definition of that name.
+/// A random definition of a metric.
 fn metric(dice: &mut Dice, name: String) -> Metric {
     let classes = [MethodClass::Unspecified, MethodClass::Read, MethodClass::Write, MethodClass::Delete];
     let mut label_sets: Vec<LabelSet> = Vec::new();
@@ -138,7 +138,7 @@ fn metric(dice: &mut Dice, name: String) -> Metric {
     }
 }
 
-/// A definition with its defaults filled in.
+/// Fills in the defaults of a definition.
 fn complete(mut metric: Metric) -> Metric {
     if metric.unit.is_empty() {
         metric.unit = match metric.measure() {
@@ -189,7 +189,7 @@ pub async fn change_metrics(dice: &mut Dice, tenant: &Tenant, defined: &mut Defi
     }
 }
 
-/// Whether all that was stored before the metrics were defined is rolled up.
+/// Whether all events that are older than their metrics are rolled up.
 pub async fn are_backfilled(tenant: &Tenant) -> bool {
     let listed = tenant.catalog.clone().list_metrics(ListMetricsRequest::default()).await.unwrap();
     let metrics = listed.into_inner().metrics;
@@ -199,7 +199,7 @@ pub async fn are_backfilled(tenant: &Tenant) -> bool {
         .all(|backfill| backfill.state() == State::Done)
 }
 
-/// Defines the tenant's calendars, or others of the same codes.
+/// Defines the tenant's calendars, or changes them.
 pub async fn change_calendars(dice: &mut Dice, tenant: &Tenant, defined: &mut Defined) {
     let intervals = [
         ("P1D", "PT6H"),
@@ -266,7 +266,7 @@ pub async fn change_calendars(dice: &mut Dice, tenant: &Tenant, defined: &mut De
     }
 }
 
-/// Hangs time series on an object, or changes those that hang there.
+/// Defines the time series of an object, or changes them.
 pub async fn change_time_series(dice: &mut Dice, tenant: &Tenant, defined: &mut Defined) {
     let is_new = defined.time_series.is_empty();
     let metrics: Vec<Metric> = built_in().into_iter().chain(defined.metrics.iter().cloned()).collect();

@@ -1,4 +1,4 @@
-//! Random filters in both spellings.
+//! Random filters in both notations.
 
 use flowmeter_core::filter::Filter;
 use flowmeter_proto::v1::Metric;
@@ -6,7 +6,7 @@ use flowmeter_proto::v1::Metric;
 use super::history::texts;
 use crate::dice::Dice;
 
-/// By what a metric can be kept, and series be told apart.
+/// The labels that a metric can keep, and by which series can be grouped.
 pub const LABELS: [&str; 12] = [
     "service",
     "application",
@@ -22,7 +22,7 @@ pub const LABELS: [&str; 12] = [
     "odd name",
 ];
 
-/// What is filtered by.
+/// The fields of filters.
 pub const FIELDS: [&str; 14] = [
     "service",
     "application",
@@ -43,8 +43,7 @@ pub const FIELDS: [&str; 14] = [
 const PATTERNS: [&str; 10] =
     ["^a", "e$", "o.*t", "[A-Z]", "é|ï|ñ", "^$", "\\d", "(?i)API", "\"|\\\\", "b{1,2}"];
 
-/// A filter of a question about a metric: of the labels by which it is kept, or of anything. Empty
-/// at times.
+/// A filter for a query of a metric: none, by the kept labels, or by any fields.
 pub fn of_metric(dice: &mut Dice, metric: &Metric) -> String {
     match dice.below(5) {
         0 | 1 => String::new(),
@@ -57,20 +56,19 @@ pub fn of_metric(dice: &mut Dice, metric: &Metric) -> String {
     }
 }
 
-/// A value for every field.
+/// A filter that requires a value of every field.
 fn exact(dice: &mut Dice, fields: &[&str]) -> String {
     let equal = |field: &&str| format!("{} = {}", spelled(field), quoted(&value(dice, field)));
     fields.iter().map(equal).collect::<Vec<_>>().join(" AND ")
 }
 
-/// A filter of these fields in either spelling.
+/// A filter by these fields in one of the notations.
 pub fn random(dice: &mut Dice, fields: &[&str]) -> String {
     let depth = dice.of(&[0, 0, 0, 1, 1, 2]);
     if dice.once_in(2) { expression(dice, fields, depth) } else { object(dice, fields, depth) }
 }
 
-/// The name of a field in an expression.
-/// A filter of a metric's selector, which may have no patterns.
+/// A filter for the selector of a metric, where patterns are not allowed.
 pub fn without_patterns(dice: &mut Dice) -> String {
     loop {
         let filter = random(dice, &FIELDS);
@@ -80,6 +78,7 @@ pub fn without_patterns(dice: &mut Dice) -> String {
     }
 }
 
+/// The name of a field in an expression.
 fn spelled(field: &str) -> String {
     if field.contains(' ') { format!("attributes[\"{field}\"]") } else { field.to_owned() }
 }
@@ -98,7 +97,7 @@ fn value(dice: &mut Dice, field: &str) -> String {
     .to_owned()
 }
 
-/// A text in quotes, as both spellings have it.
+/// A text in quotes, which are the same in both notations.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

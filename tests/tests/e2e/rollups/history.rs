@@ -1,5 +1,5 @@
-//! Random histories: what several tenants report, how it is repeated, reordered and batched, and
-//! what is stored of it according to the rules.
+//! Random histories: the events that several tenants send, with retries, in random order and batches, and the
+//! events that must be stored.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use flowmeter_store::rollups::fold_partials;
 
 use crate::dice::Dice;
 
-/// The events of a tenant as they are stored: of each id the first one that was delivered.
+/// The stored events of a tenant. Of several events with the same id, the first one is stored.
 pub type Events = BTreeMap<EventId, UsageEvent<'static>>;
 
 const SECOND: i64 = 1_000_000;
@@ -21,15 +21,17 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Where events happen, for so many days: where clocks are set, months, years and time itself end.
+/// The days on which events happen, as a start and a number of days: changes of clocks, ends of months and
+/// years, and the first and last representable days.
 const PLACES: [(&str, i64); 12] = [
     ("1970-01-01T00:00:00Z", 2),
-    // Monrovia sets its clock by 44 minutes and 30 seconds.
+    // Clocks in Monrovia are set forward by 44 minutes and 30 seconds.
     ("1972-01-06T12:00:00Z", 2),
     // Apia skips a day.
     ("2011-12-29T00:00:00Z", 3),
     ("2024-02-28T00:00:00Z", 3),
-    // New York loses an hour, London three weeks later, and Lord Howe gains half of one.
+    // Clocks are set forward by an hour in New York, and three weeks later in London. On Lord Howe Island
+    // they are set back by half an hour.
     ("2024-03-10T00:00:00Z", 1),
     ("2024-03-30T00:00:00Z", 3),
     ("2024-04-06T12:00:00Z", 1),
@@ -41,7 +43,7 @@ const PLACES: [(&str, i64); 12] = [
 ];
 
 pub const PROVIDERS: [&str; 4] = ["ODSLRequest", "ODSLProcess", "AzureServiceBus", "Own.Provider"];
-/// The last one is `options` on some servers, in lower case, and on others it is not.
+/// Some database servers lowercase the last one to `options`, others do not.
 const METHODS: [&str; 13] = [
     "get",
     "get",
@@ -59,7 +61,7 @@ const METHODS: [&str; 13] = [
 ];
 pub const ACTIONS: [&str; 6] = ["", "Size", "IncomingMessages", "ServerSendLatency", "run", "Größe"];
 
-/// What a field of text may say. Attributes are among them; the empty text stands for none.
+/// The values of a text field or an attribute. An empty text means that the attribute is absent.
 pub fn texts(field: &str) -> &'static [&'static str] {
     match field {
         "provider" => &PROVIDERS,
@@ -80,10 +82,10 @@ pub fn texts(field: &str) -> &'static [&'static str] {
     }
 }
 
-/// The attributes that events have, by ascending name.
+/// The names of attributes in ascending order.
 pub const ATTRIBUTES: [&str; 6] = ["key", "name", "odd name", "queue", "status", "trigger"];
 
-/// A request, which may come again.
+/// A request, which may be delivered again.
 #[derive(Clone)]
 struct Sent {
     tenant: usize,
@@ -91,13 +93,13 @@ struct Sent {
     events: Vec<(EventId, bool, UsageEvent<'static>)>,
 }
 
-/// What was sent so far by several tenants, and what is stored of each.
+/// The requests so far, and the events that must be stored.
 pub struct History {
     tenants: Vec<TenantId>,
     sent: Vec<Sent>,
-    /// The events of each tenant.
+    /// The stored events of each tenant.
     pub stored: Vec<Events>,
-    /// When the last of the events happen.
+    /// The time of the latest events.
     now: Timestamp,
 }
 
@@ -107,7 +109,7 @@ impl History {
         Self { tenants, sent: Vec::new(), stored, now: Timestamp::now() }
     }
 
-    /// A time at which something may have happened.
+    /// A random time of an event.
     pub fn time(&self, dice: &mut Dice) -> Timestamp {
         let (start, days) = if dice.once_in(8) {
             (self.now.micros() - 2 * DAY, 2)
@@ -117,9 +119,9 @@ impl History {
         };
         let length = days * DAY;
         let offset = match dice.below(4) {
-            // A minute that events share, and moments that they share.
+            // A time that many events have in common.
             0 => length / 2 + dice.between(0, 90) * SECOND,
-            // An edge of a bucket, or the microsecond before or after.
+            // The boundary of a bucket, or a microsecond before or after it.
             1 | 2 => {
                 let width = dice.of(&[MINUTE, 7 * MINUTE, 15 * MINUTE, HOUR, DAY]);
                 dice.between(0, length / width) * width + dice.of(&[-1, 0, 0, 1])
@@ -129,8 +131,8 @@ impl History {
         Timestamp::from_micros((start + offset).max(0))
     }
 
-    /// Sends that many new requests, some of them and of those before again, in any order, and
-    /// folds roll-ups now and then.
+    /// Delivers new requests, and some earlier ones again, in random order. Sometimes folds roll-ups in
+    /// between.
     pub async fn go_on(&mut self, dice: &mut Dice, requests: usize, store: &Store, writer: &mut Writer) {
         let first = self.sent.len();
         for _ in 0..requests {
@@ -182,8 +184,8 @@ impl History {
                 let at = self.time(dice);
                 return (ids.at(index, at), false, event);
             }
-            // The sender's id for it; the same one at the same time is the same event, whose
-            // content is not always the same.
+            // An event with a sender's event id. Several events have the same id and time, some with other
+            // content.
             let name = dice.between(0, 40);
             let at = START_OF_NAMED + name * 7_000_001;
             let at = Timestamp::from_micros(at + dice.of(&[0, 0, 1]));
@@ -247,7 +249,7 @@ fn event(dice: &mut Dice) -> UsageEvent<'static> {
     settled(event)
 }
 
-/// None, little, or so much that binary fractions would not be exact.
+/// No value, a small value, or a value that is too large to be exact in binary floating point.
 fn measured(dice: &mut Dice) -> Option<i64> {
     match dice.below(8) {
         0 | 1 => None,
@@ -262,9 +264,9 @@ fn value(dice: &mut Dice) -> Option<Quantity> {
         0 => return None,
         1 => i128::from(dice.between(-50, 50)),
         2 => i128::from(dice.between(-5_000_000_000, 5_000_000_000)),
-        // As large as a decimal can be.
+        // The largest decimal.
         3 if dice.once_in(4) => i128::from(dice.of(&[-1, 1])) * (10_i128.pow(27) - 1),
-        // Or as a plain integer.
+        // An integer.
         3 if dice.once_in(6) => i128::from(dice.of(&[i64::MAX, i64::MIN])) * 1_000_000_000,
         3 => i128::from(dice.between(-999, 999)) * 100_000_000_000_000,
         _ => i128::from(dice.between(-9, 9)) * 500_000_000,

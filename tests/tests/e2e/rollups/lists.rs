@@ -31,11 +31,11 @@ const ORDERS: [&str; 12] = [
     "application",
     "detail",
 ];
-/// Each must occur; of a text in quotes all of it.
+/// Searches. Each word, or text in quotes, must occur.
 const SEARCHES: [&str; 9] =
     ["", "", "", "api", "LONG", "\"long word\" a", "o'hara", "50%_ obj", "B\u{e9} \u{f1}"];
 
-/// A list: of events, or of the values of a field.
+/// A query for a list of events, and for a list of the values of a field.
 pub struct List {
     range: String,
     time_zone: String,
@@ -83,7 +83,7 @@ impl List {
         of.map(|(id, event)| (*id, event)).collect()
     }
 
-    /// Reads events page by page, and says what is wrong with them.
+    /// Reads the events page by page, and returns what is wrong with them.
     pub async fn check_events(&self, tenant: &Tenant, events: &Events) -> Result<(), String> {
         let Self { search, order, .. } = self;
         let mut expected = self.events(events);
@@ -109,7 +109,7 @@ impl List {
             let answer = answer.map_err(|status| format!("{request:?}\n  {status}"))?.into_inner();
             if answer.total_size != i64::try_from(expected.len()).ok() {
                 let (right, wrong) = (expected.len(), answer.total_size);
-                return Err(format!("{request:?}\n  expected {right} events in all, found {wrong:?}"));
+                return Err(format!("{request:?}\n  expected a total of {right} events, found {wrong:?}"));
             }
             found.extend(answer.usage_events);
             if answer.next_page_token.is_empty() {
@@ -129,7 +129,7 @@ impl List {
         }
     }
 
-    /// Reads the values of a field page by page, and says what is wrong with them.
+    /// Reads the values of the field page by page, and returns what is wrong with them.
     pub async fn check_values(&self, tenant: &Tenant, events: &Events) -> Result<(), String> {
         let Self { field, prefix, .. } = self;
         let mut expected: BTreeMap<Key, i64> = BTreeMap::new();
@@ -167,7 +167,7 @@ impl List {
     }
 }
 
-/// What an event is ordered by; what is absent comes before all values.
+/// A sort key of an event. Absent values come first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Absent,
@@ -200,8 +200,8 @@ fn key(event: &UsageEvent<'_>, field: &str) -> Key {
     number.map_or(Key::Absent, Key::Number)
 }
 
-/// Up to three fields, each with whether the largest comes first. After the time, which tells
-/// nearly all events apart, comes none.
+/// Up to three fields, each with whether the order is descending. The time can only be the last one, because
+/// it is different for nearly all events.
 fn order(dice: &mut Dice) -> Vec<(&'static str, bool)> {
     let mut fields = dice.some_of(&ORDERS, 3);
     if dice.once_in(3) {
@@ -218,7 +218,7 @@ fn compare(
 ) -> Ordering {
     for (by, descending) in order {
         let ordering = match *by {
-            // Events of one time are in the order of their ids, either way.
+            // An id begins with the time, so events of the same time are in the order of their ids.
             "timestamp" => one.0.cmp(&other.0),
             field => key(one.1, field).cmp(&key(other.1, field)),
         };

@@ -1,6 +1,5 @@
-//! The naive model: every answer anew from the events themselves, one by one. Of the product it
-//! takes what has laws and tests of its own: where a calendar's buckets begin, and whether a filter
-//! holds of an event.
+//! The naive model: computes every answer directly from the events. Two things come from the product, and
+//! have their own tests: the starts of a calendar's buckets, and whether an event matches a filter.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +10,12 @@ use flowmeter_proto::v1::{Fill, Measure, MethodClass, Metric, Observed, Point, S
 
 use super::history::Events;
 
-/// What is asked, with all defaults filled in.
+/// A query with all defaults filled in.
 #[derive(Debug)]
 pub struct Asked {
     pub metric: Metric,
     pub observed: Observed,
-    /// All of them must hold.
+    /// An event must match all of them.
     pub filters: Vec<String>,
     pub service: String,
     pub key: String,
@@ -25,7 +24,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The events that count, in the order of their ids, each with what is measured of it.
+    /// The matching events in a range, in the order of their ids, with the time and the measured value.
     pub fn taken<'a>(
         &self,
         events: &'a Events,
@@ -69,7 +68,7 @@ impl Asked {
         }
         for (at, event, billionths) in self.taken(events, start, end) {
             let labels = self.group_by.iter().map(|label| text(event, label)).collect();
-            let bucket = starts.iter().rfind(|start| **start <= at).expect("every event lies in a bucket");
+            let bucket = starts.iter().rfind(|start| **start <= at).expect("every event is in a bucket");
             groups.entry(labels).or_default().entry(*bucket).or_default().push(billionths);
         }
         let series = groups.into_iter().map(|(labels, buckets)| {
@@ -102,7 +101,7 @@ impl Asked {
     }
 }
 
-/// An instant as the contract writes it.
+/// A time in the contract.
 pub fn timestamp(micros: i64) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: micros.div_euclid(1_000_000),
@@ -110,12 +109,12 @@ pub fn timestamp(micros: i64) -> prost_types::Timestamp {
     }
 }
 
-/// The name by which a label is answered.
+/// The name of a label in answers.
 fn canonical(label: &str) -> &str {
     label.strip_prefix("attributes.").unwrap_or(label)
 }
 
-/// A field of text, an attribute or the status as text; empty where absent.
+/// The value of a text field, an attribute or the status. Empty if absent.
 pub fn text(event: &UsageEvent<'_>, name: &str) -> String {
     if name == "httpstatus" {
         return event.http_status.map(|status| status.to_string()).unwrap_or_default();
@@ -128,7 +127,7 @@ pub fn text(event: &UsageEvent<'_>, name: &str) -> String {
     found.map(|(_, value)| (*value).to_owned()).unwrap_or_default()
 }
 
-/// A measure of an event in billionths, if it has that.
+/// The measured value of an event in billionths, if it has one.
 fn measured(measure: Measure, event: &UsageEvent<'_>) -> Option<i128> {
     const ONE: i128 = 1_000_000_000;
     match measure {
@@ -139,7 +138,7 @@ fn measured(measure: Measure, event: &UsageEvent<'_>) -> Option<i128> {
     }
 }
 
-/// One value of several, which are in the order of their times.
+/// Aggregates values, which are in the order of their times.
 fn observe(observed: Observed, values: &[i128]) -> String {
     let sum: i128 = values.iter().sum();
     decimal(match observed {
@@ -147,7 +146,7 @@ fn observe(observed: Observed, values: &[i128]) -> String {
         Observed::Summed => sum,
         Observed::Averaged => {
             let count = i128::try_from(values.len()).unwrap();
-            // Half a billionth is rounded away from zero.
+            // Halves are rounded away from zero.
             (2 * sum.abs() + count) / (2 * count) * sum.signum()
         }
         Observed::High => *values.iter().max().unwrap(),
@@ -155,12 +154,12 @@ fn observe(observed: Observed, values: &[i128]) -> String {
         Observed::Beginning => values[0],
         Observed::End => values[values.len() - 1],
         Observed::CountTrue | Observed::CountFalse | Observed::FractionTrue => {
-            panic!("events are neither true nor false")
+            panic!("events have no boolean values")
         }
     })
 }
 
-/// A number of billionths as the shortest decimal.
+/// The shortest decimal of a number of billionths.
 pub fn decimal(billionths: i128) -> String {
     let digits = format!("{:010}", billionths.unsigned_abs());
     let (whole, fraction) = digits.split_at(digits.len() - 9);

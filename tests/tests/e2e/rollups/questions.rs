@@ -1,4 +1,4 @@
-//! Random questions for time series, asked of the real service and of the model.
+//! Random queries for time series, for the real service and for the model.
 
 use std::fmt::Write;
 
@@ -17,13 +17,13 @@ use super::model::Asked;
 use super::ranges::{self, Bound, Unit, Written};
 use crate::dice::Dice;
 
-/// The service's default.
+/// The default of the service.
 const MAX_POINTS: usize = 25_000;
 const MINUTE: i64 = 60_000_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// A question, and what it means.
+/// A query as a request, and as the model reads it.
 #[derive(Debug)]
 pub struct Question {
     request: QueryTimeSeriesRequest,
@@ -94,7 +94,7 @@ impl Question {
         Self { request, asked, calendar, range }
     }
 
-    /// Asks it, and says what is wrong with the answer.
+    /// Runs the query, and returns what is wrong with the answer.
     pub async fn check(&self, tenant: &Tenant, events: &Events) -> Result<(), String> {
         let mut query = tenant.query.clone();
         let before = Timestamp::now().micros();
@@ -120,7 +120,7 @@ impl Question {
         matches!(self.range.start, Bound::At(start) if self.points(events, (start, end)).is_none())
     }
 
-    /// The series of a range and the starts of its buckets, unless there are too many.
+    /// The series of a range. None if the range has too many buckets.
     fn points(&self, events: &Events, (start, end): (i64, i64)) -> Option<Vec<Series>> {
         let range = TimeRange { start: Timestamp::from_micros(start), end: Timestamp::from_micros(end) };
         let starts = self.calendar.bucket_starts(range, MAX_POINTS as u64).ok()?;
@@ -145,20 +145,21 @@ impl Question {
         if described != expected {
             return Err(format!("expected {expected:?}, found {described:?}"));
         }
-        let expected = self.points(events, (start, end)).ok_or("expected too many points to answer")?;
+        let expected =
+            self.points(events, (start, end)).ok_or("expected an error because of too many points")?;
         if answer.series == expected {
             return Ok(());
         }
         let mut wrong = difference(&expected, &answer.series);
         let taken = self.asked.taken(events, start, end);
-        writeln!(wrong, "  of {} events, such as", taken.len()).unwrap();
+        writeln!(wrong, "  {} events match, such as", taken.len()).unwrap();
         for (at, event, _) in taken.iter().take(12) {
             writeln!(wrong, "    {} {event:?}", Timestamp::from_micros(*at)).unwrap();
         }
         Err(wrong)
     }
 
-    /// Where the answer says that the range lies, if it lies where it should.
+    /// Checks the range of the answer, and returns it.
     fn placed(
         &self,
         answer: &QueryTimeSeriesResponse,
@@ -177,7 +178,7 @@ impl Question {
         if let Some(buckets) = self.range.text.strip_prefix("last(").and_then(|rest| rest.strip_suffix(')')) {
             let range = TimeRange { start: Timestamp::from_micros(start), end: Timestamp::from_micros(end) };
             let starts = self.calendar.bucket_starts(range, MAX_POINTS as u64).unwrap();
-            // There are none before the one of the epoch.
+            // There is no bucket before the epoch.
             let all = starts.len().to_string() == buckets || start <= 0;
             let whole = starts[0].micros() == start && all;
             right = right && whole && starts[starts.len() - 1].micros() <= after && before < end;
@@ -192,7 +193,7 @@ impl Question {
     }
 }
 
-/// The calendar of a code, or the one of a question that names none.
+/// The calendar with a code, or the default calendar.
 fn calendar(defined: &Defined, code: &str) -> Calendar {
     match defined.calendars.iter().find(|(calendar, _)| calendar.code == code) {
         Some((_, calendar)) => calendar.clone(),
@@ -201,7 +202,7 @@ fn calendar(defined: &Defined, code: &str) -> Calendar {
     }
 }
 
-/// Labels by which a metric is kept, or any.
+/// The kept labels of a metric, or any labels.
 fn group_by(dice: &mut Dice, metric: &Metric) -> Vec<String> {
     match dice.below(4) {
         0 | 1 => Vec::new(),
@@ -213,11 +214,11 @@ fn group_by(dice: &mut Dice, metric: &Metric) -> Vec<String> {
     }
 }
 
-/// How much time a question is about, and the calendars that go with it.
+/// The length of the range of a query, and suitable calendars.
 struct Scale {
     calendars: &'static [&'static str],
     units: &'static [Unit],
-    /// None where the range is open or relative to now.
+    /// None if the range is open or relative to now.
     range: Option<(Timestamp, Timestamp)>,
 }
 
@@ -263,7 +264,7 @@ impl Scale {
     }
 }
 
-/// What a request says, without what it leaves open.
+/// The fields of a request that are not empty.
 pub fn shown(request: &QueryTimeSeriesRequest) -> String {
     let QueryTimeSeriesRequest { metric, time_series, calendar, range, filter, .. } = request;
     let texts = [
@@ -285,7 +286,7 @@ pub fn shown(request: &QueryTimeSeriesRequest) -> String {
     shown
 }
 
-/// Where two answers differ.
+/// Describes how two answers differ.
 fn difference(expected: &[Series], found: &[Series]) -> String {
     let keys = |all: &[Series]| all.iter().map(|series| format!("{:?}", series.labels)).collect::<Vec<_>>();
     if expected.iter().map(|series| &series.labels).ne(found.iter().map(|series| &series.labels)) {

@@ -1,4 +1,4 @@
-//! Random ranges in their grammar, and where they lie, which is worked out from the clock anew.
+//! Random ranges as text, and their start and end, which are computed independently of the product.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use jiff::{Span, ToSpan};
 use super::definitions::ZONES;
 use crate::dice::Dice;
 
-/// A range as it is written, and where it lies as far as that does not depend on when it is asked.
+/// A range as text, and its bounds.
 #[derive(Debug, Clone)]
 pub struct Written {
     pub text: String,
@@ -18,17 +18,17 @@ pub struct Written {
     pub end: Bound,
 }
 
-/// An end of a range, in microseconds.
+/// The start or end of a range, in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub enum Bound {
     At(i64),
-    /// An hour after the question is asked, or this if that is later.
+    /// This time, or an hour after the time of the query, whichever is later.
     Ahead(i64),
-    /// Relative to the time of the question.
+    /// Relative to the time of the query.
     Relative,
 }
 
-/// A period that a date names, coarse before fine.
+/// The precision of a date, from coarse to fine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unit {
     Year,
@@ -42,7 +42,7 @@ pub enum Unit {
     Micro,
 }
 
-/// A range from the first time to the second one, in dates no coarser than these units.
+/// A range between two times, with dates in some of the units.
 pub fn between(
     dice: &mut Dice,
     first: Timestamp,
@@ -88,7 +88,7 @@ pub fn open(dice: &mut Dice, at: Timestamp, zone: &TimeZone) -> Written {
     }
 }
 
-/// A range near the time of the question.
+/// A range near the time of the query.
 pub fn relative(dice: &mut Dice) -> Written {
     let text = match dice.below(4) {
         0 => format!("last({})", dice.between(1, 60)),
@@ -105,7 +105,7 @@ struct Date {
     end: i64,
 }
 
-/// A date whose period has that time in it.
+/// A date whose period contains a time.
 fn date(dice: &mut Dice, at: Timestamp, unit: Unit, zone: &TimeZone) -> Date {
     let own = dice.once_in(4).then(|| dice.of(&ZONES));
     let zone = own.map_or_else(|| zone.clone(), |name| TimeZone::get(name).unwrap());
@@ -126,7 +126,7 @@ fn date(dice: &mut Dice, at: Timestamp, unit: Unit, zone: &TimeZone) -> Date {
     Date { text, start: start.max(0), end }
 }
 
-/// The first time of the period in which a time lies, and how long it is on the clock.
+/// The start of the period that contains a time, and its length.
 fn period(at: DateTime, unit: Unit) -> (DateTime, Span) {
     let midnight = at.date().to_datetime(jiff::civil::Time::midnight());
     let (month, hour, minute) = (at.month(), at.hour(), at.minute());
@@ -171,8 +171,8 @@ fn written(dice: &mut Dice, at: DateTime, unit: Unit) -> String {
     }
 }
 
-/// A date rule of absolute parts alone, which means the same whenever it is asked. Where there is
-/// none, because a rule names no year before 1970 and nothing finer than a second, it is written out.
+/// A date rule with only absolute parts. Rules have no years before 1970, no weeks, and no fractions of a
+/// second, so such a date is written without a rule.
 fn rule(dice: &mut Dice, at: DateTime, unit: Unit) -> String {
     let (year, hour, minute) = (at.year(), at.hour(), at.minute());
     if year < 1970 || matches!(unit, Unit::Week | Unit::Micro) {
@@ -198,20 +198,20 @@ fn rule(dice: &mut Dice, at: DateTime, unit: Unit) -> String {
     rule
 }
 
-/// When the clock first shows a time.
+/// The first time at which a clock shows a local time.
 fn first_shown(at: DateTime, zone: &TimeZone) -> i64 {
     let ambiguous = zone.to_ambiguous_timestamp(at);
     end_of_gap(at, zone).unwrap_or_else(|| ambiguous.earlier().unwrap().as_microsecond())
 }
 
-/// When the clock has last shown the times before this one.
+/// The time after the last one at which a clock shows a local time before `next`.
 fn last_shown_before(next: DateTime, zone: &TimeZone) -> i64 {
     let last = next.checked_sub(1.microsecond()).unwrap();
     let ambiguous = zone.to_ambiguous_timestamp(last);
     end_of_gap(last, zone).unwrap_or_else(|| ambiguous.later().unwrap().as_microsecond() + 1)
 }
 
-/// When the gap ends in which the clock skips a time, if it does.
+/// The end of the gap that contains a local time. None if clocks show this local time.
 fn end_of_gap(at: DateTime, zone: &TimeZone) -> Option<i64> {
     let AmbiguousOffset::Gap { before, .. } = zone.to_ambiguous_timestamp(at).offset() else { return None };
     let beyond = before.to_timestamp(at).unwrap().checked_add(1.microsecond()).unwrap();
