@@ -1,14 +1,14 @@
-//! Calendars: how time is cut into buckets. A bucket runs from its calendar point to
-//! the next one, so every instant lies in exactly one.
+//! Calendars: how time is cut into buckets. A bucket extends from one calendar point to the next, so every
+//! instant is in exactly one bucket.
 //!
-//! A calendar is read on the clock of a time zone. Buckets of an hour or less begin when
-//! the clock enters an equal part of the local day, so that a repeated hour has its
-//! buckets twice and a skipped one has none. All others begin when the clock first reaches
-//! a local time, or at the end of the gap in which it skips it; a local day that a zone
-//! skips altogether has no bucket.
+//! A calendar follows the clock of a time zone. Buckets of an hour or less divide the local day into equal
+//! parts, and begin whenever the clock enters such a part. A repeated hour therefore has its buckets twice,
+//! and a skipped hour has no buckets. Longer buckets begin when the clock first reaches a local time. If the
+//! clock skips this local time, the bucket begins at the end of the gap. A local day that a time zone skips
+//! entirely has no bucket.
 //!
-//! Buckets are exact from the year 1 to the year 9999. They are not cut there: the first
-//! of the years that an event can have may begin before 1970.
+//! Buckets are exact from the year 1 to the year 9999. They are not cut to the range of timestamps: the
+//! bucket of the first possible timestamp can begin before 1970.
 
 mod built_in;
 mod clock;
@@ -53,35 +53,35 @@ pub struct Calendar {
 /// Where buckets begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Buckets {
-    /// Where the clock enters an equal part of time, of an hour at most.
+    /// Equal parts of local time, of at most an hour. A bucket begins when the clock enters a part.
     Cells(Cells),
-    /// Where the clock first reaches a local time.
+    /// Local times. A bucket begins when the clock first reaches one.
     Points(Points),
 }
 
-/// A range has more buckets than an answer may.
+/// The error that a range has more buckets than an answer can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected at most {limit} buckets, found {asked}: choose a coarser calendar or a shorter range")]
 pub struct TooManyBuckets {
-    /// The buckets asked for, counted on the clock without making them: exact where the
-    /// zone never changes its clock. Elsewhere it is off by what the clock repeats and
-    /// skips, and of working days it counts holidays as well.
+    /// The number of buckets in the range, computed from local times without generating the buckets. The
+    /// number is exact if the clock never changes. Otherwise, it does not account for repeated and skipped
+    /// buckets. For working days, it includes holidays.
     pub asked: u64,
-    /// The buckets allowed.
+    /// The maximum number of buckets.
     pub limit: u64,
 }
 
-/// 0001-01-01T00:00:00Z, the first instant of the contract's timestamps.
+/// 0001-01-01T00:00:00Z, the first timestamp of the contract.
 const FIRST_MICROS: i64 = -62_135_596_800_000_000;
 
 impl Calendar {
-    /// The built-in calendar of a code, in UTC: `#` and an ISO 8601 duration, or a name of
+    /// The built-in calendar with this code, in UTC. A code is `#` and an ISO 8601 duration, or a name in
     /// [`BUILT_IN`].
     pub fn parse(code: &str) -> Result<Self, SyntaxError> {
         Ok(Self { code: code.to_owned(), zone: TimeZone::UTC, buckets: built_in::read(code)? })
     }
 
-    /// A tenant's own calendar, under the code by which it is asked for.
+    /// The calendar that a tenant defines under this code.
     pub fn defined(code: &str, definition: &Definition) -> Result<Self, DefinitionError> {
         if code.is_empty() || Self::is_reserved(code) {
             return Err(DefinitionError::Code(code.to_owned()));
@@ -90,29 +90,29 @@ impl Calendar {
         Ok(Self { code: code.to_owned(), zone, buckets })
     }
 
-    /// Whether a code is one that a tenant may not define: it begins with `#`, or is a
-    /// built-in name in any case.
+    /// Whether tenants cannot define a calendar with this code, because it begins with `#` or is a built-in
+    /// name (in upper or lower case).
     #[must_use]
     pub fn is_reserved(code: &str) -> bool {
         built_in::is_reserved(code)
     }
 
-    /// The same calendar on the clock of another zone.
+    /// The same calendar in another time zone.
     #[must_use]
     pub fn in_zone(self, zone: TimeZone) -> Self {
         Self { zone, ..self }
     }
 
-    /// The zone on whose clock it is read.
+    /// The time zone.
     #[must_use]
     pub fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
-    /// The starts of all buckets that meet `range`, ascending. The first is at or
-    /// before the start of the range.
+    /// The starts of all buckets that overlap `range`, in ascending order. The first one is at or before the
+    /// start of the range.
     ///
-    /// What lies outside the years 1 to 9999 is not looked at.
+    /// The part of the range outside the years 1 to 9999 is ignored.
     pub fn bucket_starts(&self, range: TimeRange, limit: u64) -> Result<Vec<Timestamp>, TooManyBuckets> {
         let start = range.start.micros().max(FIRST_MICROS);
         let end = range.end.min(Timestamp::END).micros();
@@ -129,11 +129,10 @@ impl Calendar {
         Ok(within)
     }
 
-    /// The last `n` buckets, of which the last is the one in which `at` lies: from the
-    /// start of the first to the end of the last. An `n` of 0 is taken for 1.
+    /// The range of `n` consecutive buckets, the last of which contains `at`. An `n` of 0 means 1.
     ///
-    /// They do not begin before the bucket of 1970-01-01T00:00:00Z, and end with the year
-    /// 9999 at the latest; an instant outside these is taken for the nearest within.
+    /// The range begins at the bucket that contains 1970-01-01T00:00:00Z or later, and ends with the year
+    /// 9999 or earlier. If `at` is out of this range, the nearest instant in it is used.
     pub fn last_buckets(&self, at: Timestamp, n: u64, limit: u64) -> Result<TimeRange, TooManyBuckets> {
         let n = n.max(1);
         if n > limit {
@@ -162,13 +161,12 @@ impl Calendar {
                     end: Timestamp::from_micros(end).min(Timestamp::END),
                 });
             }
-            // The buckets are longer here than usual.
+            // The buckets are longer than usual.
             span = span.saturating_mul(2);
         }
     }
 
-    /// The starts of buckets, ascending and without an end, from that of the bucket in
-    /// which an instant lies.
+    /// An endless iterator over the starts of buckets, from the bucket that contains `at`.
     fn starts(&self, at: i64) -> Box<dyn Iterator<Item = i64> + '_> {
         let clock = Clock(&self.zone);
         match &self.buckets {
@@ -176,13 +174,13 @@ impl Calendar {
             Buckets::Points(points) => {
                 let mut previous = None;
                 let starts = clock.reaching(points.from(clock.furthest(at)));
-                // Points that the clock skips together are reached together.
+                // The clock reaches all points in the same gap at once.
                 Box::new(starts.filter(move |start| previous.replace(*start) != Some(*start)))
             }
         }
     }
 
-    /// About how many buckets there are from that of one instant to that of another one.
+    /// The approximate number of buckets from the one that contains `first` to the one that contains `last`.
     fn count(&self, first: i64, last: i64) -> u64 {
         let clock = Clock(&self.zone);
         let further = match &self.buckets {

@@ -1,45 +1,43 @@
-//! Filters: which events a question is about. Two spellings, one meaning: a JSON
-//! object of fields and values, or an expression after AIP-160.
+//! Filters: conditions that select the events of a query. A filter is written as an expression in the style
+//! of AIP-160, or as a JSON object. Both notations have the same meaning.
 //!
 //! # Fields
 //!
-//! A field of the event by its name, such as `application`, `httpstatus` or
-//! `duration`; any other name is an attribute's. `attributes.name` is the attribute
-//! even where the name alone would mean something else, and an expression also takes
-//! `attributes["any name"]`. A name alone that differs from that of an own field by its case, its
-//! underscores or one slip, such as `serivce`, is refused: it would find nothing without a word. Time is chosen by a range, so `timestamp` and the ids
-//! are no fields of a filter.
+//! The name of a field of the event, such as `application`, `httpstatus` or `duration`, means this field. Any
+//! other name means an attribute. `attributes.name` always means the attribute, and an expression can also
+//! contain `attributes["any name"]`. A bare name that differs from the name of a field only in case, in
+//! underscores or by one typing error, such as `serivce`, is rejected, because the filter would silently
+//! match no events. `timestamp` and the ids are not allowed in filters, because a query selects time by a
+//! range.
 //!
 //! # Expressions
 //!
-//! `application = "api" AND duration > 500`, with `=`, `!=`, `<`, `<=`, `>`, `>=`,
-//! `=~ "pattern"`, `!~ "pattern"`, `IN ("a", "b")`, `NOT IN (…)`, and `:*` for a field
-//! that is there. `NOT` or `-` binds tightest and, as AIP-160 has it, **`OR` binds
-//! tighter than `AND`**: `a = 1 AND b = 2 OR c = 3` is `a = 1 AND (b = 2 OR c = 3)`.
-//! Texts stand in `"` or `'`, where `\` stands before a quote or another `\`; a word of
-//! letters, digits, `_`, `-` and `.` needs no quotes. Conditions beside each other
-//! without an `AND`, texts without a field, and functions are not part of it.
+//! An example is `application = "api" AND duration > 500`. The operators are `=`, `!=`, `<`, `<=`, `>`, `>=`,
+//! `=~ "pattern"`, `!~ "pattern"`, `IN ("a", "b")`, `NOT IN (…)`, and `:*` for a field that is present. `NOT` and `-`
+//! bind tightest. As in AIP-160, **`OR` binds tighter than `AND`**: `a = 1 AND b = 2 OR c = 3` means
+//! `a = 1 AND (b = 2 OR c = 3)`. Texts are quoted with `"` or `'`; a `\` escapes a quote or another `\`. A word of
+//! letters, digits, `_`, `-` and `.` can be written without quotes. Conditions without an `AND` between them, texts
+//! without a field, and functions are not supported.
 //!
 //! # JSON
 //!
-//! `{"application": "api", "duration": {"$gte": 5, "$lt": 9}}`. Everything in an
-//! object must hold, also where a key is repeated. Operators of a field are `$eq`,
-//! `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$regex`, `$exists` and `$not`;
-//! `$and`, `$or` and `$nor` take lists of objects. Numbers are taken as they are
-//! written, so `1.10` stays exact.
+//! An example is `{"application": "api", "duration": {"$gte": 5, "$lt": 9}}`. An event must satisfy all members of an
+//! object, even if a key is repeated. The operators of a field are `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`,
+//! `$nin`, `$regex`, `$exists` and `$not`. `$and`, `$or` and `$nor` have lists of objects. Numbers are parsed from
+//! their text, so `1.10` is exact.
 //!
 //! # Meaning
 //!
-//! A condition holds or does not; there is no third value.
+//! A condition is either true or false; there is no third value.
 //!
-//! - An absent text is the empty text, as it is in a series' labels. So `user = ""`
-//!   holds where there is no user, and `user < "m"` as well.
-//! - An absent number satisfies no comparison. So it satisfies `!=` and `NOT IN`,
-//!   which are `NOT` of `=` and `IN`, and `NOT duration < 5`.
-//! - Texts are ordered by their bytes. Numbers are exact decimals, of which a text
-//!   compared with a number must be one.
-//! - A field is there (`:*`, `$exists`) if it is a text that is not empty, or a number.
-//! - A pattern, of which a filter has at most four, is searched for anywhere in the text: see [`Pattern`].
+//! - An absent text equals the empty text, as in the labels of a series. So `user = ""` and `user < "m"` are true if
+//!   there is no user.
+//! - All comparisons with an absent number are false. So `!=` and `NOT IN`, which are the negations of `=` and `IN`, are
+//!   true, and so is `NOT duration < 5`.
+//! - Texts are ordered by their bytes. Numbers are exact decimals. A text that is compared with a number must be a
+//!   decimal.
+//! - A field is present (`:*`, `$exists`) if it is a text that is not empty, or a number.
+//! - A pattern can match anywhere in a text: see [`Pattern`]. A filter can have at most four patterns.
 
 mod condition;
 mod display;
@@ -59,13 +57,13 @@ pub use condition::{Condition, Operator, Value};
 pub use pattern::{Pattern, Syntax};
 pub use reading::is_number;
 
-/// A filter: a condition on events. The default is the one that every event satisfies.
+/// A filter: a condition on events. Every event satisfies the default filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     condition: Condition,
 }
 
-/// Bytes of a filter: far more than a person writes, and little to parse.
+/// The maximum length of a filter in bytes: more than a person writes, and quick to parse.
 const MAX_BYTES: usize = 8 * 1024;
 
 impl Default for Filter {
@@ -75,13 +73,13 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// Reads a filter in either spelling. An empty text filters nothing.
+    /// Parses a filter in either notation. Every event satisfies an empty text.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         Self::read(text, None)
     }
 
-    /// Reads a filter that is about these fields alone: a misspelt one, which would be an attribute that nothing
-    /// has, is an error.
+    /// Parses a filter that can only have conditions on these fields. A misspelt field is an error, and not
+    /// an attribute that no event has.
     pub fn parse_about(text: &str, fields: &[Field]) -> Result<Self, SyntaxError> {
         Self::read(text, Some(fields))
     }
@@ -99,25 +97,26 @@ impl Filter {
             expression::read(text, about)
         };
         let filter = Self { condition: condition? };
-        // What is shown and stored is read again.
+        // The expression of a filter is stored and shown, and must be parseable.
         if filter.to_string().len() > MAX_BYTES {
             return Err(at_start(format!("at most {MAX_BYTES} bytes when written as an expression")));
         }
         Ok(filter)
     }
 
-    /// The field that a name means in a filter, or what was expected in its place.
+    /// The field that a name means in a filter. The error says what was expected.
     pub fn field(name: &str) -> Result<Field, String> {
         reading::field(name)
     }
 
-    /// The event's own field that a name seems to mean, which is a slip away from it.
+    /// The field of the event whose name differs from `name` only in case, in underscores or by one typing
+    /// error.
     #[must_use]
     pub fn meant(name: &str) -> Option<&'static str> {
         reading::meant(name)
     }
 
-    /// Whether it searches for patterns, which cost more for each event than other conditions.
+    /// Whether the filter has patterns, which are more expensive to evaluate than other conditions.
     #[must_use]
     pub fn has_patterns(&self) -> bool {
         let mut found = false;
@@ -125,8 +124,8 @@ impl Filter {
         found
     }
 
-    /// The filter `field = text`. It fails where a number is expected and `text` is not one,
-    /// or where the field cannot be filtered by; the error says what was expected.
+    /// The filter `field = text`. Fails if the field is a number and `text` is not, or if the field is not
+    /// allowed in filters. The error says what was expected.
     pub fn equals(field: Field, text: &str) -> Result<Self, String> {
         if let Field::Attribute(name) = &field {
             reading::check_attribute(name)?;
@@ -135,26 +134,26 @@ impl Filter {
         Ok(Self { condition: Condition::Compare { field, operator: Operator::Equal, value } })
     }
 
-    /// Whether every event satisfies it because it has no condition.
+    /// Whether the filter has no condition, so that every event satisfies it.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.condition == Condition::EVERYTHING
     }
 
-    /// Events that satisfy both. The limits of a parsed filter do not apply, so the
-    /// text of the result may be longer than one that is read.
+    /// The filter for events that satisfy both filters. The limits of parsed filters do not apply, so the
+    /// text of the result can be too long to be parsed.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self { condition: Condition::all(vec![self.condition, other.condition]) }
     }
 
-    /// The condition itself, to be written in another language.
+    /// The condition, for translation into another language such as SQL.
     #[must_use]
     pub fn condition(&self) -> &Condition {
         &self.condition
     }
 
-    /// Every field it looks at.
+    /// All fields in the filter.
     #[must_use]
     pub fn fields(&self) -> BTreeSet<&Field> {
         let mut fields = BTreeSet::new();
@@ -162,8 +161,8 @@ impl Filter {
         fields
     }
 
-    /// What it demands of these fields alone: whatever satisfies the filter satisfies this too. None if
-    /// it demands nothing of them that does not hang on other fields.
+    /// The conditions of the filter that only depend on these fields. Every event that satisfies the filter
+    /// satisfies these conditions too. None if there are no such conditions.
     #[must_use]
     pub fn part_about(&self, fields: &[Field]) -> Option<Self> {
         let is_about = |condition: &&Condition| {
@@ -179,9 +178,9 @@ impl Filter {
         (!parts.is_empty()).then(|| Self { condition: Condition::all(parts) })
     }
 
-    /// The fields and their values, if the filter demands nothing but that fields have
-    /// certain values. A number is in its shortest decimal form. A field stands twice
-    /// where the filter names it twice, maybe with values that contradict each other.
+    /// The fields and their values, if the filter only consists of conditions `field = value`. A number is in
+    /// its shortest decimal form. A field that occurs twice in the filter also occurs twice here, even with
+    /// different values.
     #[must_use]
     pub fn equalities(&self) -> Option<Vec<(&Field, String)>> {
         let equality = |condition| match condition {
@@ -196,15 +195,14 @@ impl Filter {
         }
     }
 
-    /// Whether an event satisfies it.
+    /// Whether an event satisfies the filter.
     #[must_use]
     pub fn matches(&self, event: &UsageEvent<'_>) -> bool {
         evaluate::event(&self.condition, event)
     }
 
-    /// Whether it is satisfied by events that carry these labels. `value_of` gives the
-    /// value of every field of the filter; an empty one is absent, a status is in
-    /// decimal.
+    /// Whether events with these labels satisfy the filter. `value_of` returns the value of each field of the
+    /// filter: empty if absent, and a status in decimal.
     #[must_use]
     pub fn matches_labels<'a>(&self, value_of: impl Fn(&Field) -> &'a str) -> bool {
         evaluate::labels(&self.condition, &value_of)

@@ -1,28 +1,29 @@
-//! Time ranges and the grammar in which people write them.
+//! Time ranges and their grammar.
 //!
 //! | text | the range |
 //! |-|-|
-//! | `from(d)`, `from(d,zone)` | from the start of `d` as far as events may lie ahead |
+//! | `from(d)`, `from(d,zone)` | from the start of `d` to the latest time that an event can have |
 //! | `to(d)`, `to(d,zone)` | from the first event to the end of `d` |
-//! | `between(d,d)`, `between(d,d,zone)` | from the start of the first to the end of the second |
+//! | `between(d,d)`, `between(d,d,zone)` | from the start of the first date to the end of the second |
 //! | `within(d)`, `within(d,zone)`, `d` | all of `d` |
 //! | `last(n)` | the last `n` buckets of a calendar |
 //!
-//! A date `d` names a period. It is written out — `2024`, `2024Q3`, `2024-10` or
-//! `2024M10`, `2024W05` (the ISO week), `2024-11-20`, `2024-11-20T10`,
-//! `2024-11-20T10:30`, `2024-11-20T10:30:15`, `2024-11-20T10:30:15.250`, where a space
-//! may stand for the `T` and times may end in `Z` for UTC — or it is a rule relative to
-//! the time of the request, such as `T-1D`, whose grammar and meaning stand in
-//! `range/rule.rs`. Either may be followed by its time zone in brackets,
-//! `2024-11-20[Europe/London]`; else it is on the clock of the range's zone, else on
-//! that of the request. A date ends in either `Z` or a zone.
+//! A date `d` names a period. A date is one of the following:
 //!
-//! Periods follow the clock of their zone: days have 23 or 25 hours where it is set.
-//! A start at a time that comes twice is the first of them, an end that of the second,
-//! and a time that the clock skips is the end of the gap.
+//! - Written in full: `2024`, `2024Q3`, `2024-10` or `2024M10`, `2024W05` (the ISO week), `2024-11-20`,
+//!   `2024-11-20T10`, `2024-11-20T10:30`, `2024-11-20T10:30:15`, `2024-11-20T10:30:15.250`. The `T` can be a space, and
+//!   a time can end in `Z` for UTC.
+//! - A rule relative to the time of the request, such as `T-1D`. `range/rule.rs` describes rules.
 //!
-//! Letters are case-sensitive but for the T of a rule. Spaces may stand between names,
-//! dates, zones and signs, and within no date but before its hour.
+//! A date can have a time zone in brackets: `2024-11-20[Europe/London]`. It cannot have both `Z` and a zone.
+//! A date without a zone is in the time zone of the range, or else in the time zone of the request.
+//!
+//! Periods follow the clock of their time zone, so days can have 23 or 25 hours. If a local time occurs
+//! twice, a period that starts at it starts at the first occurrence, and a period that ends at it ends at the
+//! second. A local time that the clock skips means the end of the gap.
+//!
+//! Letters are case-sensitive, except for the T of a rule. Spaces are allowed between names, dates, zones and
+//! signs, but not in a date, except before its hour.
 
 mod date;
 #[cfg(test)]
@@ -48,9 +49,9 @@ use crate::timestamp::Timestamp;
 /// A half-open range of time, `[start, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeRange {
-    /// The first instant in it.
+    /// The first instant in the range.
     pub start: Timestamp,
-    /// The first instant after it.
+    /// The first instant after the range.
     pub end: Timestamp,
 }
 
@@ -59,25 +60,25 @@ impl TimeRange {
     pub const ALL: Self = Self { start: Timestamp::EPOCH, end: Timestamp::END };
 }
 
-/// What an expression is relative to; fixed once for a request.
+/// What an expression is relative to. It is determined once for a request.
 #[derive(Debug, Clone)]
 pub struct Reference {
-    /// The time that a rule calls T.
+    /// The reference time, which is T in a rule.
     pub now: Timestamp,
-    /// The zone of the dates that name none.
+    /// The time zone of dates that do not name one.
     pub zone: TimeZone,
-    /// Where `from(…)` ends: the furthest that an event may lie ahead.
+    /// The end of `from(…)`: the latest time that an event can have.
     pub horizon: Timestamp,
 }
 
-/// A range as it was written, not yet placed in time.
+/// A parsed range, which is not resolved yet.
 ///
-/// It prints in one way, which reads back as an equal expression: `within(d)` as `d`,
-/// `2024M10` as `2024-10`, `Z` as `[UTC]`.
+/// Each expression has one printed form, which parses to an equal expression: `within(d)` is printed as `d`,
+/// `2024M10` as `2024-10`, and `Z` as `[UTC]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RangeExpression {
     form: Form,
-    /// The zone of the dates that name none.
+    /// The time zone of dates that do not name one.
     zone: Option<Zone>,
 }
 
@@ -90,13 +91,13 @@ enum Form {
     Last { position: Position, buckets: u64 },
 }
 
-/// Where something stands in a text: the number of its character, from 1. It is for
-/// errors and no part of the meaning, so all positions are equal.
+/// A position in a text, in characters from 1. Positions are only used in errors, so all of them are equal:
+/// they do not affect whether expressions are equal.
 #[derive(Debug, Clone, Copy)]
 struct Position(usize);
 
 impl Position {
-    /// The error that something else was expected here.
+    /// The error that `expected` was expected here.
     fn expected(self, expected: impl Into<String>) -> SyntaxError {
         SyntaxError::new(self.0, expected)
     }
@@ -110,7 +111,7 @@ impl PartialEq for Position {
 
 impl Eq for Position {}
 
-/// A date of either kind with its own zone, if it has one.
+/// A date in full or a date rule, with its time zone if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Point {
     position: Position,
@@ -124,16 +125,16 @@ enum PointDate {
     Rule(DateRule),
 }
 
-/// The longest text, in bytes: several times what a `between` with its zones takes.
+/// The maximum length of a text in bytes: several times the length of a `between` with time zones.
 const MAX_BYTES: usize = 256;
 
-/// The most buckets of `last(n)`: as many points as a series may have.
+/// The maximum number of buckets of `last(n)`, which is the maximum number of points of a series.
 const MAX_BUCKETS: u64 = 25_000;
 
 const RANGE: &str = "from(…), to(…), between(…,…), within(…), last(…), a date such as 2024-11-20 or a date \
                      rule such as T-1D";
 
-/// Where a date has to lie at least in part: what an id can carry.
+/// The dates that overlap the time that an id can contain.
 const IN_TIME: &str = "a date from 1970 to 9999";
 
 const OFFSET: &str = "Z or a time zone such as [Europe/London] in place of an offset";
@@ -150,12 +151,11 @@ impl RangeExpression {
         }
     }
 
-    /// Places the expression in time, cut to [`TimeRange::ALL`]; the start lies before
-    /// the end.
+    /// Resolves the expression to a range of time, cut to [`TimeRange::ALL`]. The start is before the end.
     ///
-    /// `from(…)` of a period beyond the horizon ends with that period. `last(n)` has no
-    /// place without a calendar, which is an error here. So is a date none of which
-    /// lies in the years 1970 to 9999, and an end that is not after its start.
+    /// `from(…)` with a period after the horizon ends with this period. It is an error if the expression is
+    /// `last(n)`, which needs a calendar, if a date is outside of the years 1970 to 9999, or if the end is
+    /// not after the start.
     pub fn resolve(&self, reference: &Reference) -> Result<TimeRange, SyntaxError> {
         let place = |point: &Point| point.place(self.zone.as_ref(), reference);
         let (range, last_date) = match &self.form {
@@ -170,14 +170,14 @@ impl RangeExpression {
             }
             Form::Within(point) => (place(point)?, point),
             Form::Last { position, .. } => {
-                return Err(position.expected("a range that needs no calendar, as last(…) does"));
+                return Err(position.expected("a range other than last(…), which needs a calendar"));
             }
         };
         if range.start < range.end {
             return Ok(range);
         }
         Err(last_date.position.expected(match self.form {
-            Form::Between(..) => "an end that lies after the start",
+            Form::Between(..) => "an end that is after the start",
             _ => "a time that the clock of its zone does not skip",
         }))
     }
@@ -212,7 +212,7 @@ fn skip_spaces(cursor: &mut Cursor) {
     cursor.take_while(|character| character == ' ');
 }
 
-/// Reads a sign that must come next, after any spaces.
+/// Reads a sign, which must be next after any spaces.
 fn sign(cursor: &mut Cursor, sign: &str, expected: &str) -> Result<(), SyntaxError> {
     skip_spaces(cursor);
     cursor.require(sign, expected)
@@ -227,7 +227,7 @@ fn read_buckets(cursor: &mut Cursor) -> Result<u64, SyntaxError> {
 }
 
 impl Point {
-    /// Reads a date of either kind; where neither begins, `expected` was.
+    /// Reads a date in full or a date rule. The error says that `expected` was expected.
     fn read(cursor: &mut Cursor, expected: &'static str) -> Result<Self, SyntaxError> {
         skip_spaces(cursor);
         let position = Position(cursor.position());
@@ -251,7 +251,7 @@ impl Point {
         Ok(Self { position, date, zone: utc.or(zone) })
     }
 
-    /// Where the date's period lies; empty if the clock skips it.
+    /// The range of the date's period. Empty if the clock skips the period.
     fn place(&self, of_range: Option<&Zone>, reference: &Reference) -> Result<TimeRange, SyntaxError> {
         let zone = self.zone.as_ref().or(of_range).map_or(&reference.zone, |named| &named.zone);
         let date = match &self.date {

@@ -1,28 +1,27 @@
-//! Reading of short texts that people write: a cursor that knows at which character it stands, and the error that
-//! says where a text goes wrong. Calendars, ranges, filters and dates are read with it; what they mean is not its
-//! business.
+//! Parsing of short texts that people write: a cursor that tracks its position, and an error with the
+//! position at which a text is wrong. Calendars, ranges, filters and dates are parsed with it.
 
 use std::fmt;
 
-/// What is wrong with a text, and where.
+/// The error that a text is wrong at a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// The character at which the text goes wrong, counted from 1.
+    /// The position of the error, in characters from 1.
     pub position: usize,
     /// What was expected there.
     pub expected: String,
-    /// What was found there instead; empty at the end of the text. None where the text is wrong as a whole, such as
-    /// one that is too long.
+    /// What was found there. Empty at the end of the text. None if the whole text is wrong, for example
+    /// because it is too long.
     pub found: Option<String>,
 }
 
 impl SyntaxError {
-    /// An error at a character, counted from 1.
+    /// An error at a position, in characters from 1.
     pub fn new(position: usize, expected: impl Into<String>) -> Self {
         Self { position, expected: expected.into(), found: None }
     }
 
-    /// The same error, with what was found, cut to a length that an error may have.
+    /// The same error with the text that was found, which is truncated if it is long.
     #[must_use]
     pub fn found(self, found: &str) -> Self {
         Self { found: Some(shortened(found).to_owned()), ..self }
@@ -44,18 +43,19 @@ impl fmt::Display for SyntaxError {
 
 impl std::error::Error for SyntaxError {}
 
-/// The most characters of a caller's text that an error repeats.
+/// The maximum number of characters of a caller's text in an error.
 const MAX_SHOWN_CHARS: usize = 40;
 
 fn shortened(text: &str) -> &str {
     text.char_indices().nth(MAX_SHOWN_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
-/// A place in a text that is read from left to right. A copy stays where it is, so that an error can point back to it.
+/// A position in a text that is read from left to right. A copy keeps its position, so an error can refer
+/// back to it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     rest: &'a str,
-    /// The character at which `rest` begins, counted from 1.
+    /// The position of `rest` in the text, in characters from 1.
     position: usize,
 }
 
@@ -65,12 +65,12 @@ impl<'a> Cursor<'a> {
         Self { rest: text, position: 1 }
     }
 
-    /// What is still to be read.
+    /// The unread rest of the text.
     pub(crate) fn rest(&self) -> &'a str {
         self.rest
     }
 
-    /// The next character, counted from 1.
+    /// The position of the next character, in characters from 1.
     pub(crate) fn position(&self) -> usize {
         self.position
     }
@@ -92,7 +92,7 @@ impl<'a> Cursor<'a> {
         Some(character)
     }
 
-    /// Reads `expected` if it comes next, and says whether it did.
+    /// Reads `expected` if it is next, and returns whether it was.
     pub(crate) fn eat(&mut self, expected: &str) -> bool {
         let is_next = self.rest.starts_with(expected);
         if is_next {
@@ -101,29 +101,29 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
-    /// Reads the characters from here on that belong, possibly none.
+    /// Reads the next characters as long as `belongs` is true.
     pub(crate) fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
         let word = self.peek_while(belongs);
         self.advance(word.len());
         word
     }
 
-    /// The characters from here on that belong, which stay unread.
+    /// The next characters as long as `belongs` is true, which stay unread.
     pub(crate) fn peek_while(&self, belongs: impl Fn(char) -> bool) -> &'a str {
         &self.rest[..self.rest.find(|character| !belongs(character)).unwrap_or(self.rest.len())]
     }
 
-    /// Reads `sign`, which must come next.
+    /// Reads `sign`, which must be next.
     pub(crate) fn require(&mut self, sign: &str, expected: &str) -> Result<(), SyntaxError> {
         if self.eat(sign) { Ok(()) } else { Err(self.expected(expected)) }
     }
 
-    /// Makes sure that everything has been read.
+    /// Checks that everything has been read.
     pub(crate) fn end(&self, expected: &str) -> Result<(), SyntaxError> {
         if self.is_at_end() { Ok(()) } else { Err(self.expected(expected)) }
     }
 
-    /// Reads a number of exactly `digits` digits, at most nine. More may follow, which are not part of it.
+    /// Reads a number of exactly `digits` digits, at most nine. Further digits can follow, and stay unread.
     pub(crate) fn digits(&mut self, digits: usize, expected: &str) -> Result<u32, SyntaxError> {
         let found = self.rest.bytes().take(digits).take_while(u8::is_ascii_digit).count();
         let number = self.rest[..found].parse().ok().filter(|_| found == digits);
@@ -132,7 +132,7 @@ impl<'a> Cursor<'a> {
         Ok(number)
     }
 
-    /// Reads a number of at least one and at most `most` digits, at most nine, after which no further digit follows.
+    /// Reads a number of one to `most` digits, where `most` is at most nine. No further digit may follow.
     pub(crate) fn number(&mut self, most: usize, expected: &str) -> Result<u32, SyntaxError> {
         let digits = self.peek_while(|character| character.is_ascii_digit());
         let number = digits.parse().ok().filter(|_| digits.len() <= most);
@@ -141,7 +141,7 @@ impl<'a> Cursor<'a> {
         Ok(number)
     }
 
-    /// The error that something else was expected here than what comes next: a word, a number or a sign.
+    /// The error that `expected` was expected in place of the next word, number or sign.
     pub(crate) fn expected(&self, expected: impl Into<String>) -> SyntaxError {
         let word = self.peek_while(|character| character.is_alphanumeric() || character == '_');
         let sign = self.peek().map_or(0, char::len_utf8);
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_says_where_what_and_instead_of_what() {
+    fn an_error_has_its_position_and_what_was_expected_and_found() {
         let mut cursor = Cursor::new("größe 12x ) ");
         assert_eq!(cursor.take_while(char::is_alphabetic), "größe");
         assert!(cursor.eat(" "));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_points_back() {
+    fn a_copy_keeps_its_position() {
         let text = "1234567890".repeat(5);
         let mut cursor = Cursor::new(&text);
         let start = cursor;

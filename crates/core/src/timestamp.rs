@@ -1,5 +1,5 @@
-//! Points in time: microseconds since the epoch, in UTC. This is the plain number that is compared, stored
-//! and carried in ids. Calendars and time zones are left to jiff.
+//! Points in time as microseconds since the epoch in UTC. This number is compared, stored and contained in
+//! ids. Calendars and time zones use jiff.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,10 +13,10 @@ const MICROS_A_MINUTE: i64 = 60_000_000;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The first instant that an id can carry.
+    /// The first instant that an id can contain.
     pub const EPOCH: Self = Self(0);
-    /// The end of the year 9999, which is the first instant that an id, or a `google.protobuf.Timestamp`, cannot
-    /// represent.
+    /// The end of the year 9999, which is the first instant that an id, or a `google.protobuf.Timestamp`,
+    /// cannot represent.
     pub const END: Self = Self(253_402_300_800_000_000);
 
     /// The point `micros` after the epoch.
@@ -40,8 +40,8 @@ impl Timestamp {
         self.0.div_euclid(MICROS_A_MINUTE)
     }
 
-    /// The point of a `google.protobuf.Timestamp`, truncated to microseconds. None outside the years 0001 to 9999, or if
-    /// `nanos` is outside 0 to 999,999,999.
+    /// The point of a `google.protobuf.Timestamp`, truncated to microseconds. None outside the years 0001 to
+    /// 9999, or if `nanos` is outside 0 to 999,999,999.
     #[must_use]
     pub fn from_seconds_nanos(seconds: i64, nanos: i32) -> Option<Self> {
         const FIRST: i64 = -62_135_596_800;
@@ -52,7 +52,7 @@ impl Timestamp {
         Some(Self(seconds * 1_000_000 + i64::from(nanos) / 1_000))
     }
 
-    /// The current time of this machine's clock.
+    /// The current time according to the clock of this machine.
     #[must_use]
     pub fn now() -> Self {
         Self::from(SystemTime::now())

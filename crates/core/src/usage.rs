@@ -1,5 +1,5 @@
-//! The usage event: its fields, their names, and the limits that an event must satisfy. Events borrow from the bytes
-//! in which they arrived; no field is copied into a string between the client and the table.
+//! The usage event: its fields, their names, and the limits that an event must satisfy. Events borrow from
+//! the bytes in which they arrived; no field is copied into a string between the client and the table.
 
 use std::time::Duration;
 
@@ -84,8 +84,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// The field with this name, in the spelling of the contract or of its JSON form. Any other name is that of an
-    /// attribute.
+    /// The field with this name, as in the contract or in its JSON form. Any other name means an attribute.
     #[must_use]
     pub fn named(name: &str) -> Self {
         match name {
@@ -101,21 +100,21 @@ impl Field {
         }
     }
 
-    /// Whether the name is that of one of the event's own fields, which no attribute may have.
+    /// Whether this is the name of a field of the event, which an attribute cannot have.
     #[must_use]
     pub fn is_own(name: &str) -> bool {
         matches!(name, "event_id" | "eventId" | "timestamp" | "decimal_value" | "decimalValue" | "attributes")
             || !matches!(Self::named(name), Self::Attribute(_))
     }
 
-    /// The names of the event's own fields, in the contract's spelling.
+    /// The names of the fields of an event, as in the contract.
     pub fn own_names() -> impl Iterator<Item = &'static str> {
         let numbers = [Self::HttpStatus, Self::Duration, Self::ResponseSize, Self::Value];
         let fields = TextField::ALL.into_iter().map(Self::Text).chain(numbers);
         fields.filter_map(|field| field.own_name())
     }
 
-    /// The field's name, in the contract's spelling.
+    /// The name of the field, as in the contract.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -124,7 +123,7 @@ impl Field {
         }
     }
 
-    /// The name of one of the event's own fields. None for an attribute, which its sender named.
+    /// The name of a field of the event. None for an attribute, whose name the sender chose.
     #[must_use]
     pub const fn own_name(&self) -> Option<&'static str> {
         match self {
@@ -144,9 +143,9 @@ pub const DEFAULT_PROVIDER: &str = "ODSLRequest";
 /// One use of an API, borrowed from the bytes in which it arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UsageEvent<'a> {
-    /// The sender's own id for the event; empty if there is none.
+    /// The sender's id for the event. Empty if there is none.
     pub event_id: &'a str,
-    /// When the event happened, if the sender says.
+    /// The time of the event, if the sender gave it.
     pub timestamp: Option<Timestamp>,
     /// The text fields by [`TextField`]; empty if absent.
     pub texts: [&'a str; TextField::ALL.len()],
@@ -265,7 +264,7 @@ impl Limits {
             if name.is_empty() {
                 violations.push(Violation::new("attributes", "expected names that are not empty"));
             } else if Field::is_own(name) {
-                let text = format!("{name:?} is a field of the event: give it there");
+                let text = format!("{name:?} is a field of the event: set the field instead");
                 violations.push(Violation::new("attributes", text));
             }
             if name.len() > self.max_string_bytes || name.as_bytes().contains(&0) {
@@ -315,7 +314,7 @@ mod tests {
                 "response_size: expected zero or more, found -2",
                 "attributes: expected names that are not empty",
                 "attributes[\"key\"]: expected text without NUL characters",
-                "attributes: \"service\" is a field of the event: give it there",
+                "attributes: \"service\" is a field of the event: set the field instead",
             ]
         );
     }

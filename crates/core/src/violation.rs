@@ -1,37 +1,37 @@
-//! What is wrong with a field of a request: a sentence for the person who sent it, and the same as data for a program.
+//! Violations: what is wrong with a field of a request, as a sentence for people and as data for programs.
 
 use crate::calendar::DefinitionError;
 use crate::syntax::SyntaxError;
 use crate::zone::UnknownZone;
 
-/// One wrong field: where it is, and what was expected there.
+/// A violation: the path of a wrong field, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {description}")]
 pub struct Violation {
     /// The path of the field, such as `timestamp` or `attributes["queue"]`.
     pub field: String,
-    /// What is wrong and what was expected. It never repeats a secret.
+    /// A sentence that says what was expected and found. It never contains a secret.
     pub description: String,
-    /// What kind of violation it is, where a program can do something about it.
+    /// The kind of the violation. None if a program cannot react to it.
     pub kind: Option<Kind>,
-    /// What the description says, for programs, which never read the description.
+    /// The facts in the description, as data for programs.
     pub facts: Vec<Fact>,
 }
 
-/// A kind of violation that a program can tell from all others.
+/// A kind of violation that programs can distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A text cannot be read. The position says where.
+    /// A text cannot be parsed. The position says where.
     Syntax,
-    /// The name is not that of a time zone.
+    /// The value is not the name of a time zone.
     UnknownTimeZone,
     /// The value is not one of the alternatives.
     NotAnAlternative,
-    /// The name is not that of a field, and does not look like one.
+    /// The value is not the name of a field, and not similar to one.
     UnknownField,
-    /// The name looks like that of a field, or of an attribute, but is not.
+    /// The value is similar to the name of a field or an attribute, but is not one.
     Misspelt,
-    /// The range is the last buckets of a calendar, and no calendar is named.
+    /// The range is the last buckets of a calendar, but the request does not name a calendar.
     LastWithoutCalendar,
 }
 
@@ -50,16 +50,16 @@ impl Kind {
     }
 }
 
-/// A part of what a description says.
+/// A fact in a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
-    /// The character at which a text goes wrong, counted from 1.
+    /// The position of the error in a text, in characters from 1.
     Position(usize),
     /// What was expected.
     Expected(String),
-    /// What was found instead.
+    /// What was found.
     Found(String),
-    /// The values that are taken. None of them contains a comma.
+    /// The valid values. None of them contains a comma.
     Alternatives(Vec<String>),
 }
 
@@ -75,7 +75,7 @@ impl Fact {
         }
     }
 
-    /// Its value there: a number in decimal, a list joined by commas.
+    /// Its value in the metadata: a number in decimal, or a list joined by commas.
     #[must_use]
     pub fn value(&self) -> String {
         match self {
@@ -92,21 +92,21 @@ impl Violation {
         Self { field: field.into(), description: description.into(), kind: None, facts: Vec::new() }
     }
 
-    /// The same violation, of that kind.
+    /// The same violation with a kind.
     #[must_use]
     pub fn of_kind(self, kind: Kind) -> Self {
         Self { kind: Some(kind), ..self }
     }
 
-    /// The same violation, which also says this to programs.
+    /// The same violation with another fact.
     #[must_use]
     pub fn with(mut self, fact: Fact) -> Self {
         self.facts.push(fact);
         self
     }
 
-    /// The same violation seen from the outside: `timestamp` within `events[3]`
-    /// is `events[3].timestamp`.
+    /// The same violation with the path of its field prefixed by `parent`: `timestamp` within `events[3]`
+    /// becomes `events[3].timestamp`.
     #[must_use]
     pub fn within(mut self, parent: &str) -> Self {
         self.field =
@@ -115,7 +115,7 @@ impl Violation {
     }
 }
 
-/// A violation of the field that is the whole text; [`Violation::within`] names it.
+/// A violation without a field. [`Violation::within`] sets the field that contains the text.
 impl From<SyntaxError> for Violation {
     fn from(error: SyntaxError) -> Self {
         let violation = Self::new("", error.to_string())
@@ -129,14 +129,15 @@ impl From<SyntaxError> for Violation {
     }
 }
 
-/// A violation of the field that is the whole name; [`Violation::within`] names it.
+/// A violation without a field. [`Violation::within`] sets the field that contains the name.
 impl From<UnknownZone> for Violation {
     fn from(error: UnknownZone) -> Self {
         Self::new("", error.to_string()).of_kind(Kind::UnknownTimeZone).with(Fact::Found(error.0))
     }
 }
 
-/// A violation of the field that is the whole definition, or the part that is wrong; [`Violation::within`] names it.
+/// A violation of the wrong part of the definition. [`Violation::within`] sets the field that contains the
+/// definition.
 impl From<DefinitionError> for Violation {
     fn from(error: DefinitionError) -> Self {
         match error {
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_are_told_what_the_sentence_says() {
+    fn a_violation_has_the_facts_of_its_description() {
         let violation = Violation::from(SyntaxError::new(9, "a number").found("x")).within("range");
         assert_eq!(violation.to_string(), "range: at character 9: expected a number, found \"x\"");
         assert_eq!(violation.kind, Some(Kind::Syntax));

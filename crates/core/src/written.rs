@@ -1,11 +1,12 @@
-//! Dates and times that people write in full: which numbers their parts take, and where and why a text is wrong.
+//! Dates and times that are written in full: the valid numbers of their parts, and the errors for wrong
+//! texts.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::syntax::{Cursor, SyntaxError};
 
-/// Reads a day, exactly `2026-11-21`.
+/// Parses a day, exactly in the form `2026-11-21`.
 pub fn day(text: &str) -> Result<Date, SyntaxError> {
     let mut cursor = Cursor::new(text);
     let day = date(&mut cursor)?;
@@ -13,7 +14,7 @@ pub fn day(text: &str) -> Result<Date, SyntaxError> {
     Ok(day)
 }
 
-/// Reads a time as jiff does, of which RFC 3339 is a part.
+/// Parses a time in the format of jiff, which includes RFC 3339.
 pub fn time(text: &str) -> Result<Timestamp, SyntaxError> {
     text.parse().map_err(|_| {
         let beyond = || SyntaxError::new(1, format!("a time from {} to {}", Timestamp::MIN, Timestamp::MAX));
@@ -21,12 +22,12 @@ pub fn time(text: &str) -> Result<Timestamp, SyntaxError> {
     })
 }
 
-/// The month of that number, or what was expected.
+/// The month with this number. The error says what was expected.
 pub(crate) fn month(number: u32) -> Result<i8, String> {
     within("a month", (1, 12), number)
 }
 
-/// The day of that number of a month, or what was expected.
+/// The day with this number in a month. The error says what was expected.
 pub(crate) fn day_of_month(year: i16, month: i8, number: u32) -> Result<i8, String> {
     let Ok(first) = Date::new(year, month, 1) else {
         return within("a day", (1, 31), number);
@@ -39,17 +40,17 @@ pub(crate) fn day_of_month(year: i16, month: i8, number: u32) -> Result<i8, Stri
     Err(format!("a day from 01 to {last}, because {month} has {last} days"))
 }
 
-/// The hour of that number, or what was expected.
+/// The hour with this number. The error says what was expected.
 pub(crate) fn hour(number: u32) -> Result<i8, String> {
     within("an hour", (0, 23), number)
 }
 
-/// The minute of that number, or what was expected.
+/// The minute with this number. The error says what was expected.
 pub(crate) fn minute(number: u32) -> Result<i8, String> {
     within("a minute", (0, 59), number)
 }
 
-/// The second of that number, or what was expected.
+/// The second with this number. The error says what was expected.
 pub(crate) fn second(number: u32) -> Result<i8, String> {
     within("a second", (0, 59), number)
 }
@@ -59,7 +60,7 @@ fn within(part: &str, (first, last): (i8, i8), number: u32) -> Result<i8, String
     read.ok_or_else(|| format!("{part} from {first:02} to {last}"))
 }
 
-/// Reads `2026-11-21`.
+/// Reads a date such as `2026-11-21`.
 pub(crate) fn date(cursor: &mut Cursor) -> Result<Date, SyntaxError> {
     let year = whole_part(cursor, 4, "a year of four digits, such as 2026", |year| {
         i16::try_from(year).map_err(|_| "a year of four digits".to_owned())
@@ -72,7 +73,7 @@ pub(crate) fn date(cursor: &mut Cursor) -> Result<Date, SyntaxError> {
     Ok(Date::new(year, month, day).expect("its parts were checked"))
 }
 
-/// Reads a time as in RFC 3339, where minutes and seconds may be left out.
+/// Reads a time as in RFC 3339. Minutes and seconds are optional.
 fn check_time(cursor: &mut Cursor) -> Result<(), SyntaxError> {
     date(cursor)?;
     if !["T", "t", " "].iter().any(|separator| cursor.eat(separator)) {
@@ -108,7 +109,8 @@ fn check_time(cursor: &mut Cursor) -> Result<(), SyntaxError> {
     cursor.end("the end after the offset")
 }
 
-/// Reads a number of exactly `digits` digits, after which no further digit follows, with `read`.
+/// Reads a number of exactly `digits` digits, after which no further digit may follow. `read` converts the
+/// number.
 fn whole_part<T>(
     cursor: &mut Cursor,
     digits: usize,
@@ -121,7 +123,7 @@ fn whole_part<T>(
     part(cursor, digits, expected, read)
 }
 
-/// Reads a number of exactly `digits` digits with `read`, which says what was expected where it is wrong.
+/// Reads a number of exactly `digits` digits. `read` converts the number, or returns what was expected.
 pub(crate) fn part<T>(
     cursor: &mut Cursor,
     digits: usize,
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_day_says_where_and_why() {
+    fn errors_say_where_a_day_is_wrong() {
         const YEAR: &str = "1: expected a year of four digits, such as 2026, found the end";
         check(
             day,
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_time_says_where_and_why() {
+    fn errors_say_where_a_time_is_wrong() {
         const ZONE: &str = "expected Z for UTC, or an offset such as +01:00";
         check(
             time,
@@ -226,13 +228,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_day_is_read_as_it_is_shown(days in 0_i64..3_652_000) {
+        fn printed_days_parse_to_the_same_day(days in 0_i64..3_652_000) {
             let shown = jiff::civil::date(0, 1, 1).saturating_add(jiff::Span::new().days(days));
             prop_assert_eq!(day(&shown.to_string()), Ok(shown));
         }
 
         #[test]
-        fn any_text_is_read_or_told(text in "[-0-9T:.Z+ é]{0,30}") {
+        fn any_text_is_parsed_or_has_an_error(text in "[-0-9T:.Z+ é]{0,30}") {
             let _ = (day(&text), time(&text));
         }
     }

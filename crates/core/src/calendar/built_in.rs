@@ -1,4 +1,4 @@
-//! The calendars that everybody has, by their codes.
+//! The calendars that every tenant has, by code.
 
 use jiff::civil::Weekday;
 
@@ -8,17 +8,17 @@ use super::working_days::WorkingDays;
 use super::{Buckets, england_and_wales};
 use crate::syntax::SyntaxError;
 
-/// A built-in calendar, as it is shown to people.
+/// A built-in calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuiltIn {
-    /// The code by which it is asked for.
+    /// The code.
     pub code: &'static str,
-    /// What it is, in a line.
+    /// A description of one line.
     pub description: &'static str,
 }
 
-/// The built-in calendars, finest first. Of the interval calendars these are the usual
-/// ones: `#` and any ISO 8601 duration of whole minutes up to 100 years is another.
+/// The built-in calendars, finest first. The list has only the common intervals: `#` and any other ISO 8601
+/// duration of whole minutes, up to 100 years, is a code as well.
 pub const BUILT_IN: [BuiltIn; 16] = [
     BuiltIn { code: "#PT1M", description: "every minute" },
     BuiltIn { code: "#PT5M", description: "every 5 minutes" },
@@ -41,16 +41,16 @@ pub const BUILT_IN: [BuiltIn; 16] = [
     },
 ];
 
-/// The names of those that are not intervals, which may have a leading `#`.
+/// The names of the calendars that are not intervals. A name can have a leading `#`.
 const NAMES: [&str; 4] = ["DAILY", "BUSINESS", "MONTHLY", "HENG"];
 
-/// Whether a code is or resembles that of a built-in calendar: it begins with `#`, or is a
-/// name in any case.
+/// Whether a code is reserved for built-in calendars: it begins with `#`, or is a built-in name in upper or
+/// lower case.
 pub(super) fn is_reserved(code: &str) -> bool {
     code.starts_with('#') || NAMES.iter().any(|name| name.eq_ignore_ascii_case(code))
 }
 
-/// The buckets of a code.
+/// The buckets of the calendar with this code.
 pub(super) fn read(code: &str) -> Result<Buckets, SyntaxError> {
     let named = match code.strip_prefix('#').unwrap_or(code) {
         "DAILY" => return Interval::read("P1D").map(|interval| interval.buckets(0)),

@@ -1,31 +1,31 @@
-//! The clock of a time zone: at which instants it reads what. Knows of no calendar beyond
-//! equal cells of local time.
+//! The clock of a time zone: converts between instants and local times. The module is independent of
+//! calendars, except for cells of equal length.
 //!
-//! Instants are microseconds since the epoch and local times what the clock shows, as
-//! microseconds since its own 1970-01-01T00:00.
+//! An instant is a number of microseconds since the epoch. A local time is a number of microseconds since
+//! 1970-01-01T00:00 on the clock.
 
 use jiff::tz::TimeZone;
 
 use super::days::HOUR;
 use crate::timestamp::Timestamp;
 
-/// More than any offset from UTC, in either direction.
+/// More than the offset of any time zone from UTC, in either direction.
 const REACH: i64 = 26 * HOUR;
 
-/// The clock of a zone.
+/// The clock of a time zone.
 #[derive(Clone, Copy)]
 pub(super) struct Clock<'a>(pub(super) &'a TimeZone);
 
-/// Equal parts of local time, of an hour at most.
+/// Equal parts of local time, of at most an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cells {
     pub(super) width: i64,
-    /// A local time at which one begins.
+    /// The start of a cell in local time.
     pub(super) origin: i64,
 }
 
 impl Cells {
-    /// The number of the cell in which a local time lies.
+    /// The index of the cell that contains a local time.
     pub(super) fn index(self, local: i64) -> i64 {
         (local - self.origin).div_euclid(self.width)
     }
@@ -36,13 +36,13 @@ impl Cells {
 }
 
 impl<'a> Clock<'a> {
-    /// What the clock reads.
+    /// The local time at an instant.
     pub(super) fn local(self, at: i64) -> i64 {
         at + micros(self.0.to_offset(Timestamp::from_micros(at).to_jiff()))
     }
 
-    /// The furthest that the clock has read until then. Unlike the clock itself this never
-    /// goes back, so that a local time is reached once.
+    /// The latest local time that the clock has shown up to an instant. It never goes back, so each local
+    /// time is reached at most once.
     pub(super) fn furthest(self, at: i64) -> i64 {
         let after = Timestamp::from_micros(at + 1).to_jiff();
         self.0
@@ -53,8 +53,8 @@ impl<'a> Clock<'a> {
             .fold(self.local(at), i64::max)
     }
 
-    /// The instants at which the clock first reaches these ascending local times. One that
-    /// it skips is reached at the end of the gap.
+    /// The instants at which the clock first reaches local times, which are in ascending order. The clock
+    /// reaches a skipped local time at the end of the gap.
     pub(super) fn reaching(self, points: impl Iterator<Item = i64> + 'a) -> impl Iterator<Item = i64> + 'a {
         let mut points = points.peekable();
         let mut since = points.peek().copied().unwrap_or(0) - REACH;
@@ -71,8 +71,8 @@ impl<'a> Clock<'a> {
         })
     }
 
-    /// The instants at which the clock enters a cell, or begins one again, from the last
-    /// of them at or before `at`.
+    /// The instants at which the clock enters a cell for the first time or again, starting with the last one
+    /// at or before `at`.
     pub(super) fn entering(self, cells: Cells, at: i64) -> impl Iterator<Item = i64> + 'a {
         let first = self.entered(cells, at);
         let mut since = first;
@@ -96,7 +96,7 @@ impl<'a> Clock<'a> {
         std::iter::once(first).chain(further)
     }
 
-    /// When the clock entered the cell in which it is at that instant.
+    /// The instant at which the clock entered the cell that it is in at `at`.
     fn entered(self, cells: Cells, at: i64) -> i64 {
         let mut at = at;
         loop {
@@ -116,7 +116,7 @@ impl<'a> Clock<'a> {
         }
     }
 
-    /// The changes of the clock after an instant, each with the offset from then on.
+    /// The changes of the clock after an instant, each with the new offset.
     fn changes_after(self, at: i64) -> impl Iterator<Item = (i64, i64)> + 'a {
         self.0
             .following(Timestamp::from_micros(at).to_jiff())
@@ -124,9 +124,8 @@ impl<'a> Clock<'a> {
     }
 }
 
-/// Whether a cell begins where the clock is set to a local time, coming from the cell
-/// `before`: so that a repeated hour begins again, and one of which a part is repeated is
-/// one.
+/// Whether a cell begins when the clock, which was in the cell `before`, is set to a local time. A repeated
+/// cell begins again. A cell of which only a part is repeated does not.
 fn begins(cells: Cells, local: i64, before: i64) -> bool {
     let cell = cells.index(local);
     cell != before || local == cells.start(cell)

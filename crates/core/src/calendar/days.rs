@@ -1,26 +1,26 @@
-//! Days, months and years as numbers. Days count from 1970-01-01 and months from January
-//! of the year 0, in the Gregorian calendar and in both directions without an end, so that
-//! the last bucket of the year 9999 needs no special case.
+//! Days, months and years as numbers in the Gregorian calendar. Days are counted from 1970-01-01, and months
+//! from January of the year 0. The numbers are not limited to the years 1 to 9999, so the last bucket of the
+//! year 9999 is not a special case.
 
-/// Microseconds of a minute.
+/// A minute in microseconds.
 pub(super) const MINUTE: i64 = 60_000_000;
-/// Microseconds of an hour.
+/// An hour in microseconds.
 pub(super) const HOUR: i64 = 60 * MINUTE;
-/// Microseconds of a day of 24 hours.
+/// A day of 24 hours in microseconds.
 pub(super) const DAY: i64 = 24 * HOUR;
 
-/// The days from 0000-01-01 to 1970-01-01.
+/// The number of days from 0000-01-01 to 1970-01-01.
 const EPOCH_DAY: i64 = 719_528;
 
-/// The days of a common year before each of its months.
+/// The number of days before each month in a common year.
 const BEFORE_MONTH: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
 
-/// The number of a month, of which `month` is counted from 1.
+/// The number of a month. `month` is counted from 1.
 pub(super) fn month_number(year: i64, month: i8) -> i64 {
     year * 12 + i64::from(month) - 1
 }
 
-/// The first day of the month of that number.
+/// The first day of a month.
 pub(super) fn month_start(month_number: i64) -> i64 {
     let (year, month) = (month_number.div_euclid(12), month_number.rem_euclid(12));
     let leap = year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
@@ -34,9 +34,9 @@ pub(super) fn year_start(year: i64) -> i64 {
     365 * year + leap_days - EPOCH_DAY
 }
 
-/// The year in which a day lies.
+/// The year of a day.
 pub(super) fn year_of(day: i64) -> i64 {
-    // 400 years have 146,097 days; the quotient is off by one at most.
+    // 400 years have 146,097 days. The quotient is off by at most one.
     let year = ((day + EPOCH_DAY) * 400).div_euclid(146_097);
     if day < year_start(year) {
         year - 1
@@ -47,28 +47,28 @@ pub(super) fn year_of(day: i64) -> i64 {
     }
 }
 
-/// The number of the month in which a day lies.
+/// The number of the month of a day.
 pub(super) fn month_of(day: i64) -> i64 {
     let january = year_of(day) * 12;
     (january..january + 12).rev().find(|month| month_start(*month) <= day).unwrap_or(january)
 }
 
-/// The day of the week, 0 on Mondays.
+/// The day of the week. Monday is 0.
 pub(super) fn weekday_of(day: i64) -> usize {
     usize::try_from((day + 3).rem_euclid(7)).expect("less than 7")
 }
 
-/// Easter Sunday of the Western churches: the Sunday after the first full moon from
-/// 21 March on, with the moon of the Gregorian tables.
+/// Easter Sunday of the Western churches: the Sunday after the first full moon on or after 21 March,
+/// according to the Gregorian tables.
 pub(super) fn easter(year: i64) -> i64 {
     let golden = year.rem_euclid(19);
     let century = year.div_euclid(100);
-    // The tables lose the leap days of most centuries, and gain a day in 312 years.
+    // The corrections for leap years and for the moon.
     let solar = century - century.div_euclid(4);
     let lunar = (8 * century + 13).div_euclid(25);
-    // How many days after 21 March the moon is full.
+    // The number of days from 21 March to the full moon.
     let mut moon = (19 * golden + solar - lunar + 15).rem_euclid(30);
-    // No full moon on 19 April, and none twice on 18 April in a cycle of 19 years.
+    // The full moon is never on 19 April, and at most once on 18 April in a cycle of 19 years.
     if moon == 29 || (moon == 28 && golden > 10) {
         moon -= 1;
     }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn easter_is_where_the_tables_put_it() {
+    fn easter_agrees_with_the_tables() {
         for (year, month, of_month) in [
             (1961, 4, 2),
             (1970, 3, 29),
@@ -116,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn days_are_those_of_the_civil_calendar(year in 1..=9999_i16, month in 1..=12_i8, of_month in 1..=28_i8) {
+        fn days_agree_with_jiff(year in 1..=9999_i16, month in 1..=12_i8, of_month in 1..=28_i8) {
             let date = Date::new(year, month, of_month).unwrap();
             let epoch = Date::new(1970, 1, 1).unwrap();
             let number = day(year, month, of_month);

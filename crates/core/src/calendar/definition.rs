@@ -1,4 +1,4 @@
-//! Calendars that a tenant defines, as data, and what can be wrong with them.
+//! Definitions of calendars by tenants, and their validation.
 
 use std::time::Duration;
 
@@ -13,86 +13,86 @@ use super::working_days::WorkingDays;
 use crate::syntax::SyntaxError;
 use crate::zone::{UnknownZone, zone};
 
-/// The most holidays that a definition may have.
+/// The maximum number of holidays in a definition.
 pub const MAX_HOLIDAYS: usize = 1_000;
 
-/// What a calendar is made of.
+/// The definition of a calendar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Definition {
-    /// Buckets of one width.
+    /// Buckets of equal width.
     Interval {
-        /// An ISO 8601 duration, such as `PT1H`, `P1D` or `P1M`, also with a leading `#`.
+        /// An ISO 8601 duration, such as `PT1H`, `P1D` or `P1M`. It can have a leading `#`.
         interval: String,
         /// The IANA name of the time zone.
         zone: String,
-        /// How much later than usual each bucket begins, in whole minutes on the clock of
-        /// the zone: a gas day is `P1D` and six hours.
+        /// How much later than usual each bucket begins, in whole minutes of local time. A gas day is `P1D`
+        /// with an offset of six hours.
         offset: Duration,
     },
-    /// Buckets from one working day to the next.
+    /// Buckets that extend from one working day to the next.
     WorkingDays {
-        /// The days of the week on which no work is done; they may be repeated.
+        /// The days of the weekend. Repeated days are ignored.
         weekend: Vec<Weekday>,
         /// The IANA name of the time zone.
         zone: String,
-        /// Further days on which no work is done, [`MAX_HOLIDAYS`] at most.
+        /// The holidays, at most [`MAX_HOLIDAYS`].
         holidays: Vec<Holiday>,
     },
 }
 
-/// Why a definition does not make a calendar.
+/// Why a definition is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
-    /// The code is empty, or that of a built-in calendar.
+    /// The code is empty, or reserved for built-in calendars.
     #[error(
         "expected a code that is not empty, does not begin with # and is not a built-in name, found {0:?}"
     )]
     Code(String),
-    /// The interval cannot be read.
+    /// The interval cannot be parsed.
     #[error("{0}")]
     Interval(SyntaxError),
     /// There is no such time zone.
     #[error(transparent)]
     Zone(#[from] UnknownZone),
-    /// The offset has seconds.
+    /// The offset is not a number of whole minutes.
     #[error("expected an offset of whole minutes")]
     OffsetNotInMinutes,
-    /// The offset is as long as an interval can be, or longer.
+    /// The offset is not shorter than the shortest interval.
     #[error("expected an offset shorter than the shortest interval of {interval}, {} minutes", .shortest.as_secs() / 60)]
     OffsetTooLong {
         /// The interval.
         interval: String,
-        /// How long it is at least.
+        /// The length of the shortest interval.
         shortest: Duration,
     },
-    /// All seven days of the week are weekend.
+    /// The weekend has all seven days of the week.
     #[error("expected a weekend of at most six days, found all seven: no working day is left")]
     WeekendOfAllDays,
     /// There are too many holidays.
     #[error("expected at most {MAX_HOLIDAYS} holidays, found {0}")]
     TooManyHolidays(usize),
-    /// A holiday can never be.
+    /// A holiday is invalid.
     #[error("holiday {number} ({holiday}): {fault}")]
     Holiday {
-        /// Which one, from 1.
+        /// The number of the holiday, counted from 1.
         number: usize,
         /// The holiday.
         holiday: Box<Holiday>,
         /// What is wrong.
         fault: &'static str,
     },
-    /// Weekend and holidays of every week leave nothing.
+    /// The weekend and the weekly holidays cover every day of a year.
     #[error("no working day is left in {0}: the weekend and the weekly holidays cover every day")]
     NoWorkingDay(i16),
 }
 
 impl Definition {
-    /// Checks that it makes a calendar, or says why it does not.
+    /// Checks that the definition is valid.
     pub fn validate(&self) -> Result<(), DefinitionError> {
         self.read().map(|_| ())
     }
 
-    /// The zone and the buckets that it means.
+    /// The time zone and the buckets of the calendar.
     pub(super) fn read(&self) -> Result<(TimeZone, Buckets), DefinitionError> {
         match self {
             Self::Interval { interval, zone: name, offset } => {
@@ -127,8 +127,8 @@ fn working_days(weekend: &[Weekday], holidays: &[Holiday]) -> Result<WorkingDays
         return Err(DefinitionError::TooManyHolidays(holidays.len()));
     }
     for (number, holiday) in (1..).zip(holidays) {
-        // Of each of these the years have many, or the same one twice, and each is looked for in
-        // every year of a question.
+        // A shifted weekly holiday or a repeated holiday is costly, because it is shifted many times in every
+        // year of a query.
         let weekly_and_shifted = matches!(holiday.day, HolidayDay::Every(_)) && holiday.shift.is_some();
         let fault = if weekly_and_shifted {
             Some("a weekly holiday cannot be shifted")

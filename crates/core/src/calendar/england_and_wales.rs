@@ -1,25 +1,24 @@
-//! The bank holidays of England and Wales, under the Banking and Financial Dealings Act
-//! 1971 and royal proclamations. Christmas and Boxing Day of earlier years follow the
-//! same rules.
+//! The bank holidays of England and Wales under the Banking and Financial Dealings Act 1971 and royal
+//! proclamations. In earlier years, Christmas and Boxing Day follow the same rules.
 
 use jiff::civil::Weekday;
 
 use super::holiday::Holiday;
 use super::working_days::WorkingDays;
 
-/// The rules; a day that was moved in one year splits its rule.
+/// The rules. If a holiday was moved in one year, it has several rules, for the years before and after.
 const HOLIDAYS: [&str; 28] = [
     "1 of January, shifted, from 1974",
     "easter - 2 days",
     "easter + 1 day",
-    // Early May; for the 50th and 75th anniversaries of the end of the war in Europe it
-    // was moved to 8 May.
+    // Early May bank holiday. It was moved to 8 May for the 50th and the 75th anniversary of the end of the
+    // war in Europe.
     "first Monday in May, from 1978 to 1994",
     "1995-05-08",
     "first Monday in May, from 1996 to 2019",
     "2020-05-08",
     "first Monday in May, from 2021",
-    // Spring; for jubilees of the Queen it was moved to June, where a day was added.
+    // Spring bank holiday. It was moved to June for jubilees of the Queen, and another day was added.
     "last Monday in May, to 2001",
     "2002-06-03",
     "2002-06-04",
@@ -44,8 +43,8 @@ const HOLIDAYS: [&str; 28] = [
     "2023-05-08",
 ];
 
-/// The days that are neither weekend nor bank holiday.
+/// The days that are not weekends or bank holidays.
 pub(super) fn working_days() -> WorkingDays {
-    let holidays = HOLIDAYS.map(|rule| rule.parse::<Holiday>().expect("a test reads every rule"));
+    let holidays = HOLIDAYS.map(|rule| rule.parse::<Holiday>().expect("the rules are valid"));
     WorkingDays::new(&[Weekday::Saturday, Weekday::Sunday], holidays.into())
 }

@@ -1,4 +1,4 @@
-//! What calendars do on days that people can look up.
+//! Examples of calendars on real days.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn range(start: &str, end: &str) -> TimeRange {
     TimeRange { start: at(start), end: at(end) }
 }
 
-/// The starts of the buckets of a range, as a calendar's clock reads them.
+/// The starts of the buckets of a range in local time.
 fn starts(calendar: &Calendar, start: &str, end: &str) -> Vec<String> {
     let starts = calendar.bucket_starts(range(start, end), 25_000).unwrap();
     let shown = |at: &Timestamp| {
@@ -25,7 +25,7 @@ fn starts(calendar: &Calendar, start: &str, end: &str) -> Vec<String> {
     starts.iter().map(shown).collect()
 }
 
-/// The lengths of the buckets of a range, in minutes.
+/// The lengths of the buckets of a range in minutes.
 fn minutes(calendar: &Calendar, start: &str, end: &str) -> Vec<i64> {
     let range = range(start, end);
     let mut starts = calendar.bucket_starts(range, 25_000).unwrap();
@@ -53,7 +53,7 @@ fn interval(interval: &str, zone: &str, offset_minutes: u64) -> Definition {
 const WEEKEND: [Weekday; 2] = [Weekday::Saturday, Weekday::Sunday];
 
 #[test]
-fn buckets_begin_where_the_clock_and_the_calendar_say() {
+fn buckets_begin_at_local_boundaries() {
     for (code, expected) in [
         ("#PT1M", "2024-02-28T10:07"),
         ("#PT5M", "2024-02-28T10:05"),
@@ -101,7 +101,7 @@ fn days_have_23_and_25_hours_where_clocks_change() {
 }
 
 #[test]
-fn days_begin_after_gaps_and_with_the_first_midnight() {
+fn days_begin_after_gaps_and_at_the_first_midnight() {
     for (name, start, end, expected) in [
         // 00:00 is skipped.
         ("America/Havana", "2024-03-10T06:00:00Z", "2024-03-10T07:00:00Z", "2024-03-10T01:00-04:00"),
@@ -141,11 +141,11 @@ fn a_day_that_a_zone_skips_has_no_bucket() {
 #[test]
 fn hours_follow_clocks_that_change_by_half_an_hour() {
     let hours = calendar("#PT1H", "Australia/Lord_Howe");
-    // At 02:00 the clock goes back to 01:30: the hour goes on. Half hours are repeated.
+    // At 02:00 the clock goes back to 01:30. The hour continues, and a half hour is repeated.
     let back = ("2024-04-07T00:00:00+11:00", "2024-04-07T04:00:00+10:30");
     assert_eq!(minutes(&hours, back.0, back.1), [60, 90, 60, 60]);
     assert_eq!(minutes(&calendar("#PT30M", "Australia/Lord_Howe"), back.0, back.1), [30; 9]);
-    // At 02:00 it goes on to 02:30, within the hour that begins there.
+    // At 02:00 the clock goes forward to 02:30, within the same hour.
     let forth = ("2024-10-06T00:00:00+10:30", "2024-10-06T04:00:00+11:00");
     assert_eq!(minutes(&hours, forth.0, forth.1), [60, 60, 30, 60]);
     assert_eq!(minutes(&calendar("#PT30M", "Australia/Lord_Howe"), forth.0, forth.1), [30; 7]);
@@ -156,7 +156,7 @@ fn hours_follow_clocks_that_change_by_half_an_hour() {
 }
 
 #[test]
-fn widths_that_do_not_divide_a_day_count_from_1970_on_the_clock() {
+fn widths_that_do_not_divide_a_day_are_counted_from_1970_in_local_time() {
     for (name, offset) in [("UTC", "Z"), ("Asia/Kolkata", "+05:30")] {
         for (code, start, minutes) in [
             ("#PT7H", "1970-01-01T21:00:00", 420),
@@ -172,7 +172,7 @@ fn widths_that_do_not_divide_a_day_count_from_1970_on_the_clock() {
 }
 
 #[test]
-fn business_days_take_the_weekend_that_follows() {
+fn business_days_include_the_following_weekend() {
     assert_eq!(
         starts(&calendar("BUSINESS", "UTC"), "2024-03-02T12:00:00Z", "2024-03-06T00:00:00Z"),
         ["2024-03-01T00:00+00:00", "2024-03-04T00:00+00:00", "2024-03-05T00:00+00:00"]
@@ -180,7 +180,7 @@ fn business_days_take_the_weekend_that_follows() {
 }
 
 #[test]
-fn a_gas_day_begins_at_six_also_when_clocks_change() {
+fn a_gas_day_begins_at_six_even_when_clocks_change() {
     let gas = Calendar::defined("GAS", &interval("P1D", "Europe/Berlin", 360)).unwrap();
     assert_eq!(
         starts(&gas, "2024-03-30T12:00:00Z", "2024-04-01T12:00:00Z"),
@@ -199,7 +199,7 @@ fn a_gas_day_begins_at_six_also_when_clocks_change() {
 }
 
 #[test]
-fn the_last_buckets_end_with_the_one_that_holds_the_instant() {
+fn the_last_bucket_contains_the_instant() {
     let at = "2024-11-20T10:07:00Z".parse().unwrap();
     for (code, n, start, end) in [
         ("#PT1H", 1, "2024-11-20T10:00:00Z", "2024-11-20T11:00:00Z"),
@@ -218,7 +218,7 @@ fn the_last_buckets_end_with_the_one_that_holds_the_instant() {
 }
 
 #[test]
-fn too_many_buckets_are_counted_and_not_made() {
+fn too_many_buckets_are_counted_without_generating_them() {
     let millennia = range("1970-01-01T00:00:00Z", "9000-01-01T00:00:00Z");
     for (code, asked) in [("#PT1M", 3_697_423_200), ("#PT2H", 30_811_860), ("#P1M", 84_360)] {
         let error = calendar(code, "UTC").bucket_starts(millennia, 25_000).unwrap_err();
@@ -229,7 +229,7 @@ fn too_many_buckets_are_counted_and_not_made() {
 }
 
 #[test]
-fn the_ends_of_time_lie_in_a_bucket_of_every_zone() {
+fn the_first_and_last_timestamps_are_in_a_bucket_of_every_zone() {
     let first = TimeRange { start: Timestamp::EPOCH, end: Timestamp::from_micros(1) };
     let last = TimeRange { start: Timestamp::from_micros(Timestamp::END.micros() - 1), end: Timestamp::END };
     for built_in in BUILT_IN.iter().chain(&[BuiltIn { code: "#P100Y", description: "" }]) {
@@ -252,7 +252,7 @@ fn the_ends_of_time_lie_in_a_bucket_of_every_zone() {
     }
 }
 
-/// The bank holidays of a year that are no weekend, as `#HENG` has them.
+/// The bank holidays of a year in `#HENG` that are not on a weekend.
 fn bank_holidays(year: i16) -> Vec<String> {
     let (start, end) = (format!("{year}-01-01T00:00:00Z"), format!("{}-01-01T00:00:00Z", year + 1));
     let days = |code| -> Vec<String> {
@@ -268,7 +268,7 @@ fn bank_holidays(year: i16) -> Vec<String> {
 }
 
 #[test]
-fn bank_holidays_are_those_that_were_published() {
+fn bank_holidays_agree_with_the_published_ones() {
     for (year, expected) in [
         (1973, "04-20 04-23 05-28 08-27 11-14 12-25 12-26"),
         (1974, "01-01 04-12 04-15 05-27 08-26 12-25 12-26"),
@@ -303,7 +303,7 @@ fn bank_holidays_are_those_that_were_published() {
     assert_eq!(calendar("HENG", "UTC").buckets, calendar("#HENG", "UTC").buckets);
 }
 
-/// The days of a fortnight that are no working days.
+/// The days of a range that are not working days.
 fn days_off(definition: &Definition, start: &str, end: &str) -> Vec<String> {
     let working = starts(&Calendar::defined("OURS", definition).unwrap(), start, end);
     let days = starts(&calendar("#P1D", "UTC"), start, end);
@@ -311,7 +311,7 @@ fn days_off(definition: &Definition, start: &str, end: &str) -> Vec<String> {
 }
 
 #[test]
-fn rules_place_their_days() {
+fn rules_determine_the_days_of_holidays() {
     for (rule, expected) in [
         ("2024-12-27", "24-12-27"),
         ("last Monday in May, from 2025 to 2025", "25-05-26"),
@@ -324,7 +324,7 @@ fn rules_place_their_days() {
         ("1 of June, shifted, to 2024", "24-06-01 24-06-03"),
         ("1 of June, shifted back, to 2024", "24-05-31 24-06-01"),
     ] {
-        // Weekends are left out but for the days beside the shifted ones.
+        // Weekends are not compared, except for the one with the shifted holiday.
         let weekend: &[Weekday] = if rule.contains("shifted") { &WEEKEND } else { &[] };
         let mut off =
             days_off(&working_days(weekend, &[rule]), "2024-01-01T00:00:00Z", "2026-01-01T00:00:00Z");
@@ -339,7 +339,7 @@ fn rules_place_their_days() {
 }
 
 #[test]
-fn shifted_holidays_make_room_for_one_another_across_years() {
+fn shifted_holidays_of_adjacent_years_are_on_different_days() {
     let rules = ["31 of December, shifted", "1 of January, shifted", "2 of January"];
     // 2022-12-31 was a Saturday, and 2 January stays on its Monday.
     let off = days_off(&working_days(&WEEKEND, &rules), "2022-12-31T00:00:00Z", "2023-01-07T00:00:00Z");
@@ -371,7 +371,7 @@ fn a_year_without_working_days_has_one_bucket() {
 }
 
 #[test]
-fn a_wrong_code_says_where_and_what() {
+fn errors_say_where_a_code_is_wrong() {
     for (code, position) in [
         ("", 1),
         ("PT1H", 1),
@@ -394,7 +394,7 @@ fn a_wrong_code_says_where_and_what() {
 }
 
 #[test]
-fn a_wrong_definition_says_what_is_wrong() {
+fn errors_say_why_a_definition_is_invalid() {
     let mut days = vec!["2024-12-27"; MAX_HOLIDAYS];
     days.push("2024-12-28");
     let all: Vec<Weekday> =
@@ -493,7 +493,7 @@ fn zones_have_iana_names() {
 }
 
 #[test]
-fn built_in_calendars_are_what_their_codes_say() {
+fn built_in_calendars_can_be_parsed() {
     for built_in in BUILT_IN {
         let calendar = Calendar::parse(built_in.code).unwrap();
         assert_eq!(calendar.to_string(), built_in.code);

@@ -1,4 +1,4 @@
-//! Holidays as data, and their text form: `25 of December, shifted, from 1974`.
+//! Holidays, and their text form such as `25 of December, shifted, from 1974`.
 //!
 //! ```text
 //! holiday = day [[","] shift] [[","] "from" YEAR] [[","] "to" YEAR]
@@ -10,7 +10,7 @@
 //! shift   = "shifted" | "shifted back"
 //! ```
 //!
-//! Case does not matter; days and months have their full names or the first three letters.
+//! Upper and lower case are equal. Days and months are written in full or as the first three letters.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,50 +22,50 @@ use super::reader::Reader;
 use super::working_days::monday_based;
 use crate::syntax::SyntaxError;
 
-/// A day, or the days of a rule, on which no work is done.
+/// A holiday on one day, or on the days of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holiday {
-    /// The day, before any shift.
+    /// The day before any shift.
     pub day: HolidayDay,
-    /// Where it goes when it falls on a weekend; without a shift it is lost there.
+    /// How a holiday on a weekend is shifted. Without a shift, the holiday has no effect there.
     pub shift: Option<Shift>,
-    /// The first year of the rule. A date has a year already and ignores this.
+    /// The first year of the rule. Ignored for a date, which has a year itself.
     pub from_year: Option<i16>,
-    /// The last year of the rule. A date has a year already and ignores this.
+    /// The last year of the rule. Ignored for a date, which has a year itself.
     pub to_year: Option<i16>,
 }
 
 /// The day of a holiday.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HolidayDay {
-    /// One day of one year.
+    /// A single date.
     Date(Date),
-    /// Every such day of the week.
+    /// Every week on this day.
     Every(Weekday),
-    /// A day of the week within a month.
+    /// A day of the week in a month, such as the last Monday in May.
     Nth {
-        /// Which of them.
+        /// Which of these days of the month.
         nth: Nth,
         /// The day of the week.
         weekday: Weekday,
-        /// The month, 1 to 12.
+        /// The month, from 1 to 12.
         month: i8,
     },
-    /// A day of a month, in years that have it.
+    /// A day of a month, in years in which the month has this day.
     DayOfMonth {
-        /// The day, from 1.
+        /// The day, counted from 1.
         day: i8,
-        /// The month, 1 to 12.
+        /// The month, from 1 to 12.
         month: i8,
     },
-    /// So many days after Easter Sunday of the Western churches, or before it.
+    /// A number of days after or before Easter Sunday of the Western churches.
     Easter {
-        /// The days after it, 366 at most either way.
+        /// The number of days after Easter Sunday, from -366 to 366.
         days: i16,
     },
 }
 
-/// Which of the days of a month that are the same day of the week.
+/// Which one of the Mondays (or another day of the week) of a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nth {
     /// The first.
@@ -76,22 +76,22 @@ pub enum Nth {
     Third,
     /// The fourth.
     Fourth,
-    /// The last, the fourth or a fifth.
+    /// The last, which is the fourth or the fifth.
     Last,
 }
 
-/// Where a holiday goes that falls on a weekend: to a day that is neither weekend nor
-/// holiday. Holidays that stay on their day are placed first, then the shifted ones in
-/// the order of their days, so that no two go to the same day.
+/// How a holiday on a weekend is shifted: to a day that is not on a weekend and not another holiday. Holidays
+/// that are not shifted are placed first, then the shifted ones in the order of their days, so two holidays
+/// are never shifted to the same day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shift {
-    /// To the next such day.
+    /// To the next free day.
     Next,
-    /// To the previous such day.
+    /// To the previous free day.
     Previous,
 }
 
-/// The names of the months, as they are shown.
+/// The names of the months as they are printed.
 pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -107,7 +107,7 @@ pub(super) const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// The days of the week with their names, as they are shown.
+/// The days of the week, with their names as they are printed.
 pub(super) const WEEKDAYS: [(Weekday, &str); 7] = [
     (Weekday::Monday, "Monday"),
     (Weekday::Tuesday, "Tuesday"),
@@ -118,7 +118,7 @@ pub(super) const WEEKDAYS: [(Weekday, &str); 7] = [
     (Weekday::Sunday, "Sunday"),
 ];
 
-/// The ordinals with their names, as they are shown.
+/// The ordinals, with their names as they are printed.
 pub(super) const ORDINALS: [(Nth, &str); 5] = [
     (Nth::First, "first"),
     (Nth::Second, "second"),
@@ -127,18 +127,18 @@ pub(super) const ORDINALS: [(Nth, &str); 5] = [
     (Nth::Last, "last"),
 ];
 
-/// The day of the week of that name: in full or its first three letters, in any case.
+/// Parses the name of a day of the week: in full or its first three letters, in upper or lower case.
 #[must_use]
 pub fn weekday(name: &str) -> Option<Weekday> {
     WEEKDAYS.into_iter().find(|(_, known)| is_name(name, known)).map(|(day, _)| day)
 }
 
-/// Whether a text is a name or its first three letters.
+/// Whether a text is `name` or its first three letters.
 pub(super) fn is_name(text: &str, name: &str) -> bool {
     text.eq_ignore_ascii_case(name) || text.eq_ignore_ascii_case(&name[..3])
 }
 
-/// The days that a month can have.
+/// The maximum number of days of a month.
 pub(super) fn longest_month(month: i8) -> i8 {
     match month {
         2 => 29,
@@ -147,14 +147,14 @@ pub(super) fn longest_month(month: i8) -> i8 {
     }
 }
 
-/// The furthest from Easter that a holiday may be.
+/// The maximum distance of a holiday from Easter.
 pub(super) const EASTER_REACH_DAYS: i16 = 366;
 
-/// The years that a rule may name.
+/// The valid years of a rule.
 pub(super) const YEARS: std::ops::RangeInclusive<i16> = 1..=9999;
 
 impl Holiday {
-    /// What is wrong with it, in words.
+    /// Describes why the holiday is invalid. None if it is valid.
     pub(super) fn fault(&self) -> Option<&'static str> {
         let month_exists = |month: i8| (1..=12).contains(&month);
         let fault = match self.day {
@@ -162,7 +162,7 @@ impl Holiday {
                 Some("expected a month from 1 to 12")
             }
             HolidayDay::DayOfMonth { day, month } if !(1..=longest_month(month)).contains(&day) => {
-                Some("the month never has that day")
+                Some("the month never has this day")
             }
             HolidayDay::Easter { days } if days.unsigned_abs() > EASTER_REACH_DAYS.unsigned_abs() => {
                 Some("expected at most 366 days from Easter")
@@ -188,7 +188,7 @@ impl Holiday {
             && self.to_year.is_none_or(|to| year <= i64::from(to))
     }
 
-    /// Calls `place` with each of its days of a year, before any shift.
+    /// Calls `place` with each day of the holiday in a year, before any shift.
     pub(super) fn for_each_day(&self, year: i64, mut place: impl FnMut(i64)) {
         if let HolidayDay::Date(date) = self.day {
             if i64::from(date.year()) == year {
@@ -228,7 +228,7 @@ impl Holiday {
     }
 }
 
-/// The first such day of the week from a day on.
+/// The first such day of the week on or after a day.
 fn on_or_after(day: i64, weekday: Weekday) -> i64 {
     let days = (7 + monday_based(weekday) - weekday_of(day)) % 7;
     day + i64::try_from(days).expect("less than 7")
@@ -243,7 +243,7 @@ impl FromStr for Holiday {
 }
 
 impl fmt::Display for Holiday {
-    /// The text from which the same holiday is read.
+    /// A text that parses to the same holiday.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.day.fmt(f)?;
         match self.shift {

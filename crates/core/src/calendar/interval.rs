@@ -1,4 +1,4 @@
-//! Intervals as ISO 8601 durations, and where on the clock they begin.
+//! Intervals: ISO 8601 durations, and the local times at which their buckets begin.
 
 use super::days::{DAY, HOUR, MINUTE, month_start};
 use super::points::Points;
@@ -8,21 +8,21 @@ use crate::syntax::{Cursor, SyntaxError};
 /// 1970-01-05 was a Monday.
 const A_MONDAY: i64 = 4 * DAY;
 
-/// The longest interval, in months and in minutes.
+/// The longest interval in months and in minutes.
 const CENTURY_MONTHS: i64 = 1_200;
 const CENTURY_MINUTES: i64 = 52_560_000;
 
 /// The width of a calendar's buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interval {
-    /// Microseconds of a clock that is never changed, counted from a local time.
+    /// A number of microseconds of local time, counted from a local time.
     Fixed { width: i64, origin: i64 },
-    /// Calendar months, counted from the year 0.
+    /// A number of calendar months, counted from the year 0.
     Months(i64),
 }
 
 impl Interval {
-    /// Reads an ISO 8601 duration, also with a leading `#`.
+    /// Parses an ISO 8601 duration, which can have a leading `#`.
     pub(super) fn read(code: &str) -> Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(code);
         cursor.eat("#");
@@ -43,11 +43,11 @@ impl Interval {
         }
     }
 
-    /// Its least length on a clock that is never changed.
+    /// The length of the shortest bucket in local time, in microseconds.
     pub(super) fn shortest(self) -> i64 {
         match self {
             Self::Fixed { width, .. } => width,
-            // Months repeat after 400 years.
+            // The lengths of months repeat after 400 years.
             Self::Months(months) => (0..4_800)
                 .map(|index| month_start((index + 1) * months) - month_start(index * months))
                 .min()
@@ -55,7 +55,7 @@ impl Interval {
         }
     }
 
-    /// Buckets of this width that begin `offset` microseconds later than usual.
+    /// Buckets of this width, which begin `offset` microseconds later than usual.
     pub(super) fn buckets(self, offset: i64) -> Buckets {
         match self {
             Self::Fixed { width, origin } if width <= HOUR => {
@@ -69,7 +69,7 @@ impl Interval {
     }
 }
 
-/// The parts of an ISO 8601 duration, added up.
+/// The sums of the parts of an ISO 8601 duration.
 #[derive(Default)]
 struct Units {
     months: i64,
@@ -78,9 +78,9 @@ struct Units {
 }
 
 impl Units {
-    /// Reads what follows the P.
+    /// Parses the text after the P.
     fn read(&mut self, cursor: &mut Cursor) -> Result<(), SyntaxError> {
-        // Each designator with its rank, so that they come in order and once.
+        // The rank of each designator. Ranks must ascend, so the designators are in order and not repeated.
         const DATE: [char; 4] = ['Y', 'M', 'W', 'D'];
         const TIME: [char; 2] = ['H', 'M'];
         let (mut number, mut rank, mut time) = (None::<i64>, 0, false);

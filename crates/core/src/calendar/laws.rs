@@ -1,4 +1,4 @@
-//! What holds for every calendar in every zone.
+//! Properties of every calendar in every time zone.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn any_zone() -> impl Strategy<Value = TimeZone> {
     prop::sample::select(&ZONES[..]).prop_map(|name| zone(name).unwrap())
 }
 
-/// An instant, often one beside a change of the zone's clock.
+/// An instant, often next to a change of the clock.
 fn instant_near(zone: &TimeZone, at: i64, near: bool) -> i64 {
     let change = zone.following(Timestamp::from_micros(at).to_jiff()).next();
     match change.filter(|_| near) {
@@ -98,7 +98,7 @@ fn at(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros)
 }
 
-/// The bucket starts of a range of so many usual buckets, and the range.
+/// A range of `count` buckets of the usual length, and the starts of its buckets.
 fn buckets(calendar: &Calendar, start: i64, count: i64) -> (TimeRange, Vec<i64>) {
     let distance = match &calendar.buckets {
         Buckets::Cells(cells) => cells.width,
@@ -109,7 +109,7 @@ fn buckets(calendar: &Calendar, start: i64, count: i64) -> (TimeRange, Vec<i64>)
     (range, starts.into_iter().map(Timestamp::micros).collect())
 }
 
-/// What the clock of a zone reads.
+/// The local time in a time zone.
 fn local(zone: &TimeZone, instant: i64) -> i64 {
     Clock(zone).local(instant)
 }
@@ -130,7 +130,7 @@ proptest! {
         prop_assert!(starts.windows(2).all(|pair| pair[0] < pair[1]));
         prop_assert!(starts.iter().skip(1).all(|bucket| *bucket > range.start.micros()));
 
-        // The bucket of an instant does not depend on the range that is asked for.
+        // The bucket of an instant does not depend on the range.
         let chosen = pick.index(starts.len());
         let begin = starts[chosen].max(range.start.micros());
         let end = starts.get(chosen + 1).copied().unwrap_or(range.end.micros());
@@ -143,7 +143,7 @@ proptest! {
             calendar.bucket_starts(part, 25_000).unwrap().into_iter().map(Timestamp::micros).collect();
         prop_assert_eq!(&rest[..], &starts[chosen..]);
 
-        // The last buckets are those that end where the next one begins.
+        // The last buckets end where the next bucket begins.
         let n = u64::try_from(chosen).unwrap() + 1;
         if starts[0] > 0 {
             let last = calendar.last_buckets(at(end - 1), n, n).unwrap();
@@ -172,7 +172,7 @@ proptest! {
                 // The clock skipped midnight.
                 prop_assert!(local(&zone, bucket - 1) < day * DAY);
             } else if local(&zone, bucket - 1) + DAY < reads {
-                // It skipped a day, or more than the days that begin here.
+                // The clock skipped a day or more.
                 day = local(&zone, bucket - 1).div_euclid(DAY) + 1;
             }
             let reached = day..=reads.div_euclid(DAY);
@@ -188,7 +188,7 @@ proptest! {
         }
     }
 
-    /// Every minute of some days, against the words of the rules.
+    /// Compares every half minute of some days with the documented rules.
     #[test]
     fn parts_of_days_begin_where_the_clock_says(
         width in prop::sample::select(vec![1_i64, 5, 7, 15, 30, 45, 60, 90, 120, 360, 420, 720]),
@@ -224,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn reading_a_code_never_panics(code in "#?P?[0-9TYMWDHS\\PC]{0,12}") {
+    fn parsing_a_code_never_panics(code in "#?P?[0-9TYMWDHS\\PC]{0,12}") {
         if let Ok(calendar) = Calendar::parse(&code) {
             let all = TimeRange { start: Timestamp::EPOCH, end: Timestamp::END };
             let _ = calendar.bucket_starts(all, 100);

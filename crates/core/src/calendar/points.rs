@@ -1,23 +1,22 @@
-//! Calendar points in local time: where buckets of more than an hour begin on the clock.
-//! Knows of no zone.
+//! Calendar points: the local times at which buckets of more than an hour begin. The module is independent of
+//! time zones.
 
 use super::days::{DAY, month_of, month_start};
 use super::working_days::WorkingDays;
 
-/// Ascending local times without an end.
+/// An endless sequence of local times in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Points {
-    /// At a fixed distance of `width` microseconds, one of them at `origin`.
+    /// Points at a distance of `width` microseconds, one of which is `origin`.
     Fixed { width: i64, origin: i64 },
-    /// At the first day of each `months` months, counted from the year 0, plus `offset`
-    /// microseconds.
+    /// The start of every `months` months, counted from the year 0, plus `offset` microseconds.
     Months { months: i64, offset: i64 },
-    /// At the midnights with which working days begin.
+    /// The midnights at which working days begin.
     WorkingDays(WorkingDays),
 }
 
 impl Points {
-    /// The points from the last one at or before a local time.
+    /// The points, starting with the last one at or before a local time.
     pub(super) fn from(&self, local: i64) -> Box<dyn Iterator<Item = i64> + '_> {
         match self {
             Self::Fixed { width, origin } => {
@@ -32,8 +31,8 @@ impl Points {
         }
     }
 
-    /// How many points are after the first local time, up to the last one. Of working days
-    /// it counts those that may be holidays as well.
+    /// The number of points after the local time `first`, up to and including `last`. For working days, the
+    /// number includes holidays.
     pub(super) fn between(&self, first: i64, last: i64) -> i64 {
         match self {
             Self::Fixed { width, origin } => {
@@ -46,7 +45,7 @@ impl Points {
         }
     }
 
-    /// The usual distance of two points.
+    /// The usual distance between two points.
     pub(super) fn distance(&self) -> i64 {
         match self {
             Self::Fixed { width, .. } => *width,
@@ -57,12 +56,12 @@ impl Points {
     }
 }
 
-/// The number of the last of the equal parts that begins at or before a local time.
+/// The index of the last point of equal distance at or before a local time.
 fn fixed_index(width: i64, origin: i64, local: i64) -> i64 {
     (local - origin).div_euclid(width)
 }
 
-/// The number of the last of the parts of months that begins at or before a local time.
+/// The index of the last point of months at or before a local time.
 fn months_index(months: i64, offset: i64, local: i64) -> i64 {
     month_of((local - offset).div_euclid(DAY)).div_euclid(months)
 }

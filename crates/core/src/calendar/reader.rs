@@ -1,4 +1,4 @@
-//! Reads the text form of holidays, and says where and why it cannot.
+//! Parses the text form of holidays. Errors say where a text is wrong.
 
 use jiff::civil::Weekday;
 
@@ -11,9 +11,9 @@ use crate::written;
 const DAY: &str = "a holiday such as 2024-12-27, every Sunday, last Monday in May, 25 of December or \
                    easter - 2 days";
 
-const YEAR: &str = "a year, 1 to 9999";
+const YEAR: &str = "a year from 1 to 9999";
 
-/// Reads one holiday.
+/// Parses a holiday.
 pub(super) struct Reader<'a> {
     cursor: Cursor<'a>,
 }
@@ -23,12 +23,12 @@ impl<'a> Reader<'a> {
         Self { cursor: Cursor::new(text) }
     }
 
-    /// The holiday that the whole text is.
+    /// Parses the whole text.
     pub(super) fn holiday(mut self) -> Result<Holiday, SyntaxError> {
         let day = self.day()?;
         let mut holiday = Holiday { day, shift: None, from_year: None, to_year: None };
         let dated = matches!(day, HolidayDay::Date(_));
-        // Where the last year stands, to blame it for an order that is wrong.
+        // The position of the last year, for the error that it is earlier than the first year.
         let mut last_year = self.cursor;
         loop {
             let comma = self.symbol(",");
@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
             }
         }
         if holiday.fault().is_some() {
-            // All else was read as what it may be.
+            // All other faults were found while parsing.
             return Err(last_year.expected("a year that is not before the first one"));
         }
         Ok(holiday)
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         Err(self.cursor.expected(DAY))
     }
 
-    /// `2024-12-27`, of a year from 1 on.
+    /// Parses a date such as `2024-12-27`, in the year 1 or later.
     fn date(&mut self) -> Result<HolidayDay, SyntaxError> {
         let start = self.cursor;
         let date = written::date(&mut self.cursor)?;
@@ -101,10 +101,10 @@ impl<'a> Reader<'a> {
         Ok(HolidayDay::Date(date))
     }
 
-    /// `25 of December`.
+    /// Parses a day of a month such as `25 of December`.
     fn day_of_month(&mut self) -> Result<HolidayDay, SyntaxError> {
         let start = self.cursor;
-        let day = self.number(31, "a day of a month, 1 to 31")?;
+        let day = self.number(31, "a day of a month, from 1 to 31")?;
         self.of_month("of")?;
         let month = self.month()?;
         let last = longest_month(month);
@@ -112,12 +112,12 @@ impl<'a> Reader<'a> {
             Ok(day) if (1..=last).contains(&day) => Ok(HolidayDay::DayOfMonth { day, month }),
             _ => {
                 let (_, name) = (1..).zip(MONTHS).find(|(number, _)| *number == month).expect("it was read");
-                Err(start.expected(format!("a day from 1 to {last}, because {name} has {last} days at most")))
+                Err(start.expected(format!("a day from 1 to {last}, because {name} has at most {last} days")))
             }
         }
     }
 
-    /// What follows `easter`.
+    /// Parses the text after `easter`.
     fn easter(&mut self) -> Result<HolidayDay, SyntaxError> {
         let sign = if self.symbol("+") {
             1
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
         } else {
             return Ok(HolidayDay::Easter { days: 0 });
         };
-        let days = self.number(EASTER_REACH_DAYS, "a number of days, 366 at most")?;
+        let days = self.number(EASTER_REACH_DAYS, "a number of days, at most 366")?;
         if self.keyword("days") || self.keyword("day") {
             Ok(HolidayDay::Easter { days: sign * days })
         } else {
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
         Ok(weekday)
     }
 
-    /// The month, from 1.
+    /// Parses a month, which is counted from 1.
     fn month(&mut self) -> Result<i8, SyntaxError> {
         self.skip_spaces();
         let word = self.word();
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// What stands between a day and its month; either word is understood for the other.
+    /// Parses the word between a day and its month. `of` and `in` are accepted in both cases.
     fn of_month(&mut self, word: &'static str) -> Result<(), SyntaxError> {
         if self.keyword("of") || self.keyword("in") { Ok(()) } else { Err(self.cursor.expected(word)) }
     }
@@ -176,20 +176,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Steps over a word if it comes next.
+    /// Reads a word if it is next.
     fn keyword(&mut self, keyword: &str) -> bool {
         self.skip_spaces();
         let word = self.word();
         word.eq_ignore_ascii_case(keyword) && self.cursor.eat(word)
     }
 
-    /// Steps over a sign if it comes next.
+    /// Reads a sign if it is next.
     fn symbol(&mut self, symbol: &str) -> bool {
         self.skip_spaces();
         self.cursor.eat(symbol)
     }
 
-    /// The letters that come next.
+    /// The next letters.
     fn word(&self) -> &'a str {
         self.cursor.peek_while(char::is_alphanumeric)
     }
@@ -204,29 +204,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_holiday_says_where_and_what() {
+    fn errors_say_where_a_holiday_is_wrong() {
         for (text, position, expected) in [
             ("", 1, DAY),
             ("  Festivus", 3, DAY),
             ("2023-02-29", 9, "a day from 01 to 28, because February 2023 has 28 days"),
             (" 2023-13-01", 7, "a month from 01 to 12"),
             ("2023-2-3", 6, "a month of two digits, such as 02"),
-            ("0000-01-01", 1, "a year, 1 to 9999"),
+            ("0000-01-01", 1, "a year from 1 to 9999"),
             ("2023-02-03, from 2024", 13, "shifted, shifted back, or the end"),
             ("every day", 7, "a day of the week"),
             ("fifth Monday in May", 1, DAY),
             ("last Monday May", 13, "in"),
             ("last Monday in Mai", 16, "a month"),
-            ("31 of April", 1, "a day from 1 to 30, because April has 30 days at most"),
-            ("32 of May", 1, "a day of a month, 1 to 31"),
-            ("0 of May", 1, "a day from 1 to 31, because May has 31 days at most"),
+            ("31 of April", 1, "a day from 1 to 30, because April has at most 30 days"),
+            ("32 of May", 1, "a day of a month, from 1 to 31"),
+            ("0 of May", 1, "a day from 1 to 31, because May has at most 31 days"),
             ("25 December", 4, "of"),
-            ("easter - x", 10, "a number of days, 366 at most"),
+            ("easter - x", 10, "a number of days, at most 366"),
             ("easter - 2", 11, "days"),
-            ("easter + 400 days", 10, "a number of days, 366 at most"),
+            ("easter + 400 days", 10, "a number of days, at most 366"),
             ("easter, shifted, shifted", 18, "from a year, to a year, or the end"),
             ("easter, from 1990, ", 20, "to a year, or the end"),
-            ("easter, from 0", 14, "a year, 1 to 9999"),
+            ("easter, from 0", 14, "a year from 1 to 9999"),
             ("easter, from 1990 to 1980", 22, "a year that is not before the first one"),
             ("easter to 1980 from 1970", 16, "the end"),
             ("25 of Dezember", 7, "a month"),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn holidays_are_shown_as_they_are_read() {
+    fn holidays_are_printed_in_one_form() {
         for (text, shown) in [
             ("2024-12-27", "2024-12-27"),
             ("EVERY fri", "every Friday"),

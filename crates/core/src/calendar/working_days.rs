@@ -1,17 +1,17 @@
-//! Which days are working days, given the weekend and the holidays. Knows neither clocks
-//! nor zones.
+//! Working days: the days that are not on a weekend and not holidays. The module is independent of clocks and
+//! time zones.
 
 use jiff::civil::Weekday;
 
 use super::days::{weekday_of, year_of, year_start};
 use super::holiday::{Holiday, HolidayDay, Shift};
 
-/// How far a holiday is shifted at most: two months of holidays in a row are no calendar
-/// that anybody keeps.
+/// The maximum number of days by which a holiday is shifted. Real calendars do not have two months of
+/// consecutive holidays.
 const LONGEST_SHIFT_DAYS: i64 = 60;
 
-/// Days that are neither weekend nor holiday. A year in which no such day is left has one
-/// all the same, its first, so that there always is a next one.
+/// Days that are not on a weekend and not holidays. If a year would have no working day, its first day is
+/// one, so there is always a next working day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WorkingDays {
     weekend: [bool; 7],
@@ -19,7 +19,7 @@ pub(super) struct WorkingDays {
 }
 
 impl WorkingDays {
-    /// The days that are not in `weekend` nor among `holidays`, each of which is valid.
+    /// The days that are not in `weekend` and not in `holidays`, which must be valid.
     pub(super) fn new(weekend: &[Weekday], holidays: Vec<Holiday>) -> Self {
         let mut days = [false; 7];
         for day in weekend {
@@ -28,7 +28,7 @@ impl WorkingDays {
         Self { weekend: days, holidays }
     }
 
-    /// The working days from the last one at or before a day.
+    /// The working days, starting with the last one at or before a day.
     pub(super) fn from(&self, day: i64) -> impl Iterator<Item = i64> + '_ {
         let year = year_of(day);
         let mut days = self.of_year(year - 1);
@@ -38,7 +38,7 @@ impl WorkingDays {
         days.into_iter().skip(first).chain((year + 1..).flat_map(|year| self.of_year(year)))
     }
 
-    /// The days after `first`, up to `last`, that are no weekend.
+    /// The number of days after `first`, up to and including `last`, that are not on a weekend.
     pub(super) fn weekdays_between(&self, first: i64, last: i64) -> i64 {
         let working = |day: i64| i64::from(!self.weekend[weekday_of(day)]);
         let a_week: i64 = (0..7).map(working).sum();
@@ -46,7 +46,7 @@ impl WorkingDays {
         days.div_euclid(7) * a_week + (last - days.rem_euclid(7) + 1..=last).map(working).sum::<i64>()
     }
 
-    /// The working days of a year, ascending.
+    /// The working days of a year in ascending order.
     fn of_year(&self, year: i64) -> Vec<i64> {
         let taken = self.taken_around(year);
         let days = year_start(year)..year_start(year + 1);
@@ -54,15 +54,15 @@ impl WorkingDays {
         if working.is_empty() { vec![days.start] } else { working }
     }
 
-    /// The weekends and holidays of a year. Holidays of the years beside it are placed as
-    /// well, because they can be shifted into it.
+    /// The weekends and holidays of a year. Includes the holidays of the adjacent years, because they can be
+    /// shifted into this year.
     fn taken_around(&self, year: i64) -> Taken {
         let first = year_start(year - 1);
         let mut taken = Taken {
             first,
             days: (first..year_start(year + 2)).map(|day| self.weekend[weekday_of(day)]).collect(),
         };
-        // What needs no shift is placed first: it keeps its day, whatever is shifted.
+        // Holidays that are not shifted are placed first, so they always keep their days.
         let mut shifted = Vec::new();
         for holiday in &self.holidays {
             for year in year - 1..=year + 1 {
@@ -86,9 +86,9 @@ impl WorkingDays {
         taken
     }
 
-    /// The first year in which every day is a weekend or the day of a rule `every …`.
+    /// The first year in which the weekend and the rules `every …` cover every day.
     pub(super) fn year_without_working_days(&self) -> Option<i16> {
-        // Rules change only in the years with which one begins.
+        // The rules change only in the first year of a rule. An expired rule only leaves more working days.
         let mut years: Vec<i16> = self.holidays.iter().filter_map(|holiday| holiday.from_year).collect();
         years.push(1);
         years.sort_unstable();
@@ -104,12 +104,12 @@ impl WorkingDays {
     }
 }
 
-/// The place of a weekday in a week that begins on Monday.
+/// The index of a weekday in a week that begins on Monday.
 pub(super) fn monday_based(weekday: Weekday) -> usize {
     usize::try_from(weekday.to_monday_zero_offset()).expect("0 to 6")
 }
 
-/// Which days of a few years are no working days.
+/// The days of a few years that are not working days.
 struct Taken {
     first: i64,
     days: Vec<bool>,

@@ -1,4 +1,4 @@
-//! What a filter says, independent of how it was spelled.
+//! The condition of a filter, independent of its notation.
 
 use std::cmp::Ordering;
 
@@ -8,61 +8,61 @@ use crate::usage::Field;
 
 /// A condition on an event.
 ///
-/// Each has one form: what is not equal is `Not` equal, `All` and `Any` have at least
-/// two parts and none of their own kind, and `Not` is not doubled. Only the filter
-/// that everything satisfies is an empty `All`.
+/// Each condition has only one form. `!=` is `Not` with `Equal`. `All` and `Any` have at least two parts,
+/// none of which is of the same kind. `Not` never contains `Not`. An empty `All` is the condition that every
+/// event satisfies, and is never part of another condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// Every part holds.
+    /// All parts are true.
     All(Vec<Condition>),
-    /// At least one part holds.
+    /// At least one part is true.
     Any(Vec<Condition>),
-    /// It does not hold.
+    /// The condition is false.
     Not(Box<Condition>),
-    /// The field compares so with the value.
+    /// A comparison of a field with a value.
     Compare {
         /// The field.
         field: Field,
-        /// How it compares.
+        /// The operator.
         operator: Operator,
-        /// A number where the field is one, else a text.
+        /// The value: a number if the field is a number, otherwise a text.
         value: Value,
     },
     /// The field has one of these values.
     In {
         /// The field.
         field: Field,
-        /// At least two, each once: all numbers where the field is one, else all texts.
+        /// At least two distinct values: numbers if the field is a number, otherwise texts.
         values: Vec<Value>,
     },
-    /// The pattern is found in the field.
+    /// The field matches a pattern.
     Matches {
-        /// A field of text or an attribute.
+        /// A text field or an attribute.
         field: Field,
         /// The pattern.
         pattern: Pattern,
     },
-    /// The field is there.
+    /// The field is present.
     Present(Field),
 }
 
-/// How a field compares with a value.
+/// How a field is compared with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
-    /// They are the same.
+    /// The field equals the value.
     Equal,
-    /// The field is less.
+    /// The field is less than the value.
     Less,
-    /// The field is less, or they are the same.
+    /// The field is less than or equal to the value.
     LessOrEqual,
-    /// The field is greater.
+    /// The field is greater than the value.
     Greater,
-    /// The field is greater, or they are the same.
+    /// The field is greater than or equal to the value.
     GreaterOrEqual,
 }
 
 impl Operator {
-    /// Its sign, which is the same in an expression and in SQL.
+    /// The sign of the operator, which is the same in expressions and in SQL.
     #[must_use]
     pub const fn sign(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Operator {
         }
     }
 
-    /// Whether it holds of a field that compares so with the value.
+    /// Whether the comparison is true, given the ordering of the field relative to the value.
     pub(super) fn holds(self, ordering: Ordering) -> bool {
         match self {
             Self::Equal => ordering.is_eq(),
@@ -89,9 +89,9 @@ impl Operator {
 /// A value that a field is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Of a field of text, or an attribute.
+    /// The value of a text field or an attribute.
     Text(String),
-    /// Of a field that is a number.
+    /// The value of a field that is a number.
     Number(Quantity),
 }
 
@@ -109,7 +109,7 @@ impl Value {
 impl Condition {
     pub(super) const EVERYTHING: Self = Self::All(Vec::new());
 
-    /// Every part holds.
+    /// All parts are true.
     pub(super) fn all(parts: Vec<Self>) -> Self {
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
@@ -121,7 +121,7 @@ impl Condition {
         if flat.len() == 1 { flat.remove(0) } else { Self::All(flat) }
     }
 
-    /// At least one of several parts holds.
+    /// At least one of the parts is true.
     pub(super) fn any(parts: Vec<Self>) -> Self {
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
@@ -133,7 +133,7 @@ impl Condition {
         if flat.len() == 1 { flat.remove(0) } else { Self::Any(flat) }
     }
 
-    /// It does not hold.
+    /// The condition is false.
     pub(super) fn negated(self) -> Self {
         match self {
             Self::Not(inner) => *inner,
@@ -156,7 +156,7 @@ impl Condition {
         Self::In { field, values: distinct }
     }
 
-    /// How many of `All`, `Any` and `Not` lie within each other.
+    /// The number of nested levels of `All`, `Any` and `Not`.
     pub(super) fn depth(&self) -> usize {
         match self {
             Self::All(parts) | Self::Any(parts) => 1 + parts.iter().map(Self::depth).max().unwrap_or(0),
@@ -165,7 +165,7 @@ impl Condition {
         }
     }
 
-    /// Shows every condition on a single field.
+    /// Calls `see` with every condition on a single field.
     pub(super) fn visit<'a>(&'a self, see: &mut impl FnMut(&'a Self)) {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.visit(see)),
@@ -174,7 +174,7 @@ impl Condition {
         }
     }
 
-    /// The field of a condition on a single one.
+    /// The field, if this is a condition on a single field.
     pub(super) fn field(&self) -> Option<&Field> {
         match self {
             Self::Compare { field, .. }

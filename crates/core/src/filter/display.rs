@@ -1,4 +1,4 @@
-//! A filter as an expression that reads back as the same filter.
+//! Prints a filter as an expression, which parses to the same filter.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::{Condition, Filter, Value};
 use crate::usage::Field;
 
 impl fmt::Display for Filter {
-    /// The expression; empty for the filter that everything satisfies.
+    /// The expression. Empty for the filter that every event satisfies.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         condition(f, &self.condition)
     }
@@ -29,8 +29,8 @@ fn condition(f: &mut fmt::Formatter<'_>, of: &Condition) -> fmt::Result {
     }
 }
 
-/// A part of a longer condition. OR would need no parentheses within AND, but few
-/// readers know.
+/// A part of a longer condition. OR in AND is put in parentheses although they are not necessary, because few
+/// readers know the precedence.
 fn part(f: &mut fmt::Formatter<'_>, of: &Condition) -> fmt::Result {
     if matches!(of, Condition::All(_) | Condition::Any(_)) {
         f.write_str("(")?;

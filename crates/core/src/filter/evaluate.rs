@@ -1,15 +1,15 @@
-//! Whether a condition holds of what is in memory. Nothing is allocated.
+//! Evaluates conditions in memory, without allocations.
 
 use super::{Condition, Value, is_number};
 use crate::quantity::Quantity;
 use crate::usage::{Field, UsageEvent};
 
-/// Whether it holds of an event.
+/// Whether an event satisfies a condition.
 pub(super) fn event(condition: &Condition, event: &UsageEvent<'_>) -> bool {
     let text = |field: &Field| match field {
         Field::Text(field) => event.text(*field),
         Field::Attribute(name) => event.attribute(name).unwrap_or(""),
-        // Numbers: they are compared as such.
+        // Numbers are compared as numbers.
         Field::HttpStatus | Field::Duration | Field::ResponseSize | Field::Value => "",
     };
     let number = |field: &Field| match field {
@@ -22,7 +22,7 @@ pub(super) fn event(condition: &Condition, event: &UsageEvent<'_>) -> bool {
     holds(condition, &text, &number)
 }
 
-/// Whether it holds of events that carry these labels.
+/// Whether events with these labels satisfy a condition.
 pub(super) fn labels<'a>(condition: &Condition, value_of: &impl Fn(&Field) -> &'a str) -> bool {
     holds(condition, value_of, &|field| value_of(field).parse().ok())
 }

@@ -1,4 +1,4 @@
-//! Filters written as an expression, after AIP-160: `a = 1 AND (b > 2 OR NOT c:*)`.
+//! Parses filters that are written as an expression in the style of AIP-160: `a = 1 AND (b > 2 OR NOT c:*)`.
 
 use super::reading::{Builder, within_depth};
 use super::token::Token;
@@ -6,7 +6,7 @@ use super::{Condition, Operator};
 use crate::syntax::{Cursor, SyntaxError};
 use crate::usage::Field;
 
-/// Words that are no names or values unless quoted.
+/// Words that are only names or values if they are quoted.
 const KEYWORDS: [&str; 4] = ["AND", "OR", "NOT", "IN"];
 
 /// Whether a text can be written without quotes.
@@ -14,7 +14,7 @@ pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_word_part)
 }
 
-/// Whether a text can be written without quotes where the name of a field begins.
+/// Whether a text can be written without quotes at the start of the name of a field.
 pub(super) fn is_name(text: &str) -> bool {
     is_word(text) && !text.starts_with('-') && !KEYWORDS.contains(&text)
 }
@@ -41,7 +41,7 @@ impl Reader<'_> {
         self.cursor.take_while(char::is_whitespace);
     }
 
-    /// The next word, left where it is.
+    /// The next word, which stays unread.
     fn next_word(&mut self) -> &str {
         self.skip_spaces();
         self.cursor.peek_while(is_word_part)
@@ -61,7 +61,7 @@ impl Reader<'_> {
         self.cursor.require(sign, expected)
     }
 
-    /// Parts joined by AND.
+    /// Parses parts joined by AND.
     fn conjunction(&mut self) -> Result<Condition, SyntaxError> {
         self.skip_spaces();
         let at = self.cursor.position();
@@ -72,7 +72,7 @@ impl Reader<'_> {
         within_depth(Condition::all(parts), at)
     }
 
-    /// Parts joined by OR.
+    /// Parses parts joined by OR.
     fn disjunction(&mut self) -> Result<Condition, SyntaxError> {
         self.skip_spaces();
         let at = self.cursor.position();
@@ -83,7 +83,7 @@ impl Reader<'_> {
         within_depth(Condition::any(parts), at)
     }
 
-    /// A part that may be negated.
+    /// Parses a part that can be negated.
     fn term(&mut self) -> Result<Condition, SyntaxError> {
         self.skip_spaces();
         let at = self.cursor.position();
@@ -105,13 +105,13 @@ impl Reader<'_> {
         within_depth(if negated { condition.negated() } else { condition }, at)
     }
 
-    /// A field and what is demanded of it.
+    /// Parses a condition on a field.
     fn restriction(&mut self) -> Result<Condition, SyntaxError> {
         let at = self.cursor.position();
         let field = self.field()?;
         self.skip_spaces();
         if self.eat(":") {
-            self.expect("*", "* after :, for a field that is there")?;
+            self.expect("*", "* after :, which tests whether the field is present")?;
             return self.builder.present(&field, at);
         }
         if self.eat("=~") {
@@ -126,7 +126,7 @@ impl Reader<'_> {
             let value = self.value()?;
             return Ok(self.builder.compare(&field, Operator::Equal, &value)?.negated());
         }
-        // Longer signs before those that they begin with.
+        // Longer operators come before their prefixes.
         for operator in [
             Operator::LessOrEqual,
             Operator::GreaterOrEqual,
@@ -151,7 +151,7 @@ impl Reader<'_> {
         Err(self.cursor.expected("an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*"))
     }
 
-    /// The list after IN.
+    /// Parses the list after IN.
     fn one_of(&mut self, field: &Field) -> Result<Condition, SyntaxError> {
         self.skip_spaces();
         let at = self.cursor.position();
@@ -181,7 +181,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A word or a text in quotes.
+    /// Parses a word or a text in quotes.
     fn value(&mut self) -> Result<Token, SyntaxError> {
         let expected = "a number, a word or a text in quotes";
         let word = self.next_word().to_owned();
@@ -196,7 +196,7 @@ impl Reader<'_> {
         Ok(token)
     }
 
-    /// A text in quotes, in which \ goes before a quote or another \.
+    /// Parses a text in quotes, in which \ escapes a quote or another \.
     fn quoted(&mut self, expected: &str) -> Result<Token, SyntaxError> {
         self.skip_spaces();
         let Some(quote @ ('"' | '\'')) = self.cursor.peek() else {

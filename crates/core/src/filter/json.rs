@@ -1,6 +1,5 @@
-//! Filters written as a JSON object. It is read from its text, not by way of a general
-//! JSON value: a repeated key must not lose a condition, a number must stay as it is
-//! written, and an error says where it is.
+//! Parses filters that are written as a JSON object. The text is parsed directly, not as a general JSON
+//! value, so that repeated keys keep all conditions, numbers stay exact, and errors have a position.
 
 use super::reading::{Builder, within_depth};
 use super::token::Token;
@@ -38,13 +37,13 @@ impl Reader<'_> {
         self.cursor.require(sign, expected)
     }
 
-    /// Where the next thing stands, and its first character.
+    /// The position of the next token, and its first character.
     fn next(&mut self) -> (usize, Option<char>) {
         self.skip_spaces();
         (self.cursor.position(), self.cursor.peek())
     }
 
-    /// Reads the members of an object with `read`, which begins behind the colon.
+    /// Parses the members of an object. `read` is called after the colon of each.
     fn members(
         &mut self,
         expected: &str,
@@ -68,7 +67,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads the elements of a list with `read`.
+    /// Parses the elements of a list, each with `read`.
     fn elements(
         &mut self,
         expected: &str,
@@ -87,7 +86,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An object of fields and what is demanded of them.
+    /// Parses an object of fields and their conditions.
     fn object(&mut self) -> Result<Condition, SyntaxError> {
         let (at, _) = self.next();
         let mut parts = Vec::new();
@@ -98,7 +97,7 @@ impl Reader<'_> {
         within_depth(Condition::all(parts), at)
     }
 
-    /// A member of an object of fields.
+    /// Parses a member of an object of fields.
     fn member(&mut self, name: &Token) -> Result<Condition, SyntaxError> {
         match name.text.as_str() {
             "$and" => {
@@ -123,7 +122,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A list of objects of fields, none of them empty.
+    /// Parses a list of objects of fields, none of which is empty.
     fn objects(&mut self) -> Result<Vec<Condition>, SyntaxError> {
         let (list, _) = self.next();
         let mut parts = Vec::new();
@@ -139,7 +138,7 @@ impl Reader<'_> {
         if parts.is_empty() { Err(SyntaxError::new(list, "at least one object")) } else { Ok(parts) }
     }
 
-    /// The value of a field, or an object of operators.
+    /// Parses the value of a field, or an object of operators.
     fn demand(&mut self, field: &Field) -> Result<Condition, SyntaxError> {
         if let (_, Some('{')) = self.next() {
             return self.operators(field);
@@ -205,7 +204,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text, a number as it is written, or a truth value as text.
+    /// Parses a text, a number as it is written, or a boolean as text.
     fn value(&mut self, expected: &str) -> Result<Token, SyntaxError> {
         let (at, first) = self.next();
         let start = self.cursor;
@@ -220,7 +219,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text in double quotes.
+    /// Parses a text in double quotes.
     fn string(&mut self, expected: &str) -> Result<Token, SyntaxError> {
         let (at, _) = self.next();
         self.expect("\"", expected)?;
@@ -239,7 +238,7 @@ impl Reader<'_> {
         Err(self.cursor.expected("\" at the end of the text"))
     }
 
-    /// What follows a backslash, which stands at `at`.
+    /// Parses the text after a backslash at `at`.
     fn escaped(&mut self, at: usize) -> Result<char, SyntaxError> {
         let expected = "an escape of JSON such as \\\\, \\\" or \\n";
         let character = match self.cursor.next() {
@@ -267,7 +266,7 @@ impl Reader<'_> {
         Ok(character)
     }
 
-    /// Four hexadecimal digits.
+    /// Parses four hexadecimal digits.
     fn four_digits(&mut self) -> Option<u16> {
         let digits =
             self.cursor.rest().get(..4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
@@ -276,7 +275,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a text is a number of JSON.
+/// Whether a text is a number in JSON.
 fn is_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);

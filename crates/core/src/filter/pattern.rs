@@ -1,36 +1,35 @@
-//! Patterns: regular expressions that mean the same wherever they are evaluated. One
-//! is read here once, and matched in memory or spelled anew for the database.
+//! Patterns: regular expressions with the same meaning in memory and in the database. A pattern is parsed
+//! here, and then matched in memory or translated for the database.
 
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, AssertionKind, Ast, Flag, Flags, FlagsItemKind, GroupKind};
 use regex_syntax::hir::{Class, Hir, HirKind, Look, translate::Translator};
 
-/// Bytes of a pattern.
+/// The maximum length of a pattern in bytes.
 const MAX_BYTES: usize = 256;
-/// Parentheses and brackets within each other.
+/// The maximum number of nested parentheses and brackets.
 const MAX_NESTING: u32 = 32;
-/// What PostgreSQL allows as the bound of a repetition.
+/// The maximum bound of a repetition, which is that of PostgreSQL.
 const MAX_REPETITIONS: u32 = 255;
-/// Characters, classes and anchors when repetitions are written out. PostgreSQL's time to
-/// prepare a pattern grows with the third power, and 250 optional characters take it 2 s; this
-/// many take it half a second at worst.
+/// The maximum number of characters, classes and anchors with repetitions written out. PostgreSQL's time to
+/// prepare a pattern grows with the third power of this number: it takes 2 s for 250 optional characters, and
+/// at most half a second for this number.
 const MAX_STEPS: usize = 150;
-/// Ranges of characters in all classes together: `\w` has about 800.
+/// The maximum number of character ranges in all classes together. `\w` has about 800.
 const MAX_RANGES: usize = 5_000;
-/// Anchors that may follow each other. PostgreSQL's time doubles with each, and more: ten
-/// take it seconds.
+/// The maximum number of anchors in a row. PostgreSQL's time to prepare a pattern at least doubles with each
+/// anchor: ten take seconds.
 const MAX_ANCHORS: usize = 4;
-/// Bytes of the pattern prepared for matching in memory.
+/// The maximum size in bytes of a pattern that is compiled for matching in memory.
 const MAX_COMPILED_BYTES: usize = 4 << 20;
 
-/// A regular expression that is searched for anywhere in a text.
+/// A regular expression, which can match anywhere in a text.
 ///
-/// The syntax is that of the `regex` crate, confined to what PostgreSQL can be told as
-/// well: literals, classes, alternatives, groups, repetitions up to 255 and, outside
-/// of repetitions, `^` and `$` for the start and the end of the text. `.` is any character but a line feed, or
-/// with `(?s)` any character. `(?i)` compares by simple case folding, and `\w`, `\d`
-/// and `\s` are those of Unicode. There are no word boundaries, no anchors at lines,
-/// no look-around and no references to groups.
+/// The syntax is that of the `regex` crate, limited to the features that can be translated for PostgreSQL:
+/// literals, classes, alternatives, groups, repetitions up to 255 and, outside of repetitions, `^` and `$`
+/// for the start and the end of the text. `.` is any character except a line feed, or any character with
+/// `(?s)`. `(?i)` compares by simple case folding. `\w`, `\d` and `\s` are the Unicode classes. Word
+/// boundaries, line anchors, look-around and backreferences are not supported.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: String,
@@ -38,37 +37,37 @@ pub struct Pattern {
     regex: Regex,
 }
 
-/// What a pattern means, part by part.
+/// The syntax tree of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Syntax {
-    /// Nothing, anywhere.
+    /// The empty text, which is found anywhere.
     Empty,
     /// The start of the text.
     Start,
     /// The end of the text.
     End,
-    /// These characters.
+    /// A literal text.
     Literal(String),
-    /// One character of these ranges, which are ascending, apart and inclusive at both
-    /// ends. There is at least one, and none has NUL, which no text has.
+    /// One character of these ranges. There is at least one range. The ranges are ascending, do not touch,
+    /// and include both ends. None contains NUL, which no text contains.
     Class(Vec<(char, char)>),
-    /// One part several times.
+    /// A repeated part.
     Repeat {
         /// The part, which is not empty.
         part: Box<Syntax>,
-        /// Times at least, up to 255.
+        /// The minimum number of repetitions, up to 255.
         least: u32,
-        /// Times at most, up to 255, if there is a limit.
+        /// The maximum number of repetitions, up to 255. None if there is no maximum.
         most: Option<u32>,
     },
-    /// One part after the other.
+    /// The parts one after the other.
     Sequence(Vec<Syntax>),
-    /// One part or the other.
+    /// One of the parts.
     Alternatives(Vec<Syntax>),
 }
 
 impl Syntax {
-    /// Anchors on the way through the pattern that has most.
+    /// The number of anchors on the path through the pattern with the most anchors.
     fn anchors(&self) -> usize {
         match self {
             Self::Start | Self::End => 1,
@@ -80,10 +79,10 @@ impl Syntax {
     }
 }
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PatternError {
-    /// The byte at which it goes wrong.
+    /// The offset of the error in bytes.
     pub(super) offset: usize,
     pub(super) expected: String,
 }
@@ -130,29 +129,29 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), syntax, regex })
     }
 
-    /// The pattern as it was written.
+    /// The text of the pattern.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What it means.
+    /// The syntax tree.
     #[must_use]
     pub fn syntax(&self) -> &Syntax {
         &self.syntax
     }
 
-    /// Whether it is found anywhere in a text.
+    /// Whether the pattern matches anywhere in a text.
     #[must_use]
     pub fn is_found_in(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 }
 
-/// Refuses what only one side knows, where it stands.
+/// Rejects syntax that only one of `regex` and PostgreSQL supports, with its position.
 #[derive(Default)]
 struct Supported {
-    /// Repetitions around the part that is looked at.
+    /// The number of repetitions around the current part.
     repetitions: usize,
 }
 
@@ -174,11 +173,11 @@ impl ast::Visitor for Supported {
                 | AssertionKind::EndText => {
                     // PostgreSQL would take minutes to prepare some such patterns.
                     if self.repetitions > 0 {
-                        return wrong(&assertion.span, "no anchor within a repetition");
+                        return wrong(&assertion.span, "no anchors in repetitions");
                     }
                     Ok(())
                 }
-                _ => wrong(&assertion.span, "no anchors but ^ and $"),
+                _ => wrong(&assertion.span, "no anchors except ^ and $"),
             },
             Ast::Repetition(repetition) => {
                 use ast::RepetitionKind::Range;
@@ -209,17 +208,17 @@ impl ast::Visitor for Supported {
     }
 }
 
-/// Refuses flags that turn characters into bytes or anchor at lines.
+/// Rejects the flags for bytes instead of characters and for line anchors.
 fn flags(flags: &Flags) -> Result<(), PatternError> {
     for item in &flags.items {
         if let FlagsItemKind::Flag(Flag::MultiLine | Flag::CRLF | Flag::Unicode) = item.kind {
-            return Err(PatternError::new(item.span.start.offset, "no flags but i, s, U and x"));
+            return Err(PatternError::new(item.span.start.offset, "no flags except i, s, U and x"));
         }
     }
     Ok(())
 }
 
-/// How much work a pattern is.
+/// The complexity of a pattern.
 #[derive(Default)]
 struct Size {
     steps: usize,
@@ -227,7 +226,7 @@ struct Size {
 }
 
 impl Size {
-    /// What `hir` means, which is there `times` times when repetitions are written out.
+    /// The syntax tree of `hir`, which occurs `times` times with repetitions written out.
     fn take(&mut self, hir: &Hir, times: usize) -> Result<Syntax, PatternError> {
         match hir.kind() {
             HirKind::Empty => Ok(Syntax::Empty),
@@ -246,11 +245,11 @@ impl Size {
                 match look {
                     Look::Start => Ok(Syntax::Start),
                     Look::End => Ok(Syntax::End),
-                    _ => Err(PatternError::new(0, "no anchors but ^ and $")),
+                    _ => Err(PatternError::new(0, "no anchors except ^ and $")),
                 }
             }
             HirKind::Repetition(repetition) => {
-                // What is always empty is the same however often it is there.
+                // Repeating a part that is always empty has no effect.
                 if hir.properties().maximum_len() == Some(0) {
                     let once = self.take(&repetition.sub, times)?;
                     return Ok(if repetition.min == 0 { Syntax::Empty } else { once });
@@ -277,7 +276,7 @@ impl Size {
     fn class(&mut self, class: &Class, times: usize) -> Result<Syntax, PatternError> {
         let class = match class {
             Class::Unicode(class) => class,
-            // How a class without characters is kept.
+            // The representation of a class without characters.
             Class::Bytes(class) if class.ranges().is_empty() => return Err(no_characters()),
             Class::Bytes(_) => return Err(not_text()),
         };
@@ -310,12 +309,12 @@ fn not_text() -> PatternError {
 }
 
 fn no_characters() -> PatternError {
-    PatternError::new(0, "a pattern whose classes have characters")
+    PatternError::new(0, "a pattern without empty classes")
 }
 
 fn too_complex() -> PatternError {
     let expected = format!(
-        "a simpler pattern: with repetitions written out, {MAX_STEPS} characters and few large classes"
+        "a simpler pattern: at most {MAX_STEPS} characters with repetitions written out, and few large classes"
     );
     PatternError::new(0, expected)
 }
@@ -325,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_is_searched_for_anywhere() {
+    fn a_pattern_matches_anywhere_in_a_text() {
         for (pattern, text, found) in [
             ("", "", true),
             ("b", "abc", true),
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn its_meaning_is_taken_apart() {
+    fn a_pattern_has_a_syntax_tree() {
         let syntax = |text| Pattern::parse(text).unwrap().syntax;
         assert_eq!(syntax("(?:)"), Syntax::Empty);
         assert_eq!(syntax("(?:(?:)){3}"), Syntax::Empty);
@@ -358,24 +357,24 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_pattern_says_where_and_what() {
+    fn errors_say_where_a_pattern_is_wrong() {
         for (pattern, offset, expected) in [
             ("ab(c", 2, "a regular expression (unclosed group)"),
             ("ä*+**{", 6, "a regular expression"),
-            (r"a\b", 1, "no anchors but ^ and $"),
+            (r"a\b", 1, "no anchors except ^ and $"),
             ("a(?:^|b$)(?:^|$)c|^a$^$^", 0, "at most 4 anchors in a row"),
-            ("(?:a|b$)?^", 6, "no anchor within a repetition"),
-            ("(?i)(?m)^a", 6, "no flags but i, s, U and x"),
-            ("a(?-u:b)", 4, "no flags but i, s, U and x"),
+            ("(?:a|b$)?^", 6, "no anchors in repetitions"),
+            ("(?i)(?m)^a", 6, "no flags except i, s, U and x"),
+            ("a(?-u:b)", 4, "no flags except i, s, U and x"),
             ("ab{256}", 2, "at most 255 repetitions"),
             (
                 "(?:ab{99}){9}",
                 0,
-                "a simpler pattern: with repetitions written out, 150 characters and few large classes",
+                "a simpler pattern: at most 150 characters with repetitions written out, and few large classes",
             ),
             (r"(\w\d){7}(?:\w\w\w\w\w\w\w)", 0, "a simpler pattern"),
             (r"a\x00", 1, "a pattern without NUL characters"),
-            (r"a[^\s\S]", 0, "a pattern whose classes have characters"),
+            (r"a[^\s\S]", 0, "a pattern without empty classes"),
             (r"a[\x00]", 0, "a pattern without NUL characters"),
             (r"(a)\1", 3, "a regular expression (backreferences are not supported)"),
             ("a(?=b)", 1, "a regular expression (look-around"),

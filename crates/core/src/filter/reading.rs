@@ -1,4 +1,4 @@
-//! What both spellings have in common: names of fields, values, and limits.
+//! The common parts of both notations: names of fields, values, and limits.
 
 use super::token::Token;
 use super::{Condition, Operator, Pattern, Value};
@@ -6,18 +6,17 @@ use crate::quantity::{Quantity, QuantityError};
 use crate::syntax::SyntaxError;
 use crate::usage::Field;
 
-/// Conditions on single fields.
+/// The maximum number of conditions on single fields.
 const MAX_CONDITIONS: usize = 64;
-/// Patterns, of which each may take megabytes and a tenth of a second to prepare.
+/// The maximum number of patterns. Compiling one can take megabytes and a tenth of a second.
 pub(super) const MAX_PATTERNS: usize = 4;
-/// Values after `IN`.
+/// The maximum number of values after `IN`.
 const MAX_VALUES: usize = 256;
-/// Conditions within each other: more than anyone can follow.
+/// The maximum number of nested levels of conditions: more than people can follow.
 const MAX_DEPTH: usize = 16;
-/// Objects or parentheses within each other. One more object can be two more
-/// conditions, or none.
+/// The maximum number of nested objects or parentheses. Each can add up to two levels of conditions.
 const MAX_NESTING: usize = 2 * MAX_DEPTH;
-/// What goes before the name of an attribute that could be mistaken.
+/// The prefix for names of attributes that would otherwise be ambiguous.
 pub(super) const ATTRIBUTE_PREFIX: &str = "attributes.";
 
 /// The field that a name means.
@@ -32,13 +31,13 @@ pub(super) fn field(name: &str) -> Result<Field, String> {
     Ok(field)
 }
 
-/// The attribute of that name.
+/// The attribute with this name.
 pub(super) fn attribute(name: &str) -> Result<Field, String> {
     check_attribute(name)?;
     Ok(Field::Attribute(name.to_owned()))
 }
 
-/// Whether a name alone can mean an attribute.
+/// Checks that a name without a prefix can mean an attribute.
 pub(super) fn check_bare_attribute(name: &str) -> Result<(), String> {
     match name {
         TIMESTAMP => Err("a field other than timestamp: time is chosen by range".to_owned()),
@@ -54,16 +53,17 @@ pub(super) fn check_bare_attribute(name: &str) -> Result<(), String> {
     }
 }
 
-/// When an event happened: its own field, but none of a filter.
+/// The time of an event. It is a field of the event, but not allowed in filters.
 const TIMESTAMP: &str = "timestamp";
 
-/// The event's own field that a name seems to mean: it is another name by its case, its underscores or one slip of the
-/// keys. Taken for an attribute it would find nothing, and its negation everything, without a word.
+/// The field of the event whose name differs from `name` only in case, in underscores or by one typing error.
+/// If the name were accepted as an attribute, conditions on it would silently match no events, and their
+/// negations all events.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
-    /// Names of fewer letters are one slip from many others.
+    /// Shorter names are one typing error away from many other words.
     const LONG: usize = 5;
     let plain = |name: &str| name.replace('_', "").to_ascii_lowercase();
-    // A field mask may say event.service, and so may whoever has written one.
+    // Field masks contain names such as event.service, so people write them in filters too.
     let (meant, is_own) = (plain(name.strip_prefix("event.").unwrap_or(name)), Field::is_own(name));
     let is_near = |own: &&str| {
         let own = plain(own);
@@ -72,7 +72,7 @@ pub(super) fn meant(name: &str) -> Option<&'static str> {
     Field::own_names().chain([TIMESTAMP]).find(is_near).filter(|_| !is_own)
 }
 
-/// Whether an attribute can have that name.
+/// Checks that an attribute can have this name.
 pub(super) fn check_attribute(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("the name of a field".to_owned());
@@ -89,7 +89,7 @@ pub(super) fn check_attribute(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a field is compared as a number; the others are texts.
+/// Whether a field is a number. All other fields are texts.
 #[must_use]
 pub fn is_number(field: &Field) -> bool {
     match field {
@@ -98,7 +98,7 @@ pub fn is_number(field: &Field) -> bool {
     }
 }
 
-/// A value to compare a field with.
+/// Parses a value to compare a field with.
 pub(super) fn value(field: &Field, text: &str) -> Result<Value, String> {
     if text.contains('\0') {
         return Err("text without NUL characters".to_owned());
@@ -110,16 +110,16 @@ pub(super) fn value(field: &Field, text: &str) -> Result<Value, String> {
     Quantity::parse_kept(text).map(Value::Number).map_err(|error| match error {
         QuantityError::Malformed => format!("a number such as -12.50, because {name} is one"),
         QuantityError::TooLarge => {
-            format!("a 64-bit integer or at most 18 digits before the point, as {name} has")
+            format!("a 64-bit integer, or at most 18 digits before the decimal point, for {name}")
         }
-        QuantityError::TooPrecise => format!("at most 9 digits after the point, as {name} has"),
+        QuantityError::TooPrecise => format!("at most 9 digits after the decimal point, for {name}"),
     })
 }
 
-/// Builds conditions within the limits.
+/// Builds conditions, and checks the limits.
 #[derive(Debug)]
 pub(super) struct Builder<'a> {
-    /// The only fields that conditions may be on, if not all may.
+    /// The allowed fields. None if all fields are allowed.
     about: Option<&'a [Field]>,
     conditions: usize,
     patterns: usize,
@@ -136,7 +136,7 @@ impl<'a> Builder<'a> {
         self.admitted(field(name))
     }
 
-    /// The attribute of that name.
+    /// The attribute with this name.
     pub(super) fn attribute(&self, name: &str) -> Result<Field, String> {
         self.admitted(attribute(name))
     }
@@ -170,7 +170,7 @@ impl<'a> Builder<'a> {
         Ok(Condition::Compare { field: field.clone(), operator, value })
     }
 
-    /// The field has one of the values, which begin at `position`.
+    /// The condition that the field has one of the values, which begin at `position`.
     pub(super) fn one_of(
         &mut self,
         field: &Field,
@@ -209,7 +209,7 @@ impl<'a> Builder<'a> {
         Ok(Condition::Present(field.clone()))
     }
 
-    /// Reads what stands within an object or parentheses that begin at `position`.
+    /// Parses the contents of an object or parentheses that begin at `position`.
     pub(super) fn enter(&mut self, position: usize) -> Result<(), SyntaxError> {
         self.nesting += 1;
         if self.nesting > MAX_NESTING { Err(too_deep(position)) } else { Ok(()) }
@@ -220,11 +220,11 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The condition, which begins at `position`, unless it is too deep.
+/// Checks the depth of a condition that begins at `position`.
 pub(super) fn within_depth(condition: Condition, position: usize) -> Result<Condition, SyntaxError> {
     if condition.depth() > MAX_DEPTH { Err(too_deep(position)) } else { Ok(condition) }
 }
 
 fn too_deep(position: usize) -> SyntaxError {
-    SyntaxError::new(position, format!("at most {MAX_DEPTH} conditions within each other"))
+    SyntaxError::new(position, format!("at most {MAX_DEPTH} levels of nested conditions"))
 }

@@ -18,7 +18,7 @@ fn event() -> UsageEvent<'static> {
 }
 
 #[test]
-fn both_spellings_mean_the_same() {
+fn both_notations_have_the_same_meaning() {
     for (json, expression) in [
         ("{}", ""),
         (r#"{"application":"api"}"#, r#"application = "api""#),
@@ -58,7 +58,7 @@ fn both_spellings_mean_the_same() {
 }
 
 #[test]
-fn a_condition_holds_or_does_not() {
+fn a_condition_is_true_or_false() {
     for (text, expected) in [
         ("", true),
         ("application = api", true),
@@ -106,7 +106,7 @@ fn a_condition_holds_or_does_not() {
 }
 
 #[test]
-fn labels_are_judged_like_the_events_that_carry_them() {
+fn labels_match_like_the_events_with_these_labels() {
     let value_of = |field: &Field| match field.name() {
         "httpstatus" => "200",
         "application" => "api",
@@ -125,7 +125,7 @@ fn labels_are_judged_like_the_events_that_carry_them() {
 }
 
 #[test]
-fn a_wrong_filter_says_where_and_what() {
+fn errors_say_where_a_filter_is_wrong() {
     let operators = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $regex, $exists or $not";
     for (text, position, expected) in [
         ("application", 12, "an operator: =, !=, <, <=, >, >=, =~, !~, IN, NOT IN or :*"),
@@ -138,22 +138,22 @@ fn a_wrong_filter_says_where_and_what() {
         ("a = b AND OR = c", 11, "the name of a field"),
         ("(a = b", 7, "AND, OR or )"),
         ("a = b)", 6, "AND, OR or the end"),
-        ("a:b", 3, "* after :, for a field that is there"),
+        ("a:b", 3, "* after :, which tests whether the field is present"),
         ("a IN b", 6, "( and the values"),
         ("a IN (b c)", 9, ", or )"),
         ("a NOT (b)", 7, "IN"),
         ("a = AND", 5, "a number, a word or a text in quotes"),
         ("a =~ b", 6, "a pattern in quotes"),
         ("httpstatus = ok", 14, "a number such as -12.50, because httpstatus is one"),
-        ("duration IN (1, 1.0000000001)", 17, "at most 9 digits after the point, as duration has"),
+        ("duration IN (1, 1.0000000001)", 17, "at most 9 digits after the decimal point, for duration"),
         (
             "value > 9223372036854775808",
             9,
-            "a 64-bit integer or at most 18 digits before the point, as value has",
+            "a 64-bit integer, or at most 18 digits before the decimal point, for value",
         ),
         ("a = 1 AND value =~ '1'", 20, "a comparison, because value is a number"),
         ("ä = 'ö' AND a =~ '\\\\d(b'", 22, "a regular expression (unclosed group)"),
-        ("a =~ '\\\\b'", 7, "no anchors but ^ and $"),
+        ("a =~ '\\\\b'", 7, "no anchors except ^ and $"),
         ("timestamp > 5", 1, "a field other than timestamp: time is chosen by range"),
         ("a = b OR id = 5", 10, "a field other than id: write attributes.id for the attribute"),
         ("event_id = 5", 1, "a field other than event_id: events are read by their ids"),
@@ -176,7 +176,7 @@ fn a_wrong_filter_says_where_and_what() {
         ("{\"a\":{\"$in\":[1,[]]}}", 16, "a text or a number"),
         ("{\"a\":{\"$exists\":1}}", 17, "true or false"),
         ("{\"a\":{\"$regex\":5}}", 16, "a pattern in double quotes"),
-        ("{\"b\":1,\"a\":{\"$regex\":\"\\u0061(\\\\b)\"}}", 30, "no anchors but ^ and $"),
+        ("{\"b\":1,\"a\":{\"$regex\":\"\\u0061(\\\\b)\"}}", 30, "no anchors except ^ and $"),
         ("{\"a\":\n1,}", 9, "a name in double quotes"),
         ("{\"a\" 1}", 6, ":"),
         ("{\"a\":1 \"b\":2}", 8, ", or }"),
@@ -192,7 +192,7 @@ fn a_wrong_filter_says_where_and_what() {
 }
 
 #[test]
-fn a_filter_about_some_fields_is_about_no_other() {
+fn a_filter_about_some_fields_rejects_all_others() {
     let labels = ["integration", "type"].map(Field::named);
     for text in [
         "",
@@ -244,7 +244,7 @@ fn a_filter_has_limits() {
         let levels = (0..depth).map(|n| ["a=b AND (", "a=b OR ("][n % 2]).collect::<String>();
         format!("{levels}a=b{}", ")".repeat(depth))
     };
-    let expected = "at most 16 conditions within each other".to_owned();
+    let expected = "at most 16 levels of nested conditions".to_owned();
     assert!(position(&nested(15)).is_ok());
     assert_eq!(position(&nested(17)), Err((1, expected.clone())));
     assert_eq!(position(&"(".repeat(8000)), Err((33, expected.clone())));
@@ -257,7 +257,7 @@ fn a_filter_has_limits() {
 }
 
 #[test]
-fn filters_are_built_and_joined() {
+fn filters_can_be_built_and_joined() {
     let api = Filter::equals(Field::named("application"), "api").unwrap();
     let status = Filter::equals(Field::HttpStatus, "200.0").unwrap();
     let odd = Filter::equals(Field::Attribute("a b\"".into()), "x").unwrap();
@@ -281,7 +281,7 @@ fn filters_are_built_and_joined() {
 }
 
 #[test]
-fn the_part_about_some_fields_hangs_on_no_other() {
+fn the_part_about_some_fields_depends_only_on_them() {
     let fields = [Field::Text(TextField::Application), Field::Text(TextField::Method)];
     for (text, part) in [
         ("", None),
@@ -301,7 +301,7 @@ fn the_part_about_some_fields_hangs_on_no_other() {
 }
 
 #[test]
-fn a_filter_is_shown_so_that_nobody_misreads_it() {
+fn a_filter_is_printed_unambiguously() {
     for (text, shown) in [
         ("a=1 AND b=2 OR c=3", r#"a = "1" AND (b = "2" OR c = "3")"#),
         ("NOT (a=1 AND b:*) AND -c:*", r#"NOT (a = "1" AND b:*) AND NOT c:*"#),
@@ -381,10 +381,10 @@ fn conditions() -> impl Strategy<Value = Condition> {
     })
 }
 
-/// The condition as a JSON object, in one of many ways to write it.
+/// One of the notations of a condition as a JSON object.
 fn to_json(condition: &Condition) -> serde_json::Value {
     let parts = |parts: &[Condition]| parts.iter().map(to_json).collect::<Vec<_>>();
-    // A name that is a field's own, or begins with what has a meaning, is told apart.
+    // The names of fields, and names that begin with a reserved prefix, need the prefix.
     let on = |field: &Field, demand: serde_json::Value| match field {
         Field::Attribute(name) => json!({ format!("attributes.{name}"): demand }),
         _ => json!({ field.name(): demand }),
@@ -427,21 +427,21 @@ proptest! {
     }
 
     #[test]
-    fn prints_what_it_reads(condition in conditions()) {
+    fn printed_filters_parse_to_the_same_filter(condition in conditions()) {
         let filter = Filter { condition };
         prop_assert_eq!(Filter::parse(&filter.to_string()), Ok(filter.clone()), "{}", filter);
         prop_assert_eq!(Filter::parse(&to_json(&filter.condition).to_string()), Ok(filter.clone()), "{}", filter);
     }
 
     #[test]
-    fn reading_never_panics(text in "[{}\"'=$a-z0-9 \\\\:,!~()*\\-\\[\\]\\PC]{0,40}") {
+    fn parsing_never_panics(text in "[{}\"'=$a-z0-9 \\\\:,!~()*\\-\\[\\]\\PC]{0,40}") {
         let _ = Filter::parse(&text);
         let _ = Filter::parse(&format!("{{\"a\":{text}"));
         let _ = Filter::parse(&format!("{{\"a\":{{\"$regex\":{}}}}}", json!(text)));
     }
 
     #[test]
-    fn reads_the_texts_of_json(text in "[^\\x00]{0,12}", number in any::<f64>().prop_filter("finite", |n| n.is_finite())) {
+    fn parses_all_texts_and_numbers_of_json(text in "[^\\x00]{0,12}", number in any::<f64>().prop_filter("finite", |n| n.is_finite())) {
         let filter = Filter::parse(&json!({ "a": text, "b": number }).to_string()).unwrap();
         let expected = [text, json!(number).to_string()];
         let found: Vec<_> = filter.equalities().unwrap().into_iter().map(|(_, value)| value).collect();
@@ -450,7 +450,7 @@ proptest! {
 }
 
 #[test]
-fn a_misspelt_field_is_no_attribute() {
+fn a_misspelt_field_is_not_an_attribute() {
     for (name, meant) in [
         ("serivce", "service"),
         ("applicaton", "application"),
@@ -487,7 +487,7 @@ fn a_misspelt_field_is_no_attribute() {
 }
 
 #[test]
-fn whatever_integer_is_stored_can_be_asked_for() {
+fn every_stored_integer_can_be_filtered_by() {
     for number in [i64::MIN, i64::MAX] {
         let filter = Filter::parse(&format!("value = {number}")).unwrap();
         assert_eq!(Filter::parse(&filter.to_string()).unwrap(), filter);

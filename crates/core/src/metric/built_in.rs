@@ -20,13 +20,13 @@ pub struct BuiltInProvider {
 pub const BUILT_IN_PROVIDERS: [BuiltInProvider; 4] = [
     BuiltInProvider {
         name: "AzureServiceBus",
-        description: "The metrics of Azure Service Bus: an event's action names the metric, its value is the measure",
+        description: "Azure Service Bus: the action of an event names the metric, and its value is measured",
         filter_fields: &["queue"],
         define: azure_service_bus,
     },
     BuiltInProvider {
         name: execution::PROVIDER,
-        description: "API calls of the executions of integrations, as ReportExecutions takes them",
+        description: "API calls of executions of integrations, from ReportExecutions",
         filter_fields: &execution::LABELS,
         define: executions,
     },
@@ -38,7 +38,7 @@ pub const BUILT_IN_PROVIDERS: [BuiltInProvider; 4] = [
     },
     BuiltInProvider {
         name: "ODSLRequest",
-        description: "Requests to REST services: reads, writes and deletes by their methods",
+        description: "Requests to REST services: reads, writes and deletes, by HTTP method",
         filter_fields: &["service", "key", "action", "application", "httpstatus", "user"],
         define: odsl_request,
     },
@@ -75,7 +75,7 @@ fn executions() -> Vec<MetricDefinition> {
             &["command", "type"],
             &execution::LABELS,
         ]),
-        ..built_in(selector, execution::METRIC, "API calls, by how they ended", Measure::Value)
+        ..built_in(selector, execution::METRIC, "The number of API calls by result", Measure::Value)
     }]
 }
 
@@ -126,14 +126,14 @@ fn odsl_process() -> Vec<MetricDefinition> {
     ]
 }
 
-/// Azure's metrics: the action of an event names the metric, and its value is the measure.
+/// The metrics of Azure: the action of an event is the name of the metric, and its value is measured.
 fn azure_service_bus() -> Vec<MetricDefinition> {
     use Observed::{Averaged, Summed};
     const METRICS: [(&str, &str, Observed, &str); 21] = [
         ("SuccessfulRequests", "1", Summed, "Requests that succeeded"),
-        ("ServerErrors", "1", Summed, "Requests that failed by the service's fault"),
-        ("UserErrors", "1", Summed, "Requests that failed by the caller's fault"),
-        ("ThrottledRequests", "1", Summed, "Requests that were turned away for their number"),
+        ("ServerErrors", "1", Summed, "Requests that failed because of the service"),
+        ("UserErrors", "1", Summed, "Requests that failed because of the caller"),
+        ("ThrottledRequests", "1", Summed, "Requests that were throttled"),
         ("IncomingRequests", "1", Summed, "Requests received"),
         ("IncomingMessages", "1", Summed, "Messages received"),
         ("OutgoingMessages", "1", Summed, "Messages delivered"),
@@ -144,13 +144,13 @@ fn azure_service_bus() -> Vec<MetricDefinition> {
         ("Messages", "1", Averaged, "Messages in the queue"),
         ("ActiveMessages", "1", Averaged, "Messages ready to be delivered"),
         ("DeadletteredMessages", "1", Averaged, "Messages in the dead-letter queue"),
-        ("ScheduledMessages", "1", Averaged, "Messages that wait for their time"),
+        ("ScheduledMessages", "1", Averaged, "Messages that are scheduled for later"),
         ("CompleteMessage", "1", Summed, "Messages completed by their receivers"),
-        ("AbandonMessage", "1", Summed, "Messages given back by their receivers"),
+        ("AbandonMessage", "1", Summed, "Messages abandoned by their receivers"),
         ("PendingCheckpointOperationCount", "1", Averaged, "Checkpoints that are not written yet"),
-        ("ServerSendLatency", "ms", Averaged, "The time that sending takes the service"),
-        ("ReplicationLagDuration", "s", Averaged, "How late the replica is"),
-        ("ReplicationLagCount", "1", Averaged, "Messages that the replica has not got yet"),
+        ("ServerSendLatency", "ms", Averaged, "The time that the service takes to send a message"),
+        ("ReplicationLagDuration", "s", Averaged, "The delay of the replica"),
+        ("ReplicationLagCount", "1", Averaged, "Messages that the replica has not received yet"),
     ];
     let define =
         |(name, unit, default_observed, description): (&str, &str, Observed, &str)| MetricDefinition {

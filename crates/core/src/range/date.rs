@@ -1,4 +1,4 @@
-//! Dates that are written out, from a year to a fraction of a second.
+//! Dates that are written in full, from a year to a fraction of a second.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ const MONTH: &str = "a month of two digits, such as 02";
 const DATE: &str = "a date such as 2024, 2024Q3, 2024-11, 2024M11, 2024W05, 2024-11-20, \
                                2024-11-20T10, 2024-11-20T10:30 or 2024-11-20T10:30:15";
 
-/// A period of the calendar or of a day, by its first time on a clock somewhere.
+/// A period, with its start in local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WrittenDate {
     pub(super) start: DateTime,
@@ -22,10 +22,10 @@ pub(super) struct WrittenDate {
 }
 
 impl WrittenDate {
-    /// Reads a date and the zone that its `Z` names.
+    /// Reads a date, and UTC if it ends in `Z`.
     pub(super) fn read(cursor: &mut Cursor) -> Result<(Self, Option<Zone>), SyntaxError> {
         let year = read_year(cursor)?;
-        // Tenors: nothing finer follows the letter's number.
+        // Tenors, which do not have finer parts.
         for (letter, digits, period, expected) in [
             ("Q", 1, Period::Quarter, "a quarter from 1 to 4"),
             ("M", 2, Period::Month, MONTH),
@@ -63,8 +63,7 @@ fn read_year(cursor: &mut Cursor) -> Result<i16, SyntaxError> {
     Ok(i16::try_from(year).expect("four digits"))
 }
 
-/// Whether an hour follows, whose separator is then read. A space is one only before a
-/// digit.
+/// Reads the separator before an hour, if an hour follows. A space is a separator only before a digit.
 fn takes_hour_separator(cursor: &mut Cursor) -> bool {
     let spaced = cursor.rest().strip_prefix(' ');
     let hour_is_next = spaced.is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()));

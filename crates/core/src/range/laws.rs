@@ -1,4 +1,4 @@
-//! What holds for every range, and rules against plainer ways to count.
+//! Properties of all ranges, and comparisons of rules with simpler computations.
 
 use jiff::civil::{DateTime, Weekday};
 use jiff::{Span, ToSpan, ZonedDateTime};
@@ -10,7 +10,7 @@ use super::*;
 const ZONES: [&str; 6] =
     ["UTC", "Europe/London", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"];
 
-/// Any time that an event can have.
+/// All times that an event can have.
 const MICROS: std::ops::Range<i64> = 0..253_402_300_800_000_000;
 
 fn reference(now: i64, zone: &str) -> Reference {
@@ -27,7 +27,7 @@ fn zone() -> impl Strategy<Value = &'static str> {
     prop::sample::select(ZONES.to_vec())
 }
 
-/// Each part or nothing, in order, as `text` has it of its letter and number.
+/// Any selection of parts in their order. `text` formats the letter and the number of a part.
 fn parts(
     letters: &'static [(char, u32, u32)],
     text: fn(char, u32) -> String,
@@ -110,7 +110,7 @@ fn expression() -> impl Strategy<Value = String> {
     ]
 }
 
-/// The days from Monday to Friday counted one by one.
+/// Counts the days from Monday to Friday individually.
 fn walk(mut date: jiff::civil::Date, days: i64) -> jiff::civil::Date {
     let mut left = days.abs();
     while left > 0 {
@@ -122,7 +122,7 @@ fn walk(mut date: jiff::civil::Date, days: i64) -> jiff::civil::Date {
 
 proptest! {
     #[test]
-    fn what_is_printed_reads_back(text in expression().prop_filter("fits", |text| text.len() <= MAX_BYTES)) {
+    fn printed_expressions_parse_to_the_same_expression(text in expression().prop_filter("fits", |text| text.len() <= MAX_BYTES)) {
         let expression: RangeExpression = text.parse().unwrap();
         let printed = expression.to_string();
         let back: RangeExpression = printed.parse().unwrap();
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn reading_never_panics(
+    fn parsing_never_panics(
         text in "((from|between|to|within|last|)\\(?[0-9TtYQMWBDhms:,.+\\[\\]\" Z-]{0,30}\\)?\\PC?|\\PC{0,40})",
         now in MICROS,
     ) {
@@ -155,9 +155,9 @@ proptest! {
         }
     }
 
-    /// A slip of one character in a text of the grammar.
+    /// Changes one character of a text of the grammar.
     #[test]
-    fn a_slip_never_panics(text in expression(), at in any::<prop::sample::Index>(), slip in "\\PC?", now in MICROS) {
+    fn a_typing_error_never_panics(text in expression(), at in any::<prop::sample::Index>(), slip in "\\PC?", now in MICROS) {
         let mut characters: Vec<String> = text.chars().map(String::from).collect();
         *at.get_mut(&mut characters) = slip;
         let text: String = characters.concat();
@@ -166,9 +166,9 @@ proptest! {
         }
     }
 
-    /// All units at once, as jiff counts them.
+    /// Compares a shift of all units with jiff.
     #[test]
-    fn a_shift_is_what_jiff_makes_of_it(
+    fn shifts_agree_with_jiff(
         now in 1_000_000_000_000_000_i64..2_000_000_000_000_000,
         zone in zone(),
         back in any::<bool>(),
@@ -183,14 +183,14 @@ proptest! {
         let expected = if back { now.checked_sub(span) } else { now.checked_add(span) }.unwrap();
         let found = resolve(&rule, &reference).unwrap();
         let expected = Timestamp::from(expected.timestamp());
-        // The second of that time, and of both where it comes twice.
+        // The range is this second, and extends to its second occurrence if it occurs twice.
         prop_assert!(found.start <= expected && expected < found.end, "{:?} {}", found, expected);
         let second = found.end.since(found.start).as_secs();
         prop_assert!(second == 1 || [1_801, 3_601].contains(&second), "{}", second);
     }
 
     #[test]
-    fn hours_pass_as_they_do_in_truth(now in 1_000_000_000_000_000_i64..2_000_000_000_000_000, hours in 0_i64..5_000) {
+    fn hours_are_counted_in_elapsed_time(now in 1_000_000_000_000_000_i64..2_000_000_000_000_000, hours in 0_i64..5_000) {
         let found = resolve(&format!("T-{hours}h"), &reference(now, "UTC")).unwrap();
         let hour = 3_600_000_000;
         prop_assert_eq!(found.start.micros(), (now - hours * hour) / hour * hour);
@@ -198,7 +198,7 @@ proptest! {
     }
 
     #[test]
-    fn business_days_are_counted_one_by_one(day in 0_i64..40_000, days in -600_i64..=600) {
+    fn business_days_agree_with_counting_them_individually(day in 0_i64..40_000, days in -600_i64..=600) {
         let date = DateTime::constant(1980, 1, 1, 12, 0, 0, 0).date().checked_add(day.days()).unwrap();
         let now: Timestamp = date.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC).unwrap().timestamp().into();
         let found = resolve(&format!("T{days:+}B"), &reference(now.micros(), "UTC")).unwrap();
@@ -206,7 +206,7 @@ proptest! {
         prop_assert_eq!(found.start, Timestamp::from(expected));
     }
 
-    /// Days of a zone follow one on the other, whatever its clock does.
+    /// Each day begins at the end of the previous one, even when clocks change.
     #[test]
     fn periods_tile_time(day in 0_i64..30_000, zone in zone(), hour in 0..23_u8) {
         let date = jiff::civil::date(1971, 1, 1).checked_add(day.days()).unwrap();

@@ -1,5 +1,5 @@
-//! The periods that dates name, and where they lie on the clock of a time zone, whose
-//! days may have 23 or 25 hours and whose hours may be skipped or come twice.
+//! The periods that dates name, and their ranges in a time zone, where days can have 23 or 25 hours, and
+//! hours can be skipped or occur twice.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -8,25 +8,24 @@ use jiff::{Span, ToSpan};
 use super::TimeRange;
 use crate::timestamp::Timestamp;
 
-/// A length of time as the calendar and the clock have it, coarse before fine.
+/// A period of the calendar or the clock, from coarse to fine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Period {
     Year,
     Quarter,
     Month,
-    /// From a Monday on, as ISO 8601 has it.
+    /// An ISO 8601 week, which begins on Monday.
     Week,
     Day,
     Hour,
     Minute,
     Second,
-    /// A second cut to that many decimals, 1 to 6.
+    /// A fraction of a second with this number of decimals, from 1 to 6.
     Fraction(u8),
 }
 
 impl Period {
-    /// The first time of the period in which `at` lies. None before all time that
-    /// jiff knows.
+    /// The start of the period that contains `at`. None if it is before the first time that jiff supports.
     pub(super) fn floor(self, at: DateTime) -> Option<DateTime> {
         let (date, time) = (at.date(), at.time());
         let midnight = |date: Date| date.to_datetime(Time::midnight());
@@ -49,20 +48,20 @@ impl Period {
         }
     }
 
-    /// The period that begins at `start`, placed on the clock of `zone` and cut to all
-    /// time that an event can have: None where nothing remains of it.
+    /// The range of the period that begins at the local time `start` in `zone`, cut to the times that an
+    /// event can have. None if nothing of it remains.
     ///
-    /// Its start is the first of the two where that time comes twice, and its end that
-    /// of the second. A time that the clock skips is the end of the gap, so a period
-    /// that lies within one is empty.
+    /// If the start occurs twice, the range starts at the first occurrence. If the end occurs twice, the
+    /// range ends at the second. A local time that the clock skips means the end of the gap, so a period in a
+    /// gap is empty.
     pub(super) fn place(self, start: DateTime, zone: &TimeZone) -> Option<TimeRange> {
         let first = match zone.to_ambiguous_timestamp(start).offset() {
             AmbiguousOffset::Unambiguous { offset } => instant(start, offset),
             AmbiguousOffset::Fold { before, .. } => instant(start, before),
             AmbiguousOffset::Gap { after, .. } => end_of_gap(instant(start, after), zone),
         };
-        // The end follows from the last time in the period: whether that comes twice is
-        // what matters, and it has a year of four digits where the next period has none.
+        // The end is computed from the last local time in the period, because this time may occur twice, and
+        // because the start of the next period may be after the year 9999.
         let last = self.last(start);
         let next = |offset| Timestamp::from_micros(instant(last, offset).micros() + 1);
         let end = match zone.to_ambiguous_timestamp(last).offset() {
@@ -96,15 +95,15 @@ impl Period {
     }
 }
 
-/// A time on a clock that is `offset` ahead of UTC. Unlike jiff's own instants these
-/// reach to the last second of the year 9999.
+/// The instant of a local time that is `offset` ahead of UTC. Unlike jiff's timestamps, instants reach to the
+/// last second of the year 9999.
 fn instant(at: DateTime, offset: Offset) -> Timestamp {
     const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
     let micros = i64::try_from(at.duration_since(EPOCH).as_micros()).expect("years have four digits");
     Timestamp::from_micros(micros - i64::from(offset.seconds()) * 1_000_000)
 }
 
-/// Where the gap ends that follows on `before`.
+/// The end of the gap after `before`.
 fn end_of_gap(before: Timestamp, zone: &TimeZone) -> Timestamp {
     zone.following(before.to_jiff()).next().map_or(before, |change| change.timestamp().into())
 }

@@ -1,26 +1,23 @@
 //! Date rules: dates relative to the reference time, `T[+|-][relative][absolute]`.
 //!
-//! The relative parts are `nY nQ nM nW nB nD nh nm ns`, the absolute ones
-//! `Ynnnn Qn Mnn Wnn Dnn hnn mnn snn`; each may be left out and they come in that
-//! order. `M` is a month and `m` a minute; `B` is a day from Monday to Friday. One sign
-//! goes for all relative parts and none of them goes without it.
+//! The relative parts are `nY nQ nM nW nB nD nh nm ns`. The absolute parts are `Ynnnn Qn Mnn Wnn Dnn hnn mnn
+//! snn`. Each part is optional, and the parts are in this order. `M` is a month and `m` a minute. `B` is a
+//! day from Monday to Friday. All relative parts have one common sign, which is required.
 //!
-//! A rule starts from the reference time on the clock of its zone:
+//! A rule is computed from the reference time in its time zone:
 //!
-//! 1. Years, quarters and months shift the date at once; the day is kept, or becomes
-//!    the month's last. Then come weeks, then business days, then days.
-//! 2. Hours, minutes and seconds pass as they do in truth, so three hours before 03:30
-//!    is 23:30 in a night whose clock skips an hour.
-//! 3. The absolute parts are set, in their order: the year, the first month of the
-//!    quarter, the month (the day is kept, or becomes the month's last), the Monday of
-//!    the ISO week of that year or of its last one, the day of the month or its last,
-//!    the hour, the minute, the second. What comes later wins: `Dnn` after `Wnn` is the
-//!    day of the month in which that Monday lies.
-//! 4. What remains is a period, and the rule names all of it.
+//! 1. Years, quarters and months shift the date together. The day of the month is kept, or becomes the last day of the
+//!    month. Then weeks are applied, then business days, then days.
+//! 2. Hours, minutes and seconds are elapsed time. So three hours before 03:30 is 23:30 in a night in which the clock
+//!    skips an hour.
+//! 3. The absolute parts are set in their order: the year, the first month of the quarter, the month (the day is kept,
+//!    or becomes the last day of the month), the Monday of the ISO week (or of the last week of the year), the day of
+//!    the month (or its last day), the hour, the minute, the second. Later parts win: `Dnn` after `Wnn` is a day of the
+//!    month that contains the Monday.
+//! 4. The rule names the whole period that contains the result.
 //!
-//! The period is that of the finest part, but a rule without absolute parts names a
-//! day at the coarsest: `T-1M` asks for the date of a month ago and `T-1YM10` for a
-//! whole month.
+//! The length of the period is that of the finest part. For a rule without absolute parts, it is at most a
+//! day: `T-1M` means the day a month ago, and `T-1YM10` a whole month.
 //!
 //! | rule | on Wednesday, 2024-11-20 at 10:30:15 |
 //! |-|-|
@@ -64,7 +61,7 @@ const SHIFTS: [(char, Period); 9] = [
     ('s', Period::Second),
 ];
 
-/// An absolute part: its letter, what it sets and the numbers that it takes.
+/// An absolute part: its letter, its period and its valid numbers.
 struct Field {
     letter: char,
     period: Period,
@@ -95,8 +92,8 @@ const FIELDS: [Field; 8] = [
     field('s', Period::Second, 2, (0, 59), "a second from 0 to 59"),
 ];
 
-/// More digits than these shift any date out of the years that there are, or are
-/// better said in a coarser unit.
+/// The maximum number of digits of a shift. Larger numbers would shift every date out of the valid years, or
+/// can be written in a coarser unit.
 const SHIFT_DIGITS: usize = 6;
 
 pub(super) const UNITS: &str = "one of Y, Q, M, W, B, D, h, m and s, each once and in this order";
@@ -110,7 +107,7 @@ pub(super) struct DateRule {
 }
 
 impl DateRule {
-    /// Reads a rule, whose T comes next.
+    /// Reads a rule, which begins with T.
     pub(super) fn read(cursor: &mut Cursor) -> Result<Self, SyntaxError> {
         if !cursor.eat("T") && !cursor.eat("t") {
             return Err(cursor.expected("T"));
@@ -121,7 +118,7 @@ impl DateRule {
                 rule.back = cursor.eat("-") || !cursor.eat("+");
                 rule.read_shifts(cursor)?;
             }
-            Some('0'..='9') => return Err(cursor.expected("+ or - before what is relative to T")),
+            Some('0'..='9') => return Err(cursor.expected("+ or - before the relative parts")),
             _ => {}
         }
         for (part, field) in rule.fields.iter_mut().zip(&FIELDS) {
@@ -158,8 +155,7 @@ impl DateRule {
         Ok(())
     }
 
-    /// The first time of the period that the rule names, and the period. None where
-    /// that is beyond the years of four digits.
+    /// The start of the period that the rule names, and the period. None if it is not in the years 0 to 9999.
     pub(super) fn resolve(&self, now: Timestamp, zone: &TimeZone) -> Option<(DateTime, Period)> {
         let shifted = self.shifted(now, zone)?;
         let period = self.period();
@@ -191,7 +187,7 @@ impl DateRule {
         if seconds == 0 {
             return Some(shifted);
         }
-        // The reference itself is an instant also where its time comes twice.
+        // On the same day, the instant is known even if the local time occurs twice.
         let from = if date == now.date() { now } else { shifted.to_zoned_datetime(zone.clone()).ok()? };
         Some(from.checked_add(SignedDuration::from_secs(seconds)).ok()?.datetime())
     }
@@ -222,7 +218,7 @@ impl DateRule {
     }
 }
 
-/// That day of the month in which `date` lies, or the month's last.
+/// This day of the month of `date`, or the last day of the month.
 fn on_day(date: Date, day: i8) -> Option<Date> {
     date.with().day(day.min(date.days_in_month())).build().ok()
 }
@@ -231,8 +227,8 @@ fn plus_days(date: Date, days: i64) -> Option<Date> {
     date.checked_add(Span::new().try_days(days).ok()?).ok()
 }
 
-/// The date that many days from Monday to Friday away. From a weekend, the first one
-/// forward is Monday and the first one back is Friday.
+/// The date after or before this number of days from Monday to Friday. From a weekend, the first day forward
+/// is Monday, and the first day back is Friday.
 fn plus_business_days(date: Date, days: i64) -> Option<Date> {
     if days == 0 {
         return Some(date);

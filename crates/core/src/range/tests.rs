@@ -1,4 +1,4 @@
-//! What the texts of the grammar mean, by example.
+//! Examples of texts and their ranges.
 
 use super::rule::UNITS;
 use super::*;
@@ -14,7 +14,7 @@ fn reference_at(now: &str, zone: &str) -> Reference {
     Reference { now, zone: TimeZone::get(zone).unwrap(), horizon }
 }
 
-/// The range without the seconds and the Z where they are zero, or the error.
+/// The range, without seconds if they are zero and without Z; or the error.
 fn shown_at(text: &str, reference: &Reference) -> String {
     let range = text.parse::<RangeExpression>().and_then(|expression| expression.resolve(reference));
     let short = |at: Timestamp| {
@@ -72,7 +72,7 @@ fn both_ends_are_included() {
         ("between (2024-11-20 10,2024-11-20 10:30 )", "2024-11-20T10:00 2024-11-20T10:31"),
         ("from(2024-11-20)", "2024-11-20T00:00 2024-11-21T10:30:15.5"),
         ("to(2024-11-20)", "1970-01-01T00:00 2024-11-21T00:00"),
-        // Beyond what may be recorded, the period itself is asked for.
+        // After the horizon, the range ends with the period.
         ("from(2030)", "2030-01-01T00:00 2031-01-01T00:00"),
     ]);
 }
@@ -87,7 +87,7 @@ fn the_examples_of_the_reference_hold() {
     ]);
 }
 
-/// The table of `rule.rs`, and what makes rules natural in each form.
+/// The table in `rule.rs`, and further examples.
 #[test]
 fn a_rule_is_the_period_of_its_finest_part() {
     check(&[
@@ -141,7 +141,7 @@ fn a_rule_is_the_period_of_its_finest_part() {
 }
 
 #[test]
-fn business_days_pass_over_weekends() {
+fn business_days_skip_weekends() {
     let days = |now: &str, table: &[(&str, &str)]| {
         for (text, start) in table {
             let shown = shown_at(text, &reference_at(now, "UTC"));
@@ -155,7 +155,7 @@ fn business_days_pass_over_weekends() {
 }
 
 #[test]
-fn the_ends_of_months_clamp() {
+fn days_are_limited_to_the_end_of_the_month() {
     check_at(
         &reference_at("2023-03-31T12:00:00Z", "UTC"),
         &[
@@ -175,14 +175,14 @@ fn the_ends_of_months_clamp() {
             ("T-4Y", "2020-02-29T00:00 2020-03-01T00:00"),
             ("T-1Y12M", "2022-02-28T00:00 2022-03-01T00:00"),
             ("TY2023h0", "2023-02-28T00:00 2023-02-28T01:00"),
-            // The year and the month are one date: the 29th is clamped once.
+            // The year and the month are set together, so the 29th is kept.
             ("TY2023M3h0", "2023-03-29T00:00 2023-03-29T01:00"),
         ],
     );
 }
 
 #[test]
-fn the_nearest_zone_counts() {
+fn the_innermost_zone_is_used() {
     check_at(
         &reference_at("2024-11-20T10:30:15Z", "Asia/Tokyo"),
         &[
@@ -197,7 +197,7 @@ fn the_nearest_zone_counts() {
             ("between(2024-07-01[UTC],2024-07-01,Europe/London)", "2024-07-01T00:00 2024-07-01T23:00"),
             ("to(2024,America/Argentina/Buenos_Aires)", "1970-01-01T00:00 2025-01-01T03:00"),
             ("from(2024-11-20T10,Etc/GMT+5)", "2024-11-20T15:00 2024-11-21T10:30:15"),
-            // T is on the clock of the rule's zone, and there it may be tomorrow already.
+            // T is in the time zone of the rule, where it can already be the next day.
             ("T", "2024-11-19T15:00 2024-11-20T15:00"),
             ("within(T-1h,Asia/Kolkata)", "2024-11-20T09:30 2024-11-20T10:30"),
             ("T[Pacific/Kiritimati]", "2024-11-20T10:00 2024-11-21T10:00"),
@@ -206,7 +206,7 @@ fn the_nearest_zone_counts() {
 }
 
 #[test]
-fn zones_have_all_their_names() {
+fn all_names_of_zones_are_accepted() {
     for zone in ["UTC", "Etc/UTC", "GMT", "Zulu", "EST5EDT", "US/Eastern", "Etc/GMT-14", "Asia/Calcutta"] {
         let text = format!("2024[{zone}]");
         assert_eq!(text.parse::<RangeExpression>().map(|range| range.to_string()), Ok(text));
@@ -214,7 +214,7 @@ fn zones_have_all_their_names() {
 }
 
 #[test]
-fn days_have_the_hours_of_their_clock() {
+fn days_can_have_23_or_25_hours() {
     check_at(
         &reference_at("2024-04-01T12:00:00Z", "Europe/London"),
         &[
@@ -224,7 +224,7 @@ fn days_have_the_hours_of_their_clock() {
             ("2024-11-03[America/New_York]", "2024-11-03T04:00 2024-11-04T05:00"),
             ("T-1D", "2024-03-31T00:00 2024-03-31T23:00"),
             ("T", "2024-03-31T23:00 2024-04-01T23:00"),
-            // A day whose midnight is skipped, and one that is skipped altogether.
+            // A day whose midnight is skipped, and a day that is skipped entirely.
             ("2018-11-04[America/Sao_Paulo]", "2018-11-04T03:00 2018-11-05T02:00"),
             ("2018-11-03[America/Sao_Paulo]", "2018-11-03T03:00 2018-11-04T03:00"),
             (
@@ -237,7 +237,7 @@ fn days_have_the_hours_of_their_clock() {
 }
 
 #[test]
-fn times_that_come_twice_or_never() {
+fn times_that_occur_twice_or_are_skipped() {
     check_at(
         &reference_at("2024-10-27T03:30:00Z", "Europe/London"),
         &[
@@ -247,7 +247,7 @@ fn times_that_come_twice_or_never() {
             ("2024-10-27T01:30", "2024-10-27T00:30 2024-10-27T01:31"),
             ("between(2024-10-27T01:30,2024-10-27T01:30:00)", "2024-10-27T00:30 2024-10-27T01:30:01"),
             ("between(2024-10-27T00:30,2024-10-27T00:59)", "2024-10-26T23:30 2024-10-27T00:00"),
-            // 03:30 less two hours is the second 01:30, within the hour that comes twice.
+            // Two hours before 03:30 is the second 01:30, in the hour that occurs twice.
             ("T-2h", "2024-10-27T00:00 2024-10-27T02:00"),
             ("T-4h", "2024-10-26T23:00 2024-10-27T00:00"),
             ("between(2024-03-31T01:30,2024-03-31T02)", "2024-03-31T01:00 2024-03-31T02:00"),
@@ -267,7 +267,7 @@ fn times_that_come_twice_or_never() {
 }
 
 #[test]
-fn the_ends_of_time_cut_what_reaches_beyond_them() {
+fn ranges_are_cut_to_the_years_1970_to_9999() {
     check(&[
         ("1970", "1970-01-01T00:00 1971-01-01T00:00"),
         ("1970[Europe/London]", "1970-01-01T00:00 1970-12-31T23:00"),
@@ -285,10 +285,10 @@ fn the_ends_of_time_cut_what_reaches_beyond_them() {
         ("T+999999W", "at character 1: expected a date from 1970 to 9999, found \"T+999999W\""),
         ("T+1Y999999W", "at character 1: expected a date from 1970 to 9999, found \"T+1Y999999W\""),
         ("T-999999s", "2024-11-08T20:43:36 2024-11-08T20:43:37"),
-        // A detour over years that are out of reach is none.
+        // Intermediate dates can be out of range.
         ("T-100YY2024M5", "2024-05-01T00:00 2024-06-01T00:00"),
     ]);
-    // Beyond what jiff's instants can show.
+    // Later than the last timestamp of jiff.
     let micros = |text: &str| {
         let range = text.parse::<RangeExpression>().unwrap().resolve(&reference()).unwrap();
         (Timestamp::END.micros() - range.start.micros(), Timestamp::END.micros() - range.end.micros())
@@ -301,18 +301,18 @@ fn the_ends_of_time_cut_what_reaches_beyond_them() {
 }
 
 #[test]
-fn the_last_buckets_wait_for_a_calendar() {
+fn the_last_buckets_need_a_calendar() {
     for (text, buckets) in [("last(1)", 1), (" last ( 024 ) ", 24), ("last(25000)", 25_000)] {
         let expression: RangeExpression = text.parse().unwrap();
         assert_eq!(expression.last(), Some(buckets), "{text}");
         assert_eq!(expression.to_string(), format!("last({buckets})"));
     }
     assert_eq!("2024".parse::<RangeExpression>().unwrap().last(), None);
-    check(&[(" last(24)", "at character 2: expected a range that needs no calendar, as last(…) does")]);
+    check(&[(" last(24)", "at character 2: expected a range other than last(…), which needs a calendar")]);
 }
 
 #[test]
-fn an_expression_prints_in_one_way() {
+fn an_expression_has_one_printed_form() {
     for (text, printed) in [
         ("2024", "2024"),
         (" within( 2024M10 ) ", "2024-10"),
@@ -339,7 +339,7 @@ fn an_expression_prints_in_one_way() {
 }
 
 #[test]
-fn a_wrong_range_says_where_and_what() {
+fn errors_say_where_a_range_is_wrong() {
     let (date, part) = (
         "a date such as 2024, 2024Q3, 2024-11, 2024M11, 2024W05, 2024-11-20, 2024-11-20T10, 2024-11-20T10:30 or \
          2024-11-20T10:30:15",
@@ -404,7 +404,7 @@ fn a_wrong_range_says_where_and_what() {
         ("last(25001)", 6, "a number of buckets from 1 to 25000"),
         ("last(99999999999999999999)", 6, "a number of buckets from 1 to 25000"),
         ("last(24,UTC)", 8, ")"),
-        ("T1D", 2, "+ or - before what is relative to T"),
+        ("T1D", 2, "+ or - before the relative parts"),
         ("T-", 3, "a number of up to six digits"),
         ("T-h0", 3, "a number of up to six digits"),
         ("T-1000000D", 3, "a number of up to six digits"),
@@ -427,9 +427,9 @@ fn a_wrong_range_says_where_and_what() {
         ("Th24", 3, "an hour from 0 to 23, found 24"),
         ("Tm60", 3, "a minute from 0 to 59, found 60"),
         ("Ts", 3, "a second from 0 to 59"),
-        ("between(2024-02,2024-01)", 17, "an end that lies after the start"),
-        ("between(T,T-1D)", 11, "an end that lies after the start"),
-        // Positions count characters, also where a character has several bytes.
+        ("between(2024-02,2024-01)", 17, "an end that is after the start"),
+        ("between(T,T-1D)", 11, "an end that is after the start"),
+        // Positions are counted in characters, not bytes.
         ("2024é", 5, "the end"),
         ("from(é", 6, POINT),
     ] {
@@ -438,13 +438,13 @@ fn a_wrong_range_says_where_and_what() {
         let sentence = error.to_string();
         let (place, said) = sentence.split_once(": expected ").unwrap();
         assert_eq!(place, format!("at character {position}"), "{text}");
-        // Where the table has no `found`, the text itself shows it.
+        // Some entries of the table leave out `found`.
         assert!(expected == said || expected == error.expected, "{text}: {said}");
     }
 }
 
 #[test]
-fn a_text_has_an_end() {
+fn the_length_of_a_text_is_limited() {
     let long = |spaces: usize| format!("2024{}", " ".repeat(spaces)).parse::<RangeExpression>();
     assert!(long(252).is_ok());
     assert_eq!(long(253).unwrap_err().position, 257);

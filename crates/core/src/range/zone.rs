@@ -1,4 +1,4 @@
-//! Time zones as they are named in a range.
+//! Time zones in ranges.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::zone;
 
 const ZONE: &str = "a time zone such as UTC or Europe/London";
 
-/// A time zone of the IANA database and the name by which it was asked for.
+/// A time zone of the IANA database, and the name under which it was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Zone {
     name: String,
@@ -18,12 +18,12 @@ pub(super) struct Zone {
 }
 
 impl Zone {
-    /// What the `Z` after a time stands for.
+    /// The time zone of `Z` after a time.
     pub(super) fn utc() -> Self {
         Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
     }
 
-    /// Reads `[Europe/London]`, if a bracket comes next.
+    /// Reads a time zone such as `[Europe/London]`, if a bracket is next.
     pub(super) fn in_brackets(cursor: &mut Cursor) -> Result<Option<Self>, SyntaxError> {
         let mut ahead = *cursor;
         skip_spaces(&mut ahead);
@@ -36,7 +36,7 @@ impl Zone {
         Ok(Some(zone))
     }
 
-    /// Reads `,Europe/London`, bare or in quotes, if a comma comes next.
+    /// Reads a time zone such as `,Europe/London`, with or without quotes, if a comma is next.
     pub(super) fn argument(cursor: &mut Cursor) -> Result<Option<Self>, SyntaxError> {
         skip_spaces(cursor);
         if !cursor.eat(",") {
