@@ -1,8 +1,8 @@
 //! Assets, their metrics, and the values of the metrics.
 //!
-//! There is one row for each asset, name and time. The newest request, by its id, decides the value, in
-//! whatever order requests arrive. The row also stores the oldest request, because metrics are listed in the
-//! order in which they were first emitted.
+//! There is one row for each asset, name and time. The newest request, by its id, decides the value,
+//! regardless of the order in which requests arrive. The row also stores the oldest request, because metrics
+//! are listed in the order in which they were first emitted.
 
 mod known;
 mod latest;

@@ -1,9 +1,10 @@
 //! Applies a batch of requests in one transaction: the ledger, the events, the partial roll-ups, the counters
 //! of flows, the schedules of executions, the values of assets, and the worker's progress.
 //!
-//! Most batches contain only new events and values, which are written by plain COPY. If a key exists already, the
-//! transaction is repeated cautiously: in a way that distinguishes new events from duplicates and conflicts, or that
-//! merges values. The next few batches are written cautiously at once, because duplicates come in bursts.
+//! Most batches contain only new events and values, which are written by plain COPY. If a key exists already,
+//! the transaction is repeated cautiously: in a way that distinguishes new events from duplicates and
+//! conflicts, or that merges values. The next few batches are written cautiously at once, because duplicates
+//! come in bursts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -481,8 +482,8 @@ async fn correct_receipts(
     Ok(())
 }
 
-/// Marks requests as dead: their receipts say why, and nothing of them is applied.
-pub async fn bury(
+/// Records requests as dead. Their receipts contain the reason, and nothing of them is applied.
+pub async fn record_dead_requests(
     store: &Store,
     requests: &[(TenantId, RequestId)],
     reason: &str,
@@ -494,7 +495,7 @@ pub async fn bury(
     let ids: Vec<_> = requests.iter().map(|(_, id)| id.0).collect();
     client
         .execute(
-            "-- bury
+            "-- record_dead_requests
              INSERT INTO ingest_request
              SELECT tenant_id, request_id, 0, 0, 0, $3, $4
              FROM unnest($1::uuid[], $2::uuid[]) AS dead (tenant_id, request_id)
@@ -502,6 +503,6 @@ pub async fn bury(
             &[&tenants, &ids, &std::time::SystemTime::from(now), &reason],
         )
         .await?;
-    client.batch_execute("-- bury\nNOTIFY flowmeter_applied").await?;
+    client.batch_execute("-- record_dead_requests\nNOTIFY flowmeter_applied").await?;
     Ok(())
 }

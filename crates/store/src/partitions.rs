@@ -1,4 +1,5 @@
-//! Partitions by time of the tables whose keys are ids in the order of time. Data is deleted by dropping a partition.
+//! Partitions by time of the tables whose keys are ids in the order of time. Data is deleted by dropping a
+//! partition.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -46,7 +47,7 @@ impl Table {
     }
 }
 
-/// The width of a partition. Weeks give few tables for 400 days, and are small enough to drop one by one.
+/// The width of a partition. Weeks give few tables for 400 days, and are small enough to drop individually.
 const WIDTH: Duration = Duration::from_hours(7 * 24);
 /// The epoch was a Thursday; partitions begin on Mondays.
 const MONDAY_OFFSET: Duration = Duration::from_hours(3 * 24);

@@ -39,8 +39,8 @@ pub struct Receipts {
 }
 
 impl Receipts {
-    /// Finds receipts in `store`. The listener must run in its own task. Without it, callers that wait for a receipt
-    /// only poll.
+    /// Finds receipts in `store`. The listener must run in its own task. Without it, callers that wait for a
+    /// receipt only poll.
     #[must_use]
     pub fn new(store: Store) -> (Self, ReceiptListener) {
         let (notify, applied) = watch::channel(0);
@@ -96,17 +96,17 @@ impl Receipts {
     }
 }
 
-/// Listens for what workers apply, and wakes those that wait for a receipt.
+/// Listens for notifications of applied requests, and wakes callers that wait for a receipt.
 pub struct ReceiptListener {
     config: tokio_postgres::Config,
     notify: watch::Sender<u64>,
 }
 
-/// How long after its end the connection that listens is made anew.
+/// The delay before the listening connection is re-established.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 impl ReceiptListener {
-    /// Listens, over a connection of its own that is made anew whenever it fails. Never ends.
+    /// Listens over a separate connection, which is re-established whenever it fails. Never ends.
     pub async fn run(self) -> Infallible {
         let mut is_failing = false;
         loop {

@@ -1,5 +1,5 @@
-//! Dead letters: requests and messages that can never be applied. They go to a queue of their own with the
-//! reason, as envelopes that an operator can put back.
+//! Dead letters: requests and messages that can never be applied. They are published to a separate queue with
+//! the reason, as envelopes that an operator can requeue.
 
 use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_core::timestamp::Timestamp;
@@ -7,22 +7,22 @@ use flowmeter_proto::queue::{Envelope, Request};
 use flowmeter_queue::{Delivery, QueueError, Subscription};
 use flowmeter_service::retry::{Retry, Stopping};
 use flowmeter_store::Store;
-use flowmeter_store::batch::bury as record_dead_requests;
+use flowmeter_store::batch::record_dead_requests;
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::decode::ids;
 use crate::gather::MessageBatch;
 
-/// A request that cannot be applied, now or ever.
+/// A request or a message that can never be applied.
 pub struct DeadLetter {
-    /// The message that it came in, by its index in the batch.
+    /// The message that contained it, by its index in the batch.
     pub message: usize,
-    /// The letter: the message as it came, or an envelope with the one request.
+    /// The dead letter: the unchanged message, or an envelope with a single request.
     pub data: Vec<u8>,
     /// Why it cannot be applied.
     pub reason: String,
-    /// The ids of the request, where they can be read.
+    /// The ids of the request. None if they cannot be read.
     pub request: Option<(TenantId, RequestId)>,
 }
 
@@ -52,8 +52,8 @@ pub async fn publish(
     Ok(())
 }
 
-/// Records in the ledger that the requests are dead, however long the database is unavailable. Their letters
-/// must be published before: a request that the ledger knows is dropped when it is delivered again.
+/// Records in the ledger that the requests are dead. Retries while the database is unavailable. The dead
+/// letters must be published before, because a request in the ledger is dropped when it is delivered again.
 pub async fn record(letters: &[DeadLetter], store: &Store, stop: &CancellationToken) -> Result<(), Stopping> {
     let mut retry = Retry::new("record dead requests in the ledger");
     for letter in letters {
@@ -67,7 +67,7 @@ pub async fn record(letters: &[DeadLetter], store: &Store, stop: &CancellationTo
         while let Err(error) = record_dead_requests(store, &[request], &letter.reason, Timestamp::now()).await
         {
             if !error.is_transient() {
-                tracing::error!(%error, "the receipt of a dead request could not be written");
+                tracing::error!(%error, "cannot record a dead request in the ledger");
                 break;
             }
             retry.wait_after(&error, stop).await?;

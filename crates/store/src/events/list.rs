@@ -44,7 +44,7 @@ pub enum OrderBy {
 pub struct OrderKey {
     /// The criterion.
     pub by: OrderBy,
-    /// Whether the largest come first.
+    /// Whether the order is descending.
     pub descending: bool,
 }
 
@@ -151,7 +151,7 @@ fn field(key: &OrderKey) -> Option<&Field> {
 }
 
 impl EventPage {
-    /// The fields by which the list is ordered, each with whether the largest come first.
+    /// The fields by which the list is ordered, each with whether the order is descending.
     fn fields(&self) -> Vec<(&Field, bool)> {
         self.order.iter().filter_map(|key| Some((field(key)?, key.descending))).collect()
     }
@@ -163,7 +163,7 @@ impl EventPage {
 }
 
 impl EventSelection {
-    /// The label sets that the filter demands, if they are rare enough to save reading most events.
+    /// The label sets that satisfy the filter, if they are rare enough that most events need not be read.
     pub(super) async fn rare_labels(
         &self,
         snapshot: &mut Snapshot<'_>,
@@ -247,7 +247,8 @@ fn push_equal_keys(sql: &mut Sql, fields: &[(&Field, bool)], value: &impl Fn(&mu
 }
 
 impl EventPosition {
-    /// A position in a list with this order. None if the keys do not fit the order, such as text for a number.
+    /// A position in a list with this order. None if the keys do not fit the order, such as text for a
+    /// number.
     #[must_use]
     pub fn new(keys: Vec<String>, id: Uuid, order: &[OrderKey]) -> Option<Self> {
         let fields: Vec<_> = order.iter().filter_map(field).collect();

@@ -40,7 +40,7 @@ pub struct SeriesQuery<'a> {
     pub max_points: u64,
 }
 
-/// The maximum number of series that are read one by one.
+/// The maximum number of series that are read individually.
 const MAX_SERIES: i64 = 100_000;
 
 /// Reads the series, in the order of their labels. Without grouping there is one series, or none if there are
@@ -178,8 +178,8 @@ fn from_rollups(
     }
 }
 
-/// The label sets that the query demands, if they are rare enough to save reading most of the events in the
-/// longest piece that is read from events.
+/// The label sets that satisfy the query, if they are rare enough that most events in the longest piece that
+/// is read from events need not be read.
 async fn rare_in_events(
     snapshot: &mut Snapshot<'_>,
     query: &SeriesQuery<'_>,

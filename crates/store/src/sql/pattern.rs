@@ -1,15 +1,14 @@
 //! Patterns as PostgreSQL's advanced regular expressions.
 //!
-//! Only syntax that means the same in every locale and with every option is written:
-//! characters, explicit ranges, `(?:…)`, `|`, bounds, `^` and `$`. Whatever is no ASCII
-//! letter or digit is escaped, so no text can become an operator or an option such as
-//! `***=`.
+//! The output only has syntax with the same meaning in every locale and with every option: characters, explicit ranges,
+//! `(?:…)`, `|`, bounds, `^` and `$`. All characters except ASCII letters and digits are escaped, so a text cannot
+//! become an operator or an option such as `***=`.
 
 use std::fmt::Write;
 
 use flowmeter_core::filter::Syntax;
 
-/// The regular expression that is found in the same texts.
+/// The regular expression that matches the same texts.
 pub(super) fn regular_expression(syntax: &Syntax) -> String {
     let mut out = String::new();
     write(&mut out, syntax);
@@ -85,7 +84,7 @@ mod tests {
     use flowmeter_core::filter::{Condition, Filter};
 
     #[test]
-    fn nothing_but_letters_and_digits_stands_unescaped() {
+    fn everything_except_letters_and_digits_is_escaped() {
         for (pattern, expected) in [
             ("", "(?:)"),
             (r"\*\*\*=a", r"\u002A\u002A\u002A\u003Da"),

@@ -1,4 +1,4 @@
-//! Several statements that see the same.
+//! Several statements that read the same snapshot of the database.
 
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
@@ -6,9 +6,10 @@ use tokio_postgres::{Client, Row};
 use super::{Running, Sql};
 use crate::{Store, StoreError};
 
-/// What the statements of one question see: the same, whatever others commit between them. The first
-/// one takes a turn and a connection, and the last one gives them back. A snapshot that is dropped without
-/// a last one or its end takes its connection with it, since a transaction is open there.
+/// A snapshot of the database for the statements of one query, which other transactions do not affect. The
+/// first statement takes a permit and a connection, and the last one returns them. If the snapshot is dropped
+/// without a last statement and without [`end`](Self::end), its connection is closed, because its transaction
+/// is still open.
 pub(crate) struct Snapshot<'a> {
     store: &'a Store,
     begun: Option<Running>,
@@ -21,7 +22,7 @@ impl<'a> Snapshot<'a> {
         Self { store, begun: None }
     }
 
-    /// Gives the connection back, where no statement was known to be the last one.
+    /// Returns the connection, if no statement was run as the last one.
     pub(crate) async fn end(self) -> Result<(), StoreError> {
         if let Some(running) = self.begun {
             running.client().batch_execute("COMMIT").await?;
@@ -32,14 +33,14 @@ impl<'a> Snapshot<'a> {
 }
 
 impl Sql {
-    /// Runs it as one that others follow.
+    /// Runs the statement in a snapshot, in which others follow.
     pub(crate) async fn query_in(&self, snapshot: &mut Snapshot<'_>) -> Result<Vec<Row>, StoreError> {
         if let Some(running) = &snapshot.begun {
             return Ok(self.run(running.client()).await?);
         }
         let running = Running::new(snapshot.store).await?;
         let client = running.client();
-        // Both are sent before either is answered, in this order: one round trip.
+        // Pipelined into one round trip.
         let (begun, rows) = tokio::join!(biased; client.batch_execute(BEGIN), self.run(client));
         begun?;
         let rows = rows?;
@@ -47,7 +48,8 @@ impl Sql {
         Ok(rows)
     }
 
-    /// Runs it as the last one. Where it is the first one too, it needs no transaction.
+    /// Runs the statement as the last one in a snapshot. If it is the first one as well, it needs no
+    /// transaction.
     pub(crate) async fn query_last(&self, snapshot: Snapshot<'_>) -> Result<Vec<Row>, StoreError> {
         let Some(running) = snapshot.begun else {
             let running = Running::new(snapshot.store).await?;
@@ -56,8 +58,8 @@ impl Sql {
             return Ok(rows?);
         };
         let client = running.client();
-        // In one round trip, as above. Nothing was written, so it does not matter to the rows whether it
-        // ended well; and a transaction whose statement failed ends too.
+        // Pipelined into one round trip. The transaction only reads, so the rows are valid even if COMMIT
+        // fails. COMMIT also ends the transaction if its statement failed.
         let (rows, ended) = tokio::join!(biased; self.run(client), client.batch_execute("COMMIT"));
         if ended.is_ok() {
             running.finished();
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
     use crate::Settings;
 
-    /// One connection, which all questions take in turns.
+    /// A store with a single connection.
     fn store() -> Store {
         let url = std::env::var("FLOWMETER_TEST_DATABASE_URL")
             .expect("FLOWMETER_TEST_DATABASE_URL is not set: run `cargo xtask test [FILTER]`");
@@ -87,7 +89,7 @@ mod tests {
         Store::new(&Settings { url, max_connections: 1, statement_timeout }).unwrap()
     }
 
-    /// Who serves the connection, and which transactions a statement sees.
+    /// The process of the connection, and the transactions that are visible to a statement.
     fn state(rows: &[Row]) -> (i32, String) {
         (rows[0].get(0), rows[0].get(1))
     }
@@ -95,7 +97,7 @@ mod tests {
     const STATE: &str = "SELECT pg_backend_pid(), pg_current_snapshot()::text";
 
     #[tokio::test]
-    async fn statements_see_the_same_whatever_others_do() {
+    async fn statements_of_a_snapshot_do_not_see_later_transactions() {
         let (store, other) = (store(), store());
         let mut snapshot = Snapshot::new(&store);
         let sql = Sql::new(STATE);
@@ -104,12 +106,12 @@ mod tests {
         assert_eq!(state(&sql.query_in(&mut snapshot).await.unwrap()), first);
         assert_eq!(state(&sql.query_last(snapshot).await.unwrap()), first);
         let (process, seen) = state(&sql.query(&store).await.unwrap());
-        assert_eq!(process, first.0, "the connection was not given back");
-        assert_ne!(seen, first.1, "the transaction was not ended");
+        assert_eq!(process, first.0, "the connection is returned");
+        assert_ne!(seen, first.1, "the transaction has ended");
     }
 
     #[tokio::test]
-    async fn a_transaction_ends_even_where_a_statement_fails() {
+    async fn a_transaction_ends_even_if_a_statement_fails() {
         let store = store();
         let sql = Sql::new(STATE);
         let mut snapshot = Snapshot::new(&store);
