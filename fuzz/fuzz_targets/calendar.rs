@@ -1,4 +1,4 @@
-//! A calendar cuts a range into buckets that ascend and cover it.
+//! Any calendar: its buckets are in ascending order and cover the range.
 #![no_main]
 
 use flowmeter_core::calendar::Calendar;

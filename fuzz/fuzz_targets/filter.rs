@@ -1,4 +1,4 @@
-//! A filter is read, printed, read again the same, and decides about an event.
+//! Any filter: its printed form parses to the same filter, and it can be evaluated.
 #![no_main]
 
 use flowmeter_core::filter::Filter;

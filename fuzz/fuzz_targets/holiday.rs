@@ -1,4 +1,4 @@
-//! A calendar with a holiday of a tenant's own has buckets, and ends in bounded time.
+//! Any holiday: a calendar with it has buckets, which are computed in bounded time.
 #![no_main]
 
 use flowmeter_core::calendar::{Calendar, Definition, Holiday};

@@ -1,4 +1,4 @@
-//! The order and the words of a list are read or refused.
+//! Any order and search words of a list are parsed or rejected.
 #![no_main]
 
 use flowmeter_query::event_list;

@@ -1,4 +1,4 @@
-//! Names of metrics and time series are read or refused.
+//! Any names of metrics and time series are parsed or rejected.
 #![no_main]
 
 use flowmeter_contract::names::{MetricName, TimeSeriesName};

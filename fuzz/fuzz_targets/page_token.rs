@@ -1,4 +1,4 @@
-//! A page token names a position or is refused.
+//! Any page token is decoded to a position or rejected.
 #![no_main]
 
 use flowmeter_query::event_list;

@@ -1,4 +1,4 @@
-//! A range is read, printed, read again the same, and placed in order.
+//! Any range: its printed form parses to the same range, and its start is before its end.
 #![no_main]
 
 use flowmeter_core::range::{RangeExpression, Reference};

@@ -1,37 +1,37 @@
-//! Certificates, and the files that hold them.
+//! Certificates, and files with certificates.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
-/// An authority that nobody trusts but who is told to.
+/// A certificate authority that is only trusted where it is configured.
 #[derive(Debug)]
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    /// A new one.
+    /// Creates an authority with a new key.
     #[must_use]
-    #[allow(clippy::new_without_default, reason = "each is another one")]
+    #[allow(clippy::new_without_default, reason = "each authority has its own key")]
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// Its own certificate.
+    /// The certificate of the authority.
     #[must_use]
     pub fn pem(&self) -> String {
         self.0.pem()
     }
 
-    /// A certificate for a name, and its key.
+    /// Issues a certificate for a name, with its key.
     #[must_use]
     pub fn issue(&self, name: &str) -> (String, String) {
         self.sign(&CertificateParams::new([name.to_owned()]).unwrap())
     }
 
-    /// The same, of long ago.
+    /// Issues an expired certificate for a name, with its key.
     #[must_use]
     pub fn issue_expired(&self, name: &str) -> (String, String) {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
@@ -45,12 +45,12 @@ impl Authority {
     }
 }
 
-/// A directory with files of PEM, which goes away when this is dropped.
+/// A directory with PEM files, which is deleted when this is dropped.
 #[derive(Debug)]
 pub struct Files(PathBuf);
 
 impl Files {
-    /// Writes files by name. No other process, and nobody in this one, may use the directory's name.
+    /// Writes files by name. The name of the directory must be unique on this machine.
     pub(crate) fn write(directory: &str, files: &[(&str, String)]) -> Self {
         let directory = std::env::temp_dir().join(directory);
         std::fs::create_dir(&directory).unwrap();
@@ -71,7 +71,7 @@ impl Deref for Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        // What cannot be removed is in nobody's way.
+        // Remaining files do no harm.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

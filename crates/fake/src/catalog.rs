@@ -8,7 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{Answer, Service, not_found, unimplemented};
 
-/// Refuses a version that is not the current one.
+/// Rejects a version that is not the current one.
 fn check(given: i32, current: i32) -> Result<(), Status> {
     if given == 0 || given == current {
         return Ok(());

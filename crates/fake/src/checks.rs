@@ -1,4 +1,5 @@
-//! The checks of a strict service: a few rules of the real one, by which tests get refusals and rejections.
+//! The checks of a strict fake: a few rules of the real services, so that tests can provoke errors and
+//! rejections.
 
 use flowmeter_core::asset::{Sent, Value};
 use flowmeter_proto::v1::{self as api, asset_metric::ValueType};
@@ -9,7 +10,7 @@ use tonic::metadata::MetadataMap;
 use crate::contents::Contents;
 use crate::state::Seen;
 
-/// Refuses every token but `good`.
+/// Rejects every token except `good`.
 pub fn authorize(metadata: &MetadataMap) -> Result<(), Status> {
     match metadata.get("authorization") {
         Some(token) if token == "Bearer good" => Ok(()),
@@ -17,7 +18,7 @@ pub fn authorize(metadata: &MetadataMap) -> Result<(), Status> {
     }
 }
 
-/// The rejections of the items of a request, or why all of it is refused.
+/// The rejections of the items of a request, or the error for the whole request.
 pub fn rejections(seen: &Seen, contents: &Contents) -> Result<Vec<api::Rejection>, Status> {
     if let Some(empty) = seen.documents.iter().position(|document| document.metrics.is_empty())
         && seen.single.is_none()

@@ -1,10 +1,10 @@
-//! What the fake services contain, and what they were asked.
+//! The contents of the fake services, and the requests that they received.
 
 use std::collections::{BTreeMap, HashMap};
 
 use flowmeter_proto::v1 as api;
 
-/// The definitions and measurements that the services answer with, and the requests that tests look at.
+/// The definitions and measurements in answers, and the requests for tests to inspect.
 #[derive(Debug, Default)]
 pub struct Contents {
     /// The only metric, in its current version.

@@ -1,8 +1,9 @@
-//! The services of Flowmeter for tests and for examples of the documentation. They listen on a real socket, fail
-//! as the test plans, answer with what the test put into them, and record the requests that they get.
+//! Fakes of the services of Flowmeter for tests and for examples in the documentation. They listen on a real
+//! socket, fail as the test plans, answer with the contents that the test defines, and record the requests
+//! that they receive.
 //!
-//! [`Fake::start`] accepts every item. [`Fake::start_strict`] checks the token and a few fields, as the command line's
-//! tests need it. Neither knows the client library, so the library's own tests can use them.
+//! [`Fake::start`] accepts every item. [`Fake::start_strict`] checks the token and a few fields, as the
+//! command line's tests need it. Neither knows the client library, so the library's own tests can use them.
 
 #![allow(clippy::unwrap_used, reason = "it is part of tests, and a test that panics has failed")]
 
@@ -79,7 +80,7 @@ impl Fake {
         Self::listen(Server::builder().tls_config(tls).unwrap(), any_port().await)
     }
 
-    /// [`Fake::start`] with TLS as `localhost`, and the file that a client of it needs: `authority.pem`.
+    /// [`Fake::start`] with TLS as `localhost`, and the file that its clients need: `authority.pem`.
     pub async fn start_with_tls_as_localhost() -> (Self, Files) {
         let authority = Authority::new();
         let (certificate, key) = authority.issue("localhost");
@@ -89,7 +90,7 @@ impl Fake {
         (fake, files)
     }
 
-    /// [`Fake::start`] with mutual TLS as `localhost`, and the files that a client of it needs: `authority.pem`,
+    /// [`Fake::start`] with mutual TLS as `localhost`, and the files that its clients need: `authority.pem`,
     /// `client.pem` and `client.key`.
     pub async fn start_with_mutual_tls() -> (Self, Files) {
         let authority = Authority::new();
@@ -140,14 +141,14 @@ impl Fake {
         format!("http://{}", self.address)
     }
 
-    /// The services themselves, to be served in another way as well.
+    /// The services themselves, so that they can also be served in another way.
     #[must_use]
     pub fn service(&self) -> Service {
         Service(self.state.clone())
     }
 }
 
-/// Runs an example of the documentation against a fake of its own.
+/// Runs an example of the documentation with a separate fake.
 pub fn example(run: impl AsyncFnOnce(Fake) -> Result<(), Box<dyn Error>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { run(Fake::start().await).await }).unwrap();
@@ -163,7 +164,7 @@ pub fn event(detail: impl Display) -> UsageEvent {
     UsageEvent { detail: detail.to_string(), ..UsageEvent::default() }
 }
 
-/// A failure as the real services report it.
+/// An error in the form of the real services.
 #[must_use]
 pub fn failure(code: Code, reason: &str, retry_delay: Option<Duration>) -> Status {
     let mut details = ErrorDetails::with_error_info(reason, "flowmeter", HashMap::new());

@@ -1,4 +1,4 @@
-//! The query service: what was recorded here, and what the test put into [`Contents`](crate::Contents).
+//! The query service: answers with recorded requests, and with the [`Contents`](crate::Contents) of the test.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -98,7 +98,8 @@ impl QueryService for Service {
         Ok(Response::new(api::GetReceiptResponse { request_id, state, ..api::GetReceiptResponse::default() }))
     }
 
-    /// The number of accepted events in each hour, for every metric. While there are none, there is no metric.
+    /// The number of accepted events in each hour, for every metric. While there are none, there is no
+    /// metric.
     async fn query_time_series(
         &self,
         request: Request<api::QueryTimeSeriesRequest>,

@@ -1,4 +1,4 @@
-//! What a fake is planned to do, and the requests that it has seen.
+//! The planned behaviour of a fake, and the requests that it received.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -47,7 +47,7 @@ pub struct Seen {
     pub rejected: Vec<usize>,
 }
 
-/// What the services and the test share.
+/// The state that the services and the test share.
 #[derive(Debug, Default)]
 pub struct State {
     plans: Mutex<VecDeque<Plan>>,
@@ -66,7 +66,7 @@ pub struct State {
 }
 
 impl State {
-    /// The state of services that check what they get against `contents`.
+    /// The state of strict services with `contents`.
     pub(crate) fn strict(contents: Contents) -> Self {
         Self { contents: Mutex::new(contents), is_strict: true, ..Self::default() }
     }
@@ -75,12 +75,12 @@ impl State {
         self.is_strict
     }
 
-    /// Refuses an unknown token, if the services are strict.
+    /// Rejects an unknown token, if the services are strict.
     pub(crate) fn authorize(&self, metadata: &MetadataMap) -> Result<(), Status> {
         if self.is_strict { checks::authorize(metadata) } else { Ok(()) }
     }
 
-    /// What the services contain.
+    /// The contents of the services.
     pub fn contents(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().unwrap()
     }
@@ -105,7 +105,7 @@ impl State {
         ids.into_iter().map(accepted).collect()
     }
 
-    /// Does these with the next requests to ingest, and accepts all others.
+    /// Plans what to do with the next requests to ingest. Later requests are accepted.
     pub fn plan(&self, plans: impl IntoIterator<Item = Plan>) {
         self.plans.lock().unwrap().extend(plans);
     }
@@ -185,7 +185,7 @@ impl State {
         }
     }
 
-    /// The same id means the same items in the same order.
+    /// Checks that a repeated request has the same items in the same order.
     fn record(&self, seen: &Seen) -> Result<(), Status> {
         let mut recorded = self.recorded.lock().unwrap();
         let first = recorded.entry(seen.request_id.clone()).or_insert_with(|| seen.clone());

@@ -1,7 +1,7 @@
 //! Which flows are registered, so that requests of other flows can be rejected.
 //!
-//! The answers of the store are cached for a few seconds, and for longer while the store is unavailable. A flow that
-//! is not in the cache is looked up each time, so a new flow is accepted at once.
+//! The answers of the store are cached for a few seconds, and for longer while the store is unavailable. A
+//! flow that is not in the cache is looked up each time, so a new flow is accepted at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,12 +34,13 @@ impl<T: Into<String>> FromIterator<(T, Registration)> for RegisteredFlows {
     }
 }
 
-/// How long cached registrations are used without asking the store: a deleted flow must be refused within 30 s.
+/// How long cached registrations are used without asking the store: a deleted flow must be refused within 30
+/// s.
 const FRESH_FOR: Duration = Duration::from_secs(10);
 /// How long cached registrations are used while the store is unavailable. Tokens are used for as long.
 const FALLBACK_FOR: Duration = Duration::from_hours(24);
-/// How long a look-up may take. A call that waits for the store holds one of the places that calls of all tenants
-/// share.
+/// How long a look-up may take. A call that waits for the store holds one of the places that calls of all
+/// tenants share.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long there are no look-ups after the store was unavailable, for the same reason.
 const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
@@ -84,7 +85,8 @@ impl FlowRegistry {
         self.fresh.try_get_with(tenant, self.list(tenant)).await.map_err(|error| unavailable(&error))
     }
 
-    /// Looks up `flow_ids` in the store. If any of them differs from `cached`, returns all flows of the tenant anew.
+    /// Looks up `flow_ids` in the store. If any of them differs from `cached`, returns all flows of the
+    /// tenant as they are now.
     pub async fn reread(
         &self,
         tenant: TenantId,
@@ -96,7 +98,7 @@ impl FlowRegistry {
         if found.iter().all(|flow| cached.get(&flow.flow_id) == Some(flow.registration)) {
             return Ok(None);
         }
-        // All are listed anew: caching the old list anew would keep deleted flows for longer.
+        // All flows are listed again, because caching the old list again would keep deleted flows for longer.
         let mut all = RegisteredFlows::clone(&*self.list(tenant).await.map_err(|error| unavailable(&error))?);
         all.0.extend(found.into_iter().map(|flow| (flow.flow_id, flow.registration)));
         let all = Arc::new(all);

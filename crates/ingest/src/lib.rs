@@ -1,5 +1,5 @@
-//! The ingest service: validates what is reported, assigns ids, and answers when the broker has made it durable.
-//! It needs the store only for tokens and for the registrations of flows.
+//! The ingest service: validates what is reported, assigns ids, and answers when the broker has made it
+//! durable. It needs the store only for tokens and for the registrations of flows.
 
 mod accept;
 mod config;
@@ -24,7 +24,7 @@ pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let settings = PublisherSettings { linger: config.linger, ..PublisherSettings::default() };
     let (publisher, shards) = Publisher::new(&config.queue.settings(), settings);
     for shard in shards {
-        // Calls wait for what it publishes, so it stops after them.
+        // Calls wait for the publisher, so it stops after them.
         let stop = tasks.stop_last();
         tasks.spawn_last(format!("publisher of shard {}", shard.shard()), shard.run(stop));
     }
@@ -46,6 +46,6 @@ pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let stop = tasks.stop();
     tasks.spawn("health", watch_health(server.health(), stop.clone(), check));
     tasks.spawn("gRPC server", server.serve(Some(authenticator), stop));
-    // What the broker does not confirm was not acknowledged either.
+    // Requests that the broker has not confirmed were not acknowledged.
     tasks.supervise(config.server.drain_timeout, config.confirm_timeout).await
 }

@@ -11,7 +11,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// None of `shards` is open yet.
+    /// Connections of `shards` shards, none of which is open yet.
     #[must_use]
     pub fn new(shards: u16) -> Self {
         Self { shards: usize::from(shards), open: Arc::default() }
@@ -23,7 +23,7 @@ impl Connections {
         self.open.load(Ordering::Relaxed) >= self.shards
     }
 
-    /// Counts one as open until the guard is dropped, also by a panic.
+    /// Counts a connection as open until the guard is dropped, even by a panic.
     #[must_use]
     pub fn open(&self) -> OpenConnection {
         self.open.fetch_add(1, Ordering::Relaxed);

@@ -15,13 +15,13 @@ use crate::{DEAD_LETTER_REASON, QueueError, Settings};
 /// A message that was received and is not yet acknowledged.
 #[derive(Debug)]
 pub struct Delivery {
-    /// Its number in the order of this subscription.
+    /// Its delivery tag, which counts the messages of this subscription.
     pub tag: u64,
     /// When it was enqueued. None for the reports of workers, and for messages of other programs.
     pub enqueued_at: Option<Timestamp>,
     /// The trace that it belongs to.
     pub trace: TraceContext,
-    /// The message as it came.
+    /// The encoded message.
     pub data: Bytes,
     properties: BasicProperties,
 }
@@ -34,7 +34,7 @@ impl Delivery {
     }
 }
 
-/// A connection that receives nothing yet.
+/// A connection that does not receive messages yet.
 pub struct Session {
     connection: Connection,
     channel: Channel,
@@ -97,9 +97,9 @@ impl Subscription {
         Ok(())
     }
 
-    /// Publishes `data`, which is all or a part of a message, to the queue of dead letters. The message itself
-    /// must be acknowledged afterwards: after a crash in between, the dead letter exists twice, but it is never
-    /// lost.
+    /// Publishes `data`, which is all or a part of a message, to the queue of dead letters. The message
+    /// itself must be acknowledged afterwards: after a crash in between, the dead letter exists twice, but it
+    /// is never lost.
     pub async fn dead_letter(
         &self,
         delivery: &Delivery,
@@ -127,8 +127,8 @@ impl Subscription {
         }
     }
 
-    /// Gives back the messages that are not acknowledged, and disconnects. After an error, the broker may take
-    /// a while to notice.
+    /// Returns the messages that are not acknowledged, and disconnects. After an error, it can take a while
+    /// until the broker notices.
     pub async fn close(self) -> Result<(), QueueError> {
         close(&self.session.connection).await
     }

@@ -1,7 +1,8 @@
-//! Publishes accepted requests, and answers each sender when the broker has confirmed that its request is durable.
+//! Publishes accepted requests, and answers each sender when the broker has confirmed that its request is
+//! durable.
 //!
-//! Each shard has a task of its own, which owns a connection and its confirm channel, so that delivery tags cannot
-//! be mixed up. Small requests that wait at the same time share a message.
+//! Each shard has a task of its own, which owns a connection and its confirm channel, so that delivery tags
+//! cannot be mixed up. Small requests that wait at the same time share a message.
 
 use std::time::Duration;
 
@@ -24,22 +25,22 @@ use crate::{Connections, QueueError, Settings};
 /// How requests share messages.
 #[derive(Debug, Clone, Copy)]
 pub struct PublisherSettings {
-    /// How long a request waits for others to share a message with, while earlier messages are not confirmed. It
-    /// does not wait when all are.
+    /// How long a request waits for others to share a message with, while earlier messages are not confirmed.
+    /// It does not wait when all are.
     pub linger: Duration,
     /// The size in bytes at which a message is published without waiting for more.
     pub message_bytes: usize,
     /// The number of messages of a shard that may be unconfirmed.
     pub window: usize,
-    /// How often a message without requests carries the time to the workers, where no message with requests does.
-    /// None: no message carries the time.
+    /// How often a message without requests carries the time to the workers, if no message with requests
+    /// does. None if messages do not carry the time.
     pub tick: Option<Duration>,
 }
 
 impl Default for PublisherSettings {
     fn default() -> Self {
         Self {
-            // Short beside the 2 to 5 ms that the broker takes.
+            // Short compared to the 2 to 5 ms that the broker takes.
             linger: Duration::from_millis(2),
             // Measured: larger messages are not faster, and smaller ones cost the broker more.
             message_bytes: 256 * 1024,
@@ -61,8 +62,8 @@ pub enum PublishError {
     Unavailable,
 }
 
-/// The waits between attempts to connect: from 100 ms, which a restart of the broker takes at least, to 10 s. Each is
-/// lengthened by a random part of itself, so that services do not connect in step.
+/// The waits between attempts to connect: from 100 ms, which a restart of the broker takes at least, to 10 s.
+/// Each is lengthened by a random part of itself, so that services do not reconnect at the same times.
 const WAITS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_max_delay(Duration::from_secs(5))
@@ -110,8 +111,8 @@ impl Publisher {
         self.connections.are_open()
     }
 
-    /// Publishes a request, and returns when the broker has made it durable. Dropping the future does not take the
-    /// request back.
+    /// Publishes a request, and returns when the broker has made it durable. Dropping the future does not
+    /// take the request back.
     pub async fn publish(&self, accepted: Accepted) -> Result<(), PublishError> {
         // A repeated request goes to the shard of the first, so one worker receives both.
         let id = &accepted.request.request_id;
@@ -187,7 +188,7 @@ impl ShardPublisher {
                     let open = self.connections.open();
                     let outcome = self.publish(&channel, &stop).await;
                     drop(open);
-                    // A connection that is not closed properly ends all the same.
+                    // An error does not matter here, because the connection ends in any case.
                     let _ = close(&connection).await;
                     outcome
                 }
@@ -212,7 +213,8 @@ impl ShardPublisher {
         Ok((connection, channel))
     }
 
-    /// Publishes until the connection fails, or until `stop` or the end of every [`Publisher`] leaves nothing to do.
+    /// Publishes until the connection fails, or until `stop` or the end of every [`Publisher`] leaves nothing
+    /// to do.
     async fn publish(&mut self, channel: &Channel, stop: &CancellationToken) -> Result<(), QueueError> {
         let mut pending = PendingMessage::default();
         let mut confirming = FuturesUnordered::new();
@@ -239,7 +241,7 @@ impl ShardPublisher {
                 },
                 () = stop.cancelled(), if open => {
                     self.requests.close();
-                    // What was sent to the channel before it was closed is still published.
+                    // Requests that were sent to the channel before it was closed are still published.
                     while let Ok((accepted, waiter)) = self.requests.try_recv() {
                         pending.add(accepted, waiter);
                     }
@@ -283,8 +285,8 @@ async fn sleep_until(deadline: Option<Instant>) {
 fn settle(waiters: Waiters, confirmation: Result<Confirmation, lapin::Error>) -> Result<(), QueueError> {
     let (answer, outcome) = match confirmation {
         Ok(Confirmation::Ack(None)) => (Ok(()), Ok(())),
-        // The queue does not exist. Where several messages are unconfirmed, it is not certain which one came back,
-        // so all of them fail.
+        // The queue does not exist. If several messages are unconfirmed, it is not known which one was
+        // returned, so all of them fail.
         Ok(Confirmation::Ack(Some(_))) => (Err(PublishError::Unavailable), Err(QueueError::Unroutable)),
         Ok(Confirmation::Nack(_)) => (Err(PublishError::Full), Ok(())),
         Ok(Confirmation::NotRequested) => (Err(PublishError::Unavailable), Err(QueueError::Refused)),

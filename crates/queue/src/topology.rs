@@ -16,13 +16,14 @@ pub struct Topology {
     pub prefix: String,
     /// The number of queues over which requests are spread.
     pub shards: u16,
-    /// The most bytes that a queue holds. It rejects more, and ingest passes that on to the sender.
+    /// The maximum size of a queue in bytes. A full queue rejects messages, and ingest returns an error to
+    /// the sender.
     pub max_queue_bytes: i64,
 }
 
-/// The number of deliveries after which the broker itself moves a message to the dead letters, so that a message
-/// that makes every worker crash does not stop the queue for ever. A worker gives back everything that it holds
-/// when it restarts, so the limit is well above the number of restarts on a bad day.
+/// The number of deliveries after which the broker itself moves a message to the dead letters, so that a
+/// message that makes every worker crash does not stop the queue for ever. A worker returns all of its
+/// messages when it restarts, so the limit is well above the number of restarts on a bad day.
 const DELIVERY_LIMIT: i32 = 100;
 
 impl Topology {
@@ -41,7 +42,7 @@ impl Topology {
     /// Declares every queue.
     pub(crate) async fn declare(&self, connection: &Connection) -> Result<(), QueueError> {
         let mut dead = quorum();
-        // Dead letters wait for an operator, so none is dropped to make room for another.
+        // Dead letters wait for an operator, so none of them is dropped to make room for others.
         dead.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
         declare(connection, &self.dead_letters(), dead).await?;
         for shard in 0..self.shards {
@@ -69,8 +70,8 @@ fn quorum() -> FieldTable {
     arguments
 }
 
-/// Declares a queue. A queue that exists with other arguments is used as it is: its arguments cannot be changed, and
-/// a queue that works is worth more than an exact limit.
+/// Declares a queue. A queue that exists with other arguments is used as it is: its arguments cannot be
+/// changed, and a queue that works is worth more than an exact limit.
 async fn declare(connection: &Connection, name: &str, arguments: FieldTable) -> Result<(), QueueError> {
     let declare = async |options, arguments| {
         // A rejection closes the channel, so each attempt has its own.

@@ -69,14 +69,14 @@ pub(crate) struct Grant {
     revoked: bool,
 }
 
-/// How long a token is accepted without another look-up: a third of the 30 s within which a revoked token must be
-/// rejected, so that a slow look-up does not break the promise.
+/// How long a token is accepted without another look-up: a third of the 30 s within which a revoked token
+/// must be rejected, so that a slow look-up does not break the promise.
 const FRESH_FOR: Duration = Duration::from_secs(10);
 /// How long a token is accepted while the database is unavailable.
 const USABLE_FOR: Duration = Duration::from_hours(24);
-/// How long the database may take to answer where an earlier answer can be used instead.
+/// How long to wait for the database if an earlier answer can be used instead.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The most tokens in a cache: a bound on memory, far above the number that an installation has.
+/// The maximum number of cached tokens: a bound on memory, far more than an installation has.
 const TOKENS: u64 = 10_000;
 
 /// Decides whether a caller may call.

@@ -7,8 +7,8 @@ use clap::Args;
 /// The gRPC server. The address to listen on is a setting of each service, because the defaults differ.
 #[derive(Debug, Args)]
 pub struct ServerArgs {
-    /// How long a connection lives before the client is asked to open a new one, so that the load spreads to replicas
-    /// that are added.
+    /// How long a connection lives before the client is asked to open a new one, so that the load spreads to
+    /// replicas that are added.
     // Reconnecting every 15 minutes costs nothing that can be measured.
     #[arg(long, env = "FLOWMETER_MAX_CONNECTION_AGE", default_value = "15m", value_parser = duration)]
     pub max_connection_age: Duration,
@@ -35,7 +35,8 @@ pub struct TelemetryArgs {
     #[arg(long, env = "FLOWMETER_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// Where to send traces by OTLP over gRPC, such as <http://localhost:4317>. Without it there are no traces.
+    /// Where to send traces by OTLP over gRPC, such as <http://localhost:4317>. Without it there are no
+    /// traces.
     #[arg(long, env = "FLOWMETER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
 }
@@ -57,7 +58,7 @@ pub struct DatabaseArgs {
     pub database_url: String,
 
     /// Largest number of connections to PostgreSQL.
-    // Far fewer keep its cores busy.
+    // Far fewer are enough to keep the cores of the database busy.
     #[arg(long, env = "FLOWMETER_DATABASE_CONNECTIONS", default_value_t = 8)]
     pub database_connections: usize,
 
@@ -90,8 +91,8 @@ pub struct QueueArgs {
     #[arg(long, env = "FLOWMETER_QUEUE_PREFIX", default_value = "flowmeter")]
     pub queue_prefix: String,
 
-    /// Number of queues over which requests are spread. In a cluster of brokers, each queue can have its leader on
-    /// another node.
+    /// Number of queues over which requests are spread. In a cluster of brokers, each queue can have its
+    /// leader on another node.
     // One saturates a small machine; more queues make smaller batches.
     #[arg(long, env = "FLOWMETER_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub shards: u16,

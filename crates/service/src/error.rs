@@ -1,6 +1,5 @@
-//! Errors as callers see them: a code, a reason from one table, and details that say
-//! which field, how long to wait, or what is missing. The internal cause stays inside
-//! and is logged once, here.
+//! Errors for callers: a code, a reason from one table, and details such as the wrong field, how long to
+//! wait, or what is missing. The internal cause is not sent, but logged once, here.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +13,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::telemetry;
 
-/// Whose reasons they are, in `google.rpc.ErrorInfo.domain`.
+/// The domain of the reasons, in `google.rpc.ErrorInfo.domain`.
 pub const DOMAIN: &str = "flowmeter";
 
 macro_rules! reasons {
@@ -26,16 +25,16 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason.
+            /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The reason as it stands in `ErrorInfo` and in rejections.
+            /// The name of the reason in `ErrorInfo` and in rejections.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// The code of a call that fails for it.
+            /// The code of a call that fails for this reason.
             #[must_use]
             pub const fn code(self) -> Code {
                 match self { $(Self::$variant => Code::$code),* }
@@ -47,37 +46,37 @@ macro_rules! reasons {
 reasons! {
     /// A field has a wrong value.
     InvalidField = "INVALID_FIELD" InvalidArgument;
-    /// A time range cannot be read, or has too many buckets.
+    /// A time range cannot be parsed, or has too many buckets.
     InvalidRange = "INVALID_RANGE" InvalidArgument;
-    /// A calendar cannot be read.
+    /// A calendar cannot be parsed.
     InvalidCalendar = "INVALID_CALENDAR" InvalidArgument;
-    /// A filter cannot be read.
+    /// A filter cannot be parsed.
     InvalidFilter = "INVALID_FILTER" InvalidArgument;
-    /// A page token is not one of ours, or belongs to another list.
+    /// A page token was not returned by this service, or belongs to another list.
     InvalidPageToken = "INVALID_PAGE_TOKEN" InvalidArgument;
-    /// A request is of a flow that is not registered.
+    /// The flow of a request is not registered.
     UnknownFlow = "UNKNOWN_FLOW" InvalidArgument;
     /// There is no token.
     TokenMissing = "TOKEN_MISSING" Unauthenticated;
     /// The token is unknown or revoked.
     TokenInvalid = "TOKEN_INVALID" Unauthenticated;
-    /// The token has ended.
+    /// The token has expired.
     TokenExpired = "TOKEN_EXPIRED" Unauthenticated;
     /// The token lacks the scope.
     ScopeMissing = "SCOPE_MISSING" PermissionDenied;
-    /// There is no such thing for this caller.
+    /// The object does not exist, or the caller has no access to it.
     NotFound = "NOT_FOUND" NotFound;
-    /// The name is taken.
+    /// An object with this name exists already.
     AlreadyExists = "ALREADY_EXISTS" AlreadyExists;
-    /// It is built in and cannot be changed.
+    /// The object is built in and cannot be changed.
     BuiltIn = "BUILT_IN" FailedPrecondition;
     /// There is too little data for an answer.
     NotEnoughData = "NOT_ENOUGH_DATA" FailedPrecondition;
-    /// It has been changed since the version that was given.
+    /// The object has been changed since the given version.
     VersionMismatch = "VERSION_MISMATCH" Aborted;
     /// The limit is reached.
     LimitReached = "LIMIT_REACHED" ResourceExhausted;
-    /// The queue takes no more for now.
+    /// The queue is full at the moment.
     QueueFull = "QUEUE_FULL" ResourceExhausted;
     /// The batch is larger than allowed.
     BatchTooLarge = "BATCH_TOO_LARGE" ResourceExhausted;
@@ -85,7 +84,7 @@ reasons! {
     QueueUnavailable = "QUEUE_UNAVAILABLE" Unavailable;
     /// The database is unavailable. Safe to repeat.
     StoreUnavailable = "STORE_UNAVAILABLE" Unavailable;
-    /// Not done within the deadline. Safe to repeat with the same request id.
+    /// The deadline has passed. Safe to repeat with the same request id.
     DeadlineExceeded = "DEADLINE_EXCEEDED" DeadlineExceeded;
     /// The service has no such method.
     UnknownMethod = "UNKNOWN_METHOD" Unimplemented;
@@ -93,18 +92,18 @@ reasons! {
     Internal = "INTERNAL" Internal;
 }
 
-/// Characters of a caller's own text that an error repeats.
+/// The maximum number of characters of a caller's text in an error.
 const MAX_SHOWN_CHARS: usize = 200;
 
-/// Bytes of headers that violations may take. Clients take 8 KiB, and there are other headers.
+/// The maximum size of violations in headers. Clients accept 8 KiB, and there are other headers.
 const MAX_HEADER_BYTES: usize = 6 * 1024;
-/// Bytes of headers that one text of a violation may take, so that there is room for one violation at least.
+/// The maximum size of one text of a violation in headers, so that there is room for at least one violation.
 const MAX_TEXT_HEADER_BYTES: usize = 2_500;
 
-/// How long to wait before trying again, where the reason does not say more.
+/// How long to wait before a retry, by default.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// A failed call.
+/// The error of a failed call.
 #[derive(Debug)]
 pub struct ApiError {
     reason: Reason,
@@ -113,7 +112,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// A failure for `reason`, in words for the caller.
+    /// An error with a reason and a message for the caller.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let mut details = Box::new(ErrorDetails::new());
         details.set_error_info(reason.name(), DOMAIN, HashMap::new());
@@ -123,12 +122,12 @@ impl ApiError {
         Self { reason, message: message.into(), details }
     }
 
-    /// Wrong fields: the request is wrong as a whole. An error travels in headers, so it lists no more of them
-    /// than these take, and says how many others there are.
+    /// The error for a request with these violations. An error is sent in headers, so it only lists the
+    /// violations that fit, and the number of the others.
     ///
-    /// What programs are told of the first violation is in the metadata of `ErrorInfo` under `position`, `expected`,
-    /// `found` and `alternatives`; of the second one under `position_2` and so on, in the order of `BadRequest`. The
-    /// kind of a violation is the reason of its `FieldViolation`.
+    /// The facts of the first violation are in the metadata of `ErrorInfo` under `position`, `expected`,
+    /// `found` and `alternatives`. Those of the second one are under `position_2` and so on, in the order of
+    /// `BadRequest`. The kind of a violation is the reason of its `FieldViolation`.
     #[must_use]
     pub fn violations(reason: Reason, violations: &[Violation]) -> Self {
         let mut room = MAX_HEADER_BYTES;
@@ -141,7 +140,7 @@ impl ApiError {
             let facts: Vec<_> = violation.facts.iter().map(|fact| fact_of(fact, number)).collect();
             let reason = violation.kind.map_or("", Kind::name);
             let of_facts = facts.iter().map(|(key, value)| detail_bytes(key) + detail_bytes(value));
-            // The sentence says the same, so it comes first.
+            // The sentence contains the facts, so it has priority.
             if let Some(rest) = room.checked_sub(of_facts.sum::<usize>() + detail_bytes(reason)) {
                 room = rest;
                 listed.reason = String::from(reason);
@@ -160,20 +159,20 @@ impl ApiError {
         error
     }
 
-    /// One wrong field.
+    /// The error for a request with this violation.
     #[must_use]
     pub fn violation(reason: Reason, violation: &Violation) -> Self {
         Self::violations(reason, std::slice::from_ref(violation))
     }
 
-    /// The same error with this in the metadata of `ErrorInfo`.
+    /// The same error with this metadata in `ErrorInfo`.
     fn with_metadata(mut self, metadata: HashMap<String, String>) -> Self {
         self.details.set_error_info(self.reason.name(), DOMAIN, metadata);
         self
     }
 
-    /// The same error seen from the outside: `filter` within `time_series` is
-    /// `time_series.filter`.
+    /// The same error with the paths of its fields prefixed by `parent`: `filter` within `time_series`
+    /// becomes `time_series.filter`.
     #[must_use]
     pub fn within(mut self, parent: &str) -> Self {
         let Some(mut fields) = self.details.bad_request().map(|bad| bad.field_violations.clone()) else {
@@ -187,15 +186,16 @@ impl ApiError {
         self
     }
 
-    /// One wrong field of which programs are told no more.
+    /// The error for a violation without facts.
     pub fn field(reason: Reason, field: &str, description: impl Into<String>) -> Self {
         Self::violation(reason, &Violation::new(field, description))
     }
 
-    /// There is no such thing, or it is another tenant's, which looks the same.
+    /// The object does not exist. Also used for objects of other tenants, so that callers cannot distinguish
+    /// the two.
     #[must_use]
     pub fn not_found(kind: &str, name: &str) -> Self {
-        // A name from outside can be long, and an error travels in headers.
+        // A name from a caller can be long, and an error is sent in headers.
         let name = name.chars().take(MAX_SHOWN_CHARS).collect::<String>();
         let name = name.as_str();
         let mut error = Self::new(Reason::NotFound, format!("there is no {kind} {name:?}"));
@@ -203,7 +203,7 @@ impl ApiError {
         error
     }
 
-    /// There is such a thing, but not in this version.
+    /// The object exists, but not in this version.
     #[must_use]
     pub fn version_not_found(kind: &str, name: &str, version: i32) -> Self {
         let mut error =
@@ -213,7 +213,7 @@ impl ApiError {
         error
     }
 
-    /// The service has no method of that path. `served` are its gRPC services.
+    /// The service has no method with this path. `served` are its gRPC services.
     #[must_use]
     pub fn unknown_method(path: &str, served: &[&str]) -> Self {
         let path: String = path.chars().take(MAX_SHOWN_CHARS).collect();
@@ -223,7 +223,7 @@ impl ApiError {
             .with_metadata(HashMap::from(facts.map(|(key, value)| (key.to_owned(), value))))
     }
 
-    /// The name is taken.
+    /// An object with this name exists already.
     #[must_use]
     pub fn already_exists(kind: &str, name: &str) -> Self {
         let mut error = Self::new(Reason::AlreadyExists, format!("there is a {kind} {name:?} already"));
@@ -231,7 +231,7 @@ impl ApiError {
         error
     }
 
-    /// A limit that the request is beyond.
+    /// The request exceeds a limit.
     #[must_use]
     pub fn too_large(message: String) -> Self {
         let mut error = Self::new(Reason::BatchTooLarge, message.clone());
@@ -239,7 +239,7 @@ impl ApiError {
         error
     }
 
-    /// It is built in and cannot be changed.
+    /// The object is built in and cannot be changed.
     #[must_use]
     pub fn built_in(kind: &str, name: &str) -> Self {
         let mut error = Self::new(Reason::BuiltIn, format!("the {kind} {name:?} is built in"));
@@ -247,7 +247,7 @@ impl ApiError {
         error
     }
 
-    /// It has been changed since the version that was given.
+    /// The object has been changed since the given version.
     #[must_use]
     pub fn version_mismatch(kind: &str, name: &str, current: i32) -> Self {
         let text =
@@ -258,7 +258,7 @@ impl ApiError {
         error
     }
 
-    /// A flow has had fewer requests than its metrics need.
+    /// The flow has had fewer requests than its metrics need.
     #[must_use]
     pub fn not_enough_data(have: i64, need: i64) -> Self {
         let text =
@@ -268,7 +268,7 @@ impl ApiError {
         Self::new(Reason::NotEnoughData, text).with_metadata(HashMap::from(metadata))
     }
 
-    /// There are as many as the limit allows.
+    /// The maximum number of objects is reached.
     #[must_use]
     pub fn limit_reached(limit: i64, of: &str) -> Self {
         let message = format!("expected at most {limit} {of}");
@@ -277,7 +277,8 @@ impl ApiError {
         error
     }
 
-    /// A defect. The caller gets the id under which the log has the cause: that of the trace, where there is one.
+    /// A defect. The error contains the id under which the log has the cause: the id of the trace if there is
+    /// one.
     #[must_use]
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         let (key, id) = match telemetry::trace_id(&tracing::Span::current()) {
@@ -294,15 +295,15 @@ impl ApiError {
         internal
     }
 
-    /// Not done in time.
+    /// The deadline has passed.
     pub fn deadline(message: impl Into<String>) -> Self {
         Self::new(Reason::DeadlineExceeded, message)
     }
 }
 
-/// What tonic says of a request that it cannot read, in the words of the contract. None if it is anything else: there
-/// INTERNAL means a defect, and has details, while tonic's has none and is about the message, such as one whose fields
-/// have other types.
+/// The error of the contract for a request that tonic cannot decode, such as a message whose fields have
+/// other types. None for any other status. An INTERNAL status of Flowmeter means a defect and has details,
+/// but one of tonic has none.
 #[must_use]
 pub fn unreadable(status: &Status) -> Option<ApiError> {
     if status.code() != Code::Internal || !status.details().is_empty() {
@@ -312,7 +313,7 @@ pub fn unreadable(status: &Status) -> Option<ApiError> {
     Some(ApiError::new(Reason::InvalidField, text))
 }
 
-/// A fact of the violation of that number as a key and a value of `ErrorInfo`.
+/// A fact of the violation with this number, as a key and a value in the metadata of `ErrorInfo`.
 fn fact_of(fact: &Fact, number: usize) -> (String, String) {
     let key = match number {
         1 => fact.key().to_owned(),
@@ -321,30 +322,30 @@ fn fact_of(fact: &Fact, number: usize) -> (String, String) {
     (key, shortened(&fact.value()).into_owned())
 }
 
-/// What a text takes in headers that is in the details alone.
+/// The size in headers of a text that is only in the details.
 fn detail_bytes(text: &str) -> usize {
-    /// Of tags and lengths.
+    /// The size of tags and lengths.
     const FRAME: usize = 6;
     ((FRAME + text.len()) * 4).div_ceil(3)
 }
 
-/// What a text of a violation takes in headers: once in the message, and twice in the details, with the
-/// message again and with the field.
+/// The size in headers of a text of a violation. It occurs once in the message, and twice in the details: in
+/// the copy of the message and in the violation.
 fn header_bytes(text: &str) -> usize {
-    /// Of separators, tags and lengths.
+    /// The size of separators, tags and lengths.
     const FRAME: usize = 16;
     FRAME + text.chars().map(char_header_bytes).sum::<usize>()
 }
 
-/// The same for a character. In the message, a byte that is not safe there becomes three; details are in base64,
-/// of which four bytes are three.
+/// The size in headers of a character of such a text. In the message, an unsafe byte is encoded as three
+/// bytes. The details are in base64, which encodes three bytes as four.
 fn char_header_bytes(char: char) -> usize {
     let is_safe = char.is_ascii_alphanumeric() || "!$&'()*+,-./:;=@[\\]^_|~".contains(char);
     let bytes = char.len_utf8();
     bytes * if is_safe { 1 } else { 3 } + (2 * bytes * 4).div_ceil(3)
 }
 
-/// A text of a violation, which may repeat what its caller wrote, without what is too much of it.
+/// A text of a violation, truncated if it is too long, because it can contain text of the caller.
 fn shortened(text: &str) -> Cow<'_, str> {
     let mut room = MAX_TEXT_HEADER_BYTES;
     let end = text.char_indices().find_map(|(at, char)| match room.checked_sub(char_header_bytes(char)) {
@@ -357,7 +358,7 @@ fn shortened(text: &str) -> Cow<'_, str> {
     end.map_or(Cow::Borrowed(text), |end| Cow::Owned(format!("{}...", &text[..end])))
 }
 
-/// The sentence that the caller gets.
+/// The message for the caller.
 impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)
@@ -448,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_no_defect() {
+    fn an_undecodable_request_is_not_a_defect() {
         let status = Status::from(unreadable(&Status::internal("Missing request message.")).unwrap());
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(status.message(), "expected an encoded request of this method: Missing request message.");
@@ -464,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_says_its_reason() {
+    fn every_error_has_its_reason() {
         let status = Status::from(ApiError::field(Reason::InvalidRange, "range", "expected a date"));
         assert_eq!(status.message(), "range: expected a date");
         let details = status.get_error_details();
@@ -484,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_what_sentences_say() {
+    fn metadata_has_the_facts_of_all_violations() {
         let range = Violation::from(SyntaxError::new(9, "a number").found("x")).within("range");
         let zone = Violation::from(UnknownZone("Mars".to_owned())).within("time_zone");
         let violations = [range, Violation::new("fill", "expected FILL_NONE"), zone];
@@ -505,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn a_defect_is_named_by_an_incident_where_there_is_no_trace() {
+    fn a_defect_without_a_trace_has_an_incident_id() {
         let status = Status::from(ApiError::internal(&"disk on fire"));
         let details = status.get_error_details();
         let id = &details.error_info().unwrap().metadata["incident_id"];
@@ -513,7 +514,7 @@ mod tests {
         assert!(!status.message().contains("fire"), "{status}");
     }
 
-    /// What a failed call takes as a list of headers, by the count of HTTP/2.
+    /// The size of the headers of a failed call, as HTTP/2 counts it.
     fn header_list_bytes(error: ApiError) -> usize {
         let mut headers = http::HeaderMap::new();
         Status::from(error).add_header(&mut headers).unwrap();
@@ -521,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn however_much_is_wrong_headers_take_it() {
+    fn errors_fit_into_headers_regardless_of_the_violations() {
         for text in ["x", " ", "漢", "\u{1f600}", "\u{7f}", "\"", "\\u{7f}", "ü x"] {
             for (repeated, count) in [(1, 10_000), (40, 12), (400, 12), (1_000_000, 2)] {
                 let violation = |index| {
@@ -545,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn what_headers_take_is_whole() {
+    fn violations_that_fit_into_headers_are_complete() {
         let violations: Vec<_> =
             (0..12).map(|at| Violation::new(format!("metrics[{at}].name"), "x".repeat(100))).collect();
         let status = Status::from(ApiError::violations(Reason::InvalidField, &violations));

@@ -1,6 +1,6 @@
-//! The gate in front of every method. It checks the token before the body is read, and limits the number of bodies in
-//! memory, so that no caller can exhaust the memory of a service. It also answers requests that no method sees, because
-//! they cannot be decoded or name no method, and requests whose method panics.
+//! The gate in front of every method. It checks the token before the body is read, and limits the number of
+//! bodies in memory, so that no caller can exhaust the memory of a service. It also answers requests that no
+//! method sees, because they cannot be decoded or name no method, and requests whose method panics.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -20,8 +20,8 @@ use crate::auth::Authenticator;
 use crate::error::{self, ApiError};
 use crate::tasks::panic_message;
 
-/// The most calls whose bodies are in memory at the same time. Further calls wait, and their bodies stay with the
-/// senders. A call with a stream of answers counts until the first answer.
+/// The maximum number of calls whose bodies are in memory at the same time. Further calls wait, and their
+/// bodies stay with the senders. A call with a stream of answers counts until the first answer.
 const CALLS: usize = 128;
 
 /// The methods that need a token: those of Flowmeter, without the exceptions.
@@ -40,7 +40,8 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A gate in front of the `served` gRPC services that asks for tokens, if there are methods that need one.
+    /// A gate in front of the `served` gRPC services that asks for tokens, if there are methods that need
+    /// one.
     pub(crate) fn new(authenticator: Option<Authenticator>, served: &'static [&'static str]) -> Self {
         Self { authenticator, calls: Arc::new(Semaphore::new(CALLS)), served }
     }
@@ -97,8 +98,8 @@ where
     }
 }
 
-/// Waits for the answer of a method. A method that panics answers INTERNAL; without this the caller would only see that
-/// its stream was reset. What methods share is behind locks that a panic does not leave half changed.
+/// Waits for the answer of a method. A panic becomes an INTERNAL error. Without this, the caller would only
+/// see that its stream was reset. A panic cannot leave the shared state of methods inconsistent.
 async fn answer<E>(
     method: impl Future<Output = Result<Response<Body>, E>>,
     path: String,
@@ -113,7 +114,8 @@ async fn answer<E>(
     }
 }
 
-/// The answer, or the error of the contract where tonic could not decode the request or knows no such method.
+/// The answer, or the error of the contract if tonic could not decode the request or does not know the
+/// method.
 fn with_our_errors(answer: Response<Body>, path: &str, served: &[&str]) -> Response<Body> {
     // The methods themselves always answer with a message.
     if let Some(status) = Status::from_header_map(answer.headers())

@@ -1,6 +1,5 @@
-//! What the three services share around their work: settings, logs and traces, the
-//! gRPC server and its end, the supervision of background tasks, who may call, and how errors look from
-//! outside.
+//! The common parts of the three services: settings, logs and traces, the gRPC server and its shutdown, the
+//! supervision of background tasks, authorization, and errors for callers.
 
 pub mod auth;
 pub mod config;

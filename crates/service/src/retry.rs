@@ -1,5 +1,5 @@
-//! Retries: waits that grow from attempt to attempt, and log lines that say what failed, why, and when it is
-//! tried again. That it works again is logged once.
+//! Retries: waits that grow with each attempt, and log messages with the action that failed, the error, and
+//! the time of the next attempt. A later success is logged once.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// From 100 ms, which a restart of a server needs at least. Each wait is lengthened by a random part of itself, so
-/// that processes do not try in step; so the longest is 10 s, after which an operator should not have to wait
-/// any longer.
+/// The waits begin at 100 ms, because a restart of a server takes at least as long. Each is lengthened by a
+/// random part of itself, so that processes do not retry at the same times. The longest is 10 s, so that an
+/// operator need not wait long after a recovery.
 const WAITS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_max_delay(Duration::from_secs(5))
     .without_max_times()
     .with_jitter();
 
-/// The service is asked to stop, so nothing is tried again.
+/// The service was asked to stop, so there is no retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the service is stopping")]
 pub struct Stopping;
@@ -30,14 +30,15 @@ pub struct Retry {
     failing: Option<Failing>,
 }
 
-/// Attempts that have failed one after the other.
+/// Consecutive attempts that have failed.
 struct Failing {
     since: Instant,
     attempts: u32,
 }
 
 impl Retry {
-    /// Nothing has failed yet. The log says "cannot `action`", so it begins with a verb.
+    /// Attempts at `action`, none of which has failed yet. The log says "cannot `action`", so it begins with
+    /// a verb.
     #[must_use]
     pub fn new(action: &'static str) -> Self {
         Self::with(action, WAITS)
@@ -74,7 +75,7 @@ impl Retry {
         pause(wait, stop).await
     }
 
-    /// An attempt has succeeded. Logs it if attempts before have failed.
+    /// Records that an attempt has succeeded. Logs it if earlier attempts have failed.
     pub fn succeeded(&mut self) {
         if let Some(Failing { since, attempts }) = self.failing.take() {
             self.waits = self.policy.build();
@@ -84,7 +85,7 @@ impl Retry {
     }
 }
 
-/// The waits between attempts that nobody logs.
+/// The waits between attempts, without logging.
 pub fn waits() -> impl Iterator<Item = Duration> {
     WAITS.build()
 }
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_up_to_ten_seconds_and_begin_anew_after_a_success() {
+    fn waits_grow_up_to_ten_seconds_and_are_reset_by_a_success() {
         let mut retry = Retry::new("reach the database");
         let waits: Vec<_> = (0..20).map(|_| retry.failed(&"no route", Duration::ZERO)).collect();
         let of_attempt = |attempt: u32| Duration::from_millis(100) * 2_u32.pow(attempt);

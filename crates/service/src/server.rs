@@ -16,11 +16,11 @@ use crate::auth::Authenticator;
 use crate::config::ServerArgs;
 use crate::gate::Gate;
 
-/// The most bytes of a message. The limit of a batch is far lower, and its error has a reason; this one only protects
-/// memory.
+/// The maximum size of a message in bytes. The limit of a batch is far lower, and its error has a reason.
+/// This limit only protects memory.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// The most calls of one connection at the same time.
+/// The maximum number of concurrent calls of one connection.
 const STREAMS: u32 = 128;
 /// How often an idle connection is probed.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -53,8 +53,8 @@ pub struct GrpcServer {
 }
 
 impl GrpcServer {
-    /// Binds the address, and adds health checks and reflection for the gRPC services in `served`. `service` is the name
-    /// in the log.
+    /// Binds the address, and adds health checks and reflection for the gRPC services in `served`. `service`
+    /// is the name in the log.
     pub async fn bind(
         listen: SocketAddr,
         args: &ServerArgs,
@@ -108,16 +108,16 @@ impl GrpcServer {
         self.health.clone()
     }
 
-    /// Serves until `stop`, and then lets calls finish in bounded time. Methods that need a token are only reached with
-    /// a valid one.
+    /// Serves until `stop`, and then lets calls finish in bounded time. Methods that need a token are only
+    /// reached with a valid one.
     pub async fn serve(
         self,
         authenticator: Option<Authenticator>,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let health = self.health;
-        // The setting of the server itself applies only to listeners that it creates. Without it, an answer of several
-        // packets waits 40 ms for the client's delayed acknowledgement.
+        // The setting of the server itself applies only to listeners that it creates. Without it, an answer
+        // of several packets waits 40 ms for the client's delayed acknowledgement.
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let server = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))

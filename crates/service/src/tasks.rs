@@ -1,7 +1,7 @@
 //! Supervision of background tasks. Every long-lived task of a service has a name and belongs to one
 //! [`Tasks`]. A task that ends before the service was asked to stop is a failure, whether it panics, returns
-//! an error or just returns: its name and the cause are logged, the other tasks are asked to stop, and the
-//! service ends with an error, so that whatever runs the process starts it again.
+//! an error or just returns. Then its name and the cause are logged, the other tasks are asked to stop, and
+//! the service ends with an error, so that the process is restarted.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -16,8 +16,8 @@ use tracing::Instrument;
 
 use crate::shutdown::Signals;
 
-/// How much longer than the drain timeout the supervisor waits: a task that bounds itself by that timeout
-/// ends first, and says what it left undone.
+/// How much longer than the drain timeout the supervisor waits, so that a task with this timeout ends first
+/// and can report its unfinished work.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The name of the span that a task runs in. Its field `task` is the name of the task.
@@ -30,7 +30,7 @@ pub struct Tasks {
     last: Group,
 }
 
-/// How a task ends: with nothing to say, or with an error.
+/// The outcome of a task: nothing, or a result.
 pub trait Outcome {
     /// The outcome as a result.
     fn into_result(self) -> anyhow::Result<()>;
@@ -49,8 +49,7 @@ impl Outcome for anyhow::Result<()> {
 }
 
 impl Tasks {
-    /// No tasks yet. Those that will be spawned are to end when `stop` is cancelled, and the supervisor
-    /// cancels it when one of them fails.
+    /// No tasks yet. Tasks must end when `stop` is cancelled. The supervisor cancels it when a task fails.
     #[must_use]
     pub fn new(stop: CancellationToken) -> Self {
         Self { first: Group::new(stop), last: Group::new(CancellationToken::new()) }
@@ -65,13 +64,13 @@ impl Tasks {
         Ok(tasks)
     }
 
-    /// By which the tasks are asked to stop.
+    /// The token that asks the tasks to stop.
     #[must_use]
     pub fn stop(&self) -> CancellationToken {
         self.first.stop.clone()
     }
 
-    /// By which those that stop last are asked to.
+    /// The token that asks the tasks that stop last to stop.
     #[must_use]
     pub fn stop_last(&self) -> CancellationToken {
         self.last.stop.clone()
@@ -85,8 +84,8 @@ impl Tasks {
         self.first.spawn(name.into(), task);
     }
 
-    /// Spawns a task that others need until they have ended. It must not end before [`Self::stop_last`],
-    /// which is cancelled then.
+    /// Spawns a task that other tasks need until they have ended. It must not end before [`Self::stop_last`]
+    /// is cancelled.
     pub fn spawn_last<T>(&mut self, name: impl Into<Cow<'static, str>>, task: T)
     where
         T: Future<Output: Outcome> + Send + 'static,
@@ -94,9 +93,9 @@ impl Tasks {
         self.last.spawn(name.into(), task);
     }
 
-    /// Supervises the tasks until all have ended. Once they are asked to stop, by a signal or by the failure
-    /// of one of them, they have `drain_timeout`, and those that stop last have `last_timeout` more; what then
-    /// still runs is cut off. Returns the first failure.
+    /// Supervises the tasks until all have ended. When they are asked to stop, by a signal or because one of
+    /// them has failed, they have `drain_timeout` to end, and the tasks that stop last have `last_timeout`
+    /// more. Tasks that are still running then are aborted. Returns the first failure.
     pub async fn supervise(mut self, drain_timeout: Duration, last_timeout: Duration) -> anyhow::Result<()> {
         let stop = self.stop();
         let mut failure = tokio::select! {
@@ -149,8 +148,8 @@ impl Group {
         std::future::pending().await
     }
 
-    /// Waits until the tasks have ended, for `timeout` at most, and cuts off what then still runs. Returns the
-    /// first failure.
+    /// Waits until the tasks have ended, but at most `timeout`, and then aborts the remaining tasks. Returns
+    /// the first failure.
     async fn drain(&mut self, timeout: Duration) -> Option<anyhow::Error> {
         let deadline = Instant::now() + timeout;
         let mut first_failure = None;
@@ -161,13 +160,13 @@ impl Group {
         if !self.running.is_empty() {
             let mut tasks: Vec<_> = self.names.values().collect();
             tasks.sort_unstable();
-            tracing::warn!(?tasks, ?timeout, "tasks were cut off: they did not stop in time");
+            tracing::warn!(?tasks, ?timeout, "tasks were aborted because they did not stop in time");
         }
         self.running.shutdown().await;
         first_failure
     }
 
-    /// Why a task that has ended is a failure, if it is. Logs it.
+    /// The failure of a task that has ended. Logs it. None if the task was asked to stop and succeeded.
     fn failure(&mut self, ended: Ended) -> Option<anyhow::Error> {
         let (id, outcome) = match ended {
             Ok((id, outcome)) => (id, outcome),
@@ -209,13 +208,13 @@ mod tests {
     const DRAIN: Duration = Duration::from_secs(20);
     const LAST: Duration = Duration::from_secs(3);
 
-    /// Tasks, and the token by which they are asked to stop.
+    /// Tasks, and the token that asks them to stop.
     fn tasks() -> (Tasks, CancellationToken) {
         let stop = CancellationToken::new();
         (Tasks::new(stop.clone()), stop)
     }
 
-    /// Spawns a task that ends when it is asked to, and returns whether it has done so.
+    /// Spawns a task that ends when it is asked to. Returns a flag that is set when it has ended.
     fn spawn_obedient(tasks: &mut Tasks) -> Arc<AtomicBool> {
         let ended = Arc::new(AtomicBool::new(false));
         let (stop, flag) = (tasks.stop(), ended.clone());
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tasks_that_end_when_asked_are_no_failure() {
+    async fn tasks_that_end_when_asked_are_not_failures() {
         let (mut tasks, stop) = tasks();
         let ended = [spawn_obedient(&mut tasks), spawn_obedient(&mut tasks)];
         stop.cancel();
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_while_the_service_stops_is_one_too() {
+    async fn a_failure_while_the_service_stops_is_returned() {
         let (mut tasks, stop) = tasks();
         let stopping = stop.clone();
         tasks.spawn("failing", async move {
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_does_not_stop_is_cut_off_after_the_drain_timeout() {
+    async fn a_task_that_does_not_stop_is_aborted_after_the_drain_timeout() {
         let (mut tasks, stop) = tasks();
         let held = Arc::new(());
         let holding = held.clone();
@@ -297,11 +296,11 @@ mod tests {
         tasks.supervise(DRAIN, LAST).await.unwrap();
         assert!(ended.load(Ordering::Relaxed));
         assert!((DRAIN..DRAIN + 2 * GRACE).contains(&begun.elapsed()));
-        assert_eq!(Arc::strong_count(&held), 1, "nothing of it is left");
+        assert_eq!(Arc::strong_count(&held), 1, "the task was dropped");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_others_need_stops_after_them_and_has_time_of_its_own() {
+    async fn tasks_that_others_need_stop_last_with_a_separate_timeout() {
         let (mut tasks, stop) = tasks();
         let stop_last = tasks.stop_last();
         let needed = Arc::new(AtomicBool::new(true));

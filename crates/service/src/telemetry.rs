@@ -1,5 +1,5 @@
-//! Logs, panics included, and traces if an endpoint for them is set. A trace follows a request from the client's
-//! `traceparent` through the headers of its message to the worker.
+//! Logs, panics included, and traces if an endpoint for them is set. A trace follows a request from the
+//! client's `traceparent` through the headers of its message to the worker.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::HashMap;
@@ -42,8 +42,8 @@ pub fn start(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Tele
     };
     let spans = traces.as_ref().map(|provider| {
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer(service));
-        // The span of a background task names its log lines. It lasts as long as the process, so it must not be
-        // the parent of all that the task does.
+        // The span of a background task names its log lines. It lasts as long as the process, so it must not
+        // be the parent of all that the task does.
         layer.with_filter(filter_fn(|metadata| metadata.name() != TASK_SPAN))
     });
     tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init()?;
@@ -51,8 +51,8 @@ pub fn start(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Tele
     Ok(Telemetry { traces })
 }
 
-/// Logs a panic like everything else, with the background task or the call in which it happens, and with a backtrace
-/// if `RUST_BACKTRACE` asks for one.
+/// Logs panics like other errors, with the background task or the call in which they happen, and with a
+/// backtrace if `RUST_BACKTRACE` is set.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("(no message)");
     let thread = std::thread::current();

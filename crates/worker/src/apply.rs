@@ -1,5 +1,5 @@
-//! Applies a batch of messages in one transaction. Where the database refuses the batch, the requests at fault
-//! are found by halving it; they become dead letters, and everything else is committed.
+//! Applies a batch of messages in one transaction. If the database rejects the batch, the faulty requests are
+//! found by bisection. They become dead letters, and the other requests are applied.
 
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::queue::Request;
@@ -34,7 +34,7 @@ impl Applier {
         Self { writer, watermark, stop }
     }
 
-    /// Applies everything that can be applied, and returns the rest.
+    /// Applies all requests that can be applied, and returns the others.
     pub async fn apply(&mut self, batch: &MessageBatch) -> Result<Vec<DeadLetter>, Stopping> {
         let mut dead = Vec::new();
         let mut requests = Vec::new();
@@ -47,7 +47,7 @@ impl Applier {
                 Err(reason) => dead.push(DeadLetter::of_message(message, delivery, reason)),
             }
         }
-        // Halves of what the database refused wait here; the last one is taken first.
+        // Halves of rejected batches wait here. The last one is applied first.
         let mut waiting: Vec<&[BatchRequest<'_>]> = vec![&requests];
         while let Some(requests) = waiting.pop() {
             // While other requests wait, their message may be the oldest that is not applied.
@@ -59,7 +59,7 @@ impl Applier {
                     dead.extend(undecodable);
                 }
                 Err(error) if requests.len() <= 1 => {
-                    tracing::error!(%error, "the database refuses a request");
+                    tracing::error!(%error, "the database rejected a request");
                     dead.extend(requests.first().map(|BatchRequest { message, request }| {
                         DeadLetter::of_request(*message, request, error.to_string())
                     }));
@@ -73,8 +73,8 @@ impl Applier {
         Ok(dead)
     }
 
-    /// Writes a batch, however long the database is unavailable. Messages that were enqueued at
-    /// `not_applied_from` or later are not all in it.
+    /// Writes a batch. Retries while the database is unavailable. Some messages that were enqueued at
+    /// `not_applied_from` or later are not in the batch.
     async fn write(
         &mut self,
         batch: &Batch<'_>,

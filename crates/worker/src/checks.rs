@@ -1,8 +1,9 @@
-//! Checks whether the endpoints of flows are available. One worker at a time does so, the one that has the lease.
+//! Checks whether the endpoints of flows are available. One worker at a time does so, the one that has the
+//! lease.
 //!
-//! The times of a flow's checks follow from the flow alone ([`schedule`]), and the id of a report follows from the flow
-//! and the time. So a worker that takes over needs no knowledge of the one before it, and a check that both made counts
-//! once.
+//! The times of a flow's checks follow from the flow alone ([`schedule`]), and the id of a report follows
+//! from the flow and the time. So a worker that takes over needs no knowledge of the one before it, and a
+//! check that both made counts once.
 
 mod agenda;
 mod fair_queue;
@@ -39,14 +40,14 @@ use missed::Missed;
 use probe::{CaError, Failure, Probe};
 use result::report_of;
 
-/// How often a worker looks whether flows have changed. A change takes effect within 5 s, also where the database
-/// answers slowly.
+/// How often a worker looks whether flows have changed. A change takes effect within 5 s, even if the
+/// database is slow.
 const REREAD_INTERVAL: Duration = Duration::from_secs(2);
-/// How often the list of flows is read although it is not known to have changed. This also finds slots that are near
-/// again because the clock was set back.
+/// How often the list of flows is read even if it has not changed. This also finds slots that are due earlier
+/// because the clock was set back.
 const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The flows, as they were after a number of changes.
+/// The flows after a number of changes.
 struct Snapshot {
     changes: i64,
     flows: Vec<CheckedFlow>,
@@ -58,8 +59,8 @@ type Reading = BoxFuture<'static, Result<Option<Snapshot>, StoreError>>;
 /// How long the broker may take to confirm the last results when this worker stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Spawns the task that makes the checks while this worker has the lease, and the one that keeps the lease. Fails if
-/// the file of certificate authorities is invalid.
+/// Spawns the task that makes the checks while this worker has the lease, and the one that keeps the lease.
+/// Fails if the file of certificate authorities is invalid.
 pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, settings: &Checks) -> Result<(), CaError> {
     let probe = Probe::new(
         settings.flow_check_allow.clone(),
@@ -70,8 +71,8 @@ pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, settings: &Chec
     )?;
     let concurrency = usize::from(settings.flow_check_concurrency);
     let (keeper, lease) = Keeper::new(store.clone());
-    // The lease is released as soon as the checks have ended, while other tasks may still be stopping, and also
-    // where the checks panic.
+    // The lease is released as soon as the checks have ended, while other tasks may still be stopping, and
+    // also where the checks panic.
     let (release, stop) = (CancellationToken::new(), tasks.stop());
     let asked = release.clone();
     tasks.spawn("keep the lease of the checks", async move {
@@ -126,8 +127,8 @@ struct Checker {
 }
 
 impl Checker {
-    /// Makes checks until it is asked to stop. Checks that are under way are then abandoned, and the results that
-    /// were published are confirmed, before the lease is released to the next worker.
+    /// Makes checks until it is asked to stop. Checks that are under way are then abandoned, and the results
+    /// that were published are confirmed, before the lease is released to the next worker.
     async fn run(mut self) {
         while !self.stop.is_cancelled() {
             if self.lease.is_held() {
@@ -143,8 +144,8 @@ impl Checker {
         self.running.shutdown().await;
     }
 
-    /// Waits for the lease with an empty agenda: the slots of this time are missed, even if this worker had the lease
-    /// just before. Checks that it has begun go on.
+    /// Waits for the lease with an empty agenda: the slots of this time are missed, even if this worker had
+    /// the lease just before. Checks that it has begun go on.
     async fn stand_by(&mut self) {
         self.agenda.clear();
         self.reading = None;
@@ -220,9 +221,9 @@ impl Checker {
     }
 }
 
-/// Makes one check and reports its result. It ends when the broker has confirmed the result, so that the number of
-/// results that wait is bounded too. Returns why the check could not be made, if the worker itself is at fault: then
-/// nothing is reported, as if the slot was missed.
+/// Makes one check and reports its result. It ends when the broker has confirmed the result, so that the
+/// number of results that wait is bounded too. Returns why the check could not be made, if the worker itself
+/// is at fault: then nothing is reported, as if the slot was missed.
 async fn check(
     probe: Probe,
     due: Due,

@@ -15,8 +15,8 @@ use crate::checks::schedule::{LONGEST_INTERVAL, SHORTEST_INTERVAL};
 #[derive(Parser)]
 #[command(name = "flowmeter-worker", version)]
 pub struct Config {
-    /// Address to listen on for gRPC. With port 0 the system chooses a free port, which the log names.
-    // On every address, because the clients of a service in a container are outside of it.
+    /// Address to listen on for gRPC, health checks and reflection. Port 0 picks a free port and logs it.
+    // All addresses, because a service in a container is called from outside.
     #[arg(long, env = "FLOWMETER_LISTEN", default_value = "0.0.0.0:7073")]
     pub listen: SocketAddr,
 
@@ -54,9 +54,9 @@ pub struct Batching {
     #[arg(long, env = "FLOWMETER_BATCH_EVENTS", default_value_t = 20_000)]
     pub batch_events: usize,
 
-    /// How long a message waits for others to share a transaction with, under little load. Under more load, the wait
-    /// grows up to five times as long.
-    // Short beside the second within which answers are complete, and a fifth of the cost of a commit.
+    /// How long a message waits for others to share a transaction with, under little load. Under more load,
+    /// the wait grows up to five times as long.
+    // Short compared to the second within which answers are complete, and a fifth of the cost of a commit.
     #[arg(long, env = "FLOWMETER_BATCH_LINGER", default_value = "5ms", value_parser = duration)]
     pub batch_linger: Duration,
 
@@ -66,11 +66,11 @@ pub struct Batching {
     pub prefetch: u16,
 }
 
-/// How the endpoints of flows are checked. One worker at a time checks them, so all workers should have the same
-/// settings.
+/// How the endpoints of flows are checked. One worker at a time checks them, so all workers should have the
+/// same settings.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Checks {
-    /// How often the endpoint of a flow without an interval of its own is checked, from 1s to 1d.
+    /// How often the endpoint of a flow that does not define an interval is checked, from 1s to 1d.
     // Finds an outage within a minute, at a cost that no endpoint notices.
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_INTERVAL", default_value = "60s", value_parser = interval)]
     pub flow_check_interval: Duration,
@@ -80,10 +80,10 @@ pub struct Checks {
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub flow_check_timeout: Duration,
 
-    /// Number of checks at the same time; one tenant has at most half of them. A check that cannot begin within its
-    /// flow's interval is skipped.
-    // 1,000 flows of a tenant with the usual interval that all hang need 167. Each takes a socket, and the limit of
-    // open files of a process is often 1,024.
+    /// Number of checks at the same time; one tenant has at most half of them. A check that cannot begin
+    /// within its flow's interval is skipped.
+    // 1,000 flows of a tenant with the usual interval that all hang need 167. Each takes a socket, and the
+    // limit of open files of a process is often 1,024.
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_CONCURRENCY", default_value_t = 384, value_parser = clap::value_parser!(u16).range(1..))]
     pub flow_check_concurrency: u16,
 
@@ -92,9 +92,9 @@ pub struct Checks {
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_ALLOW", default_value = "", value_parser = Guard::parse)]
     pub flow_check_allow: Guard,
 
-    /// A PEM file with certificate authorities that are trusted for https endpoints, in addition to those that browsers
-    /// trust.
-    // None: only a company with authorities of its own needs it.
+    /// A PEM file with certificate authorities that are trusted for https endpoints, in addition to those
+    /// that browsers trust.
+    // None: only companies with private authorities need it.
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_CA")]
     pub flow_check_ca: Option<PathBuf>,
 }

@@ -1,5 +1,6 @@
-//! Decodes requests into a batch for the database. Ingest has checked them; they are checked again, because other
-//! programs can write to the queue, and because one request that the database refuses would fail the whole batch.
+//! Decodes requests into a batch for the database. Ingest has checked them; they are checked again, because
+//! other programs can write to the queue, and because one request that the database rejects would fail the
+//! whole batch.
 
 use std::collections::HashSet;
 
@@ -27,7 +28,8 @@ pub fn ids(request: &Request) -> Option<(TenantId, RequestId)> {
     (id.timestamp() < Timestamp::END).then_some((TenantId(tenant), id))
 }
 
-/// The most items that a request can have. They are counted with 32 bits, and no setting of ingest allows as many.
+/// The maximum number of items of a request. They are counted with 32 bits, and no setting of ingest allows
+/// as many.
 const MAX_ITEMS: usize = 100_000_000;
 
 /// Decodes requests into a batch. Those that cannot be decoded are dead letters.
@@ -148,7 +150,7 @@ fn read_schedules<'a>(
     Ok(())
 }
 
-/// Reads the values of assets that a request gives.
+/// Reads the values of assets in a request.
 fn read_asset_values<'a>(
     request: &'a Request,
     (tenant, request_id, index): (TenantId, RequestId, usize),
@@ -166,7 +168,7 @@ fn read_asset_values<'a>(
             let name = value.name.as_str();
             check_name("name", name).map_err(wrong)?;
             let value = read_asset_value(value.value.as_ref()).map_err(wrong)?;
-            // Beyond that number, names of one asset and time share a place.
+            // Names beyond this number for one asset and time have the same place.
             let place = i16::try_from(place).unwrap_or(i16::MAX);
             let item = AssetValue { tenant, request_id, urn, name, timestamp, place, value };
             values.push(FromRequest { request: index, item });
@@ -276,7 +278,9 @@ mod tests {
             let requests =
                 [(0, &bad), (1, &good)].map(|(message, request)| BatchRequest { message, request });
             let (batch, dead) = decode(&requests);
-            let [DeadLetter { message: 0, reason: found, .. }] = &dead[..] else { panic!("one is bad") };
+            let [DeadLetter { message: 0, reason: found, .. }] = &dead[..] else {
+                panic!("expected one dead letter")
+            };
             assert!(found.starts_with(reason), "{found}");
             let kept: Vec<_> = batch.asset_values.iter().map(|part| (part.request, part.item.name)).collect();
             assert_eq!((batch.requests.len(), kept), (1, vec![(0, "a")]));

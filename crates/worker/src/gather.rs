@@ -1,4 +1,5 @@
-//! Gathers messages until they are worth a transaction, and keeps the watermark, which the gathered messages hold back.
+//! Gathers messages until they are worth a transaction, and keeps the watermark, which the gathered messages
+//! hold back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -66,7 +67,8 @@ pub struct PendingBatch {
     items_before: usize,
 }
 
-/// Bytes of messages at which a transaction does not wait for more: a bound on memory where messages are large.
+/// The size of messages in bytes at which a transaction does not wait for more: a bound on memory for large
+/// messages.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 impl PendingBatch {
@@ -108,8 +110,8 @@ impl PendingBatch {
     }
 }
 
-/// How long a message waits for others, after a batch with that number of `items`. Under load a longer wait is worth it:
-/// a transaction writes about the same number of partial rows, however many events it applies.
+/// How long a message waits for others, after a batch with that number of `items`. Under load a longer wait
+/// is worth it: a transaction writes about the same number of partial rows, however many events it applies.
 fn linger_after(batching: Batching, items: usize) -> Duration {
     /// The number of items above which the wait is longer than the shortest.
     const MANY: usize = 200;
@@ -119,8 +121,9 @@ fn linger_after(batching: Batching, items: usize) -> Duration {
     batching.batch_linger * u32::try_from(factor).expect("at most 5")
 }
 
-/// The low watermark of a worker: the time up to which every message that the worker has received, or will receive, has
-/// been applied. The queue is in order of time, so the watermark follows from the messages that were received.
+/// The low watermark of a worker: the time up to which every message that the worker has received, or will
+/// receive, has been applied. The queue is in order of time, so the watermark follows from the messages that
+/// were received.
 ///
 /// Shared with the transaction that records it, because the watermark depends on the messages that arrive
 /// while the transaction runs.
@@ -187,7 +190,7 @@ mod tests {
         assert_eq!(watermark.time(), at(200));
         watermark.begin();
         assert_eq!(watermark.time(), at(300));
-        // A message that another worker gave back is older.
+        // A message that another worker returned is older.
         watermark.received(Some(at(50)));
         assert_eq!(watermark.time(), at(50));
         watermark.begin();

@@ -1,9 +1,9 @@
-//! The worker. It alone writes measured data, runs the periodic jobs that maintain it, and checks the endpoints of
-//! flows.
+//! The worker. It alone writes measured data, runs the periodic jobs that maintain it, and checks the
+//! endpoints of flows.
 //!
-//! A batch of messages goes one way: `shard` receives them, `gather` collects them, `decode` reads them,
-//! `apply` writes them in one transaction, `dead_letters` takes what cannot be written, and `shard`
-//! acknowledges all of them.
+//! The modules of a batch, in order: `shard` receives messages, `gather` collects them, `decode` reads them,
+//! `apply` writes them in one transaction, `dead_letters` handles requests that cannot be applied, and
+//! `shard` acknowledges the batch.
 
 mod apply;
 mod checks;
@@ -27,8 +27,8 @@ pub use config::{Batching, Checks, Config};
 /// How long the broker may take to confirm the last reports. It usually takes milliseconds.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Works until the tasks are asked to stop, and then finishes the transactions that are under way. Messages that are
-/// not acknowledged by the end of the process go back to the broker.
+/// Works until the tasks are asked to stop, and then finishes the transactions that are under way. Messages
+/// that are not acknowledged by the end of the process go back to the broker.
 pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
     let queue = config.queue.settings();

@@ -1,6 +1,6 @@
-//! Publishes the reports that a worker makes itself: results of checks, and timeouts of schedules. They go through
-//! the queue like the reports of clients. The id of a report follows from its content, so it counts once, however
-//! often it arrives and whichever worker sends it.
+//! Publishes the reports that a worker makes itself: results of checks, and timeouts of schedules. They go
+//! through the queue like the reports of clients. The id of a report follows from its content, so it counts
+//! once, however often it arrives and whichever worker sends it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,8 +30,8 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// A reporter that makes up to `concurrency` reports at a time. It has publishers of its own, which connect when
-    /// there is something to report.
+    /// A reporter that makes up to `concurrency` reports at a time. It has publishers of its own, which
+    /// connect when there is something to report.
     pub fn spawn(
         tasks: &mut Tasks,
         kind: &'static str,
@@ -39,8 +39,9 @@ impl Reporter {
         concurrency: usize,
     ) -> Arc<Self> {
         // These messages do not carry the time. The watermark is a promise about what ingest services have
-        // acknowledged, by their clocks. By the clock of a worker it would run ahead of a report that is still on
-        // its way, and advance while no ingest service reaches the broker. No client was promised these reports.
+        // acknowledged, by their clocks. By the clock of a worker it would run ahead of a report that is
+        // still on its way, and advance while no ingest service reaches the broker. No client was promised
+        // these reports.
         let publishing = PublisherSettings { tick: None, ..PublisherSettings::default() };
         let (publisher, shards) = Publisher::new(settings, publishing);
         let begun = CancellationToken::new();
@@ -70,7 +71,7 @@ impl Reporter {
         }
         publishing.await;
         if self.late.fetch_sub(1, Ordering::Relaxed) == 1 && !stop.is_cancelled() {
-            tracing::info!(reports = self.kind, "no report waits for the broker any more");
+            tracing::info!(reports = self.kind, "reports no longer wait for the broker");
         }
     }
 

@@ -1,5 +1,5 @@
-//! One shard: receives messages from its queue, applies them in order, and acknowledges what is committed. While
-//! a transaction runs, the next batch gathers.
+//! One shard: receives messages from its queue, applies them in order, and acknowledges what is committed.
+//! While a transaction runs, the next batch gathers.
 
 use std::time::Duration;
 
@@ -35,12 +35,12 @@ enum Interrupted {
     /// The worker could not be registered.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Other workers cannot tell this one from a dead one, and take over what it holds.
+    /// Other workers assume that this worker is dead, and take over its messages.
     #[error("the database received no heartbeat of this worker for {} s", HEARTBEAT_TIMEOUT.as_secs())]
     NoHeartbeat,
 }
 
-/// A transaction that is under way. It owns the applier, and gives it back.
+/// A running transaction. It owns the applier, and returns it.
 type Applying = BoxFuture<'static, (Applier, MessageBatch, Result<Vec<DeadLetter>, Stopping>)>;
 
 /// The consumer of one shard.
@@ -49,12 +49,12 @@ pub struct Shard {
     pub settings: Settings,
     pub index: u16,
     pub batching: Batching,
-    /// Those of all shards, for the health check.
+    /// The connections of all shards, for the health check.
     pub connections: Connections,
 }
 
 impl Shard {
-    /// Consumes until `stop`, and subscribes again whenever the broker or the database was unavailable.
+    /// Consumes messages until `stop`. Subscribes again whenever the broker or the database was unavailable.
     pub async fn run(self, stop: CancellationToken) {
         let mut retry = Retry::new("consume");
         while !stop.is_cancelled() {
@@ -68,8 +68,9 @@ impl Shard {
         }
     }
 
-    /// Subscribes, and consumes until `stop` or until the broker or the database is unavailable. To the
-    /// database, each subscription is a worker of its own: what one held is delivered to others.
+    /// Subscribes, and consumes messages until `stop` or until the broker or the database is unavailable. For
+    /// the database, each subscription is a separate worker: its unacknowledged messages are delivered to
+    /// others.
     async fn subscribe(&self, retry: &mut Retry, stop: &CancellationToken) -> Result<(), Interrupted> {
         let session = Session::open(&self.settings, self.index, self.batching.prefetch).await?;
         let worker = Worker { id: Uuid::now_v7(), shard: self.index };
@@ -84,14 +85,14 @@ impl Shard {
             () = self.send_heartbeats(worker, joined) => Err(Interrupted::NoHeartbeat),
         };
         drop(open);
-        // What was received and not begun goes back to the broker. Where the broker does not confirm that, the
-        // worker does not leave: it counts as if it had died.
+        // Messages that were received but are not being applied go back to the broker. If the broker does not
+        // confirm this, the worker does not leave, and counts as dead.
         let left = match subscription.close().await {
             Ok(()) => progress::leave(&self.store, worker).await.map_err(Interrupted::from),
             Err(error) => Err(error.into()),
         };
         if let Err(error) = left {
-            tracing::debug!(shard = self.index, %error, "could not leave in order");
+            tracing::debug!(shard = self.index, %error, "cannot record that this worker left");
         }
         outcome
     }
@@ -155,8 +156,8 @@ impl Shard {
         }
     }
 
-    /// Publishes the dead letters, records that they are dead, and then acknowledges the batch: in this order,
-    /// so that a crash in between repeats a step and loses nothing.
+    /// Publishes the dead letters, records that they are dead, and then acknowledges the batch: in this
+    /// order, so that a crash in between repeats a step and loses nothing.
     async fn settle(
         &self,
         subscription: &Subscription,

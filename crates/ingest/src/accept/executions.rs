@@ -1,5 +1,4 @@
-//! Reports of executions. Each type of a report becomes a usage event, which counts as many calls as
-//! its value says.
+//! Reports of executions. Each type in a report becomes a usage event, whose value is the number of calls.
 
 use std::time::Duration;
 
@@ -19,11 +18,12 @@ use prost::Message;
 use super::rejections::Rejections;
 use super::{Decision, Limits, start};
 
-/// Metrics of a report at most.
+/// The maximum number of metrics in a report.
 const MAX_METRICS: usize = 100;
-/// Calls of a metric, and items of a schedule, at most. So many of any batch add up within an int64.
+/// The maximum number of calls of a metric, and of items of a schedule. Their sum over a batch fits into an
+/// int64.
 const MAX_COUNT: i64 = 1_000_000_000_000;
-/// How far ahead a deadline may be.
+/// How far in the future a deadline can be.
 const MAX_DEADLINE_AHEAD: Duration = Duration::from_hours(400 * 24);
 
 /// Decides about a batch of `caller` at the time `now`.
@@ -62,7 +62,7 @@ pub fn decide(
             return Err(ApiError::too_large(text));
         }
     }
-    // Each type repeats the names of its report: what is queued can be larger than what came.
+    // Each event repeats the names of its report, so the events can be larger than the request.
     let bytes = request.encoded_len();
     if bytes > limits.batch.max_bytes {
         let most = limits.batch.max_bytes;
@@ -93,7 +93,7 @@ fn time(report: &ExecutionReport, request_time: Timestamp, violations: &mut Vec<
     })
 }
 
-/// Adds what is wrong with a report of that time.
+/// Adds the violations of a report with this time.
 fn check(
     report: &ExecutionReport,
     timestamp: Timestamp,
@@ -136,7 +136,7 @@ fn check_count(field: &str, count: i64) -> Result<(), Violation> {
     Err(Violation::new(field, format!("expected 0 to {MAX_COUNT}, found {count}")))
 }
 
-/// Adds what is wrong with a schedule.
+/// Adds the violations of a schedule.
 fn check_schedule(
     schedule: &ExecutionSchedule,
     limits: &EventLimits,
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn types_settle_and_add_up() {
+    fn calls_add_up_by_settled_type() {
         let mixed = report(&[
             ("Successful", 3),
             ("QuotaError", 2),
@@ -242,7 +242,7 @@ mod tests {
         let decision = decided(&[mixed, report(&[])], true);
         let all = own(&[("Successful", "3"), ("OutOfQuota", "7"), ("ProxyError", "4"), ("SSLError", "1")]);
         assert_eq!(events(&decision), all);
-        assert_eq!(decision.accepted, 2, "a report without calls says nothing wrong");
+        assert_eq!(decision.accepted, 2, "a report without calls is valid");
     }
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_reports_are_named_and_the_others_kept() {
+    fn invalid_reports_are_rejected_and_the_others_accepted() {
         let long = "x".repeat(1_025);
         let wrong = [
             ExecutionReport { integration: String::new(), ..report(&[("Successful", 1)]) },

@@ -1,6 +1,6 @@
-//! The addresses that checks may reach. Tenants choose the endpoints, so without a guard a check would give them access
-//! to the network of the worker: the metadata service of the cloud, the database, other services. The guard judges
-//! addresses and never names, so it must be given the very addresses that are connected to.
+//! The addresses that checks may reach. Tenants choose the endpoints, so without a guard a check would give
+//! them access to the network of the worker: the metadata service of the cloud, the database, other services.
+//! The guard judges addresses and never names, so it must be given the very addresses that are connected to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,8 +22,8 @@ pub struct Internal {
     pub kind: &'static str,
 }
 
-/// IPv4 addresses outside of the public internet: the entries of IANA's special-purpose registry (RFC 6890 and later)
-/// that are not globally reachable, multicast, and one more.
+/// IPv4 addresses outside of the public internet: the entries of IANA's special-purpose registry (RFC 6890
+/// and later) that are not globally reachable, multicast, and one more.
 const INTERNAL_V4: [(Ipv4Net, &str); 16] = [
     (v4(0, 0, 0, 0, 8), "unspecified"),
     (v4(10, 0, 0, 0, 8), "private"),
@@ -91,7 +91,7 @@ impl Guard {
 
     /// Whether checks may reach `address`.
     pub fn check(&self, address: IpAddr) -> Result<(), Internal> {
-        // An IPv4 address in IPv6 spelling is connected to by IPv4.
+        // The connection to an IPv4 address in IPv6 notation uses IPv4.
         let canonical = address.to_canonical();
         if self.allowed.iter().any(|network| network.contains(&canonical)) {
             return Ok(());
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn allowed_networks_are_reached_in_every_spelling_and_no_others() {
+    fn only_allowed_networks_are_reachable_in_every_notation() {
         let guard = Guard::parse("10.0.0.0/8, 127.0.0.1/32,fd00::/8,").unwrap();
         for address in
             ["10.1.2.3", "127.0.0.1", "::ffff:127.0.0.1", "64:ff9b::10.1.2.3", "fd00::1", "1.1.1.1"]

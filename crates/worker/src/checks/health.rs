@@ -1,5 +1,5 @@
-//! The availability of the endpoints of flows, as the log reports it: changes that last instead of every check, and
-//! not more of them than an operator reads, so that no tenant can flood the log.
+//! The availability of the endpoints of flows, as the log reports it: changes that last instead of every
+//! check, and not more of them than an operator reads, so that no tenant can flood the log.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::probe::Failure;
 
 /// The number of equal results in a row that make a change, so that an endpoint that alternates makes none.
 const LASTING: u32 = 3;
-/// The most changes of all flows that are logged in a minute, as many as an operator reads one by one.
+/// The most changes of all flows that are logged in a minute, as many as an operator can read.
 const MAX_LOGGED: u32 = 60;
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -28,8 +28,8 @@ struct Results {
 }
 
 impl Health {
-    /// Records a result, and returns whether it is a change that has lasted. An endpoint that is available from the
-    /// beginning is no change.
+    /// Records a result, and returns whether it is a change that has lasted. An endpoint that is available
+    /// from the beginning is not a change.
     fn record(&self, available: bool) -> bool {
         let mut results = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let goes_on = results.last_available.replace(available) == Some(available);
@@ -55,7 +55,7 @@ struct Logged {
 #[derive(Debug, PartialEq, Eq)]
 enum Room {
     Enough,
-    /// It is the first that is not.
+    /// It is the first change that is not logged.
     Exhausted,
     None,
 }

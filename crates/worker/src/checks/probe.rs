@@ -1,6 +1,6 @@
-//! One check: asks an endpoint whether it is active. The name is resolved once, the guard judges every address of it, and
-//! only these addresses are connected to, so that no second resolution, proxy or redirect can bypass the guard. Whatever
-//! the endpoint does, a check ends in time and takes little memory.
+//! One check: asks an endpoint whether it is active. The name is resolved once, the guard judges every
+//! address of it, and only these addresses are connected to, so that no second resolution, proxy or redirect
+//! can bypass the guard. Whatever the endpoint does, a check ends in time and takes little memory.
 
 mod lookup;
 mod target;
@@ -38,10 +38,11 @@ pub use tls::CaError;
 /// The body of the request to an endpoint.
 const QUESTION: &[u8] = br#"{"action":"ping"}"#;
 const USER_AGENT_TEXT: &str = concat!("flowmeter/", env!("CARGO_PKG_VERSION"));
-/// The most bytes of an answer's body, and of its status line and headers together. The expected answer has 30 bytes.
+/// The maximum size in bytes of an answer's body, and of its status line and headers together. The expected
+/// answer has 30 bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// The most addresses of a name that are tried, so that each has time to answer, and no name makes the worker connect to
-/// many hosts.
+/// The maximum number of addresses of a name that are tried, so that each has time to answer, and no name
+/// makes the worker connect to many hosts.
 const MAX_ADDRESSES: usize = 4;
 
 /// Why an endpoint is not available, or why its availability is not known.
@@ -73,8 +74,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The reason for the log. It never contains the URL, whose query may be a secret, and little of what the endpoint
-    /// sent.
+    /// The reason for the log. It never contains the URL, whose query may be a secret, and little of what the
+    /// endpoint sent.
     pub fn reason(&self) -> String {
         /// Enough for a sentence and a host name.
         const MAX_CHARS: usize = 300;
@@ -92,8 +93,8 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// A probe that gives endpoints `timeout` to answer, and resolves up to `max_lookups` names at a time. `ca` is a
-    /// file with certificate authorities to trust in addition to the public ones.
+    /// A probe that gives endpoints `timeout` to answer, and resolves up to `max_lookups` names at a time.
+    /// `ca` is a file with certificate authorities to trust in addition to the public ones.
     pub fn new(
         guard: Guard,
         timeout: Duration,
@@ -122,7 +123,8 @@ impl Probe {
 
     async fn ask(&self, target: &Target, addresses: Addresses, deadline: Instant) -> Result<(), Failure> {
         let addresses = addresses.await?;
-        // A name with one address that may not be reached is refused as a whole: no honest endpoint has such a name.
+        // A name with one address that may not be reached is refused as a whole: no honest endpoint has such
+        // a name.
         for address in &addresses {
             self.guard.check(address.ip())?;
         }
@@ -138,8 +140,8 @@ impl Probe {
     }
 }
 
-/// How late a deadline is usually noticed at most. It is noticed later where this process stood still: what the endpoint
-/// sent meanwhile has not been read, so nothing is known of the endpoint.
+/// How late a deadline is usually noticed at most. It is noticed later if this process stood still. Then the
+/// data that the endpoint sent meanwhile has not been read, so nothing is known about the endpoint.
 const LATE: Duration = Duration::from_secs(1);
 
 /// Whether this process is at fault for a deadline that has passed.
@@ -155,8 +157,8 @@ fn is_ours(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|error| OURS.contains(&error))
 }
 
-/// Connects to the first address that answers. Each has an equal part of the remaining time, so that a silent address
-/// does not hide the next.
+/// Connects to the first address that answers. Each has an equal part of the remaining time, so that a silent
+/// address does not hide the next.
 async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Failure> {
     let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
     let mut failure =
@@ -180,8 +182,8 @@ async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStrea
     Err(theirs.map_or(failure, Failure::Unreachable))
 }
 
-/// Sends the request over a connection, and returns the body of an answer with status 200. The connection ends with the
-/// future.
+/// Sends the request over a connection, and returns the body of an answer with status 200. The connection
+/// ends with the future.
 async fn exchange<S>(stream: S, target: &Target) -> Result<Vec<u8>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,

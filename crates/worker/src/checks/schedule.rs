@@ -1,6 +1,6 @@
-//! The times of a flow's checks, as a function of the flow, its interval and the number of the check. So checks do not
-//! drift, every worker computes the same times, and a check has the same id, whichever worker makes it. Nothing here
-//! reads a clock.
+//! The times of a flow's checks, as a function of the flow, its interval and the number of the check. So
+//! checks do not drift, every worker computes the same times, and a check has the same id, whichever worker
+//! makes it. Nothing here reads a clock.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest interval of a flow. A longer one counts as this one.
 pub const LONGEST_INTERVAL: Duration = Duration::from_hours(24);
-/// A check is delayed by up to one of this number of parts of its interval, so that an endpoint cannot predict it, and
-/// checks of different flows that coincide once do not coincide for ever.
+/// A check is delayed by at most its interval divided by this number, so that an endpoint cannot predict it,
+/// and checks of different flows that coincide once do not coincide for ever.
 const JITTER_PART: i64 = 10;
 
 /// The times at which one flow is checked, its slots.

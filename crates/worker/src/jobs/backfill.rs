@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Repeat;
 
 /// How often the job looks for new definitions. Until their backfill is done, queries are answered from the
-/// events, so this is about speed alone.
+/// events, so this only affects speed.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Backfills metrics until it is asked to stop.
@@ -18,7 +18,7 @@ pub async fn run((store, stop): (Store, CancellationToken)) {
     while repeat.after(backfill_step(&store).await.map(wait_after)).await {}
 }
 
-/// Only after a look that found nothing to do there is time to wait.
+/// The job only waits if there was nothing to do.
 fn wait_after(step: BackfillStep) -> Duration {
     match step {
         BackfillStep::Advanced => Duration::ZERO,

@@ -1,8 +1,8 @@
-//! Reports the schedules of executions whose deadline has passed: the items that remained become calls that ended
-//! in `RetryTimeout`, at the time of the deadline.
+//! Reports the schedules of executions whose deadline has passed: the items that remained become calls that
+//! ended in `RetryTimeout`, at the time of the deadline.
 //!
-//! Several workers may report the same schedule. The id of the report follows from the schedule and its deadline, so
-//! the ledger counts it once, however often it is reported and whichever worker dies meanwhile.
+//! Several workers may report the same schedule. The id of the report follows from the schedule and its
+//! deadline, so the ledger counts it once, however often it is reported and whichever worker dies meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +24,9 @@ use crate::report::Reporter;
 
 /// How often the job looks for deadlines that have passed.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// The most schedules that one look returns.
+/// The maximum number of schedules that one look returns.
 const AT_ONCE: i64 = 500;
-/// The most reports that wait for the broker at the same time.
+/// The maximum number of reports that wait for the broker at the same time.
 const CONCURRENCY: usize = 64;
 /// The type of the calls that stand for the remaining items.
 const TYPE: &str = "RetryTimeout";
@@ -56,8 +56,8 @@ async fn report_overdue(
     Ok(if is_full { Duration::ZERO } else { INTERVAL })
 }
 
-/// Reports one schedule, and records that in the database once the broker has confirmed the report. A report that is
-/// not confirmed is made again by the next worker that looks.
+/// Reports one schedule, and records that in the database once the broker has confirmed the report. A report
+/// that is not confirmed is made again by the next worker that looks.
 async fn report(
     store: &Store,
     reporter: &Reporter,

@@ -21,7 +21,7 @@ pub async fn flow_counters((store, stop): (Store, CancellationToken), interval: 
     while repeat.after(fold_flow_partials(&store).await.map(|folded| wait_after(folded, interval))).await {}
 }
 
-/// A fold that took as many rows as it may has left some.
+/// A fold with the maximum number of rows has left some.
 fn wait_after(folded: FoldOutcome, interval: Duration) -> Duration {
     if matches!(folded, FoldOutcome::Folded { is_full: true, .. }) { Duration::ZERO } else { interval }
 }

@@ -1,4 +1,4 @@
-//! Forgets what the database has kept for long enough.
+//! Deletes old rows of workers and schedules.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Repeat;
 
-/// How often the job looks for workers that are gone.
+/// How often the job looks for departed workers.
 const WORKERS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the job looks for old schedules.
 const SCHEDULES_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Forgets workers that are gone, so that they do not hold back the watermark.
+/// Forgets departed workers, so that they do not hold back the watermark.
 pub async fn workers((store, stop): (Store, CancellationToken)) {
-    let mut repeat = Repeat::new("forget workers that are gone", WORKERS_INTERVAL, stop);
+    let mut repeat = Repeat::new("forget departed workers", WORKERS_INTERVAL, stop);
     while repeat.after(forget_workers(&store).await.map(|()| WORKERS_INTERVAL)).await {}
 }
 

@@ -27,7 +27,8 @@ pub(super) struct DocumentReader<'a> {
     request_time: Timestamp,
     oldest: Timestamp,
     newest: Timestamp,
-    /// The indexes of the metrics of one document by their names. It is a field so that documents share its memory.
+    /// The indexes of the metrics of one document by their names. It is a field so that documents share its
+    /// memory.
     names: HashMap<&'a str, usize, RandomState>,
 }
 
@@ -41,8 +42,8 @@ impl<'a> DocumentReader<'a> {
         }
     }
 
-    /// Reads the document that a request consists of. Values that are invalid are left out of the document and
-    /// added to `violations`.
+    /// Reads the document that a request consists of. Values that are invalid are left out of the document
+    /// and added to `violations`.
     pub(super) fn read_request(
         &mut self,
         request: &'a EmitAssetMetricsRequest,
@@ -79,8 +80,8 @@ impl<'a> DocumentReader<'a> {
         Document { asset_urn: &request.asset_urn, timestamp, values }
     }
 
-    /// Reads a document of a batch, whose decoding gave `violations`. Values that are invalid are left out of the
-    /// document and added to these.
+    /// Reads a document of a batch, whose decoding gave `violations`. Values that are invalid are left out of
+    /// the document and added to these.
     pub(super) fn read_document(
         &mut self,
         document: &AssetDocument<'a>,
@@ -169,7 +170,7 @@ fn no_value() -> Violation {
     Violation::new("value", "expected a text, a number or a boolean, found none")
 }
 
-/// Whether there is a violation of a field already, or of all that contains it.
+/// Whether there already is a violation of a field, or of a field that contains it.
 fn is_wrong(field: &str, violations: &[Violation]) -> bool {
     violations.iter().any(|violation| violation.field.is_empty() || violation.field == field)
 }

@@ -1,6 +1,6 @@
-//! Resolves names, a limited number at a time. A look-up cannot be interrupted, so it keeps its permit until it ends, even
-//! if its check has ended before. Tenants choose the names, and with them the name servers, so each tenant has only a part
-//! of the permits.
+//! Resolves names, a limited number at a time. A look-up cannot be interrupted, so it keeps its permit until
+//! it ends, even if its check has ended before. Tenants choose the names, and with them the name servers, so
+//! each tenant has only a part of the permits.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,9 +15,10 @@ use tokio::time::timeout;
 
 use super::{Failure, is_ours};
 
-/// The most names that are resolved at the same time, far more than are needed as long as the name servers answer.
+/// The maximum number of names that are resolved at the same time: far more than necessary while the name
+/// servers answer.
 pub const MAX_LOOKUPS: usize = 256;
-/// A tenant has one of this number of parts of them.
+/// A tenant can use at most the permits divided by this number.
 const SHARE: usize = 4;
 
 /// The addresses of a name that is being resolved.
@@ -74,8 +75,8 @@ impl Lookups {
     }
 }
 
-/// Resolves names by the system's resolver, each on a thread of its own: on the threads of the runtime, a look-up that
-/// hangs would delay others and the end of the process.
+/// Resolves names by the system's resolver, each on a thread of its own: on the threads of the runtime, a
+/// look-up that hangs would delay others and the end of the process.
 pub fn system_resolver() -> Resolve {
     Arc::new(|name, port| {
         Box::pin(async move {
@@ -83,7 +84,7 @@ pub fn system_resolver() -> Resolve {
             std::thread::Builder::new()
                 .name("resolve".to_owned())
                 .spawn(move || {
-                    // A process that ends does not need the answer.
+                    // The answer is not needed if the process is ending.
                     let _ = found.send(resolve(&name, port));
                 })
                 .map_err(Failure::NotChecked)?;

@@ -1,4 +1,4 @@
-//! A server that answers checks, well or badly.
+//! A server that answers checks correctly or incorrectly.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// What a server does with a connection.
+/// How a server handles a connection.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// Sends this and closes.
+    /// Sends the bytes and closes the connection.
     Bytes(Vec<u8>),
-    /// Sends this, and then the other one again and again.
+    /// Sends the first text, and then the second one repeatedly.
     Endless(&'static str, &'static str),
-    /// The same, slowly.
+    /// Like `Endless`, but slowly.
     Slow(&'static str, &'static str),
-    /// Nothing.
+    /// Sends nothing.
     Silence,
-    /// Closes without a look at the request.
+    /// Closes the connection without reading the request.
     Hangup,
 }
 
@@ -33,13 +33,13 @@ impl Answer {
         Self::Bytes(text.into_bytes())
     }
 
-    /// The answer that is expected.
+    /// The expected answer.
     pub fn active() -> Self {
         Self::http("200 OK", r#"{"data":{"status":"active"}}"#)
     }
 }
 
-/// Between two parts of a slow answer.
+/// The pause between two parts of a slow answer.
 const PAUSE: Duration = Duration::from_millis(5);
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -48,7 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// A server on a free port of this machine.
 pub struct Server {
     pub address: SocketAddr,
-    /// The text of each connection's request, when the connection has ended.
+    /// The requests of connections that have ended.
     ended: mpsc::UnboundedReceiver<String>,
 }
 
@@ -67,7 +67,7 @@ impl Server {
         let (end, ended) = mpsc::unbounded_channel();
         let tls = tls.map(Arc::new);
         tokio::spawn(async move {
-            // One after the other, so that they end in the order in which they came.
+            // Connections are handled sequentially, so that they end in the order in which they arrived.
             while let Ok((stream, _)) = listener.accept().await {
                 let request = match &tls {
                     None => serve(Box::new(stream), &answer).await,
@@ -93,10 +93,10 @@ impl Server {
         self.ended.recv().await.unwrap()
     }
 
-    /// Whether nobody has connected yet: a connection that is made now is the first.
+    /// Whether there was no connection yet. Makes a connection to test that it is the first.
     pub async fn is_untouched(&mut self) -> bool {
         let mut stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
-        // It can be closed already.
+        // The connection can be closed already.
         let _ = stream.write_all(b"first\r\n\r\n").await;
         drop(stream);
         self.next_request().await.starts_with("first")
@@ -109,7 +109,7 @@ fn serve(mut stream: Box<dyn Stream>, answer: &Answer) -> BoxFuture<'_, String> 
             return String::new();
         }
         let request = read_request(&mut stream).await;
-        // That the other side has enough shows in an error.
+        // An error means that the client has closed the connection.
         let _ = send(&mut stream, answer).await;
         let _ = stream.shutdown().await;
         let mut rest = Vec::new();
@@ -129,7 +129,7 @@ async fn send(stream: &mut Box<dyn Stream>, answer: &Answer) -> std::io::Result<
         }
         Answer::Slow(first, then) => {
             stream.write_all(first.as_bytes()).await?;
-            // Until the other side ends the connection.
+            // Until the client ends the connection.
             while timeout(PAUSE, stream.read(&mut [0])).await.is_err() {
                 stream.write_all(then.as_bytes()).await?;
             }
@@ -144,7 +144,7 @@ async fn send(stream: &mut Box<dyn Stream>, answer: &Answer) -> std::io::Result<
 async fn read_request(stream: &mut Box<dyn Stream>) -> String {
     let mut text = Vec::new();
     let is_whole = |text: &[u8]| {
-        // A client that speaks TLS where nobody else does.
+        // A TLS client of a server without TLS.
         if text.starts_with(&[0x16]) {
             return true;
         }
