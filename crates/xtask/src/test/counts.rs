@@ -29,11 +29,12 @@ impl Counts {
     /// cargo, `Summary [ 1.2s] 5 tests run: 3 passed (1 slow), 1 failed, 1 timed out, …` of nextest.
     pub(super) fn add(&mut self, line: &str) {
         let line = without_colors(line);
-        let result = line.split_once("test result: ").or_else(|| {
-            let (_, summary) = line.split_once("Summary [")?;
-            summary.split_once(" run: ")
+        // Indented it is part of the output of a test that failed, which nextest shows.
+        let result = line.strip_prefix("test result: ").or_else(|| {
+            let summary = line.trim_start().strip_prefix("Summary [")?;
+            summary.split_once(" run: ").map(|(_, result)| result)
         });
-        let Some((_, result)) = result else { return };
+        let Some(result) = result else { return };
         let number_before = |word: &str| -> u64 {
             let before = result.split_once(word).map_or("", |(before, _)| before);
             before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
@@ -74,6 +75,7 @@ mod tests {
         counts.add("     Summary [   3.106s] 12 tests run: 12 passed (1 slow), 3 skipped");
         counts.add("\u{1b}[31;1m     Summary\u{1b}[0m [   3.106s] \u{1b}[1m7\u{1b}[0m tests run: \u{1b}[1m4\u{1b}[0m \
                     \u{1b}[32;1mpassed\u{1b}[0m, \u{1b}[1m2\u{1b}[0m \u{1b}[31;1mfailed\u{1b}[0m, 1 timed out, 0 skipped");
+        counts.add("    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 124 filtered out");
         assert_eq!(counts.concluded(false), Counts { passed: 16, failed: 3, crashed: false });
     }
 
