@@ -18,7 +18,6 @@ use flowmeter_store::catalog::flows::{StoredFlow, get_flow};
 use flowmeter_store::catalog::metrics::{Metric, get_metric, list_metrics};
 use flowmeter_store::catalog::time_series::{StoredTimeSeries, get_time_series};
 
-use crate::spec::calendar::definition;
 use crate::spec::query::QuerySpec;
 
 /// A metric of events, and how far its roll-ups reach.
@@ -104,14 +103,8 @@ pub async fn calendar(store: &Store, tenant: TenantId, code: &str) -> Result<Cal
                     code of 1 to 63 letters, digits, _, - and .";
         return Err(ApiError::field(Reason::InvalidCalendar, "calendar", text));
     }
-    let found = calendars::get_calendar(store, tenant, code).await?;
-    let StoredCalendar { calendar, .. } = found.ok_or_else(|| ApiError::not_found("calendar", code))?;
-    // The calendar was valid when it was stored, so this is not the reader's mistake.
-    let corrupt = |cause: &dyn std::fmt::Display| {
-        ApiError::internal(&format_args!("the stored calendar {code:?} cannot be read: {cause}"))
-    };
-    let definition = definition(&calendar).map_err(|error| corrupt(&error))?;
-    Calendar::defined(code, &definition).map_err(|error| corrupt(&error))
+    let found = calendars::read_calendar(store, tenant, code).await?;
+    found.ok_or_else(|| ApiError::not_found("calendar", code))
 }
 
 /// The stored time series with that name.

@@ -1,7 +1,10 @@
 //! Calendars that tenants define.
 
+mod definition;
+
 use std::time::SystemTime;
 
+use flowmeter_core::calendar::Calendar;
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
 use tokio_postgres::Row;
@@ -100,6 +103,18 @@ pub async fn get_calendar(
     );
     let rows = client.query_typed(&sql, &[(&tenant.0, Type::UUID), (&code, Type::TEXT)]).await?;
     Ok(rows.first().map(read))
+}
+
+/// A tenant's own calendar, parsed. A stored calendar that cannot be parsed is an error of the store.
+pub async fn read_calendar(
+    store: &Store,
+    tenant: TenantId,
+    code: &str,
+) -> Result<Option<Calendar>, StoreError> {
+    let Some(stored) = get_calendar(store, tenant, code).await? else { return Ok(None) };
+    let unreadable =
+        |cause| StoreError::Refused(format!("the stored calendar {code:?} cannot be parsed: {cause}"));
+    stored.calendar.parse().map(Some).map_err(unreadable)
 }
 
 /// The columns that depend on the kind of a calendar.

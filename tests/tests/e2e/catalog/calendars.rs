@@ -106,3 +106,26 @@ async fn a_calendar_is_defined_changed_and_used() {
     let get = GetCalendarRequest { code: "#PT7M".into() };
     assert!(catalog.get_calendar(get).await.unwrap().into_inner().calendar.unwrap().built_in);
 }
+
+/// A stored calendar that cannot be parsed is not the reader's mistake.
+#[tokio::test]
+async fn a_corrupt_calendar_is_an_internal_error() {
+    let installation = Installation::start("corrupt-calendar").await;
+    let tenant = installation.tenant("acme").await;
+    let kind = calendar::Kind::Interval(IntervalCalendar { interval: "P1D".into(), offset: "PT6H".into() });
+    let gas = Calendar { code: "GAS".into(), kind: Some(kind), ..Calendar::default() };
+    tenant.catalog.clone().create_calendar(CreateCalendarRequest { calendar: Some(gas) }).await.unwrap();
+    let corrupt = "UPDATE calendar_definition SET \"offset\" = 'six'";
+    installation.store.client().await.unwrap().batch_execute(corrupt).await.unwrap();
+    let request = QueryTimeSeriesRequest {
+        metric: "ODSLRequest/ReadRequests".into(),
+        calendar: "GAS".into(),
+        range: "2026-11".into(),
+        ..QueryTimeSeriesRequest::default()
+    };
+    let status = tenant.query.clone().query_time_series(request).await.unwrap_err();
+    assert_eq!(shown(&status), (Code::Internal, "INTERNAL".to_owned(), vec![]));
+    assert!(status.message().contains("incident_id") && !status.message().contains("six"), "{status}");
+    let log = std::fs::read_to_string(installation.query.log()).unwrap();
+    assert!(log.contains("interval.offset: expected an ISO 8601 duration"), "{log}");
+}
