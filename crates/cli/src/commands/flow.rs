@@ -48,10 +48,9 @@ pub(crate) enum Flow {
     },
     Create(Create),
     Update(Update),
-    /// Delete a flow: within 30 s, it is no longer checked and its requests are rejected. Does not ask for
-    /// confirmation
+    /// Delete a flow: within 30 s, it is no longer checked and its requests are rejected
     ///
-    /// Its metrics stay and can be read by its id.
+    /// Does not ask for confirmation. The metrics of the flow stay and can be read by its id.
     ///
     /// Examples:
     ///   flowmeter flow delete signup

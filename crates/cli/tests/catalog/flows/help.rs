@@ -20,8 +20,7 @@ async fn the_help_explains_how_to_define_flows() {
       get     Show a flow and, if the token has the scope query, a summary of its metrics [alias: show]
       create  Register a flow
       update  Change a flow. Options that are not given stay unchanged
-      delete  Delete a flow: within 30 s, it is no longer checked and its requests are rejected. Does
-              not ask for confirmation
+      delete  Delete a flow: within 30 s, it is no longer checked and its requests are rejected
       record  Record one request to the endpoint of a flow, or several with the same outcome
       metric  Show the metrics of a flow: requests, errors, error rate, latency and availability
       help    Print this message or the help of the given subcommand(s)
