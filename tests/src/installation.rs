@@ -101,7 +101,7 @@ impl Installation {
         }
     }
 
-    /// Starts a second worker beside the first.
+    /// Starts a second worker.
     pub fn start_another_worker(&self) -> Service {
         Service::spawn(self.another_worker.clone()).expect("the worker starts")
     }

@@ -51,7 +51,7 @@ impl Proxy {
         format!("{head}@{}{path}", self.address)
     }
 
-    /// Discards what clients send from now on.
+    /// Discards all further data that clients send.
     pub fn discard_requests(&self) {
         self.faults.discard.store(true, Ordering::SeqCst);
     }

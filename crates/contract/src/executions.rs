@@ -7,7 +7,7 @@ use flowmeter_proto::v1::{ExecutionMetric, ExecutionReport, UsageEvent};
 
 use crate::time;
 
-/// What made the calls. An empty name is not known, and becomes no attribute of an event.
+/// The source of calls. An empty name is unknown, and does not become an attribute of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller<'a> {
     /// The integration.
@@ -42,8 +42,9 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// The usage events of a valid report at `timestamp`: one for each settled type, in the order in which the types
-/// first occur. Types without calls are left out. `allow_all` keeps types other than the permitted ones.
+/// The usage events of a valid report at `timestamp`: one for each settled type, in the order in which the
+/// types first occur. Types without calls are left out. `allow_all` keeps types other than the permitted
+/// ones.
 #[must_use]
 pub fn usage_events(report: &ExecutionReport, timestamp: Timestamp, allow_all: bool) -> Vec<UsageEvent> {
     let caller = Caller::of(report);

@@ -32,8 +32,8 @@
 //!
 //! - An absent text equals the empty text, as in the labels of a series. So `user = ""` and `user < "m"` are true if
 //!   there is no user.
-//! - All comparisons with an absent number are false. So `!=` and `NOT IN`, which are the negations of `=` and `IN`, are
-//!   true, and so is `NOT duration < 5`.
+//! - All comparisons with an absent number are false. So `!=` and `NOT IN`, which are the negations of `=` and `IN`,
+//!   are true, and so is `NOT duration < 5`.
 //! - Texts are ordered by their bytes. Numbers are exact decimals. A text that is compared with a number must be a
 //!   decimal.
 //! - A field is present (`:*`, `$exists`) if it is a text that is not empty, or a number.

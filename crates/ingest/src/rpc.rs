@@ -23,7 +23,7 @@ use crate::accept::Limits;
 use crate::flow_registry::FlowRegistry;
 use crate::publish::BoundedPublisher;
 
-/// What the methods share.
+/// The shared state of the methods.
 #[derive(Clone)]
 pub struct Ingest {
     pub authenticator: Authenticator,

@@ -1,7 +1,7 @@
 //! Publishes accepted requests, and answers each sender when the broker has confirmed that its request is
 //! durable.
 //!
-//! Each shard has a task of its own, which owns a connection and its confirm channel, so that delivery tags
+//! Each shard has a separate task, which owns a connection and its confirm channel, so that delivery tags
 //! cannot be mixed up. Small requests that wait at the same time share a message.
 
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher, and the publishers of its shards, each of which is to run in a task of its own.
+    /// A publisher, and the publishers of its shards, each of which must run in a separate task.
     #[must_use]
     pub fn new(settings: &Settings, publishing: PublisherSettings) -> (Self, Vec<ShardPublisher>) {
         let connections = Connections::new(settings.topology.shards);
@@ -155,7 +155,7 @@ async fn confirmed((waiters, confirm): Unconfirmed) -> (Waiters, Result<Confirma
     (waiters, confirm.await)
 }
 
-/// Publishes the requests of one shard over a connection of its own.
+/// Publishes the requests of one shard over a separate connection.
 pub struct ShardPublisher {
     settings: Settings,
     publishing: PublisherSettings,

@@ -55,7 +55,7 @@ impl Scope {
 pub struct Caller {
     /// The tenant of its token.
     pub tenant: TenantId,
-    /// What it may do.
+    /// The scopes of its token.
     pub scopes: Vec<Scope>,
     /// Whether the tenant keeps metric types of executions that are not among the permitted ones.
     pub allow_all_metric_types: bool,
@@ -83,7 +83,7 @@ const TOKENS: u64 = 10_000;
 #[derive(Clone)]
 pub struct Authenticator {
     store: Store,
-    /// The answers of the last seconds, including that there is no such token.
+    /// The answers of the last seconds, including negative ones.
     fresh: Cache<Secret, Option<Arc<Grant>>>,
     /// The last answer about each token, for when the database is unavailable.
     usable: Cache<Secret, Arc<Grant>>,

@@ -56,7 +56,7 @@ reasons! {
     InvalidPageToken = "INVALID_PAGE_TOKEN" InvalidArgument;
     /// The flow of a request is not registered.
     UnknownFlow = "UNKNOWN_FLOW" InvalidArgument;
-    /// There is no token.
+    /// The call has no token.
     TokenMissing = "TOKEN_MISSING" Unauthenticated;
     /// The token is unknown or revoked.
     TokenInvalid = "TOKEN_INVALID" Unauthenticated;

@@ -6,7 +6,8 @@ use tokio_postgres::error::SqlState;
 /// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database is unavailable or overloaded, or the transaction conflicted with others. A retry may succeed.
+    /// The database is unavailable or overloaded, or the transaction conflicted with others. A retry may
+    /// succeed.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// A statement exceeded its time limit. A retry may take as long.
@@ -55,9 +56,9 @@ impl From<tokio_postgres::Error> for StoreError {
         if *code == SqlState::CHECK_VIOLATION && database.message().starts_with("no partition") {
             return Self::PartitionMissing(text);
         }
-        // Only errors of the data itself are permanent: data exceptions, violated constraints and exceeded limits. A
-        // missing table, a missing privilege or a read-only standby is for an operator to fix, and no reason to give
-        // up data.
+        // Only errors of the data itself are permanent: data exceptions, violated constraints and exceeded
+        // limits. An operator must fix a missing table, a missing privilege or a read-only standby, and no
+        // data is given up.
         let is_permanent = ["22", "23", "54"].iter().any(|class| code.code().starts_with(class));
         if is_permanent { Self::Refused(text) } else { Self::Unavailable(text) }
     }
@@ -67,7 +68,7 @@ impl From<deadpool_postgres::PoolError> for StoreError {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         match error {
             deadpool_postgres::PoolError::Backend(error) => match Self::from(error) {
-                // A wrong password is for an operator to fix, so the error is transient.
+                // An operator must fix a wrong password, so the error is transient.
                 Self::Refused(text) => Self::Unavailable(text),
                 other => other,
             },

@@ -1,5 +1,5 @@
-//! Access to PostgreSQL: one module for each kind of stored object, with the SQL beside the function that runs it.
-//! Nothing in this crate knows about gRPC or AMQP.
+//! Access to PostgreSQL: one module for each kind of stored object, with the SQL next to the function that
+//! runs it. Nothing in this crate knows about gRPC or AMQP.
 
 mod connect;
 mod copy;

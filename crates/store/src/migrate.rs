@@ -1,4 +1,4 @@
-//! Migrates the schema. Migration is a command of its own, never a side effect of starting a service.
+//! Migrates the schema. Migration is a separate command, never a side effect of starting a service.
 
 use refinery::embed_migrations;
 use tokio_postgres::NoTls;

@@ -71,8 +71,8 @@ pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, settings: &Chec
     )?;
     let concurrency = usize::from(settings.flow_check_concurrency);
     let (keeper, lease) = Keeper::new(store.clone());
-    // The lease is released as soon as the checks have ended, while other tasks may still be stopping, and
-    // also where the checks panic.
+    // The lease is released as soon as the checks have ended, while other tasks can still be stopping, and
+    // even if the checks panic.
     let (release, stop) = (CancellationToken::new(), tasks.stop());
     let asked = release.clone();
     tasks.spawn("keep the lease of the checks", async move {

@@ -30,7 +30,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// A reporter that makes up to `concurrency` reports at a time. It has publishers of its own, which
+    /// A reporter that makes up to `concurrency` reports at a time. It has separate publishers, which
     /// connect when there is something to report.
     pub fn spawn(
         tasks: &mut Tasks,
@@ -58,8 +58,8 @@ impl Reporter {
         Arc::new(Self { kind, publisher, begun, rooms, late: AtomicUsize::new(0) })
     }
 
-    /// Makes a report, and returns when the broker has made it durable, however long that takes, or at `stop`
-    /// where the broker is unavailable.
+    /// Makes a report, and returns when the broker has made it durable, however long this takes. If the
+    /// broker is unavailable, returns at `stop`.
     pub async fn report(&self, request: Request, stop: &CancellationToken) {
         self.begun.cancel();
         let mut publishing = std::pin::pin!(self.publish(request, stop));

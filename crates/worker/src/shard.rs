@@ -26,7 +26,7 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Why a subscription ended.
 #[derive(Debug, thiserror::Error)]
 enum Interrupted {
-    /// What is not applied goes back to the broker.
+    /// The worker was asked to stop. Messages that are not applied go back to the broker.
     #[error(transparent)]
     Stopping(#[from] Stopping),
     /// The broker or the connection to it failed.

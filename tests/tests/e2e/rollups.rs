@@ -89,7 +89,7 @@ async fn answers_match_a_naive_model_of_the_events() {
             run.installation.worker.kill9().unwrap();
         }
         run.define().await;
-        run.history.go_on(&mut run.dice, REQUESTS, &run.installation.store, &mut writer).await;
+        run.history.send_more(&mut run.dice, REQUESTS, &run.installation.store, &mut writer).await;
         run.define().await;
         run.ask().await;
         if alone {

@@ -46,9 +46,10 @@ pub fn decide_document<'a>(
     Ok((accepted.decision(request_id, published, Vec::new()), document))
 }
 
-/// Checks that the response, which repeats each value with its type, is not larger than clients accept by default.
+/// Checks that the response, which repeats each value with its type, is not larger than clients accept by
+/// default.
 fn check_response_size(document: &Document<'_>) -> Result<(), ApiError> {
-    /// What gRPC clients accept by default.
+    /// The size that gRPC clients accept by default.
     const MAX_BYTES: usize = 4 * 1024 * 1024;
     /// Of each metric: the tags and lengths of its fields, and its type.
     const FRAME_BYTES: usize = 20;
@@ -71,8 +72,8 @@ fn check_response_size(document: &Document<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Decides about each document of `tenant` on its own, at the time `now`. If several documents have the same metric
-/// of one asset and time, only the first of them is accepted.
+/// Decides about each document of `tenant` on its own, at the time `now`. If several documents have the same
+/// metric of one asset and time, only the first of them is accepted.
 pub fn decide_batch(
     tenant: TenantId,
     batch: &BatchEmitAssetMetricsRequest,

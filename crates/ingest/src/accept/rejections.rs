@@ -6,10 +6,10 @@ use flowmeter_service::error::Reason;
 
 /// How many violations of an item are listed.
 const MAX_VIOLATIONS: usize = 10;
-/// About how many bytes the violations of a batch may take. Clients accept responses of up to 4 MiB by default, and
-/// the response may also have an id for each event.
+/// About how many bytes the violations of a batch may take. Clients accept responses of up to 4 MiB by
+/// default, and the response may also have an id for each event.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
-/// What a violation takes in addition to its texts.
+/// The size of a violation in addition to its texts.
 const FRAME_BYTES: usize = 16;
 
 /// The rejections of a batch, in ascending order of their index.
@@ -27,8 +27,8 @@ impl Rejections {
         Self { items, all: Vec::new(), free_bytes: MAX_BYTES }
     }
 
-    /// Rejects the item at `index` and empties `violations`. Lists the first violations while there is room, and then
-    /// the number of the others.
+    /// Rejects the item at `index` and empties `violations`. Lists the first violations while there is room,
+    /// and then the number of the others.
     pub(super) fn push(&mut self, index: usize, reason: Reason, violations: &mut Vec<Violation>) {
         let parent = format!("{}[{index}]", self.items);
         let count = violations.len();

@@ -1,4 +1,5 @@
-//! What comes of values does not depend on how they come, in memory or in PostgreSQL.
+//! The stored values do not depend on the order and the batches in which values arrive, in memory or in
+//! PostgreSQL.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -18,7 +19,7 @@ const URNS: [&str; 2] = ["urn:a", "urn:ä"];
 const NAMES: [&str; 3] = ["a", "b", "B"];
 const REQUESTS: u128 = 8;
 
-/// A value that request `request` gives of one of a few keys.
+/// A value of the request with the number `request` for one of a few keys.
 fn value(
     request: u128,
     place: i16,
@@ -40,7 +41,7 @@ fn value(
     }
 }
 
-/// Values of some requests, each of which gives one of a key at most.
+/// Values of some requests. Each request has at most one value for a key.
 fn values() -> impl Strategy<Value = Vec<AssetValue<'static>>> {
     let key = (0..2_u128, 0..URNS.len(), 0..NAMES.len(), 0..2_i64);
     hash_map((0..REQUESTS, key), any::<i16>(), 0..80).prop_map(|values| {
@@ -78,7 +79,7 @@ proptest! {
     }
 }
 
-/// A store of one connection, which keeps its temporary tables: those of assets, as they are created.
+/// A store with a single connection, which has temporary copies of the tables of assets.
 async fn store() -> Store {
     let url = std::env::var("FLOWMETER_TEST_DATABASE_URL")
         .expect("FLOWMETER_TEST_DATABASE_URL is not set: run `cargo xtask test [FILTER]`");
@@ -133,7 +134,7 @@ async fn stored(store: &Store) -> Vec<Stored> {
     rows.iter().map(read).collect()
 }
 
-/// Applies batches one after the other, and checks that the stored rows are the merged values of all batches.
+/// Applies batches sequentially, and checks that the stored rows are the merged values of all batches.
 async fn agree(store: &Store, batches: &[Vec<AssetValue<'_>>]) -> Result<(), TestCaseError> {
     let empty = "TRUNCATE asset, asset_metric, asset_value";
     store.client().await.unwrap().batch_execute(empty).await.unwrap();
@@ -163,7 +164,7 @@ async fn agree(store: &Store, batches: &[Vec<AssetValue<'_>>]) -> Result<(), Tes
         all.iter().map(|row| (row.tenant.0, row.asset.0, row.urn.to_owned())).collect();
     expected.dedup();
     prop_assert_eq!(assets, expected);
-    // Those that can be read as series, whatever became of their values.
+    // The metrics that can be read as series, even if their values were replaced.
     let metrics = client.query("SELECT tenant_id, name, value_type FROM asset_metric", &[]).await.unwrap();
     let metrics: BTreeSet<(Uuid, String, String)> =
         metrics.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
@@ -177,7 +178,7 @@ async fn agree(store: &Store, batches: &[Vec<AssetValue<'_>>]) -> Result<(), Tes
 }
 
 #[test]
-fn postgresql_and_memory_agree_whatever_the_order() {
+fn postgresql_and_memory_agree_for_any_order() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = runtime.block_on(store());
     let config = ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() };
@@ -193,7 +194,7 @@ fn postgresql_and_memory_agree_whatever_the_order() {
     TestRunner::new(config).run(&batches, |batches| runtime.block_on(agree(&store, &batches))).unwrap();
 }
 
-/// Stores values in the way for new ones, and reads them back as they are shown.
+/// Stores values by COPY, and returns them as text.
 async fn copied(store: &Store, values: &[Value<'static>]) -> Vec<(Option<String>, Option<String>)> {
     let mut client = store.client().await.unwrap();
     let transaction = client.transaction().await.unwrap();
@@ -212,7 +213,7 @@ fn numbers_and_texts_are_copied_as_they_are() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = runtime.block_on(store());
     let config = ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() };
-    // Digits and the power of the last one: all that doubles reach.
+    // Digits, and the power of the last one: the whole range of a double.
     let number = (-(10_i128.pow(28) - 1)..10_i128.pow(28), 0_u32..28, -324_i64..=281).prop_map(
         |(digits, cut, power)| format!("{}e{power}", digits / 10_i128.pow(cut)).parse::<Number>().unwrap(),
     );

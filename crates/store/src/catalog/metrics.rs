@@ -80,7 +80,8 @@ const WITH_ROLLUP: &str = "backfilled, event_count, started_at, finished_at
                            LEFT JOIN metric_rollup USING (tenant_id, generation)";
 
 fn read_definition(row: &Row) -> Result<MetricDefinition, StoreError> {
-    // An operator must fix this. It is no reason to give up the events that wait for it.
+    // An operator must fix this. The error is transient, so that the waiting events do not become dead
+    // letters.
     let unreadable = |what: &str| StoreError::Unavailable(format!("a stored metric has an unknown {what}"));
     let provider: String = row.get(0);
     let filter: String = row.get(7);

@@ -89,7 +89,7 @@ fn history_statement(tenant: TenantId, flow_id: &str, edges: &Edges) -> Sql {
     of_flow(&mut sql, tenant, flow_id);
     sql.push(" ORDER BY day LIMIT 1)");
     // One branch for each range instead of a join with an array: the planner overestimates the length of an
-    // array and would plan the statement anew each time.
+    // array and would plan the statement again each time.
     for range in &edges.within {
         sql.push("\nUNION ALL SELECT 2::int2, day, NULL, quarters FROM flow_day");
         of_flow(&mut sql, tenant, flow_id);

@@ -1,5 +1,5 @@
-//! What to check next: the flows with their slots, those that are due and wait, and those that are being checked, which
-//! are not checked a second time meanwhile. Nothing here reads a clock or does I/O.
+//! What to check next: the flows with their slots, those that are due and wait, and those that are being
+//! checked, which are not checked a second time meanwhile. Nothing here reads a clock or does I/O.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -54,8 +54,8 @@ pub struct Agenda {
 }
 
 impl Agenda {
-    /// An agenda without flows. Flows without an interval of their own are checked every `usual_interval`, and up to
-    /// `concurrency` of them at a time.
+    /// An agenda without flows. Flows that do not define an interval are checked every `usual_interval`, and
+    /// up to `concurrency` of them at a time.
     pub fn new(usual_interval: Duration, concurrency: usize) -> Self {
         let (flows, by_time) = (HashMap::new(), BTreeSet::new());
         Self { usual_interval, flows, by_time, queue: FairQueue::new(concurrency) }
@@ -96,7 +96,7 @@ impl Agenda {
         if *entry.flow != flow {
             return Entry { waiting: entry.waiting, ..self.entry(flow, entry.health, now) };
         }
-        // Where the clock was set back, there are slots before the one that was next.
+        // If the clock was set back, there are slots before the one that was next.
         entry.next = entry.next.min(entry.schedule.next_after(now));
         entry
     }
@@ -111,7 +111,7 @@ impl Agenda {
         {
             entry.next = entry.schedule.next_after(now);
             self.by_time.insert((entry.next, name.clone()));
-            // Where this process or the clock stood still, the slots before are missed.
+            // If this process stood still or the clock was set forward, the slots before are missed.
             let slot = entry.schedule.last_until(now);
             if self.queue.is_under_way(&name) {
                 skipped.overlapping += 1;
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_is_not_checked_twice_at_a_time() {
+    fn a_flow_has_at_most_one_check_at_a_time() {
         let mut agenda = with(vec![flow("a", Some(SECOND))]);
         agenda.advance(START.plus(2 * SECOND));
         let due = agenda.take_due().unwrap();

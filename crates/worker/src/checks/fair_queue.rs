@@ -1,5 +1,5 @@
-//! A fair queue of the flows that are due. Tenants with waiting flows are served in turn, and none has more than half of
-//! the slots, so that a tenant with many or slow flows leaves room for the others.
+//! A fair queue of the flows that are due. Tenants with waiting flows are served in turn, and none has more
+//! than half of the slots, so that a tenant with many or slow flows leaves room for the others.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -143,7 +143,7 @@ mod tests {
         let first = take_all(&mut queue);
         assert_eq!(first.iter().filter(|taken| taken.tenant == name(1, 0).tenant).count(), 4);
         assert_eq!(first.len(), 5);
-        // Also where it is alone, so that a tenant that arrives finds free slots.
+        // Even if it is the only tenant, so that a tenant that arrives finds free slots.
         queue.end(&name(2, 0));
         assert_eq!(queue.pop(), None);
         (0..9).for_each(|flow| queue.push(name(3, flow)));

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::probe::Failure;
 
-/// The number of equal results in a row that make a change, so that an endpoint that alternates makes none.
+/// The number of equal results in a row that make a change, so that an endpoint that alternates does not make
+/// any.
 const LASTING: u32 = 3;
-/// The most changes of all flows that are logged in a minute, as many as an operator can read.
+/// The maximum number of changes of all flows that are logged in a minute: as many as an operator can read.
 const MAX_LOGGED: u32 = 60;
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_news_once_when_it_has_lasted() {
+    fn a_lasting_change_is_logged_once() {
         assert_eq!(news("++++++++"), [0; 0]);
         assert_eq!(news("-----"), [3]);
         assert_eq!(news("+++---+++---"), [6, 9, 12]);

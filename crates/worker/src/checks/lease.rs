@@ -1,5 +1,6 @@
-//! Keeps the lease of the checks, so that one worker at a time makes them and endpoints are not checked twice. Where two
-//! workers do, for example because a clock is wrong, each check still counts once, by its id.
+//! Keeps the lease of the checks, so that one worker at a time makes them and endpoints are not checked
+//! twice. Where two workers do, for example because a clock is wrong, each check still counts once, by its
+//! id.
 
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use uuid::Uuid;
 
 /// The name of the lease.
 const NAME: &str = "flow-checks";
-/// How long the lease lasts. With the time until another worker asks, the checks pause for at most 20 s when their
-/// worker dies.
+/// How long the lease lasts. With the time until another worker asks, the checks pause for at most 20 s when
+/// their worker dies.
 const DURATION: Duration = Duration::from_secs(15);
 /// How often the lease is renewed, and how often other workers ask for it. Two renewals may fail.
 const RENEW_INTERVAL: Duration = Duration::from_secs(5);
@@ -28,10 +29,10 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Lease(watch::Receiver<Option<Instant>>);
 
 impl Lease {
-    /// Whether this worker has the lease. The time counts from when the last renewal was sent, so it ends before the
-    /// row in the database does, also while the database is unavailable or after this process stood still. Where the
-    /// whole machine was suspended, its monotonic clock may have stopped. Then this holds for longer, and another
-    /// worker checks at the same time; each slot still counts once.
+    /// Whether this worker has the lease. The time counts from when the last renewal was sent, so it ends
+    /// before the row in the database expires, even while the database is unavailable or after this process
+    /// stood still. If the whole machine was suspended, its monotonic clock may have stopped. Then this
+    /// returns true for too long, and another worker checks at the same time. Each slot still counts once.
     pub fn is_held(&self) -> bool {
         self.0.borrow().is_some_and(|until| Instant::now() < until)
     }
@@ -55,7 +56,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper without the lease, and what it tells the checks.
+    /// A keeper without the lease, and the lease for the checks.
     pub fn new(store: Store) -> (Self, Lease) {
         let (until, held) = watch::channel(None);
         (
@@ -73,9 +74,9 @@ impl Keeper {
     /// Keeps the lease until `stop`, and then releases it.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            // The stop does not interrupt this: a request without a receiver of its answer could take the lease
-            // after it was released. Where the database does not answer in time, that can still happen, and the lease
-            // expires.
+            // The stop does not interrupt this: a request without a receiver of its answer could take the
+            // lease after it was released. If the database does not answer in time, this can still happen,
+            // and then the lease expires.
             let wait = self.ask().await;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -83,7 +84,7 @@ impl Keeper {
             }
         }
         self.until.send_replace(None);
-        // Also if this worker does not seem to have it, because an answer may have been lost.
+        // Even if this worker does not seem to have the lease, because an answer may have been lost.
         if !matches!(timeout(ANSWER_TIMEOUT, release(&self.store, NAME, self.holder)).await, Ok(Ok(()))) {
             tracing::debug!("the lease of the checks could not be released; it expires");
         }

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Repeat;
 
-/// How often the job looks for weeks that have ended. What is written to a week within this time
-/// distinguishes an import of history, which goes on, from events that come late.
+/// How often the job looks for weeks that have ended. What is written to a week within this time distinguishes an
+/// import of history, which goes on, from events that come late.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Indexes weeks until it is asked to stop. A stop does not wait for an index: the next worker that looks
-/// builds it again.
+/// Indexes weeks until it is asked to stop. A stop does not wait for an index: the next worker that looks builds it
+/// anew.
 pub async fn run((store, stop): (Store, CancellationToken)) {
     let mut repeat = Repeat::new("index the events of a week", INTERVAL, stop.clone());
     let mut indexes = LabelSetIndexes::new();

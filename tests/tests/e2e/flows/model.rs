@@ -304,8 +304,8 @@ fn start_of_hour(at: Timestamp, zone: &TimeZone) -> Timestamp {
         let before = minute - 1.minute();
         let (now, then) = (minute.to_zoned_datetime(zone.clone()), before.to_zoned_datetime(zone.clone()));
         let is_same_hour = (now.date(), now.hour()) == (then.date(), then.hour());
-        // A clock that is set back to the start of the hour begins the hour anew. A clock that is set back by
-        // half an hour continues the hour.
+        // A clock that is set back to the start of the hour begins the hour again. A clock that is set back
+        // by half an hour continues the hour.
         let begins_anew = now.offset() != then.offset() && now.minute() == 0;
         if !is_same_hour || begins_anew {
             return minute;

@@ -133,7 +133,7 @@ impl History {
 
     /// Delivers new requests, and some earlier ones again, in random order. Sometimes folds roll-ups in
     /// between.
-    pub async fn go_on(&mut self, dice: &mut Dice, requests: usize, store: &Store, writer: &mut Writer) {
+    pub async fn send_more(&mut self, dice: &mut Dice, requests: usize, store: &Store, writer: &mut Writer) {
         let first = self.sent.len();
         for _ in 0..requests {
             let tenant = dice.below(self.tenants.len());

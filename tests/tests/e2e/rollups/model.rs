@@ -12,7 +12,7 @@ use super::history::Events;
 
 /// A query with all defaults filled in.
 #[derive(Debug)]
-pub struct Asked {
+pub struct ModelQuery {
     pub metric: Metric,
     pub observed: Observed,
     /// An event must match all of them.
@@ -23,7 +23,7 @@ pub struct Asked {
     pub fill: Fill,
 }
 
-impl Asked {
+impl ModelQuery {
     /// The matching events in a range, in the order of their ids, with the time and the measured value.
     pub fn taken<'a>(
         &self,

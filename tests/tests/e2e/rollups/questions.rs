@@ -13,7 +13,7 @@ use tonic::Code;
 use super::definitions::{Defined, OBSERVED, ZONES, built_in};
 use super::filters::{self, LABELS};
 use super::history::{Events, History, texts};
-use super::model::Asked;
+use super::model::ModelQuery;
 use super::ranges::{self, Bound, Unit, Written};
 use crate::dice::Dice;
 
@@ -27,7 +27,7 @@ const DAY: i64 = 24 * HOUR;
 #[derive(Debug)]
 pub struct Question {
     request: QueryTimeSeriesRequest,
-    asked: Asked,
+    asked: ModelQuery,
     calendar: Calendar,
     range: Written,
 }
@@ -82,7 +82,7 @@ impl Question {
         };
         let range = scale.range(dice, calendar.zone());
         request.range.clone_from(&range.text);
-        let asked = Asked {
+        let asked = ModelQuery {
             metric,
             observed,
             filters,

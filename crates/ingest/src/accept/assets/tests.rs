@@ -73,7 +73,7 @@ fn decided_batch(documents: &[AssetDocument]) -> Result<Decision, String> {
         .map_err(|error| tonic::Status::from(error).message().to_owned())
 }
 
-/// What is published of an asset and time: its URN, the microseconds, and each name with its value.
+/// The published values of an asset and time: its URN, the microseconds, and each name with its value.
 type Published<'a> = (&'a str, i64, Vec<(&'a str, String)>);
 
 fn published(decision: &Decision) -> Vec<Published<'_>> {
@@ -160,7 +160,8 @@ fn a_request_has_one_of_two_forms() {
     ] {
         assert_eq!(refused(&both), format!("{form} both"));
     }
-    // A null beside metrics is not a value: responses in the array form have one, and may be sent back.
+    // A null next to metrics is not a value, because a response in the array form has one, and can be sent
+    // back.
     for value in [value(Kind::NullValue(0)), Bytes::new()] {
         let (decision, _) = decided(&EmitAssetMetricsRequest { value: Some(value), ..array(&one) }).unwrap();
         assert_eq!(decision.accepted, 1);

@@ -1,5 +1,5 @@
-//! A page of rare events in the order of their ids. Weeks with an index by label set are read from the index,
-//! until the page is full.
+//! A page of rare events in the order of their ids, where weeks have an index by label set: stretch by stretch,
+//! until it is full.
 
 use flowmeter_core::ids::{EventId, TenantId};
 use tokio_postgres::Row;
@@ -10,14 +10,13 @@ use crate::StoreError;
 use crate::events::label_sets::{PageStart, RareLabels, push_indexed_events};
 use crate::sql::{Snapshot, Sql};
 
-/// The factor by which more events are examined if the events before did not fill the page, because the list
-/// has further conditions than the label set.
+/// How many times as many events are looked at when those before did not fill the page, because the list
+/// demands more of them than their label set.
 const GROWTH_FACTOR: i64 = 4;
-/// The maximum number of events that are examined at once. Reading them by id takes some tens of
-/// milliseconds.
+/// Events that are looked at at once at most: reading these by their ids takes some tens of milliseconds.
 const MOST: i64 = 10_000;
 
-/// The rows of the page, in the form of [`statement`].
+/// The rows of the page, as [`statement`] gives them.
 pub(super) async fn read_rare_page(
     mut snapshot: Snapshot<'_>,
     tenant: TenantId,
@@ -67,8 +66,7 @@ async fn read_indexed(
     }
 }
 
-/// Selects some events of the label sets in an indexed range. Events that are not in the list are rows
-/// without an id.
+/// Some events of the label sets in an indexed range. Those that the list does not have are rows without an id.
 fn indexed_statement(
     tenant: TenantId,
     list: &EventSelection,

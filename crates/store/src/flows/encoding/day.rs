@@ -41,11 +41,12 @@ impl FlowDay {
         total
     }
 
-    /// Encodes the day column by column; equal days have equal encodings. For each counter that is not 0 all day, in
-    /// ascending order: its [`Counter::index`], then its values in all quarter hours as base-128 numbers. A run of
-    /// zeros is written as a 0 and a byte with the length of the run.
+    /// Encodes the day column by column; equal days have equal encodings. For each counter that is not 0 all
+    /// day, in ascending order: its [`Counter::index`], then its values in all quarter hours as base-128
+    /// numbers. A run of zeros is written as a 0 and a byte with the length of the run.
     ///
-    /// The columns are counters rather than quarter hours, because most counters are 0 for all or most of the day.
+    /// The columns are counters rather than quarter hours, because most counters are 0 for all or most of the
+    /// day.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(16 * self.0.len());
         for (index, number) in (0..Counter::COUNT).zip(0..) {
@@ -73,8 +74,8 @@ fn write_zeros(count: u8, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Adds the quarter hours of an encoded day to `sums`: quarter hour `i` to `sums[places[i]]`, or nowhere if its place
-/// is None. None if the bytes are malformed; some of them may then have been added.
+/// Adds the quarter hours of an encoded day to `sums`: quarter hour `i` to `sums[places[i]]`, or nowhere if
+/// its place is None. None if the bytes are malformed; some of them may then have been added.
 ///
 /// # Panics
 ///
@@ -99,8 +100,8 @@ pub(crate) fn first_quarter(bytes: &[u8]) -> Option<u8> {
     (first < FlowDay::QUARTERS).then_some(first)
 }
 
-/// Decodes the output of [`FlowDay::encode`]: calls `found` with the quarter hour, the index of the counter and the
-/// value of every value that is not 0. Stops and returns None where the bytes are malformed.
+/// Decodes the output of [`FlowDay::encode`]: calls `found` with the quarter hour, the index of the counter
+/// and the value of every value that is not 0. Stops and returns None if the bytes are malformed.
 fn for_each_value(mut bytes: &[u8], mut found: impl FnMut(u8, usize, i64)) -> Option<()> {
     let mut unread = 0..Counter::COUNT;
     while let Some(number) = base128::take(&mut bytes) {

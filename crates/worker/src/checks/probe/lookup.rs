@@ -53,7 +53,7 @@ impl Lookups {
         let late = |_| Failure::NotChecked(io::Error::other("too many names are being resolved"));
         let permits = timeout(patience, self.permits(tenant)).await.map_err(late)?;
         let finding = (self.resolve)(name, port);
-        // A task of its own, because the look-up goes on with its permits after its check has ended.
+        // A separate task, because the look-up continues with its permits after its check has ended.
         let task = tokio::spawn(async move {
             let found = finding.await;
             drop(permits);
@@ -69,14 +69,15 @@ impl Lookups {
             let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
             tenants.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(self.share))).clone()
         };
-        // The tenant's first, so that a look-up that waits for it keeps no permit from other tenants.
+        // The tenant's permit comes first, so that a look-up that waits for it does not hold a permit that
+        // other tenants need.
         let own = own.acquire_owned().await.expect("it is never closed");
         [own, self.permits.clone().acquire_owned().await.expect("it is never closed")]
     }
 }
 
-/// Resolves names by the system's resolver, each on a thread of its own: on the threads of the runtime, a
-/// look-up that hangs would delay others and the end of the process.
+/// Resolves names with the resolver of the system, each on a separate thread: on the threads of the runtime,
+/// a look-up that hangs would delay others and the end of the process.
 pub fn system_resolver() -> Resolve {
     Arc::new(|name, port| {
         Box::pin(async move {
@@ -98,7 +99,7 @@ fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     match (name, port).to_socket_addrs() {
         Ok(addresses) => Ok(addresses.collect()),
         Err(error) if is_ours(&error) => Err(Failure::NotChecked(error)),
-        // The system reports no more than that there is no answer, also where it could not ask.
+        // The system only reports that there is no answer, even if it could not send the question.
         Err(error) => match UdpSocket::bind("0.0.0.0:0") {
             Err(ours) if is_ours(&ours) => Err(Failure::NotChecked(ours)),
             _ => Err(Failure::Unresolved(error)),
