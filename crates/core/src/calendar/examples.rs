@@ -445,7 +445,7 @@ fn errors_say_why_a_definition_is_invalid() {
             "expected a weekend of at most six days, found all seven: no working day is left",
         ),
         (working_days(&[], &days), "expected at most 1000 holidays, found 1001"),
-        (odd, "holiday 2 (30 of February): the month never has that day"),
+        (odd, "holiday 2 (30 of February): the month never has this day"),
         (working_days(&WEEKEND, &["easter", "easter"]), "holiday 2 (easter): the holiday is listed twice"),
         (
             working_days(&WEEKEND, &["every Sunday, shifted"]),
