@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("worker", &["contract", "core", "proto", "queue", "service", "store"]),
     ("query", &["contract", "core", "proto", "service", "store"]),
     ("client", &["proto"]),
-    ("fake", &["proto"]),
+    ("fake", &["core", "proto"]),
     ("cli", &["client", "contract", "core", "proto", "store"]),
 ];
 
