@@ -9,10 +9,11 @@ use serde::Deserialize;
 
 /// The crates of the workspace on which a crate may depend, apart from dev-dependencies. Crates that start
 /// others (the benchmarks, `xtask` and the tests) may depend on all of them.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("proto", &[]),
     ("core", &[]),
     ("stack", &[]),
+    ("segment", &["core"]),
     ("contract", &["core", "proto"]),
     ("store", &["core"]),
     ("queue", &["core", "proto"]),

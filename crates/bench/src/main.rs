@@ -10,6 +10,7 @@ mod ingest;
 mod installation;
 mod percentiles;
 mod query;
+mod segments;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,8 @@ enum Bench {
     /// waiting for autovacuum, the bench runs VACUUM ANALYZE on each table that autovacuum would have reached during
     /// the month. Like autovacuum, it skips the parents of partitions.
     Query(query::Query),
+    /// How many bytes an event takes in columns, and how fast columns are written and read.
+    Segments(segments::Segments),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Bench::Flows(bench) => bench.run(),
         Bench::Assets(bench) => bench.run(),
         Bench::Query(bench) => bench.run(),
+        Bench::Segments(bench) => bench.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -98,13 +98,13 @@ impl EventId {
     #[must_use]
     pub fn keyed(tenant: TenantId, event_id: &str, timestamp: Timestamp) -> Self {
         let distinct = digest(b"event", &[tenant.0.as_bytes(), event_id.as_bytes()]);
-        Self::new(timestamp, first_u64(&distinct))
+        Self::from_parts(timestamp, first_u64(&distinct))
     }
 
     /// The smallest id at `timestamp`: the lower bound of a range of ids.
     #[must_use]
     pub fn first_at(timestamp: Timestamp) -> Self {
-        Self::new(timestamp, 0)
+        Self::from_parts(timestamp, 0)
     }
 
     /// An id that orders updates of the same object: by timestamp, then by the time of the request, then by the index
@@ -114,16 +114,24 @@ impl EventId {
         /// An index is less than 16,384.
         const INDEX_BITS: u32 = 14;
         let made = millis_of(request.0).unsigned_abs() << INDEX_BITS;
-        Self::new(timestamp, made | (index as u64).min((1 << INDEX_BITS) - 1))
+        Self::from_parts(timestamp, made | (index as u64).min((1 << INDEX_BITS) - 1))
     }
 
-    fn new(timestamp: Timestamp, distinct: u64) -> Self {
+    /// The id with this time and these of the bits that tell events of one time apart.
+    #[must_use]
+    pub fn from_parts(timestamp: Timestamp, distinct: u64) -> Self {
         let micros = timestamp.micros().clamp(0, Timestamp::END.micros()).unsigned_abs();
         let (millis, rest) = (micros / 1_000, micros % 1_000);
         let fraction = rest * 4_096 / 1_000;
         let high = (millis << 16) | 0x7000 | fraction;
         let low = (0b10 << DISTINCT_BITS) | (distinct & ((1 << DISTINCT_BITS) - 1));
         Self(Uuid::from_u64_pair(high, low))
+    }
+
+    /// The bits that tell events of one time apart, of which there are 62.
+    #[must_use]
+    pub fn distinct(self) -> u64 {
+        self.0.as_u64_pair().1 & ((1 << DISTINCT_BITS) - 1)
     }
 
     /// The timestamp of the event, to the microsecond.
@@ -154,7 +162,7 @@ impl RequestEventIds {
     /// The id of the event at `index` of the request.
     #[must_use]
     pub fn at(self, index: usize, timestamp: Timestamp) -> EventId {
-        EventId::new(timestamp, self.0 + index as u64)
+        EventId::from_parts(timestamp, self.0 + index as u64)
     }
 }
 
@@ -320,9 +328,9 @@ mod tests {
         fn order_by_id_is_order_by_time(a in timestamps(), step in 0_i64..5_000, x: u64, y: u64) {
             let b = Timestamp::from_micros(a.micros() + step);
             if a < b {
-                prop_assert!(EventId::new(a, x) < EventId::new(b, y));
+                prop_assert!(EventId::from_parts(a, x) < EventId::from_parts(b, y));
             }
-            prop_assert!(EventId::first_at(a) <= EventId::new(a, x));
+            prop_assert!(EventId::first_at(a) <= EventId::from_parts(a, x));
         }
 
         #[test]

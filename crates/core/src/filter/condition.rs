@@ -175,7 +175,8 @@ impl Condition {
     }
 
     /// The field, if this is a condition on a single field.
-    pub(super) fn field(&self) -> Option<&Field> {
+    #[must_use]
+    pub fn field(&self) -> Option<&Field> {
         match self {
             Self::Compare { field, .. }
             | Self::In { field, .. }

@@ -36,16 +36,40 @@ fn holds<'a>(
         Condition::All(parts) => parts.iter().all(|part| holds(part, text, number)),
         Condition::Any(parts) => parts.iter().any(|part| holds(part, text, number)),
         Condition::Not(inner) => !holds(inner, text, number),
-        Condition::Compare { field, operator, value } => match value {
-            Value::Text(value) => operator.holds(text(field).cmp(value)),
-            Value::Number(value) => number(field).is_some_and(|found| operator.holds(found.cmp(value))),
-        },
-        Condition::In { field, values } => values.iter().any(|value| match value {
-            Value::Text(value) => text(field) == value,
-            Value::Number(value) => number(field) == Some(*value),
+        leaf => leaf.field().is_none_or(|field| {
+            if is_number(field) {
+                leaf.holds_for_number(number(field))
+            } else {
+                leaf.holds_for_text(text(field))
+            }
         }),
-        Condition::Matches { field, pattern } => pattern.is_found_in(text(field)),
-        Condition::Present(field) if is_number(field) => number(field).is_some(),
-        Condition::Present(field) => !text(field).is_empty(),
+    }
+}
+
+impl Condition {
+    /// Whether a condition on one field of text, or on an attribute, holds for its text.
+    #[must_use]
+    pub fn holds_for_text(&self, text: &str) -> bool {
+        match self {
+            Self::Compare { operator, value: Value::Text(value), .. } => operator.holds(text.cmp(value)),
+            Self::In { values, .. } => {
+                values.iter().any(|value| matches!(value, Value::Text(value) if text == value))
+            }
+            Self::Matches { pattern, .. } => pattern.is_found_in(text),
+            Self::Present(_) => !text.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether a condition on one field that is a number holds for its number, if there is one.
+    #[must_use]
+    pub fn holds_for_number(&self, number: Option<Quantity>) -> bool {
+        let Some(number) = number else { return false };
+        match self {
+            Self::Compare { operator, value: Value::Number(value), .. } => operator.holds(number.cmp(value)),
+            Self::In { values, .. } => values.contains(&Value::Number(number)),
+            Self::Present(_) => true,
+            _ => false,
+        }
     }
 }
