@@ -1,4 +1,4 @@
-//! `bench assets`: values of assets, from a client's batch to the rows that keep them, and the questions
+//! `bench assets`: values of assets, from a client's batch to the rows that keep them, and the queries
 //! about a million assets.
 
 mod load;
@@ -37,7 +37,7 @@ pub struct Assets {
     /// The maximum number of unacknowledged batches per connection.
     #[arg(long, default_value_t = 2)]
     in_flight: usize,
-    /// The number of times to ask each question.
+    /// The number of times to run each query.
     #[arg(long, default_value_t = 2_000)]
     queries: usize,
     /// Additional settings for the services, such as `FLOWMETER_SHARDS=2`.

@@ -37,7 +37,7 @@ pub struct Flows {
     /// The number of flows. The requests are spread over them.
     #[arg(long = "flows", default_value_t = 200)]
     number: usize,
-    /// The number of times to ask each question.
+    /// The number of times to run each query.
     #[arg(long, default_value_t = 500)]
     queries: usize,
     /// Additional settings for the services, such as `FLOWMETER_SHARDS=2`.
@@ -93,7 +93,7 @@ impl Flows {
         bench.wait_until_all_is_answered(sent.requests as u64 + written).await?;
         history::settle(stack).await?;
         println!(
-            "90 days of history by quarters of an hour, written, folded and vacuumed in {:.0} s",
+            "90 days of history by quarter-hours, written, folded and vacuumed in {:.0} s",
             begin.elapsed().as_secs_f64()
         );
         questions::ask_all(&bench, self.queries).await?;

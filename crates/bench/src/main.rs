@@ -34,13 +34,13 @@ enum Bench {
     /// Measures how many flow requests per second are accepted and counted, and how long flow metrics take with 90
     /// days of history.
     Flows(flows::Flows),
-    /// Measures how many asset values per second are accepted and stored, and how long questions about a million
+    /// Measures how many asset values per second are accepted and stored, and how long queries about a million
     /// assets take.
     Assets(assets::Assets),
     /// Measures how long answers over a month of events take, and prints the plans of those that miss their target.
     ///
     /// The bench fills a private PostgreSQL server through the worker's own writer, in batches and in order of time,
-    /// and folds the events as a worker does. Then the query service answers each question many times. Instead of
+    /// and folds the events as a worker does. Then each query is sent to the query service many times. Instead of
     /// waiting for autovacuum, the bench runs VACUUM ANALYZE on each table that autovacuum would have reached during
     /// the month. Like autovacuum, it skips the parents of partitions.
     Query(query::Query),

@@ -27,31 +27,31 @@ use fill::Spread;
 use plans::Log;
 use questions::{Days, QUESTIONS, Question, Request};
 
-/// The amount of data, and how the questions are asked.
+/// The amount of data, and how the queries are run.
 #[derive(clap::Args)]
 pub struct Query {
     /// The number of events, spread evenly over the last 30 whole days.
     #[arg(long, default_value_t = 10_000_000)]
     events: u64,
     /// Repeats the bench with this number of events over the same days, and reports how much slower each answer
-    /// is. The verdict compares the medians, because with this number of questions a p99 reflects what else the
+    /// is. The verdict compares the medians, because with this number of queries a p99 reflects what else the
     /// machine did.
     #[arg(long)]
     grow: Option<u64>,
-    /// The maximum number of times to ask each question. Earlier times, which bring its data into memory, do not
-    /// count. A question is asked fewer times if it would take longer than --seconds.
+    /// The maximum number of times to run each query. Earlier times, which bring its data into memory, do not
+    /// count. A query is run fewer times if it would take longer than --seconds.
     #[arg(long, default_value_t = 500)]
     queries: usize,
-    /// The maximum number of seconds to spend on one question.
+    /// The maximum number of seconds to spend on one query.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
     /// The number of connections that ask at the same time.
     #[arg(long, default_value_t = 1)]
     connections: usize,
-    /// Asks only the questions whose names contain this text.
+    /// Runs only the queries whose names contain this text.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Prints the query plans of all questions, not only of those that miss their target.
+    /// Prints the query plans of all queries, not only of those that miss their target.
     #[arg(long)]
     plans: bool,
     /// Keeps the data in target/stack-bench-query, and reuses the data of an earlier run with the same number of
@@ -63,8 +63,8 @@ pub struct Query {
     settings: Vec<(String, String)>,
 }
 
-/// Before it counts, a question is asked until it repeats itself, but no longer than for this part of --seconds:
-/// its data is in memory then, as that of questions which are asked every day. The first time is printed too: it
+/// Before it counts, a query is asked until it repeats itself, but no longer than for this part of --seconds:
+/// its data is in memory then, as that of queries which are asked every day. The first time is printed too: it
 /// is of data that has not been asked for yet, and may have to be read from the disk.
 const WARM_UP: f64 = 0.5;
 /// Times that it is asked at least before it counts, so that the connections are there.
@@ -81,7 +81,7 @@ impl Query {
     pub fn run(&self) -> Result<()> {
         ensure!(
             std::env::var_os("DATABASE_URL").is_none_or(|url| url.is_empty()),
-            "expected no DATABASE_URL: this bench measures a server of its own"
+            "expected no DATABASE_URL: this bench measures a private server"
         );
         let progress = Progress::visible(Arc::default());
         let dir = StackDir::claim(&workspace_root().join("target/stack-bench-query"), !self.keep)?;
@@ -214,7 +214,7 @@ fn write_kept(dir: &StackDir, days: Days) -> Result<()> {
         .with_context(|| format!("write {}", path.display()))
 }
 
-/// A question with the times that it took.
+/// A query with the times that it took.
 struct Answered {
     question: &'static Question,
     durations: Durations,
@@ -324,7 +324,7 @@ impl Asked {
         Ok((Answered { question, durations, first, slowest }, answer))
     }
 
-    /// Asks until the question repeats itself. Returns how long the first time took, and the turn that comes next.
+    /// Asks until the query repeats itself. Returns how long the first time took, and the turn that comes next.
     async fn warm_up(&self, days: Days, question: &Question, until: Instant) -> Result<(Duration, usize)> {
         let client = self.client().await?;
         let (mut first, mut turn) = (None, 0);

@@ -4,7 +4,7 @@ use flowmeter_proto::prost_types::Value;
 use flowmeter_proto::v1::AssetMetric;
 use flowmeter_proto::v1::asset_metric::ValueType;
 
-/// A value of an asset: a text, a number or a boolean.
+/// A value of an asset: a string, a number or a boolean.
 ///
 /// Integers and [decimals](AssetValue::decimal) are kept exactly. An `f64` is kept as its shortest decimal. The service
 /// rejects NaN and infinity, and numbers of more than 28 digits.
@@ -23,7 +23,7 @@ impl AssetValue {
     }
 }
 
-/// Creates a metric of an asset from a text, a number or a boolean.
+/// Creates a metric of an asset from a string, a number or a boolean.
 ///
 /// ```
 /// use flowmeter_client::{AssetValue, asset_metric};

@@ -127,7 +127,7 @@ impl Batcher {
     /// current time. The method is cancel safe.
     ///
     /// Requests that Flowmeter counts together use the room of one item in the buffer. These are requests of the same flow
-    /// and quarter of an hour with the same outcome and the same latency in seconds, rounded up.
+    /// and quarter-hour with the same outcome and the same latency in seconds, rounded up.
     pub async fn record_flow_request(&self, request: FlowRequest) -> Result<(), RecordError> {
         self.enqueue(flow_request(request)).await
     }

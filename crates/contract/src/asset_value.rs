@@ -4,8 +4,8 @@ use flowmeter_core::asset::{Value, ValueType};
 use flowmeter_proto::v1::asset_metric;
 use prost_types::value::Kind;
 
-/// Converts a value to the contract. A number that no double represents exactly becomes a text; its type says that it is a
-/// number.
+/// Converts a value to the contract. A number that no double represents exactly becomes a string whose type is
+/// NUMBER.
 #[must_use]
 pub fn to_proto(value: Value<'_>) -> prost_types::Value {
     let kind = match value {

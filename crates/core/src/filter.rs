@@ -78,7 +78,7 @@ impl Filter {
         Self::read(text, None)
     }
 
-    /// Parses a filter that can only have conditions on these fields. A misspelt field is an error, and not
+    /// Parses a filter that can only have conditions on these fields. A misspelled field is an error, and not
     /// an attribute that no event has.
     pub fn parse_about(text: &str, fields: &[Field]) -> Result<Self, SyntaxError> {
         Self::read(text, Some(fields))

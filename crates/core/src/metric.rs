@@ -189,7 +189,7 @@ pub struct LabelSet {
 
 impl LabelSet {
     /// A label set. The empty one has a single series, so it is rolled up by minute; the others are rolled up
-    /// by quarter hour, which serves every time zone.
+    /// by quarter-hour, which serves every time zone.
     #[must_use]
     pub fn new(mut labels: Vec<Field>) -> Self {
         labels.sort_by(|a, b| a.name().cmp(b.name()));

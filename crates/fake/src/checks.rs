@@ -93,7 +93,7 @@ pub fn value_type(metric: &api::AssetMetric) -> Result<i32, String> {
     Ok(type_of(value))
 }
 
-/// The type of the value of the single form, which is inferred from a text.
+/// The type of the value of the single form, which is inferred from a string.
 pub fn single_value_type(metric: &api::AssetMetric) -> i32 {
     type_of(sent(metric).settle_single().unwrap())
 }

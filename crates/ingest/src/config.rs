@@ -31,7 +31,7 @@ pub struct Config {
     #[command(flatten)]
     pub queue: QueueArgs,
 
-    /// Maximum number of events, requests of flows or metrics of assets in one batch.
+    /// Maximum number of events, flow requests or asset metrics in one batch.
     // Ten times what is worth sending at once.
     #[arg(long, env = "FLOWMETER_MAX_BATCH_EVENTS", default_value_t = 10_000)]
     pub max_batch_events: usize,
@@ -47,17 +47,17 @@ pub struct Config {
     #[arg(long, env = "FLOWMETER_MAX_WAITING_BYTES", default_value_t = 64 * 1024 * 1024)]
     pub max_waiting_bytes: usize,
 
-    /// Maximum age of an event, or of the metrics of an asset.
+    /// Maximum age of an event or of asset metrics.
     // A year and a month, so that last year's month can still be completed.
     #[arg(long, env = "FLOWMETER_MAX_EVENT_AGE", default_value = "400d", value_parser = duration)]
     pub max_event_age: Duration,
 
-    /// Maximum age of a request of a flow.
+    /// Maximum age of a flow request.
     // As far back as the metrics of flows can be queried by day.
     #[arg(long, env = "FLOWMETER_MAX_FLOW_AGE", default_value = "90d", value_parser = duration)]
     pub max_flow_age: Duration,
 
-    /// How far an event, a request of a flow or the metrics of an asset may be ahead of this machine's clock.
+    /// How far an event, a flow request or asset metrics can be ahead of this machine's clock.
     // A clock that is set to a wrong time zone is often wrong by an hour.
     #[arg(long, env = "FLOWMETER_MAX_EVENT_AHEAD", default_value = "1h", value_parser = duration)]
     pub max_event_ahead: Duration,

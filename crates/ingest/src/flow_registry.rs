@@ -145,5 +145,5 @@ impl FlowRegistry {
 
 fn unavailable(error: &StoreError) -> ApiError {
     tracing::warn!(%error, "flows cannot be looked up");
-    ApiError::new(Reason::StoreUnavailable, "flows cannot be looked up now; repeat with the same request_id")
+    ApiError::new(Reason::StoreUnavailable, "flows cannot be looked up now; retry with the same request_id")
 }

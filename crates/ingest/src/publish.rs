@@ -60,7 +60,7 @@ impl BoundedPublisher {
             Ok(confirmed) => confirmed?,
             // The caller allowed less time than we would have taken.
             Err(_) if deadline.effective < deadline.own => {
-                return Err(ApiError::deadline("not confirmed in time; repeat with the same request_id"));
+                return Err(ApiError::deadline("not confirmed in time; retry with the same request_id"));
             }
             Err(_) => return Err(PublishError::Unavailable.into()),
         }

@@ -10,7 +10,7 @@ use flowmeter_service::config::{DatabaseArgs, ServerArgs, duration};
 #[derive(Parser)]
 #[command(name = "flowmeter-query", version)]
 pub struct Config {
-    /// Address to listen on for gRPC, health checks and reflection. Port 0 takes a free port, which the log names.
+    /// Address to listen on for gRPC, health checks and reflection. Port 0 picks a free port and logs it.
     // Every address, because the calls to a service in a container come from outside the container.
     #[arg(long, env = "FLOWMETER_LISTEN", default_value = "0.0.0.0:7072")]
     pub listen: SocketAddr,

@@ -119,14 +119,14 @@ fn read_position(list: [u8; LIST_BYTES], token: &str) -> Result<Option<Vec<u8>>,
         .ok_or_else(not_returned_by_us)?;
     let (token_list, position) = bytes.split_at(LIST_BYTES);
     if token_list != list {
-        let text = "expected the same arguments as for the page before";
+        let text = "expected the same arguments as for the previous page";
         return Err(ApiError::field(Reason::InvalidPageToken, "page_token", text));
     }
     Ok(Some(position.to_vec()))
 }
 
 fn not_returned_by_us() -> ApiError {
-    let text = "expected a next_page_token as it was returned";
+    let text = "expected a next_page_token that the service returned";
     ApiError::field(Reason::InvalidPageToken, "page_token", text)
 }
 
@@ -158,13 +158,13 @@ mod tests {
         let token = first.token_after("here");
         let second = page(&arguments, &token).unwrap();
         assert_eq!(second.after_text(|_| true).unwrap(), Some("here".to_owned()));
-        let expected = "page_token: expected the same arguments as for the page before";
+        let expected = "page_token: expected the same arguments as for the previous page";
         assert_eq!(message(page(&["2024a", " = b"], &token)), expected);
     }
 
     #[test]
     fn a_garbled_token_and_a_forged_position_are_refused_alike() {
-        let expected = "page_token: expected a next_page_token as it was returned";
+        let expected = "page_token: expected a next_page_token that the service returned";
         let first = page(&[], "").unwrap();
         for token in ["AAAA", "*", "ü", &first.token_after("")] {
             assert_eq!(message(page(&[], token)), expected, "{token}");

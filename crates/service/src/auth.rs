@@ -57,7 +57,7 @@ pub struct Caller {
     pub tenant: TenantId,
     /// The scopes of its token.
     pub scopes: Vec<Scope>,
-    /// Whether the tenant keeps metric types of executions that are not among the permitted ones.
+    /// Whether the tenant keeps metric types of executions other than the six standard ones.
     pub allow_all_metric_types: bool,
 }
 
@@ -120,7 +120,7 @@ impl Authenticator {
         let grant = looked_up
             .map_err(|error| {
                 tracing::warn!(%error, "cannot look up a token");
-                ApiError::new(Reason::StoreUnavailable, "tokens cannot be looked up now; repeat the call")
+                ApiError::new(Reason::StoreUnavailable, "tokens cannot be looked up now; retry the call")
             })?
             .ok_or_else(|| ApiError::new(Reason::TokenInvalid, "the token is unknown or revoked"))?;
         if grant.revoked {

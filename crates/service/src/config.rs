@@ -57,7 +57,7 @@ pub struct DatabaseArgs {
     #[arg(long, env = "FLOWMETER_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 
-    /// Largest number of connections to PostgreSQL.
+    /// Maximum number of connections to PostgreSQL.
     // Far fewer are enough to keep the cores of the database busy.
     #[arg(long, env = "FLOWMETER_DATABASE_CONNECTIONS", default_value_t = 8)]
     pub database_connections: usize,
@@ -97,7 +97,7 @@ pub struct QueueArgs {
     #[arg(long, env = "FLOWMETER_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub shards: u16,
 
-    /// Number of bytes that a queue holds before it rejects more.
+    /// Maximum size of a queue in bytes. A full queue rejects messages.
     // 4 GiB: some minutes of full load on a small machine, or hours of usual load.
     #[arg(long, env = "FLOWMETER_MAX_QUEUE_BYTES", default_value_t = 4 << 30)]
     pub max_queue_bytes: i64,

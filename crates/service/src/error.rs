@@ -66,7 +66,7 @@ reasons! {
     ScopeMissing = "SCOPE_MISSING" PermissionDenied;
     /// The object does not exist, or the caller has no access to it.
     NotFound = "NOT_FOUND" NotFound;
-    /// An object with this name exists already.
+    /// An object with this name already exists.
     AlreadyExists = "ALREADY_EXISTS" AlreadyExists;
     /// The object is built in and cannot be changed.
     BuiltIn = "BUILT_IN" FailedPrecondition;
@@ -80,11 +80,11 @@ reasons! {
     QueueFull = "QUEUE_FULL" ResourceExhausted;
     /// The batch is larger than allowed.
     BatchTooLarge = "BATCH_TOO_LARGE" ResourceExhausted;
-    /// The broker is unavailable. Nothing was acknowledged: safe to repeat with the same request id.
+    /// The broker is unavailable. Nothing was acknowledged: safe to retry with the same request id.
     QueueUnavailable = "QUEUE_UNAVAILABLE" Unavailable;
     /// The database is unavailable. Safe to repeat.
     StoreUnavailable = "STORE_UNAVAILABLE" Unavailable;
-    /// The deadline has passed. Safe to repeat with the same request id.
+    /// The deadline has passed. Safe to retry with the same request id.
     DeadlineExceeded = "DEADLINE_EXCEEDED" DeadlineExceeded;
     /// The service has no such method.
     UnknownMethod = "UNKNOWN_METHOD" Unimplemented;
@@ -152,7 +152,7 @@ impl ApiError {
         let mut texts: Vec<_> =
             fields.iter().map(|listed| format!("{}: {}", listed.field, listed.description)).collect();
         if let more @ 1.. = violations.len() - fields.len() {
-            texts.push(format!("{more} more violations are not listed"));
+            texts.push(not_listed(more));
         }
         let mut error = Self::new(reason, texts.join("; ")).with_metadata(metadata);
         error.details.set_bad_request(fields);
@@ -223,10 +223,10 @@ impl ApiError {
             .with_metadata(HashMap::from(facts.map(|(key, value)| (key.to_owned(), value))))
     }
 
-    /// An object with this name exists already.
+    /// An object with this name already exists.
     #[must_use]
     pub fn already_exists(kind: &str, name: &str) -> Self {
-        let mut error = Self::new(Reason::AlreadyExists, format!("there is a {kind} {name:?} already"));
+        let mut error = Self::new(Reason::AlreadyExists, format!("the {kind} {name:?} already exists"));
         error.details.set_resource_info(kind, name, "", "already exists");
         error
     }
@@ -251,7 +251,7 @@ impl ApiError {
     #[must_use]
     pub fn version_mismatch(kind: &str, name: &str, current: i32) -> Self {
         let text =
-            format!("the {kind} {name:?} is now in version {current}: read it again before changing it");
+            format!("the {kind} {name:?} is now at version {current}: read it again before changing it");
         let mut error = Self::new(Reason::VersionMismatch, text)
             .with_metadata(HashMap::from([("version".to_owned(), current.to_string())]));
         error.details.set_resource_info(kind, name, "", "changed since");
@@ -298,6 +298,15 @@ impl ApiError {
     /// The deadline has passed.
     pub fn deadline(message: impl Into<String>) -> Self {
         Self::new(Reason::DeadlineExceeded, message)
+    }
+}
+
+/// Says how many more violations there are than an error or a rejection lists.
+#[must_use]
+pub fn not_listed(more: usize) -> String {
+    match more {
+        1 => "1 more violation is not listed".to_owned(),
+        _ => format!("{more} more violations are not listed"),
     }
 }
 
@@ -374,13 +383,13 @@ impl From<Violation> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::TimedOut(_)) {
-            return Self::deadline("the database took too long: ask for less data");
+            return Self::deadline("the database took too long: request less data");
         }
         if error.is_transient() {
             tracing::warn!(%error, "the store is unavailable");
             return Self::new(
                 Reason::StoreUnavailable,
-                "the database is unavailable or busy: the call can be repeated",
+                "the database is unavailable or busy: retry the call",
             );
         }
         Self::internal(&error)
@@ -397,7 +406,7 @@ impl From<PublishError> for ApiError {
             }
             PublishError::Unavailable => Self::new(
                 Reason::QueueUnavailable,
-                "the queue did not confirm the request: repeat it with the same request_id",
+                "the queue did not confirm the request: retry it with the same request_id",
             ),
         }
     }
@@ -535,7 +544,7 @@ mod tests {
                 let error = ApiError::violations(Reason::InvalidField, &violations).within("time_series");
                 let listed = error.details.bad_request().unwrap().field_violations.len();
                 assert!(listed > 0);
-                let more = format!("; {} more violations are not listed", count - listed);
+                let more = format!("; {}", not_listed(count - listed));
                 assert_eq!(error.message.ends_with(&more), listed < count, "{}", error.message);
                 let bytes = header_list_bytes(error);
                 assert!(bytes < 7 * 1024 + 512, "{bytes} of {count} times {repeated} times {text:?}");
@@ -543,6 +552,20 @@ mod tests {
         }
         let long = Violation::new("漢".repeat(10_000), "漢".repeat(10_000));
         assert!(header_list_bytes(long.into()) < 7 * 1024);
+    }
+
+    #[test]
+    fn the_number_of_violations_that_are_not_listed_agrees_with_its_noun() {
+        let violations: Vec<_> =
+            (0..100).map(|at| Violation::new(format!("metrics[{at}].name"), "x".repeat(100))).collect();
+        let error = |count: usize| ApiError::violations(Reason::InvalidField, &violations[..count]);
+        let listed = error(100).details.bad_request().unwrap().field_violations.len();
+        for (more, expected) in
+            [(1, "; 1 more violation is not listed"), (2, "; 2 more violations are not listed")]
+        {
+            let message = error(listed + more).message;
+            assert!(message.ends_with(expected), "{message}");
+        }
     }
 
     #[test]

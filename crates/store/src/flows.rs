@@ -3,7 +3,7 @@
 //! Like roll-ups, a batch appends partial rows in its transaction. Folding removes partial rows and adds them to the
 //! counters of days in one transaction. A reader uses a single statement for both, so it counts each request once.
 //!
-//! A row contains all counters of a flow for a day (UTC) by quarter hour, whereas a row of a roll-up contains
+//! A row contains all counters of a flow for a day (UTC) by quarter-hour, whereas a row of a roll-up contains
 //! one bucket of one series. The labels of flows are few and fixed, and an answer has hundreds of points.
 
 mod append;
@@ -34,7 +34,7 @@ pub struct FlowCounts<'a> {
     pub tenant: TenantId,
     /// The flow.
     pub flow_id: &'a str,
-    /// The start of the quarter hour.
+    /// The start of the quarter-hour.
     pub bucket: Timestamp,
     /// What is added.
     pub counters: Counters,

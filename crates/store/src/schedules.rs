@@ -189,7 +189,7 @@ pub async fn settle_schedule(store: &Store, overdue: &OverdueSchedule) -> Result
 /// can be in the queue.
 const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// Deletes states that ended long ago, unless an earlier state still needs them to be recognised as replaced.
+/// Deletes states that ended long ago, unless an earlier state still needs them to be recognized as replaced.
 pub async fn forget_schedules(store: &Store) -> Result<u64, StoreError> {
     let client = store.client().await?;
     let forgotten = client

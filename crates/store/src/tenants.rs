@@ -15,7 +15,7 @@ pub struct Tenant {
     pub name: String,
     /// When it was created.
     pub created_at: Timestamp,
-    /// Whether executions keep metric types that are not among the permitted ones.
+    /// Whether executions keep metric types other than the six standard ones.
     pub allow_all_metric_types: bool,
 }
 

@@ -128,7 +128,7 @@ pub async fn insert_token(
 pub struct FoundToken {
     /// The token, which may have expired or been revoked.
     pub token: Token,
-    /// Whether executions of its tenant keep metric types that are not among the permitted ones.
+    /// Whether executions of its tenant keep metric types other than the six standard ones.
     pub allow_all_metric_types: bool,
 }
 

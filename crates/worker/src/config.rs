@@ -80,7 +80,7 @@ pub struct Checks {
     #[arg(long, env = "FLOWMETER_FLOW_CHECK_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub flow_check_timeout: Duration,
 
-    /// Number of checks at the same time; one tenant has at most half of them. A check that cannot begin
+    /// Maximum number of checks at the same time; one tenant has at most half of them. A check that cannot begin
     /// within its flow's interval is skipped.
     // 1,000 flows of a tenant with the usual interval that all hang need 167. Each takes a socket, and the
     // limit of open files of a process is often 1,024.

@@ -112,7 +112,7 @@ fn read_flow_counts<'a>(
                 && bucket.floor_to(Resolution::QuarterHour.width()) == *bucket
         });
         let bucket = bucket.ok_or_else(|| {
-            format!("expected the start of a quarter of an hour before the year 10000, found minute {minute}")
+            format!("expected the start of a quarter-hour before the year 10000, found minute {minute}")
         })?;
         let counters = Counters::from_values(values)
             .ok_or_else(|| format!("expected the counters of a flow, found {} values", values.len()))?;

@@ -24,7 +24,7 @@ use crate::{interrupt, run_directory};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Docs {
-    /// Run only the documents whose paths contain this.
+    /// Run only the documents whose paths contain this text.
     filter: Option<String>,
     /// Replace the expected output that does not agree with what is printed.
     #[arg(long)]

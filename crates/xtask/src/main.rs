@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Starts, tests and measures Flowmeter on this machine, with servers of its own.
+/// Starts, tests and measures Flowmeter on this machine, with private servers.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -36,14 +36,15 @@ enum Task {
     Down,
     /// Checks format, lints and documentation, and runs all tests against private servers.
     ///
-    /// The console blocks of the documents are run as well. The last line says `N passed, N failed`. With a filter
-    /// only the tests run whose names contain it, the documents whose paths contain it, and no other checks.
+    /// The console blocks of the documents are run as well. The last line says `N passed, N failed`. With a
+    /// filter, only the tests whose names contain it and the documents whose paths contain it are run, and no
+    /// other checks.
     Test(test::Test),
     /// Runs the console blocks of the documents, and compares what they show with what is printed.
     ///
     /// `--bless` writes what is printed into the documents. CONTRIBUTING.md says how a block is written.
     Docs(docs::Docs),
-    /// Measures speed, memory and size in release mode, with servers and a load of its own.
+    /// Measures speed, memory and size in release mode, with private servers and a generated load.
     ///
     /// `cargo xtask bench --help` lists the benches. Each has its own `--help`.
     Bench(bench::Bench),

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check of this repository, from nothing, with servers of its own.
+//! `cargo xtask test`: every check of this repository, from nothing, with private servers.
 
 mod checks;
 mod counts;
@@ -17,7 +17,7 @@ use crate::{docs, interrupt, run_directory};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Test {
-    /// Run only the tests whose names contain this, and the documents whose paths do.
+    /// Run only the tests whose names, and the documents whose paths, contain this text.
     filter: Option<String>,
 }
 

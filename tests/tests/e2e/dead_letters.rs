@@ -121,7 +121,7 @@ async fn only_the_poison_request_is_dead_and_its_receipt_has_the_reason() {
     for (dead, expected) in [
         (rejected, "the database rejected the operation"),
         (unreadable, "an event cannot be read"),
-        (counters, "expected the start of a quarter of an hour"),
+        (counters, "expected the start of a quarter-hour"),
     ] {
         let receipt = tenant.settled(&dead).await;
         assert_eq!(receipt.state(), State::Dead);

@@ -1,4 +1,4 @@
-//! Asks about assets, one question after the other over one connection.
+//! Queries assets, one query after the other over one connection.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const TARGET: Duration = Duration::from_millis(5);
 
 pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
     println!();
-    println!("each question asked {} times about random assets, over 1 connection", settings.queries);
+    println!("each query run {} times for random assets, over 1 connection", settings.queries);
     let asset = |turn: usize| urn(turn.wrapping_mul(7_919) % settings.number);
 
     let mut query = bench.query.clone();

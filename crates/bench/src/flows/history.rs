@@ -17,7 +17,7 @@ use crate::installation::channel;
 const QUARTER: u64 = 15 * 60;
 /// Just within what is accepted.
 const QUARTERS: u64 = 90 * 96 - 8;
-/// Items of a quarter of an hour.
+/// Items of a quarter-hour.
 const ITEMS: usize = 6;
 /// Items of a batch.
 const BATCH: usize = 5_000;

@@ -8,7 +8,7 @@ use flowmeter_proto::v1::{ListUsageEventsRequest, QueryTimeSeriesRequest};
 use super::fill::{DAYS, OBJECTS_OF_SERVICE, invocation_id};
 use crate::events::{APPLICATIONS, LABEL_SETS, Labels};
 
-/// A kind of question.
+/// A kind of query.
 pub struct Question {
     pub name: &'static str,
     /// What its p99 must not exceed.
@@ -17,7 +17,7 @@ pub struct Question {
     pub growth: Option<f64>,
     /// After how many turns it asks for the same again.
     pub repeats: usize,
-    /// The question at a turn: each asks for something else, as users do.
+    /// The request at a turn. Each turn asks for something else, as users do.
     pub ask: fn(&Days, usize) -> Request,
 }
 
@@ -58,7 +58,7 @@ impl Days {
         }
     }
 
-    /// The questions whose answers together count every event once.
+    /// The queries whose answers together count every event once.
     pub fn counts(&self) -> [QueryTimeSeriesRequest; 3] {
         ["ReadRequests", "WriteRequests", "DeleteRequests"].map(|metric| {
             let metric = format!("ODSLRequest/{metric}");
@@ -91,7 +91,7 @@ fn labels(turn: usize) -> Labels {
     Labels::numbered(turn * 1_237 % LABEL_SETS)
 }
 
-/// All kinds of questions.
+/// All kinds of queries.
 pub const QUESTIONS: [Question; 12] = [
     Question {
         name: "30 days by hour",

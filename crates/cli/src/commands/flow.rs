@@ -89,7 +89,7 @@ pub(crate) struct Create {
 
 /// Change a flow. Options that are not given stay unchanged
 ///
-/// An empty text removes a part. A change of the time zone also applies to the history.
+/// An empty string removes a part. A change of the time zone also applies to the history.
 ///
 /// Examples:
 ///   flowmeter flow update signup --name 'Sign up' --check-interval 5m

@@ -95,7 +95,7 @@ pub(crate) struct Create {
 /// Change a metric. Options that are not given stay unchanged
 ///
 /// A change of the selected events, the measure or the kept labels starts a new backfill. An
-/// empty text removes a part: --action '' selects events of every action, --keep '' keeps no
+/// empty string removes a part: --action '' selects events of every action, --keep '' keeps no
 /// labels.
 ///
 /// Examples:

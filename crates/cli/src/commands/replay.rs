@@ -150,7 +150,7 @@ impl Replay {
 /// By how much to shift the log so that its last event is at a time. Reads the whole log.
 async fn find_shift(source: Source, parser: Parser, target: Timestamp) -> Result<(Source, SignedDuration)> {
     let pass = move || {
-        let source = source.kept().context("cannot keep the log in a temporary file")?;
+        let source = source.kept().context("cannot copy the log to a temporary file")?;
         let lines = source.open()?;
         let latest = shift::latest(lines, parser);
         let latest = latest.with_context(|| format!("cannot read {}", source.name()))?;

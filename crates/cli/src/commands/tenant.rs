@@ -30,7 +30,7 @@ pub(crate) enum Tenant {
         /// The id, or the resource name tenants/ID.
         tenant: String,
     },
-    /// Change which types of API calls a tenant keeps
+    /// Change which metric types of executions a tenant keeps
     ///
     /// The change applies to new reports only.
     ///
@@ -128,7 +128,7 @@ fn print(tenant: &Found, remote: &Remote) -> Result<()> {
     })
 }
 
-/// Whether the tenant keeps all types of API calls, in words.
+/// Whether the tenant keeps all metric types of executions, in words.
 fn metric_types(tenant: &Found) -> &'static str {
     if tenant.allow_all_metric_types { "yes" } else { "no" }
 }

@@ -98,7 +98,7 @@ pub(crate) struct Create {
 
 /// Change a time series. Options that are not given stay unchanged
 ///
-/// An empty text removes a part.
+/// An empty string removes a part.
 ///
 /// Examples:
 ///   flowmeter time-series update AAA/HOURLY --calendar '#PT15M'

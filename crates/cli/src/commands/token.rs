@@ -27,7 +27,7 @@ pub(crate) enum Token {
     Create(Create),
     /// List the tokens of a tenant, without their secrets, oldest first.
     List(List),
-    /// Revoke a token. Every service refuses it within 30 s.
+    /// Revoke a token. Every service rejects it within 30 s.
     Revoke {
         /// The resource name, tenants/TENANT/tokens/TOKEN.
         name: String,

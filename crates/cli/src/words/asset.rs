@@ -7,7 +7,7 @@ use flowmeter_proto::v1::asset_metric;
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ValueType {
-    /// A text.
+    /// A string.
     String,
     /// An exact decimal.
     Number,

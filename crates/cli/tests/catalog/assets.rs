@@ -129,7 +129,7 @@ async fn invalid_arguments_are_refused() {
         (&["a=1", "--file", "-"], 2, "cannot be used with"),
         (&["a=1", "--type", "b=string"], 1, "error: --type b: expected an argument b=VALUE\n"),
         (&["a=yes", "--type", "a=boolean"], 1, "error: a: expected true or false, found \"yes\"\n"),
-        (&["a=1e400"], 1, "of that size; use --type a=string to send it as a text\n"),
+        (&["a=1e400"], 1, "of that size; use --type a=string to send it as a string\n"),
     ] {
         let ended = flowmeter(&fake, &[&["asset", "emit", CRM], arguments].concat()).await;
         assert_eq!(ended.code, code, "{arguments:?}: {}", ended.err);

@@ -1,6 +1,6 @@
 //! Merges requests to the endpoints of flows that Flowmeter counts together.
 //!
-//! Flowmeter keeps counters by flow, quarter of an hour, outcome and latency in whole seconds, rounded up. Items with the
+//! Flowmeter keeps counters by flow, quarter-hour, outcome and latency in whole seconds, rounded up. Items with the
 //! same values of these are merged into one item with the sum of their counts, which changes no counter.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Counts of items by their results, and a rate limit for lines of log.
+//! Counts of items by their results, and a rate limit for log lines.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::items::Kind;
 
-/// The minimum interval between lines of log about one kind of loss, and between incidents of drops.
+/// The minimum interval between log lines about one kind of loss, and between incidents of drops.
 pub(super) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The number of items of a [`Batcher`](super::Batcher) since its start, by their results.

@@ -30,7 +30,7 @@ impl ValueType {
 /// A value as it was sent, by its JSON type.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sent<'a> {
-    /// A text.
+    /// A string.
     Text(&'a str),
     /// A number.
     Number(f64),
@@ -43,7 +43,7 @@ pub enum Sent<'a> {
 /// An accepted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// A text.
+    /// A string.
     Text(&'a str),
     /// A number.
     Number(Number),
@@ -82,7 +82,7 @@ impl<'a> Sent<'a> {
         }
     }
 
-    /// The value of a request that emits a single value, where numbers and booleans may be given as texts.
+    /// The value of a request that emits a single value, where numbers and booleans can be given as strings.
     pub fn settle_single(self) -> Result<Value<'a>, Violation> {
         match self {
             Self::Text("true") => Ok(Value::Boolean(true)),
@@ -93,7 +93,7 @@ impl<'a> Sent<'a> {
                 Err(error) => {
                     let found = shown(text);
                     let text = format!(
-                        "{error}, found {found}; as a text it goes into metrics with value_type STRING"
+                        "{error}, found {found}; to send it as a string, use metrics with value_type STRING"
                     );
                     Err(Violation::new("value", text))
                 }
@@ -117,7 +117,7 @@ impl<'a> Sent<'a> {
                 Some(number) => Ok(Value::Number(number)),
                 None => wrong(format!("expected a finite number, found {double}")),
             },
-            Self::Other(kind) => wrong(format!("expected a text, a number or a boolean, found {kind}")),
+            Self::Other(kind) => wrong(format!("expected a string, a number or a boolean, found {kind}")),
         }
     }
 }
@@ -185,7 +185,7 @@ mod tests {
             ),
         ] {
             let error = Sent::Text(text).settle_single().unwrap_err();
-            let way_out = "as a text it goes into metrics with value_type STRING";
+            let way_out = "to send it as a string, use metrics with value_type STRING";
             assert_eq!(error.to_string(), format!("value: {expected}; {way_out}"));
         }
     }
@@ -216,7 +216,10 @@ mod tests {
     #[test]
     fn values_that_cannot_be_stored_are_rejected() {
         let refused = |sent: Sent<'static>| sent.settle(None).unwrap_err().to_string();
-        assert_eq!(refused(Sent::Other("null")), "value: expected a text, a number or a boolean, found null");
+        assert_eq!(
+            refused(Sent::Other("null")),
+            "value: expected a string, a number or a boolean, found null"
+        );
         assert_eq!(refused(Sent::Text("a\0b")), "value: expected text without NUL characters");
         assert_eq!(refused(Sent::Number(f64::NAN)), "value: expected a finite number, found NaN");
         let long = "x".repeat(MAX_TEXT_BYTES + 1);

@@ -181,9 +181,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Parses a word or a text in quotes.
+    /// Parses a word or a string in quotes.
     fn value(&mut self) -> Result<Token, SyntaxError> {
-        let expected = "a number, a word or a text in quotes";
+        let expected = "a number, a word or a string in quotes";
         let word = self.next_word().to_owned();
         if word.is_empty() {
             return self.quoted(expected);
@@ -196,7 +196,7 @@ impl Reader<'_> {
         Ok(token)
     }
 
-    /// Parses a text in quotes, in which \ escapes a quote or another \.
+    /// Parses a string in quotes, in which \ escapes a quote or another \.
     fn quoted(&mut self, expected: &str) -> Result<Token, SyntaxError> {
         self.skip_spaces();
         let Some(quote @ ('"' | '\'')) = self.cursor.peek() else {

@@ -144,7 +144,7 @@ impl Reader<'_> {
             return self.operators(field);
         }
         let value = self
-            .value(&format!("a text, a number or an object such as {{\"$gt\": 5}} for {}", field.name()))?;
+            .value(&format!("a string, a number or an object such as {{\"$gt\": 5}} for {}", field.name()))?;
         self.builder.compare(field, Operator::Equal, &value)
     }
 
@@ -178,7 +178,7 @@ impl Reader<'_> {
             "$not" => return within_depth(self.operators(field)?.negated(), name.position),
             _ => return Err(name.expected(OPERATORS)),
         };
-        let value = self.value("a text or a number")?;
+        let value = self.value("a string or a number")?;
         let condition = self.builder.compare(field, comparison, &value)?;
         Ok(if name.text == "$ne" { condition.negated() } else { condition })
     }
@@ -187,7 +187,7 @@ impl Reader<'_> {
         let (at, _) = self.next();
         let mut values = Vec::new();
         self.elements("a list of values", |reader| {
-            values.push(reader.value("a text or a number")?);
+            values.push(reader.value("a string or a number")?);
             Ok(())
         })?;
         self.builder.one_of(field, at, &values)
@@ -204,7 +204,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Parses a text, a number as it is written, or a boolean as text.
+    /// Parses a string, a number as it is written, or a boolean as text.
     fn value(&mut self, expected: &str) -> Result<Token, SyntaxError> {
         let (at, first) = self.next();
         let start = self.cursor;
@@ -219,7 +219,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Parses a text in double quotes.
+    /// Parses a string in double quotes.
     fn string(&mut self, expected: &str) -> Result<Token, SyntaxError> {
         let (at, _) = self.next();
         self.expect("\"", expected)?;

@@ -288,7 +288,7 @@ mod tests {
             prop_assert_eq!(period.starts[0], beginning_of(since, &zone));
             prop_assert!(period.starts.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert!(period.starts[period.starts.len() - 1] < period.end);
-            // Every point in a current time zone begins on a quarter hour.
+            // Every point in a current time zone begins on a quarter-hour.
             let quarter = crate::resolution::Resolution::QuarterHour.width();
             prop_assert!(period.starts.iter().all(|start| start.floor_to(quarter) == *start));
         }

@@ -2,7 +2,7 @@
 
 use flowmeter_core::violation::Violation;
 use flowmeter_proto::raw::{FieldViolation, Rejection};
-use flowmeter_service::error::Reason;
+use flowmeter_service::error::{Reason, not_listed};
 
 /// How many violations of an item are listed.
 const MAX_VIOLATIONS: usize = 10;
@@ -38,11 +38,7 @@ impl Rejections {
         if let more @ 1.. = count - field_violations.len()
             && !field_violations.is_empty()
         {
-            let text = match more {
-                1 => "1 more violation is not listed".to_owned(),
-                _ => format!("{more} more violations are not listed"),
-            };
-            field_violations.extend(self.fitting(Violation::new(parent, text)));
+            field_violations.extend(self.fitting(Violation::new(parent, not_listed(more))));
         }
         self.all.push(Rejection {
             index: i32::try_from(index).expect("a batch has at most 10,000 items"),

@@ -87,11 +87,7 @@ impl QueryApi {
 
 fn read_request_id(field: &str, text: &str) -> Result<RequestId, ApiError> {
     RequestId::parse(text).ok_or_else(|| {
-        ApiError::field(
-            Reason::InvalidField,
-            field,
-            "expected a request id as the ingest service returned it",
-        )
+        ApiError::field(Reason::InvalidField, field, "expected a request id that the ingest service returned")
     })
 }
 

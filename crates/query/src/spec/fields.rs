@@ -8,7 +8,7 @@ const MAX_TEXT_BYTES: usize = 1_024;
 
 /// The message in a field that the request must give.
 pub fn given<T>(field: &str, message: Option<T>) -> Result<T, ApiError> {
-    message.ok_or_else(|| ApiError::field(Reason::InvalidField, field, "expected one"))
+    message.ok_or_else(|| ApiError::field(Reason::InvalidField, field, "expected a value, found none"))
 }
 
 /// Reads a version. `None` if the request gives none, which is 0.

@@ -26,7 +26,7 @@ impl Mask {
             }
             if !fields.contains(&path.as_str()) {
                 let path: String = path.chars().take(MAX_SHOWN_CHARS).collect();
-                let text = format!("expected some of {}, found {path:?}", fields.join(", "));
+                let text = format!("expected one of {}, found {path:?}", fields.join(", "));
                 return Err(ApiError::field(Reason::InvalidField, "update_mask", text));
             }
             paths.push(path);

@@ -13,7 +13,7 @@ use super::encoding::encode_counters;
 use crate::StoreError;
 use crate::copy::BinaryCopy;
 
-/// Appends partial rows: one for each flow and quarter hour in `counts`.
+/// Appends partial rows: one for each flow and quarter-hour in `counts`.
 pub(crate) async fn append_flow_counts<'a>(
     transaction: &Transaction<'_>,
     counts: impl Iterator<Item = &'a FlowCounts<'a>>,

@@ -82,7 +82,7 @@ fn added(taken: &[Row]) -> Result<Added<'_>, StoreError> {
         let day = bucket.floor_to(Resolution::Day.width());
         let minutes = bucket.minutes() - day.minutes();
         let quarter = minutes / i64::from(Resolution::QuarterHour.minutes());
-        let quarter = u8::try_from(quarter).expect("a day has 96 quarter hours");
+        let quarter = u8::try_from(quarter).expect("a day has 96 quarter-hours");
         added.entry(FlowDayKey { tenant, flow_id, day }).or_default().add(quarter, &counters);
     }
     Ok(added)

@@ -32,13 +32,13 @@ pub struct FlowHistory {
     pub created_at: Timestamp,
     /// The number of all its requests.
     pub requests: i64,
-    /// The start of the earliest quarter hour that counted anything. None if there is none.
+    /// The start of the earliest quarter-hour that counted anything. None if there is none.
     pub first: Option<Timestamp>,
     /// See [`fresh_through`](crate::progress::fresh_through).
     pub fresh_through: Option<Timestamp>,
     /// The counters of each day.
     days: BTreeMap<Timestamp, Row>,
-    /// The quarter hours of some days.
+    /// The quarter-hours of some days.
     quarters: BTreeMap<Timestamp, Row>,
     /// The partial rows, in no particular order.
     partial: Vec<(Timestamp, Row)>,
@@ -70,9 +70,9 @@ mod kind {
     pub const FLOW: i16 = 0;
     /// A day and its counters.
     pub const DAY: i16 = 1;
-    /// A day and its quarter hours.
+    /// A day and its quarter-hours.
     pub const QUARTERS: i16 = 2;
-    /// A quarter hour and what a batch has added.
+    /// A quarter-hour and what a batch has added.
     pub const PARTIAL: i16 = 3;
     /// The time up to which all requests are applied.
     pub const FRESH_THROUGH: i16 = 4;
@@ -159,7 +159,7 @@ impl FlowHistory {
 
     /// The sums of the counters in the buckets between consecutive edges, by the index of the bucket's first
     /// edge, in ascending order. Empty buckets are left out. Edges must be ascending. An edge that is not a
-    /// multiple of a quarter hour, as in the history of some time zones, is rounded down.
+    /// multiple of a quarter-hour, as in the history of some time zones, is rounded down.
     pub fn counters(&self, edges: &[Timestamp]) -> Result<Vec<(usize, Counters)>, StoreError> {
         let edges: Vec<_> = edges.iter().map(|edge| edge.floor_to(QUARTER.width())).collect();
         let mut sums = Sums::new(&edges);
@@ -168,7 +168,7 @@ impl FlowHistory {
         Ok(sums.found())
     }
 
-    /// Adds the whole history: the quarter hours of the days in `cut`, which are ascending, and the totals of
+    /// Adds the whole history: the quarter-hours of the days in `cut`, which are ascending, and the totals of
     /// the other days. None if anything is corrupt.
     fn add_to(&self, sums: &mut Sums, cut: &[Timestamp]) -> Option<()> {
         for (day, row) in &self.days {
@@ -203,7 +203,7 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// Adds the encoded quarter hours of a day, except for those outside the edges. None if they are corrupt.
+    /// Adds the encoded quarter-hours of a day, except for those outside the edges. None if they are corrupt.
     fn add_quarters(&mut self, day: Timestamp, quarters: &[u8]) -> Option<()> {
         let mut time = day;
         let places = [(); FlowDay::QUARTERS as usize].map(|()| {
@@ -289,7 +289,7 @@ mod tests {
             counters.add(Counter::Requests(Outcome::Succeeded), count);
             sums.add(at(time), &encode_counters(&counters)).unwrap();
         }
-        // 18:30 is after 74 quarter hours.
+        // 18:30 is after 74 quarter-hours.
         for (day, count) in
             [("2024-11-01T00:00:00Z", 5), ("2024-11-02T00:00:00Z", 7), ("2024-11-04T00:00:00Z", 9)]
         {

@@ -114,7 +114,7 @@ async fn metrics_match_a_naive_model_of_the_requests() {
     assert_eq!(inconsistent_days(&installation).await, 0);
 }
 
-/// The number of days whose counters differ from the sum of their quarter hours.
+/// The number of days whose counters differ from the sum of their quarter-hours.
 async fn inconsistent_days(installation: &Installation) -> i64 {
     let client = installation.store.client().await.unwrap();
     let sql = "SELECT count(*) FROM flow_day AS day WHERE flow_counters(day.counters) IS DISTINCT FROM (
@@ -147,7 +147,7 @@ async fn send(dice: &mut Dice, tenant: &Tenant, flows: &mut [Flow]) -> String {
             1 => dice.between(0, 40 * 86_400),
             _ => dice.between(0, 90 * 86_400 - 60),
         };
-        // Many requests are on the boundary of a quarter hour, an hour or a day.
+        // Many requests are on the boundary of a quarter-hour, an hour or a day.
         let mut seconds = now.as_second() - back;
         let mut nanos = i32::try_from(dice.between(0, 999_999)).unwrap() * 1_000;
         if dice.once_in(3) {

@@ -61,8 +61,8 @@ async fn every_list_rejects_the_same_page_tokens() {
         ("tenants", refusals!(admin, list_tenants(ListTenantsRequest::default()))),
         ("tokens", refusals!(admin, list_tokens(tokens))),
     ];
-    let not_returned = "page_token: expected a next_page_token as it was returned";
-    let of_another_list = "page_token: expected the same arguments as for the page before";
+    let not_returned = "page_token: expected a next_page_token that the service returned";
+    let of_another_list = "page_token: expected the same arguments as for the previous page";
     let expected = [not_returned, not_returned, of_another_list, not_returned]
         .map(|message| (tonic::Code::InvalidArgument, message.to_owned()));
     for (list, refusals) in lists {

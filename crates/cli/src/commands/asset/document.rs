@@ -108,7 +108,7 @@ fn document(written: Written<'_>, urn: Option<&str>) -> Result<AssetDocument> {
     let is_answer = written.request_id.is_some();
     let metrics = match (written.metrics, written.name, written.value, written.value_type) {
         (_, name, _, Some(_)) if name.is_none() || !is_answer => {
-            bail!("valueType: expected it in each of metrics; the single form infers the type")
+            bail!("valueType: expected it in each item of metrics; the single form infers the type")
         }
         (Some(metrics), None, None, _) => {
             let read = |(at, metric)| self::metric(metric).with_context(|| format!("metrics[{at}]"));
@@ -131,7 +131,7 @@ fn metric(written: WrittenMetric<'_>) -> Result<AssetMetric> {
     };
     let (value, needed) = read_value(written.value)?;
     let value_type = match needed {
-        // The digits are sent as a text. With another type, the service would not read them as a number.
+        // The digits are sent as a string. With another type, the service would not read them as a number.
         Some(needed) if ![ValueType::Unspecified, needed].contains(&declared) => {
             let (needed, declared) = (needed.as_str_name(), declared.as_str_name());
             bail!("valueType: expected the type of the value, which is {needed}, found {declared}")
@@ -146,7 +146,7 @@ fn metric(written: WrittenMetric<'_>) -> Result<AssetMetric> {
 fn single(name: String, written: Option<&RawValue>) -> Result<AssetMetric> {
     let (value, needed) = match read_value(written)? {
         (Value { kind: Some(Kind::StringValue(text)) }, None) => {
-            let way_out = "in metrics with the valueType STRING, it is a text";
+            let way_out = "to send it as a string, use metrics with the valueType STRING";
             given::guessed(&text).map_err(|error| anyhow!("value: {error}; {way_out}"))?
         }
         settled => settled,
@@ -164,8 +164,9 @@ fn read_value(written: Option<&RawValue>) -> Result<(Value, Option<ValueType>)> 
         }
         Some(b't' | b'f') => Kind::BoolValue(text == "true"),
         Some(b'-' | b'0'..=b'9') => {
-            let in_quotes =
-                |error| anyhow!("value: {error}, found {}; in quotes it is a text", shorten(text, 60));
+            let in_quotes = |error| {
+                anyhow!("value: {error}, found {}; to send it as a string, quote it", shorten(text, 60))
+            };
             return number::sent(text).map_err(in_quotes);
         }
         other => {
@@ -174,7 +175,7 @@ fn read_value(written: Option<&RawValue>) -> Result<(Value, Option<ValueType>)> 
                 Some(b'{') => "an object",
                 _ => "null",
             };
-            bail!("value: expected a text, a number or a boolean, found {found}")
+            bail!("value: expected a string, a number or a boolean, found {found}")
         }
     };
     Ok((value(kind), None))
@@ -265,10 +266,13 @@ mod tests {
         }
         let long = refused(r#"{"metrics": [{"name": "a", "value": 12345678901234567890123456789}]}"#);
         let (why, found) =
-            (NotANumber::TooLong, "found 12345678901234567890123456789; in quotes it is a text");
+            (NotANumber::TooLong, "found 12345678901234567890123456789; to send it as a string, quote it");
         assert_eq!(long, format!("document 1: metrics[0]: value: {why}, {found}"));
         let single = refused(r#"{"name": "id", "value": "12345678901234567890123456789"}"#);
-        assert!(single.ends_with("digits; in metrics with the valueType STRING, it is a text"), "{single}");
+        assert!(
+            single.ends_with("digits; to send it as a string, use metrics with the valueType STRING"),
+            "{single}"
+        );
     }
 
     #[test]
@@ -276,7 +280,7 @@ mod tests {
         for (text, said) in [
             (
                 r#"{"metrics": [{"name": "a", "value": null}]}"#,
-                "metrics[0]: value: expected a text, a number or a boolean, found null",
+                "metrics[0]: value: expected a string, a number or a boolean, found null",
             ),
             (r#"{"metrics": [{"name": "a", "value": [1]}]}"#, "a boolean, found a list"),
             (r#"{"metrics": [{"name": "a", "value": {}}]}"#, "a boolean, found an object"),
@@ -291,11 +295,11 @@ mod tests {
             ),
             (
                 r#"{"metrics": [{"name": "a", "value": 1}], "valueType": "NUMBER"}"#,
-                "document 1: valueType: expected it in each of metrics; the single form infers the type",
+                "document 1: valueType: expected it in each item of metrics; the single form infers the type",
             ),
             (
                 r#"{"name": "a", "value": 1, "value_type": "NUMBER"}"#,
-                "document 1: valueType: expected it in each of metrics",
+                "document 1: valueType: expected it in each item of metrics",
             ),
             (r#"{"metrics": [], "name": "a"}"#, "expected metrics, or a name and a value, found both"),
             (r#"{"metrics": [], "value": 1}"#, "expected metrics, or a name and a value, found both"),

@@ -25,7 +25,7 @@ use crate::{
 /// Emit metrics of one asset, or of many assets from a file
 ///
 /// A value in JSON number notation is a number, true or false is a boolean, and anything else is a
-/// text: 0.93 is a number, 007 a text. --type overrides this. Numbers are exact, with up to 28
+/// string: 0.93 is a number, 007 a string. --type overrides this. Numbers are exact, with up to 28
 /// significant digits.
 ///
 /// Metrics of one asset and time are merged by name, and the newest request wins. An asset needs no
@@ -77,7 +77,7 @@ pub(crate) struct Emit {
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     timestamp: Option<Timestamp>,
 
-    /// Send one metric in the deprecated single form: the value is sent as a text, and the service
+    /// Send one metric in the deprecated single form: the value is sent as a string, and the service
     /// infers its type.
     #[arg(long, conflicts_with = "types")]
     single: bool,

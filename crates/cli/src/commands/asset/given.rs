@@ -50,7 +50,7 @@ pub(super) fn metrics(given: Vec<Given>, types: &[(String, ValueType)]) -> Resul
 fn metric(declared: Option<ValueType>, Given { name, value: text }: Given) -> Result<AssetMetric> {
     let (value, needed) = match declared {
         None => guessed(&text).map_err(|error| {
-            anyhow::anyhow!("{name}: {error}; use --type {name}=string to send it as a text")
+            anyhow::anyhow!("{name}: {error}; use --type {name}=string to send it as a string")
         })?,
         Some(ValueType::String) => (value(Kind::StringValue(text)), None),
         Some(ValueType::Number) => {
@@ -69,7 +69,7 @@ fn metric(declared: Option<ValueType>, Given { name, value: text }: Given) -> Re
 }
 
 /// Infers the type of a value: JSON's notation of a number is a number, true and false are booleans, and
-/// anything else is a text.
+/// anything else is a string.
 pub(super) fn guessed(text: &str) -> Result<(Value, Option<asset_metric::ValueType>), NotANumber> {
     Ok(match text {
         "true" | "false" => (value(Kind::BoolValue(text == "true")), None),
@@ -108,7 +108,7 @@ mod tests {
             assert_eq!(kind(given, None), Ok(expected), "{given}");
         }
         let long = kind("id=12345678901234567890123456789", None).unwrap_err();
-        assert!(long.ends_with("use --type id=string to send it as a text"), "{long}");
+        assert!(long.ends_with("use --type id=string to send it as a string"), "{long}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Numbers in requests: a double if it represents the number exactly, and otherwise the digits as a text that
+//! Numbers in requests: a double if it represents the number exactly, and otherwise the digits as a string that
 //! is declared as a number.
 
 use flowmeter_core::asset::{NotANumber, Number};

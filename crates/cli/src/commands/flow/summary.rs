@@ -18,7 +18,7 @@ use crate::{
 /// The maximum time that the summary can take, because the user did not ask for it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Lines that summarise the whole history of a flow.
+/// Lines that summarize the whole history of a flow.
 pub(super) async fn of(flow: &Flow, remote: &Remote) -> Vec<(&'static str, String)> {
     let remote = Remote { timeout: remote.timeout.min(PATIENCE), ..remote.clone() };
     let remote = &remote;

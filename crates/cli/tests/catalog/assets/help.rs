@@ -30,7 +30,7 @@ async fn the_help_explains_how_to_emit_metrics() {
     Emit metrics of one asset, or of many assets from a file
 
     A value in JSON number notation is a number, true or false is a boolean, and anything else is a
-    text: 0.93 is a number, 007 a text. --type overrides this. Numbers are exact, with up to 28
+    string: 0.93 is a number, 007 a string. --type overrides this. Numbers are exact, with up to 28
     significant digits.
 
     Metrics of one asset and time are merged by name, and the newest request wins. An asset needs no
@@ -73,7 +73,7 @@ async fn the_help_explains_how_to_emit_metrics() {
               The time of the values, in RFC 3339. Default: now
 
           --single
-              Send one metric in the deprecated single form: the value is sent as a text, and the
+              Send one metric in the deprecated single form: the value is sent as a string, and the
               service infers its type
 
           --file <FILE>

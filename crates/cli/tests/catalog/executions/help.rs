@@ -82,7 +82,7 @@ async fn the_help_explains_how_to_report() {
               Print help (see a summary with '-h')
     ");
     insta::assert_snapshot!(help(&["tenant", "update"]).await, @r"
-    Change which types of API calls a tenant keeps
+    Change which metric types of executions a tenant keeps
 
     The change applies to new reports only.
 

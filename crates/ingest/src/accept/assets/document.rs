@@ -167,7 +167,7 @@ fn read_single<'a>(
 }
 
 fn no_value() -> Violation {
-    Violation::new("value", "expected a text, a number or a boolean, found none")
+    Violation::new("value", "expected a string, a number or a boolean, found none")
 }
 
 /// Whether there already is a violation of a field, or of a field that contains it.

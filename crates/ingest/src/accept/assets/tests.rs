@@ -168,11 +168,11 @@ fn a_request_has_one_of_two_forms() {
     }
     assert_eq!(
         refused(&single(Kind::NullValue(0))),
-        "value: expected a text, a number or a boolean, found null"
+        "value: expected a string, a number or a boolean, found null"
     );
     let name = "name: expected 1 to 512 bytes without control characters, found none";
     assert_eq!(refused(&EmitAssetMetricsRequest { name: String::new(), ..single(text("a")) }), name);
-    let no_value = "value: expected a text, a number or a boolean, found none";
+    let no_value = "value: expected a string, a number or a boolean, found none";
     for value in [None, Some(Bytes::new())] {
         assert_eq!(refused(&EmitAssetMetricsRequest { value, ..single(text("a")) }), no_value);
     }
@@ -198,10 +198,10 @@ fn an_error_names_all_violations() {
         "asset_urn: expected 1 to 512 bytes without control characters, found a control character",
         "timestamp: too old: expected 2025-12-11T08:00:00Z or later, found 1970-01-01T00:00:00.000001Z",
         "metrics[1].name: expected 1 to 512 bytes without control characters, found none",
-        "metrics[1].value: expected a text, a number or a boolean, found null",
+        "metrics[1].value: expected a string, a number or a boolean, found null",
         "metrics[2].value_type: expected the type of the value, which is NUMBER, found BOOLEAN",
         "metrics[3].value_type: expected STRING (1), NUMBER (2), BOOLEAN (3) or none, found 9",
-        "metrics[3].value: expected a text, a number or a boolean, found none",
+        "metrics[3].value: expected a string, a number or a boolean, found none",
         "metrics[3].name: expected each name once, found it in metrics[0] as well",
     ];
     assert_eq!(refused(&request), expected.join("; "));

@@ -1,4 +1,4 @@
-//! The counters of one flow on one day (UTC), by quarter hour.
+//! The counters of one flow on one day (UTC), by quarter-hour.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use flowmeter_core::flow::{Counter, Counters};
 
 use super::base128;
 
-/// The counters of those quarter hours of a day that counted anything, by their number since midnight.
+/// The counters of those quarter-hours of a day that counted anything, by their number since midnight.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct FlowDay(BTreeMap<u8, Counters>);
 
 impl FlowDay {
-    /// The number of quarter hours in a day.
+    /// The number of quarter-hours in a day.
     pub(crate) const QUARTERS: u8 = 96;
 
-    /// Adds counters to a quarter hour.
+    /// Adds counters to a quarter-hour.
     ///
     /// # Panics
     ///
@@ -34,7 +34,7 @@ impl FlowDay {
         Some(())
     }
 
-    /// The sum over all quarter hours.
+    /// The sum over all quarter-hours.
     pub(crate) fn total(&self) -> Counters {
         let mut total = Counters::default();
         self.0.values().for_each(|counters| total.merge(counters));
@@ -42,10 +42,10 @@ impl FlowDay {
     }
 
     /// Encodes the day column by column; equal days have equal encodings. For each counter that is not 0 all
-    /// day, in ascending order: its [`Counter::index`], then its values in all quarter hours as base-128
+    /// day, in ascending order: its [`Counter::index`], then its values in all quarter-hours as base-128
     /// numbers. A run of zeros is written as a 0 and a byte with the length of the run.
     ///
-    /// The columns are counters rather than quarter hours, because most counters are 0 for all or most of the
+    /// The columns are counters rather than quarter-hours, because most counters are 0 for all or most of the
     /// day.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(16 * self.0.len());
@@ -74,7 +74,7 @@ fn write_zeros(count: u8, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Adds the quarter hours of an encoded day to `sums`: quarter hour `i` to `sums[places[i]]`, or nowhere if
+/// Adds the quarter-hours of an encoded day to `sums`: quarter-hour `i` to `sums[places[i]]`, or nowhere if
 /// its place is None. None if the bytes are malformed; some of them may then have been added.
 ///
 /// # Panics
@@ -92,7 +92,7 @@ pub(crate) fn add_quarters(
     })
 }
 
-/// The first quarter hour of an encoded day that counted anything. None if there is none, or if the bytes are
+/// The first quarter-hour of an encoded day that counted anything. None if there is none, or if the bytes are
 /// malformed.
 pub(crate) fn first_quarter(bytes: &[u8]) -> Option<u8> {
     let mut first = FlowDay::QUARTERS;
@@ -100,7 +100,7 @@ pub(crate) fn first_quarter(bytes: &[u8]) -> Option<u8> {
     (first < FlowDay::QUARTERS).then_some(first)
 }
 
-/// Decodes the output of [`FlowDay::encode`]: calls `found` with the quarter hour, the index of the counter
+/// Decodes the output of [`FlowDay::encode`]: calls `found` with the quarter-hour, the index of the counter
 /// and the value of every value that is not 0. Stops and returns None if the bytes are malformed.
 fn for_each_value(mut bytes: &[u8], mut found: impl FnMut(u8, usize, i64)) -> Option<()> {
     let mut unread = 0..Counter::COUNT;
