@@ -45,7 +45,7 @@ pub struct Assets {
     settings: Vec<(String, String)>,
 }
 
-/// What is measured once all is sent must arrive within this, or something is broken.
+/// The time within which all data must be applied after it is sent. If it takes longer, something is broken.
 const DRAIN_LIMIT: Duration = Duration::from_mins(5);
 
 impl Assets {
@@ -105,14 +105,14 @@ impl Assets {
     }
 }
 
-/// What is measured.
+/// The installation under test.
 struct Bench {
     token: MetadataValue<Ascii>,
     ingest: String,
     query: QueryServiceClient<Channel>,
 }
 
-/// Looks until every value is kept, and not one more.
+/// Waits until exactly the sent values are stored.
 async fn wait_until_all_is_there(client: &Client, values: usize) -> Result<Instant> {
     let expected = i64::try_from(values)?;
     let begin = Instant::now();

@@ -1,25 +1,25 @@
-//! The events of a load: 2,000 combinations of application, service and method, users,
-//! statuses, durations and sizes. Those that are sent are encoded ahead, so that making
-//! them costs the machine little of what is measured.
+//! The events of a load, with 2,000 combinations of application, service and method, and various users,
+//! statuses, durations and sizes. Events are encoded in advance, so that generating them hardly affects the
+//! measurement.
 
 use bytes::{Bytes, BytesMut};
 use flowmeter_proto::v1::UsageEvent;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-/// Combinations of application, service and method.
+/// The number of combinations of application, service and method.
 pub const LABEL_SETS: usize = 2_000;
-/// Applications.
+/// The number of applications.
 pub const APPLICATIONS: usize = 20;
-/// Services.
+/// The number of services.
 pub const SERVICES: usize = 20;
-/// Three fifths of the events are reads.
+/// The methods. Three fifths of the events are reads.
 pub const METHODS: [&str; 5] = ["get", "options", "head", "post", "delete"];
-/// Half of all are 200.
+/// The statuses. Half of them are 200.
 pub const STATUSES: [i32; 8] = [200, 200, 200, 200, 201, 304, 404, 500];
-/// Users.
+/// The number of users.
 pub const USERS: usize = 1_000;
-/// Templates: enough for users and durations to vary.
+/// The number of templates, which is large enough for users and durations to vary.
 const TEMPLATES: usize = 20_000;
 
 /// Encoded events without their timestamps.
@@ -30,8 +30,8 @@ impl Templates {
         Self((0..TEMPLATES).map(|index| template(index).encode_to_vec().into()).collect())
     }
 
-    /// A batch of events that begins at `micros` after the epoch, one a microsecond. With
-    /// `keyed` each has an id of its sender's.
+    /// A batch of events, one per microsecond, starting at `micros` after the epoch. With `keyed`, each event
+    /// has an `event_id`.
     pub fn batch(&self, number: usize, size: usize, micros: u64, keyed: bool) -> Vec<Bytes> {
         let mut buffer = BytesMut::with_capacity(size * 256);
         let events = (0..size).map(|index| {
@@ -49,7 +49,7 @@ impl Templates {
     }
 }
 
-/// Appends the field `timestamp`, which has the number 2 in events and in requests of flows.
+/// Appends the field `timestamp`, which has the number 2 in events and in flow requests.
 pub fn append_timestamp(buffer: &mut BytesMut, micros: u64) {
     let (seconds, nanos) = (micros / 1_000_000, micros % 1_000_000 * 1_000);
     let mut timestamp = [0_u8; 16];
@@ -73,7 +73,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// The combination of that number, below [`LABEL_SETS`].
+    /// The combination with this number, which is less than [`LABEL_SETS`].
     pub fn numbered(number: usize) -> Self {
         Self {
             application: number % APPLICATIONS,

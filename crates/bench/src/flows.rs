@@ -1,5 +1,5 @@
-//! `bench flows`: requests of flows, from a client's batch to the metric that counts them, and the
-//! metrics of flows with a long history.
+//! `bench flows`: flow requests, from a client's batch to the metric that counts them, and the metrics of
+//! flows with a long history.
 
 mod history;
 mod load;
@@ -45,10 +45,10 @@ pub struct Flows {
     settings: Vec<(String, String)>,
 }
 
-/// The zones of flows: days in UTC are kept as such, those of the others are made of hours, and of hours
-/// and quarters.
+/// The time zones of flows. Days in UTC are stored as such. Days in the other zones are put together from
+/// hours or quarter-hours.
 const ZONES: [&str; 4] = ["UTC", "America/Los_Angeles", "Asia/Kolkata", "Asia/Kathmandu"];
-/// What is measured once all is sent must arrive within this, or something is broken.
+/// The time within which all data must be applied after it is sent. If it takes longer, something is broken.
 const DRAIN_LIMIT: Duration = Duration::from_mins(5);
 
 impl Flows {
@@ -101,7 +101,7 @@ impl Flows {
     }
 }
 
-/// What is measured.
+/// The installation under test.
 struct Bench {
     token: MetadataValue<Ascii>,
     ingest: String,
@@ -124,7 +124,7 @@ impl Bench {
         Ok(query.get_flow_metric(authorized(request, &self.token)).await?.into_inner())
     }
 
-    /// Asks for the counts of all flows until they have every request, and not one more.
+    /// Reads the counts of all flows until they contain exactly the sent requests.
     async fn wait_until_all_is_answered(&self, requests: u64) -> Result<Instant> {
         let begin = Instant::now();
         loop {

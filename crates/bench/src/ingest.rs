@@ -1,4 +1,4 @@
-//! `bench ingest`: the whole path, from a client's batch to the answer that has it.
+//! `bench ingest`: the whole path, from a client's batch to the answer that contains it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,9 +45,9 @@ pub struct Ingest {
     settings: Vec<(String, String)>,
 }
 
-/// Every how many batches the time until it is in the answers is measured.
+/// The number of batches from one measurement of the time until a batch is queryable to the next.
 const PROBE_EVERY: usize = 25;
-/// What is measured once all is sent must arrive within this, or something is broken.
+/// The time within which all data must be applied after it is sent. If it takes longer, something is broken.
 const DRAIN_LIMIT: Duration = Duration::from_mins(2);
 
 struct Acknowledged {
@@ -179,7 +179,7 @@ impl Sender {
     }
 }
 
-/// Asks the three count metrics until they have every event, and not one more.
+/// Reads the three count metrics until they contain exactly the sent events.
 async fn wait_until_all_is_answered(
     mut query: QueryServiceClient<Channel>,
     token: &MetadataValue<Ascii>,

@@ -1,4 +1,4 @@
-//! The installation that is measured: reaching it, and what it uses.
+//! The installation under test: connections to it, and the resources that it uses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,16 +39,16 @@ pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{ending}")
 }
 
-/// How many of something happened in a second.
+/// The number of events per second.
 pub fn rate(events: usize, time: Duration) -> f64 {
     events as f64 / time.as_secs_f64()
 }
 
-/// What the processes and this load have used at one time.
+/// The resources that the processes and this load generator have used up to a point in time.
 pub struct Used(Vec<(&'static str, Usage)>);
 
 impl Used {
-    /// So far.
+    /// The resources used so far.
     pub fn by(stack: &Stack) -> Self {
         Self(vec![
             ("ingest", stack.installation.ingest.usage().unwrap_or_default()),
@@ -60,7 +60,7 @@ impl Used {
         ])
     }
 
-    /// Prints what was used between two times for so many of `unit`.
+    /// Prints the resources used since `before`, in which `count` of `unit` were processed.
     pub fn print_since(&self, before: &Self, count: usize, unit: &str) {
         println!("  CPU seconds per million {unit}, and peak memory:");
         for ((name, before), (_, after)) in before.0.iter().zip(&self.0) {

@@ -1,5 +1,5 @@
-//! Measures Flowmeter: real servers, real services in release mode, and a load that is
-//! bounded in time. Everything runs on this machine; compare figures of one run only.
+//! Measures Flowmeter with real servers, real services in release mode, and a load that is bounded in time.
+//! Everything runs on this machine, so only figures of the same run are comparable.
 
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 

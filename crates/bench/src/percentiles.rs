@@ -1,24 +1,24 @@
-//! Percentiles of what was measured.
+//! Percentiles of measured durations.
 
 use std::time::Duration;
 
-/// Durations that were measured.
+/// Measured durations.
 #[derive(Debug, Default)]
 pub struct Durations(Vec<Duration>);
 
 impl Durations {
-    /// Adds all of them, in any order.
+    /// Takes durations in any order.
     pub fn new(mut durations: Vec<Duration>) -> Self {
         durations.sort_unstable();
         Self(durations)
     }
 
-    /// How many there are.
+    /// The number of durations.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The duration below which `percent` of all are; zero where there are none.
+    /// The duration that `percent` of all durations do not exceed; zero if there are none.
     pub fn percentile(&self, percent: usize) -> Duration {
         let index = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
         self.0.get(index).copied().unwrap_or_default()

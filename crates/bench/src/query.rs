@@ -63,18 +63,18 @@ pub struct Query {
     settings: Vec<(String, String)>,
 }
 
-/// Before it counts, a query is asked until it repeats itself, but no longer than for this part of --seconds:
-/// its data is in memory then, as that of queries which are asked every day. The first time is printed too: it
-/// is of data that has not been asked for yet, and may have to be read from the disk.
+/// The share of --seconds that the warm-up of a query can take. The warm-up runs the query until its requests
+/// repeat, so that its data is in memory, like the data of frequent queries. The time of the very first run
+/// is printed too: its data may have to be read from the disk.
 const WARM_UP: f64 = 0.5;
-/// Times that it is asked at least before it counts, so that the connections are there.
+/// The minimum number of runs in the warm-up, so that the connections are open.
 const WARM_UP_TURNS: usize = 5;
-/// What takes that long is not asked again for its own sake.
+/// A query that takes this long is not warmed up further.
 const WARM_ENOUGH: Duration = Duration::from_millis(200);
-/// The tenant whose events these are.
+/// The tenant that owns the events.
 const TENANT: &str = "bench";
 
-/// The file that says what the data is.
+/// The file that describes the stored data.
 const KEPT: &str = "postgres/filled";
 
 impl Query {
@@ -130,7 +130,7 @@ impl Query {
             .filter(|question| self.only.as_ref().is_none_or(|only| question.name.contains(&**only)))
     }
 
-    /// Explains what took too long, as it was asked when it took longest.
+    /// Prints the plans of the queries that missed their target, for their slowest request.
     async fn print_plans(
         &self,
         dir: &StackDir,
@@ -192,7 +192,7 @@ async fn fill(database: &Database, postgres: &Postgres, days: Days, progress: &P
     Ok(())
 }
 
-/// What the data in the directory is, if a run has completed it.
+/// The description of the data in the directory, if a run has completed it.
 fn read_kept(dir: &StackDir) -> Option<Days> {
     let text = std::fs::read_to_string(dir.path().join(KEPT)).ok()?;
     let (events, end) = text.split_once(' ')?;
@@ -214,13 +214,13 @@ fn write_kept(dir: &StackDir, days: Days) -> Result<()> {
         .with_context(|| format!("write {}", path.display()))
 }
 
-/// A query with the times that it took.
+/// A query with the durations of its runs.
 struct Answered {
     question: &'static Question,
     durations: Durations,
-    /// How long the very first time took.
+    /// The duration of the very first run.
     first: Duration,
-    /// The turn that took longest.
+    /// The turn of the slowest run.
     slowest: usize,
 }
 
@@ -230,7 +230,7 @@ impl Answered {
     }
 }
 
-/// The query service that is asked.
+/// The query service under test.
 struct Asked {
     service: Service,
     token: MetadataValue<Ascii>,
@@ -250,7 +250,7 @@ impl Asked {
         Ok(QueryServiceClient::new(endpoint.connect().await.context("connect to the query service")?))
     }
 
-    /// Makes sure that the three count metrics together have every event, and not one more.
+    /// Checks that the three count metrics together contain exactly the written events.
     async fn check_counts(&self, days: Days) -> Result<()> {
         let mut client = self.client().await?;
         let mut counted = 0;
@@ -324,7 +324,7 @@ impl Asked {
         Ok((Answered { question, durations, first, slowest }, answer))
     }
 
-    /// Asks until the query repeats itself. Returns how long the first time took, and the turn that comes next.
+    /// Runs the query until its requests repeat. Returns the duration of the first run, and the next turn.
     async fn warm_up(&self, days: Days, question: &Question, until: Instant) -> Result<(Duration, usize)> {
         let client = self.client().await?;
         let (mut first, mut turn) = (None, 0);
@@ -358,7 +358,7 @@ fn binary() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Asks once, and says what came back.
+/// Sends one request, and describes the answer.
 async fn ask(
     client: &QueryServiceClient<Channel>,
     token: &MetadataValue<Ascii>,

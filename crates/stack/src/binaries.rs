@@ -6,16 +6,16 @@ use anyhow::{Context, Result};
 
 use crate::cargo::build_executables;
 
-/// How to compile.
+/// How to compile the programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Quick to build: for tests.
+    /// Fast to build, for tests.
     Dev,
-    /// Quick to run: for use and for measurements.
+    /// Fast to run, for use and for measurements.
     Release,
 }
 
-/// Where the programs are.
+/// The paths of the programs.
 #[derive(Clone, Debug)]
 pub struct Binaries {
     /// The command line, `flowmeter`.
@@ -29,8 +29,8 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// For tests: those in the directory that `FLOWMETER_TEST_BIN_DIR` names, as `cargo xtask test` sets it, else
-    /// built now.
+    /// The programs for tests: from the directory in `FLOWMETER_TEST_BIN_DIR`, which `cargo xtask test` sets,
+    /// or built now.
     pub fn for_tests() -> Result<Self> {
         let Some(dir) = std::env::var_os("FLOWMETER_TEST_BIN_DIR") else {
             return Self::build_with_tests();
@@ -48,19 +48,19 @@ impl Binaries {
         })
     }
 
-    /// Builds the four programs; cargo's own progress goes to stderr.
+    /// Builds the four programs. The progress of cargo goes to stderr.
     pub fn build(profile: Profile) -> Result<Self> {
         let packages = ["flowmeter-cli", "flowmeter-ingest", "flowmeter-worker", "flowmeter-query"];
         Self::build_selected(profile, &packages.map(|package| ["-p", package]).concat())
     }
 
-    /// Builds them for use, as `cargo build --release` does, so that nothing is compiled twice.
+    /// Builds the programs for use, as `cargo build --release` does, so that nothing is compiled twice.
     pub fn build_with_workspace(profile: Profile) -> Result<Self> {
         Self::build_selected(profile, &["--workspace", "--bins"])
     }
 
-    /// Builds them together with all test programs. The tests ask for more features of some dependencies, so that a
-    /// build of the programs alone would compile most dependencies a second time.
+    /// Builds the programs together with all test programs. The tests need more features of some
+    /// dependencies, so a separate build of the programs would compile most dependencies a second time.
     pub fn build_with_tests() -> Result<Self> {
         Self::build_selected(Profile::Dev, &["--workspace", "--bins", "--tests", "--examples"])
     }
@@ -78,14 +78,14 @@ impl Binaries {
         })
     }
 
-    /// The directory that all four are in.
+    /// The directory that contains all four programs.
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.cli.parent().unwrap_or(Path::new("/"))
     }
 }
 
-/// The root of the source tree that this was compiled from.
+/// The root of the source tree that this crate was compiled from.
 #[must_use]
 pub fn workspace_root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,9 +1,9 @@
-//! Cargo as a child process: the one place that makes its commands.
+//! Cargo as a child process. All cargo commands are created here.
 //!
-//! A program that `cargo run` or `cargo test` started has the variables that cargo sets for it, such as
-//! `CARGO_MANIFEST_DIR` and `CARGO_PKG_VERSION`. Build scripts can watch these variables (`ring`'s does), so a build
-//! that inherits them compiles again what a build from the shell has compiled, and the next build from the shell
-//! compiles it once more.
+//! Cargo sets environment variables for the programs that `cargo run` and `cargo test` start, such as
+//! `CARGO_MANIFEST_DIR` and `CARGO_PKG_VERSION`. Build scripts can watch these variables, as the one of
+//! `ring` does. So a build that inherited them would recompile what a build from the shell has compiled, and
+//! the next build from the shell would recompile it again.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -15,8 +15,9 @@ use serde_json::Value;
 
 use crate::binaries::{Profile, workspace_root};
 
-/// The variables that cargo sets for the programs it runs, by their beginnings. What cargo reads is not among them:
-/// `CARGO_HOME`, `CARGO_TARGET_DIR`, `CARGO_BUILD_…`, `CARGO_TERM_…`, `CARGO_NET_…`, `CARGO_REGISTRIES_…` and so on.
+/// The prefixes of the variables that cargo sets for the programs it runs. The variables that cargo reads are
+/// not among them, such as `CARGO_HOME`, `CARGO_TARGET_DIR`, `CARGO_BUILD_…`, `CARGO_TERM_…`, `CARGO_NET_…`
+/// and `CARGO_REGISTRIES_…`.
 const SET_BY_CARGO: [&str; 11] = [
     "CARGO_BIN_EXE_",
     "CARGO_BIN_NAME",
@@ -31,7 +32,7 @@ const SET_BY_CARGO: [&str; 11] = [
     "OUT_DIR",
 ];
 
-/// A cargo command in the root of the workspace, without input, whose environment is that of the user's shell.
+/// A cargo command in the root of the workspace, without input, with the environment of the user's shell.
 #[must_use]
 pub fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     cargo_program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)
@@ -39,7 +40,7 @@ pub fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command
 
 /// Like [`cargo`], for another toolchain, such as `nightly`.
 ///
-/// The program is rustup's `cargo`, because the one that runs now belongs to a toolchain.
+/// It runs the `cargo` of rustup, because the current `cargo` belongs to one toolchain.
 #[must_use]
 pub fn cargo_of_toolchain<S: AsRef<OsStr>>(
     toolchain: &str,
@@ -66,8 +67,8 @@ fn is_set_by_cargo(name: &OsStr) -> bool {
     SET_BY_CARGO.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// Builds what `selection` names, and returns the executables by the names of their targets. Cargo's own progress
-/// goes to stderr.
+/// Builds the targets in `selection`, and returns the executables by the names of their targets. The progress
+/// of cargo goes to stderr.
 pub fn build_executables(profile: Profile, selection: &[&str]) -> Result<HashMap<String, PathBuf>> {
     let mut command = cargo(["build", "--message-format=json-render-diagnostics"]);
     command.args(selection);
@@ -79,8 +80,8 @@ pub fn build_executables(profile: Profile, selection: &[&str]) -> Result<HashMap
     Ok(executables(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// The programs in cargo's stream of messages, by the name of their target; not test programs, which can have the
-/// same names.
+/// The programs in the messages of cargo, by the names of their targets. Test programs are left out, because
+/// they can have the same names.
 fn executables(messages: &str) -> HashMap<String, PathBuf> {
     let parse = |line: &str| -> Option<(String, PathBuf)> {
         let message: Value = serde_json::from_str(line).ok()?;
@@ -93,10 +94,11 @@ fn executables(messages: &str) -> HashMap<String, PathBuf> {
     messages.lines().filter_map(parse).collect()
 }
 
-/// What cargo compiles when it is called with these arguments: nothing, if all of it has been compiled already.
+/// Runs cargo with these arguments, and returns the names of the artifacts that it compiled. Empty if
+/// everything was already compiled.
 ///
 /// # Errors
-/// When it does not compile.
+/// If the compilation fails.
 pub fn compiled_by<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Result<Vec<String>> {
     let mut command = cargo(arguments);
     let output = command
@@ -108,7 +110,7 @@ pub fn compiled_by<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> R
     Ok(not_fresh(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// The artifacts in cargo's stream of messages that were not there before, by their names.
+/// The names of the artifacts in the messages of cargo that were not compiled before.
 fn not_fresh(messages: &str) -> Vec<String> {
     let parse = |line: &str| -> Option<String> {
         let message: Value = serde_json::from_str(line).ok()?;

@@ -15,7 +15,7 @@ fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// A random number, for choices that need not be secret.
+/// A random number for purposes that are not secret.
 pub(crate) fn random_u16() -> Result<u16> {
     Ok(u16::from_ne_bytes(random_bytes()?))
 }
@@ -25,7 +25,7 @@ pub(crate) fn random_password() -> Result<String> {
     Ok(format!("{:032x}", u128::from_ne_bytes(random_bytes()?)))
 }
 
-/// The secret kept in `path`; created by `make` when there is none.
+/// The secret in the file `path`. If there is none, it is created by `make`.
 pub(crate) fn kept_secret(path: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
     if let Some(secret) = read_secret(path)? {
         return Ok(secret);
@@ -35,7 +35,7 @@ pub(crate) fn kept_secret(path: &Path, make: impl FnOnce() -> Result<String>) ->
     Ok(secret)
 }
 
-/// The secret kept in `path`, if any.
+/// The secret in the file `path`, if there is one.
 pub(crate) fn read_secret(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),

@@ -1,4 +1,4 @@
-//! The directory of a stack: one owner at a time, and nothing left running from an owner that is gone.
+//! The directory of a stack. It has one owner at a time, and no process of an earlier owner is left running.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -14,8 +14,8 @@ use crate::process::signal_process;
 
 const LOCK: &str = "lock";
 
-/// A claimed directory. The claim ends when this is dropped or the process dies, however it dies: it is a lock
-/// that the kernel keeps.
+/// A claimed directory. The claim is a file lock, so it ends when this is dropped or when the process ends in
+/// any way.
 #[derive(Debug)]
 pub struct StackDir {
     path: PathBuf,
@@ -23,7 +23,8 @@ pub struct StackDir {
 }
 
 impl StackDir {
-    /// Claims `path`, creating it when it is missing. `fresh` removes all that an earlier stack left there.
+    /// Claims `path`, and creates it if it is missing. `fresh` removes everything that an earlier stack left
+    /// there.
     pub fn claim(path: &Path, fresh: bool) -> Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("create {}", path.display()))?;
         let path = fs::canonicalize(path).with_context(|| format!("resolve {}", path.display()))?;
@@ -47,7 +48,7 @@ impl StackDir {
         Ok(Self { path, _lock: lock })
     }
 
-    /// The process that holds the claim on `path`, if any does.
+    /// The process that has claimed `path`, if there is one.
     pub fn owner(path: &Path) -> Result<Option<u32>> {
         if !path.join(LOCK).exists() {
             return Ok(None);
@@ -59,10 +60,11 @@ impl StackDir {
         read_owner(&mut lock).map(Some).context("the lock is held, but its owner is not known yet; try again")
     }
 
-    /// Ends the stack that runs in `path` and waits until it is gone. Returns whether there was one.
+    /// Stops the stack that runs in `path`, and waits until it has ended. Returns whether there was one.
     pub fn stop_owner(path: &Path, patience: Duration) -> Result<bool> {
         let Some(pid) = Self::owner(path)? else {
-            // Its claim ended with it, its servers may not have (where there is no parent-death signal).
+            // The claim ended with its process, but servers may still run on systems without a parent-death
+            // signal.
             return end_leftovers(path);
         };
         signal_process(pid, Signal::TERM)?;
@@ -86,7 +88,7 @@ impl StackDir {
         &self.path
     }
 
-    /// A directory below it, created when it is missing.
+    /// A subdirectory, which is created if it is missing.
     pub fn below(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
         fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
@@ -131,7 +133,7 @@ fn wipe(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Kills what the pid files one level down name, if it still runs and still is that program.
+/// Kills the processes in the pid files of subdirectories, if they still run and are still the same programs.
 fn end_leftovers(path: &Path) -> Result<bool> {
     let mut found = false;
     for parent in fs::read_dir(path).into_iter().flatten().flatten() {

@@ -1,4 +1,4 @@
-//! Finds the server programs, and has them installed where a package manager is at hand.
+//! Finds the server programs, and installs them if a package manager is available.
 
 mod apt;
 
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use self::apt::Apt;
 use crate::progress::Progress;
 
-/// The oldest major version whose SQL the services use.
+/// The oldest supported major version of PostgreSQL.
 const POSTGRES_MAJOR: u32 = 15;
 
 /// Where distributions put PostgreSQL's server programs; `*` stands for the rest of a name.
@@ -40,8 +40,8 @@ const EPMD_PLACES: [&str; 4] = [
     "/usr/local/opt/erlang/bin",
 ];
 
-/// The directory of PostgreSQL's server programs, newest version first; of exactly `major` when given, since a
-/// server only opens data of its own version. Installs PostgreSQL if there is none.
+/// The directory of the newest server programs of PostgreSQL, or of exactly version `major` if it is given,
+/// because a server only opens data of the same version. Installs PostgreSQL if it is missing.
 pub fn ensure_postgres(major: Option<u32>, progress: &Progress) -> Result<PathBuf> {
     let find = || {
         places(&POSTGRES_PLACES)
@@ -58,7 +58,7 @@ pub fn ensure_postgres(major: Option<u32>, progress: &Progress) -> Result<PathBu
     find_or_install(&wanted, "postgresql", find, progress)
 }
 
-/// RabbitMQ's server script and Erlang's port mapper. Installs RabbitMQ if there is none.
+/// The server script of RabbitMQ and the port mapper of Erlang. Installs RabbitMQ if it is missing.
 pub fn ensure_rabbitmq(progress: &Progress) -> Result<(PathBuf, PathBuf)> {
     let find = || {
         let script =
@@ -84,7 +84,7 @@ fn find_or_install<T>(
     }
     let not_installed = || format!("{wanted} is not installed; {}", advice(package));
     let apt = Apt::take().with_context(not_installed)?;
-    // Somebody may have installed it while this waited for its turn.
+    // Another process may have installed it in the meantime.
     if let Some(found) = find() {
         return Ok(found);
     }

@@ -1,4 +1,4 @@
-//! The three services with a migrated database, a tenant and its token, on servers that run already.
+//! The three services with a migrated database, a tenant and its token, on servers that already run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,42 +16,42 @@ use crate::stack::StackOptions;
 /// Longer than the services' own bound for draining.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where an installation lives.
+/// The directory and the servers of an installation.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The directory of its logs and tokens.
+    /// The directory for logs and tokens.
     pub dir: &'a Path,
-    /// Its database.
+    /// The URL of the database.
     pub database_url: &'a str,
-    /// What stays the same of its database from start to start: tokens are issued for it.
+    /// A name of the database that stays the same from start to start. Tokens are issued for it.
     pub database_name: &'a str,
-    /// The broker.
+    /// The URL of the broker.
     pub amqp_url: &'a str,
 }
 
-/// Running services. Dropping it kills them; [`Installation::stop`] ends them in order.
+/// Running services. Dropping it kills them; [`Installation::stop`] stops them in an orderly way.
 #[derive(Debug)]
 pub struct Installation {
-    /// Accepts events.
+    /// The ingest service.
     pub ingest: Service,
-    /// Writes them.
+    /// The worker.
     pub worker: Service,
-    /// Answers questions; hosts catalog and administration.
+    /// The query service.
     pub query: Service,
-    /// The programs that run.
+    /// The programs of the services.
     pub binaries: Binaries,
-    /// The database.
+    /// The URL of the database.
     pub database_url: String,
-    /// The broker.
+    /// The URL of the broker.
     pub amqp_url: String,
     /// The secret of the tenant's token, with all scopes.
     pub token: String,
-    /// The secret of the operator's token: administration of all tenants.
+    /// The secret of the operator's token, which manages all tenants.
     pub operator_token: String,
 }
 
 impl Installation {
-    /// Brings the database up to date, starts the services, and issues the tokens that are missing.
+    /// Migrates the database, starts the services, and creates the tokens that are missing.
     pub fn start(
         place: &Place<'_>,
         binaries: Binaries,
@@ -88,7 +88,7 @@ impl Installation {
         command
     }
 
-    /// Why one of the services is not running any more, if so.
+    /// Why a service has ended. None if all of them run.
     pub fn failure(&mut self) -> Result<Option<String>> {
         for service in [&mut self.ingest, &mut self.worker, &mut self.query] {
             if let Some(failure) = service.failure()? {
@@ -98,7 +98,7 @@ impl Installation {
         Ok(None)
     }
 
-    /// Stops the services in the order in which data flows, so that what was accepted is written.
+    /// Stops the services in the order of the data flow, so that all accepted data is written.
     pub fn stop(&mut self, progress: &Progress) -> Result<()> {
         for service in [&mut self.ingest, &mut self.worker, &mut self.query] {
             let ended = service.terminate(DRAIN_PATIENCE)?;
@@ -129,14 +129,14 @@ fn start_services(place: &Place<'_>, binaries: &Binaries, options: &StackOptions
     ])
 }
 
-/// A directory below that of the installation, created when it is missing.
+/// A subdirectory of the installation, which is created if it is missing.
 fn directory(place: &Place<'_>, name: &str) -> Result<PathBuf> {
     let path = place.dir.join(name);
     fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
     Ok(path)
 }
 
-/// Issues what is needed to use the installation, once per database; later starts find it in the directory.
+/// Creates the tokens of the installation, once for each database. Later starts find them in the directory.
 struct Credentials<'a> {
     place: &'a Place<'a>,
     binaries: &'a Binaries,
@@ -169,7 +169,7 @@ impl Credentials<'_> {
         })
     }
 
-    /// A secret that was issued for the database that is used now.
+    /// A secret that was issued for the current database.
     fn kept(&self, name: &str, issue: impl FnOnce() -> Result<String>) -> Result<String> {
         let path = directory(self.place, "credentials")?.join(name);
         let database = self.place.database_name;

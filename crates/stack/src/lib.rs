@@ -1,11 +1,12 @@
 //! Private servers and services on this machine: for `cargo xtask`, for end-to-end tests and for benchmarks.
 //!
-//! A [`Stack`] is a PostgreSQL server, a RabbitMQ broker and the three Flowmeter services, all children of
-//! this process, on free loopback ports, with their data below one directory. It never touches servers that
-//! run on the standard ports, and it leaves no process behind, however this process ends.
+//! A [`Stack`] is a PostgreSQL server, a RabbitMQ broker and the three Flowmeter services. All of them are
+//! children of this process, use free loopback ports, and keep their data in one directory. A stack never
+//! touches servers on the standard ports, and leaves no process behind, however this process ends.
 //!
-//! The parts can be used alone: [`Servers`] (what the tests share), [`Postgres`], [`Rabbit`] and [`Service`]
-//! (what fault tests kill and restart). Everything here is synchronous; it knows nothing of the contract.
+//! The parts can be used alone: [`Servers`], which the tests share, and [`Postgres`], [`Rabbit`] and
+//! [`Service`], which fault tests kill and restart. This crate is synchronous and knows nothing about the
+//! contract.
 
 mod binaries;
 mod cargo;
@@ -37,5 +38,5 @@ pub use servers::Servers;
 pub use service::{Service, ServiceSpec};
 pub use stack::{ServicePorts, Stack, StackOptions};
 
-/// Re-exported so that callers name signals without a dependency of their own.
+/// Re-exported, so that callers need no dependency to name signals.
 pub use rustix::process::Signal;

@@ -12,11 +12,11 @@ use crate::credentials::random_u16;
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// Each call starts one further on, so that one process never hands out the same port twice in a row.
+/// Each call starts at the next port, so that a process never returns the same port twice in a row.
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
-/// A port on 127.0.0.1 that nobody listens on. The start of the search is random, so that stacks that start
-/// at the same moment do not compete for the same port.
+/// A port of 127.0.0.1 on which no program listens. The search starts at a random port, so that stacks that
+/// start at the same moment do not compete for the same port.
 pub fn free_port() -> Result<u16> {
     let offset = random_u16()?;
     for _ in 0..COUNT {
@@ -29,7 +29,7 @@ pub fn free_port() -> Result<u16> {
     bail!("no free port between {FIRST} and {} on 127.0.0.1", FIRST + COUNT - 1)
 }
 
-/// Whether a server could listen on this port of 127.0.0.1 now.
+/// Whether this port of 127.0.0.1 is free.
 #[must_use]
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()

@@ -26,7 +26,7 @@ const START_PATIENCE: Duration = Duration::from_mins(2);
 /// Time for the checkpoint at the end.
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
-/// A PostgreSQL server: a private one, or one that somebody else runs.
+/// A PostgreSQL server: a private one, or an external one.
 #[derive(Debug)]
 pub struct Postgres {
     url: String,
@@ -43,8 +43,8 @@ struct Server {
 }
 
 impl Postgres {
-    /// The server that `DATABASE_URL` names, else a private one whose data lives in `dir`; data that is there
-    /// already is used again.
+    /// The server in `DATABASE_URL`, or otherwise a private one with its data in `dir`. Existing data is used
+    /// again.
     pub fn start(dir: &Path, progress: &Progress) -> Result<Self> {
         if let Some(url) = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
             return Ok(Self { url, server: None });
@@ -61,7 +61,7 @@ impl Postgres {
         Ok(Self { url, server: Some(server) })
     }
 
-    /// Where it is, with the password of a user who may do everything in it.
+    /// The URL, with the password of a user with all permissions.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -81,24 +81,26 @@ impl Postgres {
         Ok(with_database(&self.url, name))
     }
 
-    /// Its main process, if it is a private server and runs.
+    /// The id of the main process. None for an external server, or if the server does not run.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref()?.process.as_ref().map(Process::pid)
     }
 
-    /// What it has used up so far, connections that have ended included; None for a server that is not private.
+    /// The resources that the server has used so far, including connections that have ended. None for an
+    /// external server.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         usage::of_tree(self.pid()?)
     }
 
-    /// Why it is not running any more, if it should be.
+    /// Why the server has ended, if it was not stopped.
     pub fn failure(&mut self) -> Result<Option<String>> {
         self.server.as_mut().map_or(Ok(None), Server::failure)
     }
 
-    /// Stops it in order: sessions are ended, all data is written. None for a server that is not ours to stop.
+    /// Stops the server in an orderly way: sessions are ended, and all data is written. None for an external
+    /// server.
     pub fn stop(&mut self) -> Result<Option<Ended>> {
         match self.server.as_mut().and_then(|server| server.process.take()) {
             // SIGINT is the "fast" shutdown, which does not wait for clients to leave.
@@ -107,7 +109,7 @@ impl Postgres {
         }
     }
 
-    /// kill -9 of the main process; its children follow by themselves.
+    /// Kills the main process with SIGKILL. Its children then end by themselves.
     pub fn kill9(&mut self) -> Result<()> {
         let server = self
             .server
@@ -119,7 +121,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Sends a signal, such as STOP or CONT, to the main process alone.
+    /// Sends a signal, such as STOP or CONT, to the main process only.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let server = self
             .server
@@ -128,7 +130,7 @@ impl Postgres {
         server.process.as_ref().map_or(Ok(()), |process| process.signal(signal))
     }
 
-    /// Starts it again, on the same port and data, after [`Postgres::stop`] or [`Postgres::kill9`].
+    /// Starts the server again, with the same port and data, after [`Postgres::stop`] or [`Postgres::kill9`].
     pub fn start_again(&mut self) -> Result<()> {
         self.server
             .as_mut()
@@ -197,7 +199,7 @@ impl Server {
         Ok(())
     }
 
-    /// In single-user mode, which needs neither a running server nor a client program.
+    /// Creates the database in single-user mode, which needs neither a running server nor a client program.
     fn create_database(&self, data: &Path) -> Result<()> {
         let sql = self.dir.join("create.sql");
         fs::write(&sql, format!("CREATE DATABASE {DATABASE}\n"))
@@ -237,7 +239,7 @@ impl Server {
         }
     }
 
-    /// Whether it came up (true) or ended (false).
+    /// Whether the server became ready (true) or ended (false).
     fn wait_until_ready(&mut self, deadline: Instant) -> Result<bool> {
         let process = self.process.as_mut().context("PostgreSQL was not started")?;
         let (pid, file) = (process.pid().to_string(), self.dir.join("data/postmaster.pid"));
@@ -278,7 +280,7 @@ impl Server {
     }
 }
 
-/// The major version of the data that is there.
+/// The major version of the existing data.
 fn data_version(dir: &Path) -> Result<Option<u32>> {
     if !dir.join("created").exists() {
         return Ok(None);
@@ -288,7 +290,8 @@ fn data_version(dir: &Path) -> Result<Option<u32>> {
     text.trim().parse().map(Some).with_context(|| format!("{} is not a version", file.display()))
 }
 
-/// The user to run as when we are root, whom PostgreSQL refuses: `postgres` where there is one, else `nobody`.
+/// The user to run PostgreSQL as if this process runs as root, which PostgreSQL refuses: `postgres` if it
+/// exists, otherwise `nobody`.
 fn unprivileged(dir: &Path) -> Result<Option<Identity>> {
     if !geteuid().is_root() {
         return Ok(None);
@@ -318,7 +321,8 @@ fn find_user(passwd: &str, user: &str) -> Option<(u32, u32)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// For a small machine that is shared with the services and a build, and for data that must survive a crash.
+/// Settings for a small machine that also runs the services and a build, and for data that must survive a
+/// crash.
 fn settings(port: u16) -> String {
     format!(
         "# Written at each start.

@@ -1,8 +1,9 @@
 //! Child processes that cannot outlive this process, and that can be signalled and waited for.
 //!
-//! On Linux the kernel ends them with us (the parent-death signal, set by `setpriv`, since safe Rust cannot run
-//! code between fork and exec). That signal follows the *thread* that spawned the child, so all children are
-//! spawned by one thread that lives as long as the process. Elsewhere only the destructors end them.
+//! On Linux, the kernel ends the children with this process by the parent-death signal. `setpriv` sets it,
+//! because safe Rust cannot run code between fork and exec. The signal is sent when the *thread* that spawned
+//! the child ends, so all children are spawned by one thread that lives as long as the process. On other
+//! systems, only the destructors end the children.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -20,16 +21,17 @@ use anyhow::{Context, Result};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// Whose rights a child runs with, when not ours.
+/// The user that a child runs as, if it is not the current one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// Lets it pass directories that this user may not enter, such as a checkout below `/root`.
+    /// Whether the child can pass directories that this user cannot enter, such as a checkout below
+    /// `/root`.
     pub(crate) passes_closed_directories: bool,
 }
 
-/// A program to run, and how.
+/// A program, and how to run it.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
     program: PathBuf,
@@ -64,7 +66,7 @@ impl Launch {
         self
     }
 
-    /// Drops what the caller's environment says to this kind of program.
+    /// Removes the variables with this prefix from the environment of the program.
     pub(crate) fn without_env_prefix(mut self, prefix: &str) -> Self {
         let names = std::env::vars_os().map(|(name, _)| name);
         self.without_env.extend(names.filter(|name| name.to_string_lossy().starts_with(prefix)));
@@ -81,13 +83,13 @@ impl Launch {
         self
     }
 
-    /// The signal that the kernel sends it when this process dies; KILL unless told.
+    /// Sets the signal that the kernel sends to the program when this process ends. Default: KILL.
     pub(crate) fn death_signal(mut self, name: &'static str) -> Self {
         self.death_signal = name;
         self
     }
 
-    /// The command to run, in a process group of its own: Ctrl-C in the terminal is for us, not for it.
+    /// The command, in a separate process group, so that Ctrl-C in the terminal does not reach the program.
     pub(crate) fn command(&self) -> Command {
         let mut command = if has_setpriv() {
             let mut command = Command::new("setpriv");
@@ -119,10 +121,10 @@ impl Launch {
         command
     }
 
-    /// Starts it as a server whose output goes to the end of `log`.
+    /// Starts the program as a server whose output is appended to `log`.
     ///
-    /// `mark` is a part of its command line that tells it from any other process: a later run that finds the pid
-    /// file needs it to know that the number was not given to another process since.
+    /// `mark` is a part of the command line that no other process has. A later run that finds the pid file
+    /// uses it to check that the id does not belong to another process now.
     pub(crate) fn spawn(&self, log: &Path, pid_file: PathBuf, mark: impl Display) -> Result<Process> {
         let output = append_to(log)?;
         let errors = output.try_clone().with_context(|| format!("open {} twice", log.display()))?;
@@ -136,7 +138,7 @@ impl Launch {
         Ok(process)
     }
 
-    /// Runs it to its end; an error quotes what it printed.
+    /// Runs the program to its end. An error contains its output.
     pub(crate) fn run(&self, input: Option<File>) -> Result<()> {
         let mut command = self.command();
         if let Some(input) = input {
@@ -165,26 +167,26 @@ fn append_to(log: &Path) -> Result<File> {
         .with_context(|| format!("open the log {}", log.display()))
 }
 
-/// How a process came to its end.
+/// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It had ended before it was asked.
+    /// It ended before it was asked to.
     Before(ExitStatus),
-    /// It ended when asked, in time.
+    /// It ended in time when it was asked to.
     Gracefully(ExitStatus),
     /// It did not end in time and was killed.
     Killed,
 }
 
 impl Ended {
-    /// Whether it ended when asked and said that all is well.
+    /// Whether the process ended in time with the exit code 0.
     #[must_use]
     pub fn is_clean(self) -> bool {
         matches!(self, Self::Gracefully(status) if status.success())
     }
 }
 
-/// A running child. Dropping it kills it.
+/// A running child process. Dropping it kills the process.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -197,7 +199,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Its exit status, once it has ended.
+    /// The exit status, if the process has ended.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         if self.status.is_none() {
             self.status = self.child.try_wait().context("ask for a child's status")?;
@@ -216,7 +218,7 @@ impl Process {
         Ok(())
     }
 
-    /// Asks it to end, waits at most `patience`, then kills it.
+    /// Asks the process to end, waits for at most `patience`, and then kills it.
     pub(crate) fn end(&mut self, ask: Signal, patience: Duration) -> Result<Ended> {
         if let Some(status) = self.ended()? {
             return Ok(Ended::Before(status));
@@ -233,7 +235,7 @@ impl Process {
         Ok(Ended::Killed)
     }
 
-    /// kill -9, and wait until it is gone.
+    /// Kills the process with SIGKILL, and waits until it has ended.
     pub(crate) fn kill(&mut self) -> Result<()> {
         if self.ended()?.is_none() {
             self.child.kill().context("kill a child")?;
@@ -256,7 +258,7 @@ impl Drop for Process {
     }
 }
 
-/// Says in words how a process ended.
+/// Describes how a process ended.
 pub(crate) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
@@ -265,12 +267,12 @@ pub(crate) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Sends a signal to any process; one that is gone already is no error.
+/// Sends a signal to a process. If the process has already ended, this is not an error.
 pub fn signal_process(pid: u32, signal: Signal) -> Result<()> {
     sent(kill_process(to_pid(pid)?, signal)).with_context(|| format!("signal process {pid}"))
 }
 
-/// Sends a signal to all processes of a group; one that is gone already is no error.
+/// Sends a signal to all processes of a group. If the group no longer exists, this is not an error.
 pub fn signal_group(group: u32, signal: Signal) -> Result<()> {
     sent(kill_process_group(to_pid(group)?, signal)).with_context(|| format!("signal process group {group}"))
 }

@@ -1,4 +1,4 @@
-//! One visible line per step, with its seconds; and the one place where an interrupt is noticed between steps.
+//! Prints a line for each step, with its duration, and checks for interrupts between steps.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Reports on stdout, and gives up at the next step once `interrupted` is set.
+    /// Reports on stdout. Once `interrupted` is set, the next step fails.
     #[must_use]
     pub fn visible(interrupted: Arc<AtomicBool>) -> Self {
         Self { quiet: false, interrupted }
@@ -27,7 +27,7 @@ impl Progress {
         Self { quiet: true, interrupted: Arc::default() }
     }
 
-    /// Announces something that takes long, so that the terminal is not silent meanwhile.
+    /// Announces something that takes long, so that the terminal is not silent.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {
             println!("  …        {text}");
@@ -39,7 +39,7 @@ impl Progress {
         self.step_with(|_| what.to_string(), &what, work)
     }
 
-    /// Like [`Progress::step`], for a step whose line says something about its result.
+    /// Like [`Progress::step`], for a step whose line describes its result.
     pub fn step_with<T>(
         &self,
         done: impl FnOnce(&T) -> String,

@@ -1,4 +1,4 @@
-//! A private RabbitMQ broker: its own node, port mapper, directories and password, on loopback only.
+//! A private RabbitMQ broker with a separate node, port mapper, directories and password, on loopback only.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -27,7 +27,7 @@ const NODE: &str = "flowmeter@localhost";
 const START_PATIENCE: Duration = Duration::from_mins(3);
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
-/// A RabbitMQ broker: a private one, or one that somebody else runs.
+/// A RabbitMQ broker: a private one, or an external one.
 #[derive(Debug)]
 pub struct Rabbit {
     url: String,
@@ -48,8 +48,8 @@ struct Server {
 }
 
 impl Rabbit {
-    /// The broker that `AMQP_URL` names, else a private one whose data lives in `dir`; data that is there already
-    /// is used again.
+    /// The broker in `AMQP_URL`, or otherwise a private one with its data in `dir`. Existing data is used
+    /// again.
     pub fn start(dir: &Path, progress: &Progress) -> Result<Self> {
         if let Some(url) = std::env::var("AMQP_URL").ok().filter(|url| !url.is_empty()) {
             return Ok(Self { url, server: None });
@@ -77,30 +77,30 @@ impl Rabbit {
         Ok(Self { url, server: Some(server) })
     }
 
-    /// Where it is, with the password of a user who may do everything in it.
+    /// The URL, with the password of a user with all permissions.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The Erlang machine, if it is a private broker and runs.
+    /// The process id of the Erlang machine. None for an external broker, or if the broker does not run.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref()?.node.as_ref().map(Process::pid)
     }
 
-    /// What it has used up so far; None for a broker that is not private.
+    /// The resources that the broker has used so far. None for an external broker.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         usage::of_tree(self.pid()?)
     }
 
-    /// Why it is not running any more, if it should be.
+    /// Why the server has ended, if it was not stopped.
     pub fn failure(&mut self) -> Result<Option<String>> {
         self.server.as_mut().map_or(Ok(None), Server::failure)
     }
 
-    /// Stops it in order. None for a broker that is not ours to stop.
+    /// Stops the broker in an orderly way. None for an external broker.
     pub fn stop(&mut self) -> Result<Option<Ended>> {
         let Some(server) = &mut self.server else { return Ok(None) };
         let ended = match server.node.take() {
@@ -112,7 +112,7 @@ impl Rabbit {
         Ok(ended)
     }
 
-    /// kill -9 of the Erlang machine and its port mapper.
+    /// Kills the Erlang machine and its port mapper with SIGKILL.
     pub fn kill9(&mut self) -> Result<()> {
         let server = self
             .server
@@ -134,7 +134,7 @@ impl Rabbit {
         server.node.as_ref().map_or(Ok(()), |node| node.signal(signal))
     }
 
-    /// Starts it again, on the same port and data, after [`Rabbit::stop`] or [`Rabbit::kill9`].
+    /// Starts the broker again, with the same port and data, after [`Rabbit::stop`] or [`Rabbit::kill9`].
     pub fn start_again(&mut self) -> Result<()> {
         self.server
             .as_mut()

@@ -1,4 +1,4 @@
-//! The two servers that everything needs, started side by side.
+//! The two servers that the services need, started at the same time.
 
 use std::path::Path;
 use std::thread;
@@ -22,12 +22,12 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Claims `dir` and starts both. `fresh` removes the data of an earlier run.
+    /// Claims `dir` and starts both servers. `fresh` removes the data of an earlier run.
     pub fn start(dir: &Path, fresh: bool, progress: &Progress) -> Result<Self> {
         Self::start_in(StackDir::claim(dir, fresh)?, progress)
     }
 
-    /// Starts both in a directory that is claimed already.
+    /// Starts both servers in a directory that is already claimed.
     pub fn start_in(dir: StackDir, progress: &Progress) -> Result<Self> {
         let (postgres, rabbit) = thread::scope(|scope| {
             let postgres = scope.spawn(|| start_postgres(&dir, progress));
@@ -39,13 +39,13 @@ impl Servers {
         Ok(Self { rabbit: rabbit?, postgres: postgres?, dir })
     }
 
-    /// The directory that they live in.
+    /// The directory of the servers.
     #[must_use]
     pub fn dir(&self) -> &StackDir {
         &self.dir
     }
 
-    /// Why one of them is not running any more, if so.
+    /// Why a server has ended. None if both of them run.
     pub fn failure(&mut self) -> Result<Option<String>> {
         match self.postgres.failure()? {
             None => self.rabbit.failure(),
@@ -53,7 +53,7 @@ impl Servers {
         }
     }
 
-    /// Stops both in order, side by side.
+    /// Stops both servers in an orderly way, at the same time.
     pub fn stop(&mut self) -> Result<()> {
         let (postgres, rabbit) = (&mut self.postgres, &mut self.rabbit);
         let (stopped, other) = thread::scope(|scope| {
@@ -76,7 +76,7 @@ fn start_rabbit(dir: &StackDir, progress: &Progress) -> Result<Rabbit> {
     progress.step_with(|server| format!("RabbitMQ at {}", public(server.url())), "RabbitMQ", start)
 }
 
-/// The part of a URL that is no secret: its host and port.
+/// The part of a URL that is not secret: its host and port.
 fn public(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);

@@ -1,4 +1,4 @@
-//! A Flowmeter service as a process: started, awaited, stopped, killed, frozen, measured.
+//! A Flowmeter service as a process, which can be started, stopped, killed, frozen and measured.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
@@ -14,23 +14,24 @@ use crate::directory::read_tail;
 use crate::process::{Ended, Launch, Process, describe};
 use crate::usage::{self, Usage};
 
-/// Far more than a start takes, also on a busy machine.
+/// Far more time than a start takes, even on a busy machine.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 
-/// What to run. The log is JSON lines, since readiness is read from it.
+/// A service to run. It logs JSON lines, from which its readiness is read.
 #[derive(Clone, Debug)]
 pub struct ServiceSpec {
-    /// How the service is called in messages, and its log and pid files.
+    /// The name of the service in messages, and of its log and pid files.
     pub name: String,
-    /// Its program.
+    /// The program.
     pub binary: PathBuf,
-    /// Arguments beside `--listen` and `--log-format`.
+    /// Arguments in addition to `--listen` and `--log-format`.
     pub args: Vec<String>,
-    /// Its settings; they come on top of the caller's environment, without the caller's `FLOWMETER_…`.
+    /// The settings, as environment variables. They are added to the environment of this process, without its
+    /// `FLOWMETER_…` variables.
     pub env: Vec<(String, String)>,
-    /// Where to listen; port 0 takes any that is free.
+    /// The address to listen on. Port 0 picks a free port.
     pub listen: String,
-    /// The directory of its log and pid files.
+    /// The directory of the log and pid files.
     pub dir: PathBuf,
 }
 
@@ -62,7 +63,7 @@ impl ServiceSpec {
     }
 }
 
-/// A service that runs, or ran. Dropping it kills it.
+/// A service that runs or has ended. Dropping it kills the service.
 #[derive(Debug)]
 pub struct Service {
     spec: ServiceSpec,
@@ -71,7 +72,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it and waits until it says that it listens.
+    /// Starts the service, and waits until it listens.
     pub fn spawn(spec: ServiceSpec) -> Result<Self> {
         fs::create_dir_all(&spec.dir).with_context(|| format!("create {}", spec.dir.display()))?;
         let log = log_of(&spec);
@@ -112,43 +113,43 @@ impl Service {
         }
     }
 
-    /// Its name in messages.
+    /// The name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.spec.name
     }
 
-    /// Where it listens, such as `127.0.0.1:41234`.
+    /// The address on which the service listens, such as `127.0.0.1:41234`.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Where it listens, as clients want it: `http://127.0.0.1:41234`.
+    /// The URL for clients, such as `http://127.0.0.1:41234`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Its process id.
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// The file that it logs to.
+    /// The log file.
     #[must_use]
     pub fn log(&self) -> PathBuf {
         log_of(&self.spec)
     }
 
-    /// What it has used up so far (Linux; None elsewhere, and when it has ended).
+    /// The resources that the service has used so far. None if it has ended, and on systems other than Linux.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         usage::of(self.pid())
     }
 
-    /// Why it is not running any more, if so, with the last lines of its log.
+    /// Why the service has ended, with the last lines of its log. None if it runs.
     pub fn failure(&mut self) -> Result<Option<String>> {
         let Some(status) = self.process.ended()? else { return Ok(None) };
         let log = self.log();
@@ -161,27 +162,27 @@ impl Service {
         )))
     }
 
-    /// SIGTERM; kills it when it has not ended after `patience`.
+    /// Sends SIGTERM, and kills the service if it has not ended after `patience`.
     pub fn terminate(&mut self, patience: Duration) -> Result<Ended> {
         self.process.end(Signal::TERM, patience)
     }
 
-    /// kill -9, and wait until it is gone.
+    /// Kills the service with SIGKILL, and waits until it has ended.
     pub fn kill9(&mut self) -> Result<()> {
         self.process.kill()
     }
 
-    /// Freezes it, as a long pause of the machine would.
+    /// Freezes the service, as a long pause of the machine would.
     pub fn freeze(&self) -> Result<()> {
         self.process.signal(Signal::STOP)
     }
 
-    /// Ends a [`Service::freeze`].
+    /// Resumes the service after [`Service::freeze`].
     pub fn thaw(&self) -> Result<()> {
         self.process.signal(Signal::CONT)
     }
 
-    /// Starts it again on the same address; kills it before, should it still run.
+    /// Starts the service again on the same address. If it still runs, it is killed first.
     pub fn start_again(&mut self) -> Result<()> {
         self.process.kill()?;
         let spec = ServiceSpec { listen: self.address.clone(), ..self.spec.clone() };

@@ -12,19 +12,19 @@ use crate::ports::is_free;
 use crate::progress::Progress;
 use crate::servers::Servers;
 
-/// Where the services listen on 127.0.0.1; 0 takes any port that is free.
+/// The ports of 127.0.0.1 on which the services listen. Port 0 picks a free port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServicePorts {
-    /// Of ingest.
+    /// The port of the ingest service.
     pub ingest: u16,
-    /// Of query.
+    /// The port of the query service.
     pub query: u16,
-    /// Of worker, which serves its health only.
+    /// The port of the worker, which only answers health checks and reflection.
     pub worker: u16,
 }
 
 impl ServicePorts {
-    /// The same ports, but any other where one is in use.
+    /// The same ports, with a free port in place of each one that is in use.
     #[must_use]
     pub fn or_any_free(self) -> Self {
         let or_any = |port| if is_free(port) { port } else { 0 };
@@ -37,15 +37,16 @@ impl ServicePorts {
 pub struct StackOptions {
     /// How to compile the services.
     pub profile: Profile,
-    /// Services that are built already; otherwise they are built.
+    /// Programs that are already built. If None, they are built.
     pub binaries: Option<Binaries>,
     /// Removes the data of an earlier stack in the same directory.
     pub fresh: bool,
-    /// Where the services listen.
+    /// The ports of the services.
     pub ports: ServicePorts,
-    /// The tenant to create, and to issue a token for.
+    /// The tenant to create, with a token.
     pub tenant: String,
-    /// Settings of all three services, such as `("FLOWMETER_…", "…")`; each ignores those of the others.
+    /// Settings of all three services, such as `("FLOWMETER_…", "…")`. Each service ignores the settings of
+    /// the others.
     pub settings: Vec<(String, String)>,
 }
 
@@ -62,7 +63,7 @@ impl Default for StackOptions {
     }
 }
 
-/// A running stack. Dropping it ends all of it; [`Stack::stop`] does so in order.
+/// A running stack. Dropping it kills everything; [`Stack::stop`] stops everything in an orderly way.
 #[derive(Debug)]
 pub struct Stack {
     /// The services.
@@ -72,7 +73,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts everything that is needed in `dir`, from nothing or from the data of an earlier stack.
+    /// Starts a stack in `dir`, with the data of an earlier stack if there is any.
     pub fn start(dir: &Path, options: &StackOptions, progress: &Progress) -> Result<Self> {
         let dir = StackDir::claim(dir, options.fresh)?;
         // The broker boots while the compiler runs.
@@ -92,7 +93,7 @@ impl Stack {
         Ok(Self { installation, servers })
     }
 
-    /// Why a part of it is not running any more, if so.
+    /// Why a part of the stack has ended. None if all of it runs.
     pub fn failure(&mut self) -> Result<Option<String>> {
         match self.installation.failure()? {
             None => self.servers.failure(),
@@ -100,7 +101,7 @@ impl Stack {
         }
     }
 
-    /// Stops everything, in the order in which data flows, so that what was accepted is written.
+    /// Stops everything in the order of the data flow, so that all accepted data is written.
     pub fn stop(mut self, progress: &Progress) -> Result<()> {
         self.installation.stop(progress)?;
         self.servers.stop()?;

@@ -1,4 +1,5 @@
-//! What a process has used up: processor time and memory, read from `/proc` (Linux; None elsewhere).
+//! The processor time and memory that a process has used, read from `/proc`. None on systems other than
+//! Linux.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,12 +8,12 @@ use std::time::Duration;
 /// Processor time and memory of a process, or of a process with all its descendants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Time on a processor since the start, user and system.
+    /// The processor time since the start, user and system.
     pub cpu: Duration,
-    /// Resident memory now, in bytes. Of a tree: that of its largest process, since PostgreSQL's processes share
-    /// most of theirs.
+    /// The current resident memory in bytes. For a process tree, that of its largest process, because the
+    /// processes of PostgreSQL share most of their memory.
     pub rss_bytes: u64,
-    /// The highest resident memory so far, in bytes. Of a tree: that of its largest process.
+    /// The highest resident memory so far in bytes. For a process tree, that of its largest process.
     pub peak_rss_bytes: u64,
 }
 
@@ -28,7 +29,7 @@ pub fn of(pid: u32) -> Option<Usage> {
     })
 }
 
-/// The usage of a process and all its descendants, the processor time of those that have ended included.
+/// The usage of a process and all its descendants, including the processor time of those that have ended.
 #[must_use]
 pub fn of_tree(root: u32) -> Option<Usage> {
     let mut total = Usage::default();

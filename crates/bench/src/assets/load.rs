@@ -1,4 +1,4 @@
-//! Sends documents of assets in turn.
+//! Sends documents for all assets in turn.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,18 +17,18 @@ use super::{Assets, Bench, DRAIN_LIMIT};
 use crate::authorized;
 use crate::installation::channel;
 
-/// Metrics of a document.
+/// The number of metrics in a document.
 pub const METRICS: usize = 5;
-/// Every how many batches the time until it is in the answers is measured.
+/// The number of batches from one measurement of the time until a batch is queryable to the next.
 const PROBE_EVERY: usize = 25;
 
-/// What was sent.
+/// The result of sending the documents.
 pub struct Sent {
     pub values: usize,
     pub latencies: Vec<Duration>,
-    /// From the acknowledgement on.
+    /// The times from the acknowledgement of a batch until it is queryable.
     pub queryable: Vec<Duration>,
-    /// When the first batch was acknowledged, and the last.
+    /// When the first batch was acknowledged.
     pub first: Instant,
     pub last: Instant,
 }
@@ -127,7 +127,7 @@ impl Sender {
     }
 }
 
-/// How long it takes until a request is applied that was acknowledged at that time.
+/// The time from the acknowledgement of a request until it is applied.
 async fn applied(
     mut query: QueryServiceClient<Channel>,
     token: MetadataValue<Ascii>,
@@ -144,7 +144,7 @@ async fn applied(
     anyhow::bail!("a request was not applied within {DRAIN_LIMIT:?}")
 }
 
-/// The document at a place of the sequence in which every asset has its turn, in an order that is not that
+/// The document at a place of the sequence, in which all assets take turns in an order that differs from that
 /// of the URNs.
 fn document(place: usize, assets: usize) -> Result<AssetDocument> {
     /// Has no factor in common with any usual number of assets.

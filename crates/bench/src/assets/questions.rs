@@ -12,7 +12,7 @@ use super::{Assets, Bench};
 use crate::authorized;
 use crate::percentiles::Durations;
 
-/// How long the current values of an asset may take.
+/// The target for reading the current values of an asset.
 const TARGET: Duration = Duration::from_millis(5);
 
 pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
@@ -67,7 +67,7 @@ pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
     Ok(())
 }
 
-/// Asks so often, and some times before that do not count, because what is asked every day is prepared.
+/// Runs a query this often, after a warm-up that does not count.
 async fn measure(queries: usize, mut ask: impl AsyncFnMut(usize) -> Result<()>) -> Result<Durations> {
     const WARM_UP: usize = 100;
     let mut taken = Vec::with_capacity(queries);

@@ -1,4 +1,4 @@
-//! A history of 90 days, written as a client would that counts before it reports.
+//! Writes a history of 90 days, as a client that counts requests before it reports them.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,16 +15,16 @@ use crate::authorized;
 use crate::installation::channel;
 
 const QUARTER: u64 = 15 * 60;
-/// Just within what is accepted.
+/// The number of quarter-hours, just within the accepted age.
 const QUARTERS: u64 = 90 * 96 - 8;
-/// Items of a quarter-hour.
+/// The number of items per quarter-hour.
 const ITEMS: usize = 6;
-/// Items of a batch.
+/// The number of items in a batch.
 const BATCH: usize = 5_000;
-/// Flows that are written at the same time.
+/// The number of flows that are written at the same time.
 const SENDERS: usize = 4;
 
-/// Writes the history of every flow, and returns how many requests it has.
+/// Writes the history of every flow, and returns the number of its requests.
 pub async fn write(bench: &Bench) -> Result<u64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let mut senders = JoinSet::new();
@@ -79,7 +79,7 @@ fn history(flow: &str, now: u64) -> impl Iterator<Item = FlowRequest> {
     })
 }
 
-/// Waits until all is folded, and does what autovacuum would have done in 90 days.
+/// Waits until all counters are folded, and does what autovacuum would have done in 90 days.
 pub async fn settle(stack: &Stack) -> Result<()> {
     let (client, connection) = tokio_postgres::connect(stack.servers.postgres.url(), NoTls).await?;
     let connection = tokio::spawn(connection);
@@ -100,7 +100,7 @@ pub async fn settle(stack: &Stack) -> Result<()> {
     connection.await?.context("the connection for vacuum")
 }
 
-/// Prints what the counters take on disk.
+/// Prints the size of the counters on disk.
 pub async fn print_sizes(stack: &Stack) -> Result<()> {
     let (client, connection) = tokio_postgres::connect(stack.servers.postgres.url(), NoTls).await?;
     let connection = tokio::spawn(connection);

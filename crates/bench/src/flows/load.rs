@@ -1,4 +1,4 @@
-//! Sends requests of flows as fast as they are taken.
+//! Sends flow requests as fast as the service accepts them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,19 +18,19 @@ use crate::authorized;
 use crate::events::append_timestamp;
 use crate::installation::channel;
 
-/// What was sent.
+/// The result of sending the requests.
 pub struct Sent {
     pub requests: usize,
     pub latencies: Vec<Duration>,
-    /// When the first batch was acknowledged, and the last.
+    /// When the first batch was acknowledged.
     pub first: Instant,
     pub last: Instant,
 }
 
-/// Batches that are made ahead, so that making them costs the machine nothing of what is measured. Each
-/// is sent again and again, under another request id.
+/// The number of batches that are generated in advance, so that generating them does not affect the
+/// measurement. Each batch is sent many times, under different request ids.
 const BATCHES: usize = 16;
-/// Outcomes as they are in life: one in ten fails.
+/// Realistic outcomes: one in ten requests fails.
 const OUTCOMES: [FlowOutcome; 10] = [
     FlowOutcome::Succeeded,
     FlowOutcome::Succeeded,
@@ -44,7 +44,7 @@ const OUTCOMES: [FlowOutcome; 10] = [
     FlowOutcome::Succeeded,
 ];
 
-/// Sends for as long as the settings say.
+/// Sends batches for the configured time.
 pub async fn run(bench: &Bench, settings: &Flows) -> Result<Sent> {
     let batches: Arc<Vec<_>> =
         Arc::new((0..BATCHES).map(|number| batch(bench, number, settings.batch)).collect::<Result<_>>()?);
@@ -99,7 +99,7 @@ async fn send(
     Ok(acknowledged)
 }
 
-/// A batch of requests of the last seconds.
+/// A batch of requests from the last seconds.
 fn batch(bench: &Bench, number: usize, size: usize) -> Result<Vec<Bytes>> {
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?;
     let mut buffer = BytesMut::with_capacity(size * 64);

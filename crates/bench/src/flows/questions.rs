@@ -1,4 +1,4 @@
-//! Asks for every metric by days, hours and as a whole.
+//! Reads every metric by day, by hour and for the lifetime of the flow.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,9 @@ use flowmeter_proto::v1::GetFlowMetricRequest;
 use super::{Bench, ZONES};
 use crate::percentiles::Durations;
 
-/// How long 90 days by day and 30 days by hour may take.
+/// The target for reading 90 days by day and 30 days by hour.
 const TARGET: Duration = Duration::from_millis(5);
-/// Asks for each granularity and zone, going through metrics and flows.
+/// Reads each granularity and time zone, with alternating metrics and flows.
 pub async fn ask_all(bench: &Bench, queries: usize) -> Result<()> {
     println!(
         "  {:<10} {:<22} {:>7} {:>8} {:>8} {:>8}  {:<12} verdict",

@@ -1,4 +1,4 @@
-//! The database that is filled and asked.
+//! The database that the bench fills and queries.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use tokio_postgres::NoTls;
 /// A migrated database with a tenant.
 pub struct Database {
     pub store: Store,
-    /// A token of the tenant's.
+    /// A token of the tenant.
     pub token: String,
     url: String,
 }
 
 impl Database {
-    /// Brings it up to date; `empty` removes all that is in it first.
+    /// Migrates the database. `empty` removes its contents first.
     pub async fn open(postgres: &Postgres, tenant: &str, empty: bool) -> Result<Self> {
         let url = postgres.url().to_owned();
         if empty {
@@ -40,15 +40,15 @@ impl Database {
         Ok(Self { store, token: secret.reveal().to_owned(), url })
     }
 
-    /// Bytes that were written to the write-ahead log so far.
+    /// The number of bytes that were written to the write-ahead log so far.
     pub async fn log_bytes(&self) -> Result<i64> {
         let client = connect(&self.url).await?;
         let row = client.query_one("SELECT (pg_current_wal_lsn() - '0/0')::bigint", &[]).await?;
         Ok(row.get(0))
     }
 
-    /// Does what autovacuum would have done in a month, and writes everything out, so that
-    /// nothing of it falls into the measurement.
+    /// Does what autovacuum would have done in a month, and writes everything to disk, so that this work does
+    /// not affect the measurement.
     pub async fn vacuum(&self) -> Result<()> {
         let client = connect(&self.url).await?;
         let tables = client
@@ -70,8 +70,8 @@ impl Database {
         Ok(())
     }
 
-    /// Indexes the weeks that have ended as a worker would have done. Returns how many they are, and the bytes of
-    /// the indexes.
+    /// Indexes the weeks that have ended, as a worker would have done. Returns the number of weeks and the
+    /// size of the indexes in bytes.
     pub async fn index_weeks(&self) -> Result<(usize, i64)> {
         let mut indexes = LabelSetIndexes::new();
         // The first look finds out how large they are, the second that they grow no more.
@@ -85,7 +85,7 @@ impl Database {
         Ok((built, bytes))
     }
 
-    /// The size of each kind of table, and how many rows there are for so many events.
+    /// Prints the size of each kind of table, and its number of rows for this number of events.
     pub async fn print_sizes(&self, events: u64) -> Result<()> {
         let client = connect(&self.url).await?;
         let rows = client

@@ -1,4 +1,4 @@
-//! Fills the store as a worker does: batches in order of time, folded meanwhile.
+//! Fills the store as a worker does: with batches in order of time, which are folded at the same time.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -18,29 +18,29 @@ use uuid::Uuid;
 
 use crate::events::{APPLICATIONS, LABEL_SETS, Labels, SERVICES, STATUSES, USERS};
 
-/// Events of a batch: the most that a worker gathers.
+/// The number of events in a batch, which is the maximum that a worker gathers.
 const BATCH_EVENTS: u64 = 20_000;
-/// Events of a request.
+/// The number of events in a request.
 const REQUEST_EVENTS: u64 = 1_000;
-/// Writers at the same time: while one waits for the disk, the other does not.
+/// The number of concurrent writers: while one waits for the disk, the other can work.
 const WRITERS: usize = 2;
 /// How often a worker folds.
 const FOLD_INTERVAL: Duration = Duration::from_millis(500);
-/// Objects that are called, each of one service.
+/// The number of objects of each service that are called.
 pub const OBJECTS_OF_SERVICE: usize = 500;
 
-/// Days that the events are spread over.
+/// The number of days that the events are spread over.
 pub const DAYS: u32 = 30;
 const DAY: Duration = Duration::from_hours(24);
 
 /// Events, evenly spread over [`DAYS`] days and numbered in order of time.
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
-    /// Whose they are.
+    /// The tenant that owns the events.
     pub tenant: TenantId,
     /// The end of the last day.
     pub end: Timestamp,
-    /// How many.
+    /// The number of events.
     pub events: u64,
 }
 
@@ -54,7 +54,7 @@ impl Spread {
         Timestamp::from_micros(self.start().micros() + i64::try_from(offset).expect("within the days"))
     }
 
-    /// Writes all of them and folds until nothing is left to fold.
+    /// Writes all events, and folds until nothing is left to fold.
     pub async fn fill(self, store: &Store) -> Result<()> {
         let texts = Arc::new(Texts::new());
         let next = Arc::new(AtomicU64::new(0));
@@ -137,7 +137,7 @@ fn scatter(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// The invocation of the event of that number; no other event has it.
+/// The invocation id of the event with this number. No other event has the same one.
 pub fn invocation_id(number: u64) -> String {
     let mut text = String::new();
     push_invocation_id(&mut text, number);
@@ -149,10 +149,10 @@ fn push_invocation_id(text: &mut String, number: u64) {
     write!(text, "{high:016x}{low:016x}").expect("a string takes all text");
 }
 
-/// Bytes of an invocation id.
+/// The length of an invocation id in bytes.
 const INVOCATION_ID: usize = 32;
 
-/// The texts that each event of a batch has for itself.
+/// The texts that are different for each event of a batch.
 struct OwnTexts(String);
 
 impl OwnTexts {

@@ -1,4 +1,4 @@
-//! The plans of the very statements that the query service runs, from the server's log.
+//! The plans of the statements that the query service runs, from the log of the server.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Statements that took less are not what makes an answer slow.
+/// The minimum duration of a statement whose plan is shown.
 const SHOWN_MILLIS: f64 = 1.0;
-/// Lists of bucket starts and ids are longer than anyone reads.
+/// The maximum length of a line. Lists of bucket starts and ids are much longer.
 const SHOWN_CHARS: usize = 240;
 
-/// The database URL of a service whose statements the server explains in its log, each as it was
-/// executed. The clock that it reads for each row makes them slower than they are.
+/// The database URL of a service whose statements the server explains in its log, as they were executed.
+/// Statements are slower than usual, because the server reads the clock for each row.
 pub fn explaining(url: &str) -> String {
     let settings = [
         "session_preload_libraries=auto_explain",
@@ -24,7 +24,7 @@ pub fn explaining(url: &str) -> String {
     format!("{url}?options={}", options.replace(' ', "%20").replace('=', "%3D"))
 }
 
-/// A server's log from where it ends now.
+/// The part of the log of a server that is written from now on.
 pub struct Log {
     path: PathBuf,
     from: u64,
@@ -36,7 +36,7 @@ impl Log {
         Ok(Self { path: path.to_owned(), from })
     }
 
-    /// The plans that were logged since.
+    /// The plans that were logged since the start of this part.
     pub fn plans(&self) -> Result<Vec<String>> {
         let mut text = Vec::new();
         File::open(&self.path)

@@ -1,4 +1,4 @@
-//! What is asked, and how fast the answer has to be.
+//! The queries, and the targets for their answers.
 
 use std::time::Duration;
 
@@ -11,28 +11,28 @@ use crate::events::{APPLICATIONS, LABEL_SETS, Labels};
 /// A kind of query.
 pub struct Question {
     pub name: &'static str,
-    /// What its p99 must not exceed.
+    /// The maximum p99.
     pub target: Option<Duration>,
-    /// By which factor its median may grow at most when the events grow to five times as many.
+    /// The maximum factor by which the median can grow if there are five times as many events.
     pub growth: Option<f64>,
-    /// After how many turns it asks for the same again.
+    /// The number of turns after which the requests repeat.
     pub repeats: usize,
     /// The request at a turn. Each turn asks for something else, as users do.
     pub ask: fn(&Days, usize) -> Request,
 }
 
-/// What is sent.
+/// A request of a query.
 pub enum Request {
     Series(QueryTimeSeriesRequest),
     List(ListUsageEventsRequest),
 }
 
-/// The days that the events lie in.
+/// The days that contain the events.
 #[derive(Debug, Clone, Copy)]
 pub struct Days {
-    /// The end of the last one.
+    /// The end of the last day.
     pub end: Timestamp,
-    /// The events in them.
+    /// The number of events.
     pub events: u64,
 }
 
@@ -44,7 +44,7 @@ impl Days {
         text.split('T').next().unwrap_or_default().to_owned()
     }
 
-    /// All of them as a range.
+    /// The range of all days.
     pub fn range(&self) -> String {
         format!("between({},{})", self.day(0), self.day(DAYS as usize - 1))
     }
@@ -80,12 +80,12 @@ impl Days {
     }
 }
 
-/// Which reads of an application.
+/// A filter for the reads of one application.
 fn reads(turn: usize) -> String {
     format!("application = 'application-{}' AND method = 'get'", turn % APPLICATIONS)
 }
 
-/// A combination of labels that is another at each turn.
+/// A combination of labels, which is different at each turn.
 fn labels(turn: usize) -> Labels {
     // The step shares no factor with their number.
     Labels::numbered(turn * 1_237 % LABEL_SETS)
@@ -208,7 +208,7 @@ pub const QUESTIONS: [Question; 12] = [
     },
 ];
 
-/// The events of one combination of labels.
+/// A filter for the events of one combination of labels.
 fn rare(turn: usize) -> String {
     let Labels { application, method, service } = labels(turn);
     format!(

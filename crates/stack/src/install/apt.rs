@@ -1,4 +1,4 @@
-//! Installs packages with apt-get, changing the machine as little as that can.
+//! Installs packages with apt-get, with as few changes to the machine as possible.
 //!
 //! No server is started, no cluster is created, and on a machine with systemd none is started at the next boot either.
 
@@ -15,16 +15,16 @@ use crate::directory::read_tail;
 
 const PROGRAM: &str = "/usr/bin/apt-get";
 
-/// The turn to install something: one at a time on this machine, or the end of one installation would remove the
-/// precautions that another still needs.
+/// The right to install packages, which one process on this machine has at a time. Otherwise, the end of one
+/// installation would remove precautions that another one still needs.
 pub(super) struct Apt {
     root: Root,
-    /// A lock on the program's own file: every user may take it, and it leaves nothing behind.
+    /// A lock on the file of the program, which every user can take and which leaves nothing behind.
     _turn: File,
 }
 
 impl Apt {
-    /// Waits for the turn. Fails where there is no apt-get, or no right to use it.
+    /// Waits for the right to install. Fails if there is no apt-get, or if the user is not allowed to use it.
     pub(super) fn take() -> Result<Self> {
         let Ok(turn) = File::open(PROGRAM) else {
             bail!("apt-get is not available");
@@ -34,12 +34,12 @@ impl Apt {
         Ok(Self { root, _turn: turn })
     }
 
-    /// Installs one package and what it needs.
+    /// Installs a package and its dependencies.
     pub(super) fn install(&self, package: &str) -> Result<()> {
         let _no_start = Temporary::place(&self.root, Path::new("/usr/sbin/policy-rc.d"), NO_START, "755")?;
         let _no_cluster = (package == "postgresql").then(|| place_no_cluster(&self.root)).transpose()?;
         let port_mapper_ran = port_mapper_runs();
-        // Waits for an installation that somebody else runs.
+        // Waits for an installation of another program.
         let apt_get = [PROGRAM, "-o", "DPkg::Lock::Timeout=120"];
         let install = [&apt_get[..], &["install", "-y", "--no-install-recommends", package]].concat();
         let installed = self
@@ -59,11 +59,11 @@ impl Apt {
     }
 }
 
-/// What Debian's packages ask before they start a service; 101 forbids it.
+/// The script that Debian's packages ask before they start a service. Exit code 101 forbids it.
 const NO_START: &str =
     "#!/bin/sh\n# Temporary, while Flowmeter's stack installs a package; safe to remove.\nexit 101\n";
 
-/// Keeps Debian's package from creating a cluster of its own.
+/// Prevents Debian's package from creating a cluster.
 fn place_no_cluster(root: &Root) -> Result<Temporary<'_>> {
     Temporary::place(
         root,
@@ -77,7 +77,7 @@ fn port_mapper_runs() -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, 4369)).is_ok()
 }
 
-/// The way to act as root: being it, or sudo without a password.
+/// How to run commands as root: directly, or with sudo without a password.
 struct Root {
     sudo: bool,
 }
@@ -94,7 +94,7 @@ impl Root {
         bail!("the installation needs root, or sudo without a password")
     }
 
-    /// Runs a command; an error quotes its last lines.
+    /// Runs a command. An error contains the last lines of its output.
     fn run(&self, words: &[&str], input: Stdio) -> Result<()> {
         // A file and not a pipe: a daemon that a package starts would hold a pipe open for ever.
         let log = std::env::temp_dir().join(format!("flowmeter-install-{}.log", random_password()?));
@@ -118,7 +118,8 @@ impl Root {
     }
 }
 
-/// A file of the system that exists only while a package is installed; one that was there before is left alone.
+/// A system file that exists only while a package is being installed. A file that already existed is left
+/// unchanged.
 struct Temporary<'a> {
     root: &'a Root,
     path: Option<PathBuf>,
