@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: builds the benches in release mode and hands over to them.
+//! `cargo xtask bench`: builds the benches in release mode and runs them.
 //!
-//! They are a program of their own, so that `cargo xtask up` does not have to compile a load generator.
+//! They are a separate program, so that `cargo xtask up` does not have to compile a load generator.
 
 use std::process::{Command, ExitCode};
 

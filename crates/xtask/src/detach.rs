@@ -1,5 +1,5 @@
-//! The background form of `up`: the same process as in the foreground, but of its own process group and with a
-//! file for a terminal. So there is one way to run a stack, and one way to stop it.
+//! Runs `up` in the background: the same process as in the foreground, but in a separate process group and
+//! with a file instead of a terminal. So there is one way to run a stack, and one way to stop it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -17,15 +17,15 @@ use flowmeter_stack::{Signal, StackDir, signal_process};
 use crate::interrupt;
 use crate::up::{Up, directory};
 
-/// Draining three services and stopping two servers, each within its own bound.
+/// The time to drain three services and to stop two servers, each with its own limit.
 const STOP_PATIENCE: Duration = Duration::from_mins(3);
 
-/// Beside the stack's directory, not in it: `--fresh` empties that.
+/// The log is next to the directory of the stack and not in it, because `--fresh` empties the directory.
 fn beside(extension: &str) -> PathBuf {
     directory().with_extension(extension)
 }
 
-/// Starts the background process, shows what it says, and returns when it is ready.
+/// Starts the background process, shows its output, and returns when it is ready.
 pub(crate) fn up(options: &Up) -> Result<ExitCode> {
     let interrupted = interrupt::flag()?;
     let (log, ready) = (beside("log"), beside("ready"));
@@ -83,13 +83,13 @@ fn copy(from: &mut File) -> Result<()> {
     out.write_all(&bytes).and_then(|()| out.flush()).context("write to stdout")
 }
 
-/// Tells the foreground process that it may return.
+/// Tells the foreground process that it can return.
 pub(crate) fn say_ready() -> Result<()> {
     let ready = beside("ready");
     File::create(&ready).map(drop).with_context(|| format!("create {}", ready.display()))
 }
 
-/// `cargo xtask down`.
+/// `cargo xtask down`: stops the background process.
 pub(crate) fn down() -> Result<ExitCode> {
     if StackDir::stop_owner(&directory(), STOP_PATIENCE)? {
         println!("Stopped.");

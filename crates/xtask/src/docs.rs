@@ -1,7 +1,8 @@
-//! `cargo xtask docs`: runs the console blocks of the documents, and compares what they show with what is printed.
+//! `cargo xtask docs`: runs the console blocks of the documents, and compares the output that they show with
+//! the real output.
 //!
-//! Each document has an installation of its own, with the sample in it, and a bash session. See CONTRIBUTING.md for
-//! how such a block is written.
+//! Each document has a separate installation with the sample in it, and a bash session. CONTRIBUTING.md
+//! explains how to write a console block.
 
 mod bless;
 mod blocks;
@@ -26,7 +27,7 @@ use crate::{interrupt, run_directory};
 pub(crate) struct Docs {
     /// Run only the documents whose paths contain this text.
     filter: Option<String>,
-    /// Replace the expected output that does not agree with what is printed.
+    /// Replace the output in the documents that differs from the real output.
     #[arg(long)]
     bless: bool,
 }
@@ -59,14 +60,14 @@ impl Docs {
     }
 }
 
-/// How many commands printed what their documents show.
+/// The number of commands whose output agrees with their documents, and of the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
 }
 
-/// The documents with console blocks, all or those whose paths contain `filter`.
+/// The documents with console blocks: all of them, or those whose paths contain `filter`.
 pub(crate) fn documents(filter: Option<&str>) -> Result<Vec<Document>> {
     let root = workspace_root();
     let mut paths = vec![root.join("README.md")];
@@ -103,7 +104,7 @@ fn markdown_below(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Runs documents one after the other on servers that run already; `bless` rewrites what does not agree.
+/// Runs documents one after the other on running servers. `bless` replaces the output that does not agree.
 pub(crate) fn run(
     documents: &[Document],
     binaries: &Binaries,

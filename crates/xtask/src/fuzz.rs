@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: feeds what callers may write to everything that reads it.
+//! `cargo xtask fuzz`: feeds random input to all parsers of what callers send.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use flowmeter_stack::{cargo_of_toolchain, workspace_root};
 
-/// What can be fuzzed, by the names of the targets in `fuzz/fuzz_targets`.
+/// The names of the targets in `fuzz/fuzz_targets`.
 const TARGETS: [&str; 7] = ["range", "calendar", "holiday", "filter", "page_token", "names", "list"];
 
-/// Longest input in bytes: beyond the longest that anything accepts.
+/// The maximum length of an input in bytes, which is more than any parser accepts.
 const MAX_INPUT_BYTES: u32 = 9_000;
 
 /// What to fuzz.
@@ -39,7 +39,7 @@ impl Fuzz {
     }
 }
 
-/// Names what is missing where the nightly cargo does not accept these arguments.
+/// Checks that the nightly cargo accepts these arguments. Otherwise, the error names the missing tool `what`.
 fn require(arguments: &[&str], what: &str) -> Result<()> {
     match cargo_of_toolchain("nightly", arguments).output() {
         Ok(output) if output.status.success() => Ok(()),

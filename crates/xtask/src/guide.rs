@@ -1,14 +1,14 @@
-//! What to type next: commands that work as they stand against the stack that runs.
+//! Commands to try next, which work unchanged with the running stack.
 
 use flowmeter_stack::Installation;
 
 /// A metric of the built-in sample.
 pub(crate) const METRIC: &str = "ODSLRequest/ReadRequests";
 
-/// One bucket an hour.
+/// One bucket per hour.
 pub(crate) const CALENDAR: &str = "#PT1H";
 
-/// The commands, ready to paste. `since` is the date from which on there are events.
+/// The commands, ready to paste. `since` is the date of the first events.
 pub(crate) fn commands(installation: &Installation, since: &str) -> String {
     let (ingest, query) = (installation.ingest.url(), installation.query.url());
     let (ingest_at, query_at) = (installation.ingest.address(), installation.query.address());

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: the first asks for an orderly stop, the second ends at once.
+//! Ctrl-C and SIGTERM: the first signal asks for an orderly stop, and the second one ends the process
+//! immediately.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,4 @@
-//! `cargo xtask`: what one does with this repository beyond cargo itself.
+//! `cargo xtask`: the tasks of this repository that go beyond cargo itself.
 
 mod bench;
 mod detach;
@@ -40,9 +40,10 @@ enum Task {
     /// filter, only the tests whose names contain it and the documents whose paths contain it are run, and no
     /// other checks.
     Test(test::Test),
-    /// Runs the console blocks of the documents, and compares what they show with what is printed.
+    /// Runs the console blocks of the documents, and compares the output that they show with the real output.
     ///
-    /// `--bless` writes what is printed into the documents. CONTRIBUTING.md says how a block is written.
+    /// `--bless` writes the real output into the documents. CONTRIBUTING.md explains how to write a console
+    /// block.
     Docs(docs::Docs),
     /// Measures speed, memory and size in release mode, with private servers and a generated load.
     ///
@@ -52,8 +53,8 @@ enum Task {
     Strings,
     /// Feeds random input to every parser of what callers send.
     ///
-    /// Needs a nightly compiler and cargo-fuzz, and reports how to install what is missing. The ordinary tests include
-    /// a short run of the same kind.
+    /// Needs a nightly compiler and cargo-fuzz. If they are missing, the command prints how to install them.
+    /// The ordinary tests include a short run of the same kind.
     Fuzz(fuzz::Fuzz),
 }
 

@@ -1,4 +1,4 @@
-//! The directory of one run of tests: its servers, their data and logs.
+//! The directory of one test run, with its servers, their data and logs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use flowmeter_stack::{StackDir, workspace_root};
 
-/// How the directories of all runs begin.
+/// The prefix of the directories of all runs.
 const PREFIX: &str = "stack-test-";
 
-/// Of this run alone, so that runs at the same time, and a stack that is up, do not meet.
+/// The directory of this run only, so that concurrent runs and a running stack do not interfere.
 pub(crate) fn unique() -> PathBuf {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     workspace_root().join(format!("target/{PREFIX}{seconds}-{}", std::process::id()))
 }
 
-/// Removes the directories of earlier runs that failed, which were kept to be looked at; not those of runs that
-/// still go on.
+/// Removes the directories of earlier failed runs, which were kept for inspection. Directories of runs in
+/// progress are not removed.
 pub(crate) fn remove_earlier() -> Result<()> {
     for entry in fs::read_dir(workspace_root().join("target")).context("list target")?.flatten() {
         let path = entry.path();

@@ -1,4 +1,4 @@
-//! `cargo xtask strings`: everything that users and readers of the documentation read, in one file.
+//! `cargo xtask strings`: writes all texts that users and readers of the documentation read into one file.
 
 mod rust;
 
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use flowmeter_stack::workspace_root;
 
-/// What a text is for.
+/// The kind of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// The comment of a command, flag or value of the command line.
@@ -21,11 +21,11 @@ enum Kind {
     Proto,
     /// A log message.
     Log,
-    /// Any other text: an error, a line of an output, a template of one.
+    /// Any other text: an error, a line of an output, or a template.
     Text,
 }
 
-/// A text and the line that it begins in.
+/// A text, and the line in which it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Found {
     line: usize,
@@ -33,7 +33,7 @@ struct Found {
     text: String,
 }
 
-/// Writes all of them into `target/strings.txt`.
+/// Writes all texts into `target/strings.txt`.
 pub(crate) fn run() -> Result<ExitCode> {
     let root = workspace_root();
     let mut files = Vec::new();
@@ -62,7 +62,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The sources below a directory, without tests of their own directories and what is generated.
+/// The source files below a directory, without directories of tests and generated files.
 fn files_below(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(directory).with_context(|| format!("list {}", directory.display()))?.flatten() {
         let path = entry.path();

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check of this repository, from nothing, with private servers.
+//! `cargo xtask test`: runs every check of this repository with private servers.
 
 mod checks;
 mod counts;
@@ -81,7 +81,7 @@ impl Test {
     }
 }
 
-/// What the tests are run with asks for the same artifacts as what was built.
+/// Checks that the tests need the same artifacts as those that were built.
 fn nothing_is_compiled_again() -> Result<()> {
     let compiled = compiled_by(["test", "--workspace", "--no-run"])?;
     anyhow::ensure!(

@@ -16,7 +16,7 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::{detach, guide, interrupt, sample};
 
-/// What people remember; others are taken when these are in use.
+/// Ports that are easy to remember. If they are in use, other ports are used.
 const PORTS: ServicePorts = ServicePorts { ingest: 7071, query: 7072, worker: 7073 };
 
 #[derive(Clone, Debug, Args)]
@@ -95,7 +95,7 @@ impl Up {
         }
     }
 
-    /// Starts the stack, and says since which date the sample in it reaches.
+    /// Starts the stack. Returns the date of the first events of the sample in it.
     fn start(&self, progress: &Progress) -> Result<(Stack, String)> {
         println!("Starting Flowmeter in {}:", directory().display());
         let ports = match self.ports {
@@ -114,7 +114,7 @@ impl Up {
     }
 }
 
-/// Records the sample, once per data directory, and says since which date there are events of it.
+/// Records the sample, once for each data directory. Returns the date of its first events.
 fn sample_since(stack: &Stack, progress: &Progress) -> Result<String> {
     let marker = stack.servers.dir().path().join("sample-since");
     if let Ok(since) = fs::read_to_string(&marker) {
@@ -142,7 +142,7 @@ fn show_series(stack: &Stack, since: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits for an interrupt (None) or for a part of the stack to fail.
+/// Waits for an interrupt, or for a failure of a part of the stack. None for an interrupt.
 fn watch(stack: &mut Stack, interrupted: &AtomicBool) -> Result<Option<String>> {
     while !interrupted.load(Ordering::Relaxed) {
         if let Some(failure) = stack.failure()? {

@@ -1,4 +1,4 @@
-//! Writes what is printed into a document, in place of what it shows.
+//! Replaces the output in a document by the real output.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ pub(crate) fn is_to_be_filled_in(expected: &[String]) -> bool {
     matches!(expected, [line] if line.trim() == FILL_IN)
 }
 
-/// The ids of two outputs that differ, paired in their order: so that a document keeps the ids that it shows.
+/// The ids of two different outputs, paired in their order, so that a document keeps its ids.
 pub(crate) fn ids<'a>(expected: &'a [String], actual: &'a [String]) -> Vec<Pair<'a>> {
     let ids = |lines: &'a [String]| {
         let of_line = |line: &'a String| {
@@ -27,7 +27,7 @@ pub(crate) fn ids<'a>(expected: &'a [String], actual: &'a [String]) -> Vec<Pair<
     ids(expected).into_iter().zip(ids(actual)).map(|(shown, real)| (Class::Id, shown, real)).collect()
 }
 
-/// The new output of a step. What was left out before is left out again.
+/// The new output of a step. Parts that were left out before are left out again.
 pub(crate) fn output(step: &Step, actual: &[String], translation: &Translation) -> Vec<String> {
     let lines: Vec<String> = actual.iter().map(|line| translation.line(line)).collect();
     let expected = &step.expected;
@@ -45,7 +45,7 @@ pub(crate) fn output(step: &Step, actual: &[String], translation: &Translation) 
     head.iter().cloned().chain(["…".to_owned()]).chain(tail.iter().cloned()).collect()
 }
 
-/// The text with some of its lines replaced; the ranges are in order and apart.
+/// The text with some of its lines replaced. The ranges are in order and do not overlap.
 pub(crate) fn replace_lines(text: &str, replacements: &[(Range<usize>, Vec<String>)]) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut out: Vec<&str> = Vec::new();

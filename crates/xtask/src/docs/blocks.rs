@@ -1,21 +1,21 @@
 //! The console blocks of a Markdown file: commands after `$ `, each with the output that the file shows below it.
 
-/// What a block shows of one command.
+/// A command in a block, and its output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     /// The line of the file in which the command begins, counted from 1.
     pub(crate) line: usize,
-    /// The command, without its prompts; of several lines where it has several.
+    /// The command without its prompts. It can have several lines.
     pub(crate) command: String,
-    /// The lines below the command, without the blank ones at the end.
+    /// The lines below the command, without blank lines at the end.
     pub(crate) expected: Vec<String>,
-    /// The lines of the file that `expected` takes, counted from 0: what a new output replaces.
+    /// The range of lines of `expected` in the file, counted from 0, which a new output replaces.
     pub(crate) output_lines: std::ops::Range<usize>,
-    /// Whether the next command of the block prints this one's exit code, so that this one may fail.
+    /// Whether the next command of the block prints the exit code of this one, so that this command can fail.
     pub(crate) may_fail: bool,
 }
 
-/// The command that shows the exit code of the one before it.
+/// The command that prints the exit code of the previous command.
 pub(crate) const SHOW_EXIT_CODE: &str = "echo $?";
 
 /// All steps of a file, in order.

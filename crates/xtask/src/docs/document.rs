@@ -1,4 +1,4 @@
-//! One document: an installation, a session, and each command with what it should print.
+//! Runs one document: an installation, a session, and each command with its expected output.
 
 use std::fmt::Write;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::sample;
 /// The addresses in documents: ingest, query and worker, as `cargo xtask up` takes them.
 const SHOWN_PORTS: [u16; 3] = [7071, 7072, 7073];
 
-/// How long a command that only reads is asked again, because an answer can lag a write.
+/// How long a reading command is repeated, because an answer can lag behind a write.
 const READ_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A command with one of these words changes something, so it runs once.
@@ -51,21 +51,21 @@ pub(crate) struct Document {
     pub(crate) steps: Vec<Step>,
 }
 
-/// What a document runs on.
+/// The environment of a document.
 pub(crate) struct Place<'a> {
-    /// Which of the documents it is.
+    /// The number of the document.
     pub(crate) number: usize,
     pub(crate) binaries: &'a Binaries,
     pub(crate) servers: &'a Servers,
-    /// A directory of further programs.
+    /// A directory with further programs.
     pub(crate) tools: Option<&'a Path>,
 }
 
-/// What became of a document's commands.
+/// The results of the commands of a document.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) passed: u64,
-    /// One text for each command that failed.
+    /// A description of each command that failed.
     pub(crate) failures: Vec<String>,
     rewritten: u64,
 }
@@ -164,7 +164,7 @@ impl Document {
     }
 }
 
-/// In what an outcome differs from a step.
+/// How an outcome differs from a step.
 enum Difference {
     ExitCode,
     /// The number of expected lines that were found, before the first that was not.
@@ -187,7 +187,7 @@ fn difference(step: &Step, outcome: &Outcome) -> Option<Difference> {
     Some(Difference::Output { found })
 }
 
-/// Runs a command; again and again while its output differs, if it only reads.
+/// Runs a command. A command that only reads is repeated while its output differs.
 fn run_step(session: &mut Session, step: &Step, command: &str) -> Result<Outcome> {
     let deadline = Instant::now() + READ_PATIENCE;
     loop {
@@ -217,7 +217,7 @@ fn only_reads(command: &str) -> bool {
     }
 }
 
-/// A directory in which the entries of the repository are linked, so that commands may read and write files.
+/// A directory with links to the entries of the repository, so that commands can read and write files.
 fn working_directory(directory: &Path) -> Result<PathBuf> {
     let path = directory.join("work");
     fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;

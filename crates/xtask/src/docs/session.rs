@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use flowmeter_stack::{Signal, signal_group};
 
-/// Longer than any command of a document takes, on a busy machine too.
+/// The time limit of a command, which is enough for any command of a document, even on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The line after the output of a command; the exit code follows.
@@ -20,12 +20,12 @@ const END: &str = "\u{1}end of output";
 /// What a command printed, and its exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// Stdout and stderr, as they came.
+    /// The output to stdout and stderr, in the order in which it was written.
     pub(crate) output: Vec<String>,
     pub(crate) exit_code: i32,
 }
 
-/// A running bash. Dropping it ends bash and all that it started.
+/// A running bash. Dropping it ends bash and all processes that bash has started.
 pub(crate) struct Session {
     bash: Child,
     commands: ChildStdin,
@@ -33,7 +33,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Starts bash in a directory. Of the caller's environment the variables of Flowmeter are left out.
+    /// Starts bash in a directory, with the environment of the caller except for the variables of Flowmeter.
     pub(crate) fn start(directory: &Path, environment: &[(String, String)]) -> Result<Self> {
         let mut command = Command::new("bash");
         command.args(["--noprofile", "--norc"]);

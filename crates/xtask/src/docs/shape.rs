@@ -1,11 +1,12 @@
-//! The shape of an output: its words and their order, with classes in place of what differs from run to run.
+//! The shape of an output: its words and their order, with classes in place of the parts that differ from run
+//! to run.
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What differs from run to run, in the order in which a text is tried for it.
+/// The classes of the parts that differ from run to run, in the order in which they are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     Id,
@@ -32,7 +33,7 @@ const CLASSES: [(Class, &str); 9] = [
     (Class::Opaque, r"\b(?:[0-9a-f]{7,64}\b|[A-Za-z0-9_+/-]{20,}={0,2})"),
 ];
 
-/// A number, with its thousands apart or not.
+/// A number, with or without separated thousands.
 const NUMBER: &str = r"(?:\d{1,3}(?:[ \x{a0}\x{202f}]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*)";
 
 static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
@@ -44,15 +45,15 @@ static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
 static DRAWING: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[\x{2580}-\x{259f}]+").expect("the pattern is constant and valid"));
 
-/// A line taken apart.
+/// A line, split into its parts.
 #[derive(Debug)]
 struct Line<'a> {
-    /// The text with a private character for each thing of a class.
+    /// The text with a private-use character for each part of a class.
     shape: String,
     classed: Vec<(Class, &'a str)>,
 }
 
-/// All that is of a class in a text, with where it stands.
+/// All parts of a class in a text, with their positions.
 pub(crate) fn classed(text: &str) -> Vec<(Class, Range<usize>)> {
     let mut all = Vec::new();
     let mut from = 0;
@@ -72,7 +73,7 @@ pub(crate) fn classed(text: &str) -> Vec<(Class, Range<usize>)> {
     all
 }
 
-/// Whether no person wrote it: digits among letters, in both cases or in hexadecimal alone.
+/// Whether a word is generated: digits among letters, in both cases or only hexadecimal.
 fn is_random(text: &str) -> bool {
     let has = |is: fn(&char) -> bool| text.chars().any(|character| is(&character));
     let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -98,7 +99,7 @@ impl<'a> Line<'a> {
         Self { shape, classed: found }
     }
 
-    /// Whether it is the axis of a chart: which times are on it, and whether it is there, depends on the time of day.
+    /// Whether the line is the axis of a chart. Its times, and whether it exists, depend on the time of day.
     fn is_axis(&self) -> bool {
         let mut marks = self.shape.split(' ').peekable();
         marks.peek().is_some() && marks.all(|mark| mark.chars().eq([placeholder(Class::TimeOfDay)]))
@@ -110,18 +111,18 @@ fn placeholder(class: Class) -> char {
     char::from_u32(0xE000 + class as u32).unwrap_or('\u{E000}')
 }
 
-/// The mark for what is left out, as a line for lines, in a line for text.
+/// The mark for omitted parts: a line of it stands for lines, and within a line it stands for text.
 pub(crate) const LEFT_OUT: char = '…';
 
 pub(crate) fn is_left_out(line: &str) -> bool {
     line.trim() == "…"
 }
 
-/// An expected text and the actual one in its place, of the same class.
+/// An expected text, and the actual text of the same class in its place.
 pub(crate) type Pair<'a> = (Class, &'a str, &'a str);
 
-/// Compares an expected output with the actual one. Returns what takes the place of what; or the number of
-/// expected lines that are found in the actual output before the first that is not.
+/// Compares an expected output with the actual one. Returns the replaced texts, or the number of expected
+/// lines that are found in the actual output before the first one that is not.
 pub(crate) fn compare<'a>(expected: &'a [String], actual: &'a [String]) -> Result<Vec<Pair<'a>>, usize> {
     let expected: Vec<_> = expected.iter().map(|line| (is_left_out(line), Line::new(line))).collect();
     let actual: Vec<_> = actual.iter().map(|line| Line::new(line)).filter(|line| !line.is_axis()).collect();

@@ -1,26 +1,26 @@
-//! From what a document shows to what is there now, and back: addresses, ids, times and days.
+//! Translates addresses, ids, times and days between a document and an installation.
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use super::shape::{Class, Pair, classed};
 
-/// The comment that says on which day a document is read.
+/// The comment that names the day on which a document is read.
 const TODAY: &str = "<!-- console: today is ";
 
-/// What takes the place of what, within one file.
+/// The replacements within one document.
 #[derive(Debug, Default)]
 pub(crate) struct Translation {
-    /// As documents have them, and as they are.
+    /// The addresses in documents, and the real ones.
     addresses: Vec<(String, String)>,
-    /// Ids, tokens and times that an output showed.
+    /// The ids, tokens and times of earlier outputs.
     carried: Vec<(String, String)>,
-    /// From the day of the document to the real one.
+    /// The number of days from the day of the document to today.
     days: i64,
 }
 
 impl Translation {
-    /// For a document and an installation that listens at other addresses than it shows.
+    /// The replacements for a document, and for an installation with other addresses than the document shows.
     pub(crate) fn new(markdown: &str, addresses: Vec<(String, String)>) -> Result<Self, String> {
         let days = match markdown.split_once(TODAY) {
             None => 0,
@@ -35,7 +35,7 @@ impl Translation {
         Ok(Self { addresses, carried: Vec::new(), days })
     }
 
-    /// Takes over what an output shows in place of what the document shows.
+    /// Adds the texts of an output and their counterparts in the document.
     pub(crate) fn carry(&mut self, pairs: &[Pair<'_>]) {
         for (class, shown, real) in pairs {
             let is_carried = match class {
@@ -90,7 +90,7 @@ fn replace_classed(text: &str, replacement: impl Fn(Class, &str) -> Option<Strin
     out
 }
 
-/// A date or a time so many days later.
+/// A date or a time, moved by a number of days.
 fn moved(class: Class, text: &str, days: i64) -> Option<String> {
     if days == 0 || !matches!(class, Class::Date | Class::Time) {
         return None;

@@ -6,16 +6,16 @@ use proc_macro2::{Delimiter, Literal, TokenStream, TokenTree};
 
 use super::{Found, Kind};
 
-/// The traits of clap that make help out of comments.
+/// The traits of clap that turn comments into help.
 const CLAP: [&str; 4] = ["Args", "Parser", "Subcommand", "ValueEnum"];
 
 /// The macros whose text is a log message.
 const LOGS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
 
-/// The attributes whose strings nobody reads as a sentence.
+/// The attributes whose strings are not sentences.
 const SILENT: [&str; 4] = ["allow", "expect", "cfg", "cfg_attr"];
 
-/// All of them, in order.
+/// All texts of the file, in order.
 pub(super) fn strings(text: &str) -> Result<Vec<Found>> {
     let tokens: TokenStream = text.parse().map_err(|error| anyhow!("it is not Rust: {error}"))?;
     let mut found = Vec::new();
@@ -24,7 +24,8 @@ pub(super) fn strings(text: &str) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// Collects from one level of tokens. `kind` is that of its literals; within the types of clap comments are help.
+/// Collects the texts of one level of tokens. `kind` is the kind of its literals. Within the types of clap,
+/// comments are help.
 fn walk(tokens: TokenStream, kind: Kind, in_clap: bool, found: &mut Vec<Found>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut doc: Option<Found> = None;
@@ -140,7 +141,7 @@ fn words(attribute: TokenStream) -> Vec<String> {
         .collect()
 }
 
-/// A string literal that somebody reads: it has a blank between two words, and is not a statement of SQL.
+/// The text of a string literal, if it is a sentence: it has at least two words, and is not an SQL statement.
 fn sentence(literal: &Literal, kind: Kind) -> Option<Found> {
     let text = unquoted(&literal.to_string())?;
     let words = text.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).count();
@@ -152,7 +153,7 @@ fn sentence(literal: &Literal, kind: Kind) -> Option<Found> {
     Some(Found { line: literal.span().start().line, kind, text })
 }
 
-/// What a string literal holds, with its escapes as they are written.
+/// The content of a string literal, with its escapes as they are written.
 fn unquoted(literal: &str) -> Option<String> {
     let inner = literal.trim_start_matches('r').trim_matches('#');
     let inner = inner.strip_prefix('"')?.strip_suffix('"')?;

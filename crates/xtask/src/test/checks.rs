@@ -1,11 +1,11 @@
-//! The checks beside the tests: format, lints, documentation and dependencies.
+//! The checks in addition to the tests: format, lints, documentation and dependencies.
 
 use anyhow::Context;
 use flowmeter_stack::{Progress, cargo};
 
 use super::dependencies;
 
-/// Runs all of them; says which failed.
+/// Runs all checks. Returns those that failed.
 pub(super) fn failing(progress: &Progress) -> Vec<String> {
     let mut doc = cargo(["doc", "--workspace", "--no-deps", "--quiet"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");

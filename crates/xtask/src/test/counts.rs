@@ -1,22 +1,23 @@
-//! How many tests passed and failed, read from what the test runners print.
+//! The numbers of tests that passed and failed, read from the output of the test runners.
 
-/// What the test runners reported.
+/// The counts of the test runners.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) passed: u64,
     pub(super) failed: u64,
-    /// Whether a test program does not compile or crashed: it reports no counts, and counts as one failure.
+    /// Whether a test program did not compile or crashed. Such a program reports no counts, and counts as one
+    /// failure.
     pub(super) crashed: bool,
 }
 
 impl Counts {
-    /// The counts after the runner ended, successfully or not.
+    /// The counts after the runner has ended, successfully or not.
     pub(super) fn concluded(self, all_passed: bool) -> Self {
         let crashed = !all_passed && self.failed == 0;
         Self { failed: self.failed + u64::from(crashed), crashed, ..self }
     }
 
-    /// Those of two runners.
+    /// The sum of the counts of two runners.
     pub(super) fn plus(self, other: Self) -> Self {
         Self {
             passed: self.passed + other.passed,
@@ -25,8 +26,8 @@ impl Counts {
         }
     }
 
-    /// Adds up a line that sums up a test program, coloured or not: `test result: ok. 3 passed; 0 failed; …` of
-    /// cargo, `Summary [ 1.2s] 5 tests run: 3 passed (1 slow), 1 failed, 1 timed out, …` of nextest.
+    /// Adds the counts in a summary line, which can be coloured: `test result: ok. 3 passed; 0 failed; …` of
+    /// cargo, or `Summary [ 1.2s] 5 tests run: 3 passed (1 slow), 1 failed, 1 timed out, …` of nextest.
     pub(super) fn add(&mut self, line: &str) {
         let line = without_colors(line);
         // Indented it is part of the output of a test that failed, which nextest shows.
@@ -44,7 +45,7 @@ impl Counts {
     }
 }
 
-/// The text without the sequences that colour it.
+/// The text without colour sequences.
 fn without_colors(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;

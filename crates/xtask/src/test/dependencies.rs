@@ -1,5 +1,5 @@
-//! The licences and sources of all dependencies, as `deny.toml` allows them. cargo-deny checks more, where it is
-//! installed; this needs nothing but cargo.
+//! Checks the licences and sources of all dependencies against `deny.toml`. cargo-deny checks more; this
+//! check needs only cargo.
 
 use std::fs;
 
@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use flowmeter_stack::{cargo, workspace_root};
 use serde_json::Value;
 
-/// Where dependencies may come from.
+/// The allowed source of dependencies.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Fails with the dependencies that are not allowed.
+/// Checks all dependencies. The error lists those that are not allowed.
 pub(super) fn check() -> Result<()> {
     let rules = fs::read_to_string(workspace_root().join("deny.toml")).context("read deny.toml")?;
     let allowed = allowed_licences(&rules);
@@ -29,7 +29,8 @@ pub(super) fn check() -> Result<()> {
     Ok(())
 }
 
-/// The platform that is compiled for, as `rustc -vV` names it: the packages of others need not have been downloaded.
+/// The platform to compile for, as `rustc -vV` names it. Packages for other platforms are not always
+/// downloaded.
 fn host() -> Result<String> {
     let output = cargo(["--version", "--verbose"]).output().context("run cargo --version")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -43,7 +44,7 @@ fn allowed_licences(rules: &str) -> Vec<&str> {
     list.map_or("", |(list, _)| list).split('"').skip(1).step_by(2).collect()
 }
 
-/// Why a package of cargo's metadata is not allowed, if so.
+/// Why a package is not allowed. None if it is allowed.
 fn refusal(package: &Value, allowed: &[&str]) -> Option<String> {
     let text = |name: &str| package.get(name).and_then(Value::as_str).unwrap_or_default();
     let source = text("source");

@@ -1,6 +1,6 @@
-//! Runs the tests: with nextest where it is installed, else with cargo itself.
+//! Runs the tests with nextest if it is installed, and otherwise with cargo.
 //!
-//! nextest runs the tests of all programs side by side, where cargo runs one program after the other.
+//! nextest runs the tests of all programs in parallel, whereas cargo runs one program after the other.
 
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -15,7 +15,7 @@ use flowmeter_stack::{Progress, Servers, Signal, cargo, signal_group};
 
 use super::counts::Counts;
 
-/// Runs the tests whose names contain `filter`, or all, and counts them in what is printed meanwhile.
+/// Runs all tests, or those whose names contain `filter`, and counts them by their output.
 pub(super) fn run(
     filter: Option<&str>,
     servers: &Servers,
@@ -56,7 +56,7 @@ fn has_nextest() -> bool {
     cargo(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
 }
 
-/// Runs a test runner and shows what it prints, while its tests are counted.
+/// Runs a test runner, shows its output, and counts its tests.
 fn run_counted(command: &mut Command, progress: &Progress) -> Result<Counts> {
     // nextest reports on stderr, cargo's test programs on stdout: both in their order.
     let (reader, writer) = std::io::pipe().context("make a pipe")?;
@@ -89,7 +89,7 @@ fn pass_on_interrupt(group: u32, ended: &AtomicBool, progress: &Progress) {
     }
 }
 
-/// Shows what the tests print while it counts.
+/// Shows the output of the tests, and counts the tests.
 fn copy_and_count(output: impl Read) -> Result<Counts> {
     let mut counts = Counts::default();
     for line in BufReader::new(output).split(b'\n') {
