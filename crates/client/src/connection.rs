@@ -31,7 +31,7 @@ impl ClientSettings {
     /// services. Timeouts and retries are up to the caller.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Panics outside of a tokio runtime.
     pub fn authorized_channel(&self) -> Result<AuthorizedChannel, SettingsError> {
         let bearer = Bearer(self.authorization()?);
         Ok(InterceptedService::new(self.channel()?, bearer))

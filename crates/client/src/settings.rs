@@ -70,8 +70,8 @@ impl ClientSettings {
         self
     }
 
-    /// Sets the URL of the query service, which tells the features of the services. Default: none, and every feature is
-    /// assumed to be supported.
+    /// Sets the URL of the query service, which reports the features of the services. Default: none, and
+    /// every feature is assumed to be supported.
     #[must_use]
     pub fn query_url(mut self, url: impl Into<String>) -> Self {
         self.query_url = Some(url.into());

@@ -9,11 +9,11 @@ use crate::quantity::Quantity;
 pub struct Aggregate {
     /// The number of values.
     pub count: i64,
-    /// Their exact sum.
+    /// The exact sum of the values.
     pub sum: Quantity,
-    /// The smallest.
+    /// The smallest value.
     pub min: Quantity,
-    /// The largest.
+    /// The largest value.
     pub max: Quantity,
     /// The first value by event id, that is by timestamp and then by id.
     pub first: EventValue,
@@ -26,7 +26,7 @@ pub struct Aggregate {
 pub struct EventValue {
     /// The event.
     pub id: EventId,
-    /// Its value.
+    /// The value of the event.
     pub value: Quantity,
 }
 

@@ -35,14 +35,14 @@ pub struct Series<'a> {
     pub values: Vec<&'a str>,
 }
 
-/// What a batch adds to one bucket of a series, at the finest resolution of the series.
+/// The contribution of a batch to one bucket of a series, at the finest resolution of the series.
 #[derive(Debug)]
 pub struct Partial {
     /// The series, by its index in [`Folded::series`].
     pub series: usize,
     /// The start of the bucket.
     pub bucket: Timestamp,
-    /// What is added.
+    /// The aggregate that is added.
     pub aggregate: Aggregate,
 }
 
@@ -51,7 +51,7 @@ pub struct Partial {
 pub struct Folded<'a> {
     /// The series that the batch touches, each once.
     pub series: Vec<Series<'a>>,
-    /// What the batch adds to their buckets, each bucket once.
+    /// The contributions to the buckets of these series, one for each bucket.
     pub partials: Vec<Partial>,
 }
 

@@ -60,7 +60,7 @@ impl TimeRange {
     pub const ALL: Self = Self { start: Timestamp::EPOCH, end: Timestamp::END };
 }
 
-/// What an expression is relative to. It is determined once for a request.
+/// The reference of an expression. It is determined once for each request.
 #[derive(Debug, Clone)]
 pub struct Reference {
     /// The reference time, which is T in a rule.

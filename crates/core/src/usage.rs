@@ -184,12 +184,12 @@ impl<'a> UsageEvent<'a> {
     }
 }
 
-/// The limits of what is accepted.
+/// The limits of accepted events.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The maximum age of an event.
     pub max_event_age: Duration,
-    /// How far an event may be ahead of this machine's clock.
+    /// How far an event can be ahead of this machine's clock.
     pub max_event_ahead: Duration,
     /// The maximum length of a string in bytes.
     pub max_string_bytes: usize,

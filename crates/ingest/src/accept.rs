@@ -18,13 +18,14 @@ use flowmeter_proto::queue::Request;
 use flowmeter_proto::raw::Rejection;
 use flowmeter_service::error::{ApiError, Reason};
 
-/// The limits of what is accepted.
+/// The limits of accepted items.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub batch: BatchLimits,
-    /// Of a usage event. Reports of executions and the metrics of assets have the same limits of text and time.
+    /// The limits of a usage event. Reports of executions and metrics of assets have the same limits of text
+    /// and time.
     pub event: EventLimits,
-    /// Of a request to an endpoint of a flow.
+    /// The limits of a request to the endpoint of a flow.
     pub flow: FlowLimits,
 }
 
@@ -59,7 +60,7 @@ fn total_bytes(items: &[Bytes]) -> usize {
     items.iter().map(Bytes::len).sum()
 }
 
-/// What to publish of a batch, and what to answer.
+/// The items of a batch to publish, and the answer to the caller.
 #[derive(Debug)]
 pub struct Decision {
     /// The accepted items, to be published.
@@ -67,7 +68,7 @@ pub struct Decision {
     pub request_id: RequestId,
     /// The number of accepted items.
     pub accepted: usize,
-    /// About how much memory `request` takes while it waits for the broker.
+    /// The approximate memory in bytes that `request` takes while it waits for the broker.
     pub bytes: usize,
     pub rejections: Vec<Rejection>,
 }

@@ -74,7 +74,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The limits of what is accepted.
+    /// The limits of accepted items.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             batch: BatchLimits { max_items: self.max_batch_events, max_bytes: self.max_batch_bytes },

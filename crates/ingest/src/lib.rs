@@ -1,4 +1,4 @@
-//! The ingest service: validates what is reported, assigns ids, and answers when the broker has made it
+//! The ingest service validates reports, assigns ids, and answers when the broker has made the reports
 //! durable. It needs the store only for tokens and for the registrations of flows.
 
 mod accept;
@@ -18,7 +18,7 @@ use flowmeter_store::Store;
 
 pub use config::Config;
 
-/// Serves until the tasks are asked to stop; then finishes the calls that are under way.
+/// Serves until the tasks are asked to stop, and then finishes the running calls.
 pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
     let settings = PublisherSettings { linger: config.linger, ..PublisherSettings::default() };

@@ -1,4 +1,4 @@
-//! Publishes what was decided: within a budget of memory, until a deadline, and only done when the broker has
+//! Publishes accepted items within a memory budget and a deadline. Publishing ends when the broker has
 //! confirmed that the request is durable.
 
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl BoundedPublisher {
     }
 }
 
-/// Until when a call waits for the broker.
+/// The time until which a call waits for the broker.
 #[derive(Clone, Copy)]
 pub struct Deadline {
     /// The deadline that our own setting gives.

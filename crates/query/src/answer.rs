@@ -1,4 +1,4 @@
-//! Encodes what was read as the messages of the contract. Pure.
+//! Encodes answers as messages of the contract. Pure.
 
 pub mod asset_page;
 pub mod calendar;

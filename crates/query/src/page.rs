@@ -14,11 +14,11 @@ use flowmeter_core::timestamp::Timestamp;
 use flowmeter_service::error::{ApiError, Reason};
 use sha2::{Digest, Sha256};
 
-/// Bytes of a token that tell one list from another.
+/// The number of bytes in a token that identify a list.
 const LIST_BYTES: usize = 8;
-/// Items of a page if the request does not say.
+/// The default number of items on a page.
 const DEFAULT_SIZE: usize = 100;
-/// Items of the largest page.
+/// The maximum number of items on a page.
 pub const MAX_SIZE: usize = 1_000;
 
 /// The page that a request asks for.
@@ -45,7 +45,7 @@ impl Page {
         Ok(Self { size, list, position: read_position(list, page_token)? })
     }
 
-    /// The number of items that fit the page.
+    /// The maximum number of items on this page.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
@@ -57,7 +57,8 @@ impl Page {
         Self { size, ..self }
     }
 
-    /// The number of items to read: one more than fit the page, because that one shows that there is a next page.
+    /// The number of items to read, which is one more than fits on the page. The additional item shows that
+    /// there is a next page.
     #[must_use]
     pub fn limit(&self) -> i64 {
         i64::try_from(self.size).expect("a list fits memory") + 1
@@ -73,8 +74,8 @@ impl Page {
         self.after(|bytes| str::from_utf8(bytes).ok().filter(|text| is_valid(text)).map(str::to_owned))
     }
 
-    /// Cuts the items that were read to those of the page. Returns the token of the next page, or an empty text
-    /// if there is none.
+    /// Removes the items that do not fit on the page. Returns the token of the next page, or an empty text if
+    /// there is none.
     pub fn cut<T, P: AsRef<[u8]>>(&self, items: &mut Vec<T>, position: impl FnOnce(&T) -> P) -> String {
         let has_more = items.len() > self.size;
         items.truncate(self.size);
@@ -130,7 +131,7 @@ fn not_returned_by_us() -> ApiError {
     ApiError::field(Reason::InvalidPageToken, "page_token", text)
 }
 
-/// The range between two times of a position, if both are times that a range can have.
+/// The range between two times of a position. `None` if a range cannot have these times.
 fn range(start: i64, end: i64) -> Option<TimeRange> {
     let all = TimeRange::ALL.start.micros()..=TimeRange::ALL.end.micros();
     let range = TimeRange { start: Timestamp::from_micros(start), end: Timestamp::from_micros(end) };

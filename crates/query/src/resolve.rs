@@ -35,7 +35,7 @@ impl From<Metric> for EventMetric {
     }
 }
 
-/// The metric of events with that name.
+/// The metric of events with this name.
 pub async fn event_metric(
     store: &Store,
     tenant: TenantId,
@@ -49,7 +49,7 @@ pub async fn event_metric(
     found.map(EventMetric::from).ok_or_else(|| ApiError::not_found("metric", &full_name))
 }
 
-/// The metric of assets with that name.
+/// The metric of assets with this name.
 pub async fn asset_metric(
     store: &Store,
     tenant: TenantId,
@@ -79,7 +79,7 @@ pub async fn substitute_metric(
     Ok(metrics.filter(can_substitute).max_by_key(|other| other.rolled_up_to))
 }
 
-/// The calendar that a request names, if it is cut into buckets.
+/// The calendar that a request names, if its range is divided into buckets.
 pub async fn calendar_of(
     store: &Store,
     tenant: TenantId,
@@ -91,7 +91,7 @@ pub async fn calendar_of(
     }
 }
 
-/// The calendar with that code: a built-in one, or one that the tenant has defined.
+/// The calendar with this code: a built-in one, or one that the tenant has defined.
 pub async fn calendar(store: &Store, tenant: TenantId, code: &str) -> Result<Calendar, ApiError> {
     if Calendar::is_reserved(code) {
         return Calendar::parse(code).map_err(|error| {
@@ -107,7 +107,7 @@ pub async fn calendar(store: &Store, tenant: TenantId, code: &str) -> Result<Cal
     found.ok_or_else(|| ApiError::not_found("calendar", code))
 }
 
-/// The stored time series with that name.
+/// The stored time series with this name.
 pub async fn time_series(
     store: &Store,
     tenant: TenantId,

@@ -1,5 +1,4 @@
-//! Reads what requests say, without asking the store. Pure: everything that is wrong with a request in itself is found
-//! here.
+//! Reads requests without the store. Pure. Finds all violations that do not depend on stored data.
 
 pub mod asset_list;
 pub mod asset_query;

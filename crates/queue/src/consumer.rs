@@ -27,14 +27,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// The requests in it, or why it cannot be decoded.
+    /// The requests in the message, or the reason why it cannot be decoded.
     pub fn envelope(&self) -> Result<Envelope, String> {
         message::decode(self.data.clone())
             .map_err(|error| format!("expected an encoded envelope of requests: {error}"))
     }
 }
 
-/// A connection that does not receive messages yet.
+/// A connection that has not subscribed yet.
 pub struct Session {
     connection: Connection,
     channel: Channel,

@@ -30,7 +30,7 @@ pub struct PublisherSettings {
     pub linger: Duration,
     /// The size in bytes at which a message is published without waiting for more.
     pub message_bytes: usize,
-    /// The number of messages of a shard that may be unconfirmed.
+    /// The maximum number of unconfirmed messages of a shard.
     pub window: usize,
     /// How often a message without requests carries the time to the workers, if no message with requests
     /// does. None if messages do not carry the time.
@@ -51,7 +51,7 @@ impl Default for PublisherSettings {
     }
 }
 
-/// Why a request is not known to be in the queue. It is safe to publish it again.
+/// Why it is unknown whether a request is in the queue. It is safe to publish the request again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// The queue is full.

@@ -75,7 +75,7 @@ pub struct Batch<'a> {
     pub requests: Vec<NewRequest>,
     /// Their events, in any order. Of several events with the same id, the first one is stored.
     pub events: Vec<NewEvent<'a>>,
-    /// What they add to the counters of flows.
+    /// The increments of the counters of flows.
     pub flow_counts: Vec<FromRequest<FlowCounts<'a>>>,
     /// The schedules of executions that they open, update or close.
     pub schedules: Vec<FromRequest<Schedule<'a>>>,

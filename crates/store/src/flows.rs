@@ -27,7 +27,7 @@ use flowmeter_core::timestamp::Timestamp;
 
 use crate::StoreError;
 
-/// What is added to the counters of a flow.
+/// The increments of the counters of a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowCounts<'a> {
     /// The tenant that owns the flow.
@@ -36,7 +36,7 @@ pub struct FlowCounts<'a> {
     pub flow_id: &'a str,
     /// The start of the quarter-hour.
     pub bucket: Timestamp,
-    /// What is added.
+    /// The increments.
     pub counters: Counters,
 }
 

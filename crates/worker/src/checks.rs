@@ -1,9 +1,8 @@
-//! Checks whether the endpoints of flows are available. One worker at a time does so, the one that has the
-//! lease.
+//! Checks whether the endpoints of flows are available. Only the worker that has the lease makes the checks.
 //!
 //! The times of a flow's checks follow from the flow alone ([`schedule`]), and the id of a report follows
-//! from the flow and the time. So a worker that takes over needs no knowledge of the one before it, and a
-//! check that both made counts once.
+//! from the flow and the time. So a worker that takes over needs no information from the previous one, and a
+//! check that both have made counts once.
 
 mod agenda;
 mod fair_queue;

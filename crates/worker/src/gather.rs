@@ -1,5 +1,4 @@
-//! Gathers messages until they are worth a transaction, and keeps the watermark, which the gathered messages
-//! hold back.
+//! Gathers messages for a transaction, and keeps the watermark, which the gathered messages hold back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -141,7 +140,7 @@ struct Times {
 const NOTHING_PENDING: i64 = i64::MAX;
 
 impl Watermark {
-    /// No message was received yet, and none will be that was enqueued before `start`.
+    /// The watermark before the first message. All messages will be enqueued at `start` or later.
     pub fn starting_at(start: Timestamp) -> Self {
         let newest = AtomicI64::new(start.micros());
         Self(Arc::new(Times { newest, oldest_pending: AtomicI64::new(NOTHING_PENDING) }))

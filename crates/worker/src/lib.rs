@@ -27,8 +27,8 @@ pub use config::{Batching, Checks, Config};
 /// How long the broker may take to confirm the last reports. It usually takes milliseconds.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Works until the tasks are asked to stop, and then finishes the transactions that are under way. Messages
-/// that are not acknowledged by the end of the process go back to the broker.
+/// Works until the tasks are asked to stop, and then finishes the running transactions. Messages that are not
+/// acknowledged by the end of the process go back to the broker.
 pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
     let store = Store::new(&config.database.settings())?;
     let queue = config.queue.settings();

@@ -61,7 +61,7 @@ impl BatcherSettings {
         self
     }
 
-    /// Sets the largest size of a batch, in bytes of its encoded items, up to 4 MiB. A larger item is dropped. If the limit
+    /// Sets the maximum size of a batch, in bytes of its encoded items, up to 4 MiB. A larger item is dropped. If the limit
     /// of the service is smaller, the batch is sent in halves. Default: 1 MiB.
     #[must_use]
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
@@ -76,14 +76,14 @@ impl BatcherSettings {
         self
     }
 
-    /// Sets the largest number of items in memory, waiting or in flight. Default: 100,000.
+    /// Sets the maximum number of items in memory, waiting or in flight. Default: 100,000.
     #[must_use]
     pub fn buffer_items(mut self, items: usize) -> Self {
         self.buffer_items = items.max(1);
         self
     }
 
-    /// Sets the largest size of all items in memory, waiting or in flight, in bytes of the encoded items. A batch is never
+    /// Sets the maximum size of all items in memory, waiting or in flight, in bytes of the encoded items. A batch is never
     /// larger. Default: 32 MiB.
     #[must_use]
     pub fn buffer_bytes(mut self, bytes: usize) -> Self {
@@ -91,7 +91,7 @@ impl BatcherSettings {
         self
     }
 
-    /// Sets the largest number of requests in flight, including retries. Default: 4.
+    /// Sets the maximum number of requests in flight, including retries. Default: 4.
     #[must_use]
     pub fn in_flight(mut self, requests: usize) -> Self {
         self.in_flight = requests.max(1);

@@ -32,7 +32,7 @@ pub enum Reading {
 impl Reading {
     const OF_BOOLEANS: [Truth; 3] = [Truth::CountTrue, Truth::CountFalse, Truth::FractionTrue];
 
-    /// Its name in the store.
+    /// The name in the store.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Reading {
         }
     }
 
-    /// The reading of that name.
+    /// The reading with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let mut booleans = Self::OF_BOOLEANS.into_iter().map(Self::Booleans);

@@ -28,7 +28,7 @@ impl FlowMetric {
         Self::Availability,
     ];
 
-    /// Its name.
+    /// The name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl FlowMetric {
         }
     }
 
-    /// The metric of that name.
+    /// The metric with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
@@ -98,7 +98,7 @@ impl Granularity {
     /// All granularities.
     pub const ALL: [Self; 3] = [Self::Day, Self::Hour, Self::Lifetime];
 
-    /// Its name.
+    /// The name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -108,7 +108,7 @@ impl Granularity {
         }
     }
 
-    /// The granularity of that name, in upper or lower case.
+    /// The granularity with this name, in upper or lower case.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|granularity| granularity.name().eq_ignore_ascii_case(name))

@@ -30,7 +30,7 @@ impl Outcome {
         Self::NoHttpResponseError,
     ];
 
-    /// Its name, which is also its key in the metrics.
+    /// The name, which is also the key in the metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,13 +71,13 @@ impl Latency {
         Some(Self(u8::try_from(up - 1).expect("0 to 10")))
     }
 
-    /// Its index in [`Latency::ALL`].
+    /// The index in [`Latency::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 
-    /// Its key in the metrics.
+    /// The key in the metrics.
     #[must_use]
     pub const fn key(self) -> &'static str {
         ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "10+"][self.index()]
@@ -112,12 +112,12 @@ pub fn check_flow_id(field: &str, id: &str) -> Result<(), Violation> {
     Err(Violation::new(field, format!("expected 1 to {MAX_FLOW_ID_BYTES} bytes without control characters")))
 }
 
-/// The limits of what is accepted.
+/// The limits of accepted requests.
 #[derive(Debug, Clone, Copy)]
 pub struct FlowLimits {
     /// The maximum age of a request.
     pub max_age: Duration,
-    /// How far a request may be ahead of this machine's clock.
+    /// How far a request can be ahead of this machine's clock.
     pub max_ahead: Duration,
 }
 

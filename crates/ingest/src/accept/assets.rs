@@ -22,7 +22,7 @@ use super::rejections::Rejections;
 use super::{Decision, Limits, start};
 
 /// Decides about one document of `tenant` at the time `now`. Also returns the document as it was read. If any
-/// metric is invalid, the whole document is refused.
+/// metric is invalid, the whole document is rejected.
 pub fn decide_document<'a>(
     tenant: TenantId,
     request: &'a EmitAssetMetricsRequest,
@@ -72,8 +72,8 @@ fn check_response_size(document: &Document<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Decides about each document of `tenant` on its own, at the time `now`. If several documents have the same
-/// metric of one asset and time, only the first of them is accepted.
+/// Decides about each document of `tenant` individually, at the time `now`. If several documents have the
+/// same metric of one asset and time, only the first of them is accepted.
 pub fn decide_batch(
     tenant: TenantId,
     batch: &BatchEmitAssetMetricsRequest,
@@ -121,7 +121,8 @@ struct AcceptedValues<'a> {
     values: Vec<AssetValues>,
     /// The index in `values` of an asset and time.
     indexes: HashMap<(&'a str, Timestamp), usize, RandomState>,
-    /// Which document had a metric: by the index of its asset and time, and the metric's name.
+    /// The index of the document with a metric, by the index of its asset and time and the name of the
+    /// metric.
     documents: HashMap<(usize, &'a str), usize, RandomState>,
 }
 

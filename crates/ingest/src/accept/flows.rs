@@ -22,7 +22,7 @@ use crate::flow_registry::RegisteredFlows;
 
 /// How many characters of an unknown flow id a rejection repeats.
 const SHOWN_CHARS: usize = 40;
-/// About what a row of counters takes in memory. The items that it counts may have been smaller.
+/// The approximate size of a row of counters in memory. The items that it counts can be smaller.
 const ROW_BYTES: usize = 256;
 
 /// Decides about a batch of `tenant`, whose flows are `flows`, at the time `now`. Also returns the indexes of the

@@ -23,7 +23,7 @@ pub(super) async fn handle(
     Ok(Response::new(record(ingest, &metadata, request).instrument(span).await?))
 }
 
-/// Records one batch; `StreamUsage` records each of its batches so, too.
+/// Records one batch. `StreamUsage` also uses it for each of its batches.
 pub(super) async fn record(
     ingest: &Ingest,
     metadata: &MetadataMap,

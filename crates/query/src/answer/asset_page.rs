@@ -1,7 +1,7 @@
 //! Encodes metrics of an asset, as many as fit one page. Pure.
 //!
-//! An answer stays within the size that gRPC clients accept by default, whatever the length of texts and the number of
-//! metrics in one document. A document that does not fit a page of its own continues on the next page.
+//! An answer stays within the size that gRPC clients accept by default, whatever the length of texts and the
+//! number of metrics in one document. A document that does not fit on one page continues on the next page.
 
 use flowmeter_contract::asset_value::{to_proto as value_to_proto, type_to_proto};
 use flowmeter_contract::time::to_proto as time_to_proto;
@@ -12,25 +12,25 @@ use prost::Message;
 
 use crate::page::asset_position::AssetPosition;
 
-/// Metrics of one page.
+/// The maximum number of metrics on a page.
 pub const MAX_METRICS: usize = 10_000;
-/// Bytes of the documents or metrics of one page. gRPC clients accept 4 MiB by default. The rest is for the page token,
-/// of which the name of a metric is the longest part.
+/// The maximum size of the documents or metrics of a page in bytes. gRPC clients accept 4 MiB by default. The
+/// rest is for the page token, whose longest part is the name of a metric.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024 - 4 * 1024;
 
-/// The most bytes that precede a part of a message: its tag and its length.
+/// The maximum number of bytes before a part of a message: its tag and its length.
 const FRAME_BYTES: usize = 5;
-/// The most bytes of a document without its metrics: its frame and its timestamp.
+/// The maximum size of a document without its metrics in bytes: its frame and its timestamp.
 const DOCUMENT_BYTES: usize = FRAME_BYTES + 24;
 
-/// What still fits the page.
+/// The remaining room on a page.
 struct Room {
     metrics: usize,
     bytes: usize,
 }
 
 impl Room {
-    /// Takes room for a metric. Returns false if there is not enough.
+    /// Takes room for a metric. Returns false if there is not enough room.
     fn take(&mut self, bytes: usize) -> bool {
         if self.metrics == 0 || bytes > self.bytes {
             return false;
@@ -41,8 +41,8 @@ impl Room {
     }
 }
 
-/// The documents of a page, and the position of the next page, which ends at `to`. If `found` has more metrics than fit,
-/// there is a next page.
+/// The documents of a page, and the position of the next page, which ends at `to`. If `found` has more
+/// metrics than fit on the page, there is a next page.
 pub fn documents(
     found: Vec<FoundMetric>,
     to: Timestamp,

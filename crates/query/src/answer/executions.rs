@@ -16,7 +16,8 @@ fn series_to_proto(series: Series, is_total: bool) -> ExecutionSeries {
     ExecutionSeries { points: points.collect(), labels: series.labels, total }
 }
 
-/// A sum of calls, which is a natural number. A larger sum than fits the response becomes the largest number that fits.
+/// A sum of calls, which is a natural number. A sum that does not fit into the response becomes the largest
+/// number that does.
 fn call_count(value: &str) -> i64 {
     value.parse().unwrap_or(i64::MAX)
 }

@@ -12,7 +12,7 @@ use flowmeter_store::catalog::metrics::{Backfill, Metric};
 use crate::spec::asset_query::default_reading;
 use crate::spec::labels::label_name;
 
-/// A metric of events, as its definition says.
+/// A metric of events, from its definition.
 pub fn definition(definition: &MetricDefinition) -> v1::Metric {
     let selector = &definition.selector;
     let label_sets = definition.label_sets.iter().filter(|set| !set.labels.is_empty());

@@ -13,7 +13,7 @@ use super::range;
 pub struct AssetPosition {
     /// The first time.
     pub from: Timestamp,
-    /// The last time, as the first page has it.
+    /// The last time, which is the same on all pages.
     pub to: Timestamp,
     /// Of the metrics at the first time, only those after this one follow.
     pub after: Option<Arrival>,

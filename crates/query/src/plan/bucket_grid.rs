@@ -13,10 +13,10 @@ use crate::spec::query::{DEFAULT_CALENDAR, QuerySpec};
 /// The range of an answer and the buckets in it.
 #[derive(Debug, Clone)]
 pub struct BucketGrid {
-    /// The calendar that cuts the range, on the clocks of the request's time zone.
+    /// The calendar that divides the range, in the time zone of the request.
     pub calendar: Calendar,
     pub range: TimeRange,
-    /// Ascending. The first start is at or before the start of the range.
+    /// The starts of the buckets, ascending. The first start is at or before the start of the range.
     pub starts: Vec<Timestamp>,
 }
 

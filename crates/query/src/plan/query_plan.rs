@@ -9,7 +9,7 @@ use flowmeter_core::timestamp::Timestamp;
 use super::bucket_grid::BucketGrid;
 use crate::spec::query::QuerySpec;
 
-/// What is read for a request.
+/// The plan for reading the answer to a request.
 #[derive(Debug)]
 pub struct QueryPlan<'a> {
     pub spec: &'a QuerySpec,
@@ -17,15 +17,16 @@ pub struct QueryPlan<'a> {
     /// The metric that is read.
     pub definition: &'a MetricDefinition,
     pub observed: Observed,
-    /// The label set of the metric that covers the filter and the labels. `None`: everything is read from events.
+    /// The label set of the metric that covers the filter and the labels. `None` if everything is read from
+    /// events.
     pub label_set: Option<&'a LabelSet>,
-    /// From what each piece of the range is read.
+    /// The pieces of the range and their sources.
     pub pieces: Vec<Piece>,
 }
 
 impl<'a> QueryPlan<'a> {
-    /// Plans to read a metric of which all events before `rolled_up_to` are in roll-ups. Values are aggregated as
-    /// `default_observed` says where the request does not.
+    /// Plans how to read a metric whose roll-ups contain all events before `rolled_up_to`. `default_observed`
+    /// is the aggregation if the request does not specify one.
     pub fn new(
         spec: &'a QuerySpec,
         grid: &'a BucketGrid,

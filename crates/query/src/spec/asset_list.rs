@@ -9,7 +9,7 @@ use flowmeter_service::error::{ApiError, Reason};
 use crate::page::Page;
 use crate::page::asset_position::{self, AssetPosition};
 
-/// Names of metrics in one request.
+/// The maximum number of names of metrics in a request.
 const MAX_NAMES: usize = 100;
 
 /// A page of the metrics of an asset.
@@ -57,7 +57,7 @@ pub fn names(names: &[String]) -> Result<Vec<String>, ApiError> {
     Ok(names)
 }
 
-/// Checks a text that URNs start with.
+/// Checks a prefix of URNs.
 pub fn check_prefix(prefix: &str) -> Result<(), ApiError> {
     if prefix.len() > MAX_URN_BYTES || prefix.contains('\0') {
         let text = format!("expected at most {MAX_URN_BYTES} bytes without NUL characters");

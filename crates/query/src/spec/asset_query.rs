@@ -9,7 +9,7 @@ use flowmeter_service::error::{ApiError, Reason};
 
 use super::labels;
 
-/// Characters of a name that an error shows.
+/// The maximum number of characters of a name in an error.
 const MAX_SHOWN_CHARS: usize = 40;
 
 /// Checks that a request names no service, because assets have none.
@@ -21,7 +21,7 @@ pub fn check_no_service(service: &str) -> Result<(), ApiError> {
     Err(ApiError::field(Reason::InvalidField, "service", text))
 }
 
-/// Checks that a filter chooses assets by their URN.
+/// Checks that a filter selects assets only by their URN.
 pub fn check_filter(filter: &Filter) -> Result<(), ApiError> {
     let urn = urn_field();
     if let Some(other) = filter.fields().into_iter().find(|field| **field != urn) {
@@ -35,8 +35,9 @@ pub fn check_filter(filter: &Filter) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// A number that a filter orders URNs by. URNs are text, and nearly all of them come after a text that begins with a
-/// digit, so such a comparison is a mistake. A test for equality is not: a URN can be a number.
+/// A number with which a filter compares the order of URNs. URNs are text, and nearly all of them come after
+/// any text that begins with a digit, so such a comparison is a mistake. A test for equality is not a
+/// mistake, because a URN can be a number.
 fn compared_number(condition: &Condition) -> Option<&str> {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(compared_number),
@@ -52,7 +53,7 @@ fn compared_number(condition: &Condition) -> Option<&str> {
     }
 }
 
-/// Reads the labels that tell series apart: the URN, or none.
+/// Reads the labels to group by: the URN, or none.
 pub fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
     let urn = Ok(urn_field());
     if let Some(index) = names.iter().position(|name| Filter::field(name.trim()) != urn) {
@@ -71,8 +72,8 @@ fn shortened(text: &str) -> String {
     text.chars().take(MAX_SHOWN_CHARS).collect()
 }
 
-/// The reading where a request names none. A metric of numbers and booleans has no default: with one, a single value
-/// of the other type, sent by mistake, would silently change the meaning of every request.
+/// The reading if a request names none. A metric with numbers and booleans has no default. Otherwise, a
+/// single value of the other type, sent by mistake, would silently change the meaning of every request.
 pub fn default_reading(readable: Readable) -> Option<Reading> {
     match readable {
         Readable::Numbers => Some(Reading::Numbers(Observed::Averaged)),

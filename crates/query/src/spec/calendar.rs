@@ -79,7 +79,7 @@ fn check_sizes(calendar: &v1::Calendar) -> Result<(), ApiError> {
     }
 }
 
-/// The number by which the store keeps a day, or 0 if it is not a day of the week.
+/// The number of a day in the store, or 0 if it is not a day of the week.
 fn day_number(day: i32) -> i16 {
     v1::DayOfWeek::try_from(day).map_or(0, |day| i16::try_from(i32::from(day)).expect("0 to 7"))
 }

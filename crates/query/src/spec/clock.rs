@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 pub struct RequestClock {
     /// When the request was received.
     pub now: Timestamp,
-    /// How far ahead of the clock an event may be.
+    /// How far ahead of the clock an event can be.
     pub max_event_ahead: Duration,
 }
 
@@ -21,7 +21,7 @@ impl RequestClock {
         Self { now: Timestamp::now(), max_event_ahead }
     }
 
-    /// What ranges in a time zone are relative to.
+    /// The reference for ranges in a time zone.
     pub fn reference(self, zone: TimeZone) -> Reference {
         // One microsecond after the last one that an event may have.
         let horizon = self.now.plus(self.max_event_ahead).plus(Duration::from_micros(1));

@@ -6,7 +6,7 @@ use flowmeter_core::violation::Violation;
 use http::Uri;
 use url::Url;
 
-/// Bytes of a URL.
+/// The maximum length of a URL in bytes.
 const MAX_BYTES: usize = 2_048;
 
 /// Checks the URL in the field `field` of a request, which can be empty. The error never repeats the URL, because it can

@@ -13,27 +13,27 @@ use super::labels::event_field;
 use super::parameters::{filter, time_range, time_zone};
 use crate::page::{Page, event_position, value_position};
 
-/// The field that an order can name and a filter cannot.
+/// The field that is allowed in an order, but not in a filter.
 const TIMESTAMP: &str = "timestamp";
-/// Fields of an order.
+/// The maximum number of fields in an order.
 const MAX_KEYS: usize = 4;
-/// Words of a search.
+/// The maximum number of words in a search.
 const MAX_WORDS: usize = 16;
-/// Bytes of a search.
+/// The maximum length of a search in bytes.
 const MAX_SEARCH_BYTES: usize = 1_024;
-/// Bytes of a prefix of values.
+/// The maximum length of a prefix of values in bytes.
 const MAX_PREFIX_BYTES: usize = 1_024;
 
 /// A page of a list of events.
 #[derive(Debug)]
 pub struct EventListSpec {
-    /// Which events.
+    /// The events to list.
     pub list: EventSelection,
-    /// In which order.
+    /// The order of the events.
     pub order: Vec<OrderKey>,
-    /// Which page.
+    /// The page.
     pub page: Page,
-    /// The last event of the page before.
+    /// The last event of the previous page.
     pub after: Option<EventPosition>,
 }
 
@@ -58,15 +58,15 @@ impl EventListSpec {
 /// A page of the values of a field.
 #[derive(Debug)]
 pub struct FieldValuesSpec {
-    /// Whose values.
+    /// The field.
     pub field: Field,
-    /// The events that the values are of.
+    /// The events whose values are listed.
     pub list: EventSelection,
-    /// What the values start with.
+    /// The prefix of the values.
     pub prefix: String,
-    /// Which page.
+    /// The page.
     pub page: Page,
-    /// The last value of the page before.
+    /// The last value of the previous page.
     pub after: Option<String>,
 }
 

@@ -3,15 +3,15 @@
 use flowmeter_core::violation::Violation;
 use flowmeter_service::error::{ApiError, Reason};
 
-/// Bytes of a text that people read.
+/// The maximum length of a text for people in bytes.
 const MAX_TEXT_BYTES: usize = 1_024;
 
-/// The message in a field that the request must give.
+/// The message in a required field of a request.
 pub fn given<T>(field: &str, message: Option<T>) -> Result<T, ApiError> {
     message.ok_or_else(|| ApiError::field(Reason::InvalidField, field, "expected a value, found none"))
 }
 
-/// Reads a version. `None` if the request gives none, which is 0.
+/// Reads a version. `None` if it is 0, which means that the request has no version.
 pub fn version(field: &str, version: i32) -> Result<Option<i32>, ApiError> {
     match version {
         0 => Ok(None),
@@ -23,7 +23,7 @@ pub fn version(field: &str, version: i32) -> Result<Option<i32>, ApiError> {
     }
 }
 
-/// Checks a text that people read.
+/// Checks a text for people.
 pub fn check_text(field: &str, text: &str, violations: &mut Vec<Violation>) {
     if text.len() > MAX_TEXT_BYTES {
         let found = text.len();

@@ -13,7 +13,7 @@ use flowmeter_store::catalog::flows::NewFlow;
 use super::endpoint_url;
 use super::fields::check_text;
 
-/// Reads a flow. The error names everything that is wrong with it.
+/// Reads a flow. The error lists all violations.
 pub fn read(flow: v1::Flow) -> Result<NewFlow, ApiError> {
     let mut violations = Vec::new();
     violations.extend(check_flow_id("flow.id", &flow.id).err());
@@ -50,7 +50,7 @@ fn check_data_api_version(field: &str, version: &str) -> Result<(), Violation> {
     DataApiVersion::parse(version).map(drop).map_err(|error| Violation::new(field, error.to_string()))
 }
 
-/// Reads the time between two checks of the endpoint, if the flow says.
+/// Reads the time between two checks of the endpoint, if the flow defines it.
 fn check_interval(
     field: &str,
     interval: Option<prost_types::Duration>,

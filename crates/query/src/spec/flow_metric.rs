@@ -5,7 +5,7 @@ use flowmeter_core::violation::Violation;
 use flowmeter_proto::v1::GetFlowMetricRequest;
 use flowmeter_service::error::{ApiError, Reason};
 
-/// A metric of a flow, and the days that it is read for.
+/// A metric of a flow, and the days for which it is read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FlowMetricSpec {
     pub metric: FlowMetric,

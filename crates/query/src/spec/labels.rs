@@ -1,12 +1,13 @@
-//! Reads names of fields of events, and of labels: the fields that tell series apart. Pure.
+//! Reads the names of fields of events, and of labels, by which series are grouped. Pure.
 
 use flowmeter_core::filter::Filter;
 use flowmeter_core::usage::Field;
 use flowmeter_service::error::{ApiError, Reason};
 
-/// Labels of one request.
+/// The maximum number of labels in a request.
 const MAX_GROUP_BY: usize = 8;
-/// Bytes of the name of a field: as many as the name of an attribute can have.
+/// The maximum length of the name of a field in bytes, which is the maximum length of the name of an
+/// attribute.
 const MAX_NAME_BYTES: usize = 1_024;
 
 /// Reads the name of a field of events from the field `parameter` of a request.
@@ -14,7 +15,7 @@ pub fn event_field(parameter: &str, name: &str) -> Result<Field, ApiError> {
     read_field(name).map_err(|expected| wrong_name(parameter, name, &expected))
 }
 
-/// Reads the labels that tell series apart.
+/// Reads the labels to group by.
 pub fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
     let parameter = |index: usize| format!("group_by[{index}]");
     let wrong = |index: usize, text: &str| ApiError::field(Reason::InvalidField, &parameter(index), text);
@@ -32,7 +33,7 @@ pub fn group_by(names: &[String]) -> Result<Vec<Field>, ApiError> {
     Ok(labels)
 }
 
-/// Reads the name of a label: a field that is not a measure. The error is what was expected.
+/// Reads the name of a label: a field that is not a measure. The error says what was expected.
 pub fn read_label(name: &str) -> Result<Field, String> {
     match read_field(name)? {
         Field::Duration | Field::ResponseSize | Field::Value => {
@@ -50,7 +51,7 @@ pub fn label_name(label: &Field) -> String {
     }
 }
 
-/// Reads a name that has one meaning only. The error is what was expected.
+/// Reads a name that has only one meaning. The error says what was expected.
 fn read_field(name: &str) -> Result<Field, String> {
     if name.len() > MAX_NAME_BYTES {
         return Err(format!("a name of at most {MAX_NAME_BYTES} bytes"));

@@ -12,13 +12,13 @@ use flowmeter_service::error::{ApiError, Reason};
 use super::fields::check_text;
 use super::labels::read_label;
 
-/// Label sets of a metric, and labels of each. The cost of an event grows with both.
+/// The maximum number of label sets of a metric, and of labels in each. The cost of an event grows with both.
 const MAX_LABEL_SETS: usize = 8;
 const MAX_LABELS: usize = 4;
-/// Bytes of a unit.
+/// The maximum length of a unit in bytes.
 const MAX_UNIT_BYTES: usize = 63;
 
-/// Reads the definition of a metric. The error names everything that is wrong with it.
+/// Reads the definition of a metric. The error lists all violations.
 pub fn read(metric: &v1::Metric) -> Result<MetricDefinition, ApiError> {
     let name = MetricName::parse("metric.name", &metric.name)?;
     if name.is_of_assets() {
@@ -77,8 +77,8 @@ pub fn read(metric: &v1::Metric) -> Result<MetricDefinition, ApiError> {
     })
 }
 
-/// Checks that a unit has only the characters of UCUM, which are those of ASCII except spaces. Whether UCUM has the unit
-/// is not checked.
+/// Checks that a unit only has characters that UCUM allows, which are ASCII characters except spaces. Does
+/// not check whether UCUM defines the unit.
 fn check_unit(unit: &str) -> Result<(), String> {
     let expected = |found: &dyn std::fmt::Display| {
         Err(format!("expected at most {MAX_UNIT_BYTES} characters of ASCII without spaces, found {found}"))

@@ -15,7 +15,7 @@ pub fn filter(text: &str) -> Result<Filter, ApiError> {
     Filter::parse(text).map_err(wrong_filter)
 }
 
-/// Reads a filter that may name these fields only.
+/// Reads a filter that can only name these fields.
 pub fn filter_about(text: &str, fields: &[Field]) -> Result<Filter, ApiError> {
     Filter::parse_about(text, fields).map_err(wrong_filter)
 }
@@ -33,7 +33,7 @@ fn wrong_range(error: SyntaxError) -> ApiError {
     ApiError::violation(Reason::InvalidRange, &Violation::from(error).within("range"))
 }
 
-/// Reads a range of time that the request must give.
+/// Reads a required range of time.
 pub fn required_range(text: &str) -> Result<RangeExpression, ApiError> {
     if text.is_empty() {
         let text = "expected a range such as from(2024-11-20), last(24) or 2024-11";
@@ -42,7 +42,7 @@ pub fn required_range(text: &str) -> Result<RangeExpression, ApiError> {
     range(text)
 }
 
-/// Reads a range on the clocks of a time zone. An empty text is all time.
+/// Reads a range in a time zone. An empty text means all time.
 pub fn time_range(text: &str, zone: TimeZone, clock: RequestClock) -> Result<TimeRange, ApiError> {
     if text.is_empty() {
         return Ok(TimeRange::ALL);
@@ -55,7 +55,7 @@ pub fn resolve_range(range: &RangeExpression, reference: &Reference) -> Result<T
     range.resolve(reference).map_err(wrong_range)
 }
 
-/// Reads the name of a time zone. `None` if the request gives none.
+/// Reads the name of a time zone. `None` if it is empty.
 pub fn time_zone(name: &str) -> Result<Option<TimeZone>, ApiError> {
     if name.is_empty() {
         return Ok(None);

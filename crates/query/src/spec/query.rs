@@ -24,30 +24,30 @@ pub const DEFAULT_CALENDAR: &str = "#PT1H";
 /// The range of a request for executions that names none: the last 7 days, as dashboards show them.
 const DEFAULT_EXECUTION_RANGE: &str = "from(T-7D)";
 
-/// What a metric measures, which decides what a request may say about it.
+/// The subject of a metric, which decides what a request for it can contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Events,
     Assets,
 }
 
-/// Everything in a request for time series that is understood without asking the store.
+/// A request for time series, as far as it can be read without the store.
 #[derive(Debug, Clone)]
 pub struct QuerySpec {
-    /// `None`: as the metric says.
+    /// The aggregation. `None` for the default of the metric.
     pub observed: Option<Reading>,
     pub range: RangeExpression,
     pub filter: Filter,
-    /// The labels that tell series apart.
+    /// The labels to group by.
     pub group_by: Vec<Field>,
-    /// `None`: the zone of the calendar.
+    /// The time zone. `None` for the time zone of the calendar.
     pub zone: Option<TimeZone>,
-    /// The code of the calendar that cuts the range into buckets. `None`: the range is one bucket.
+    /// The code of the calendar that divides the range into buckets. `None` if the range is one bucket.
     pub calendar: Option<String>,
     pub fill: Fill,
 }
 
-/// What stands in buckets without a value.
+/// The points of buckets without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fill {
     /// No point.
@@ -59,7 +59,8 @@ pub enum Fill {
 }
 
 impl QuerySpec {
-    /// Reads a request for time series. What it leaves out is as the stored time series says, if the request names one.
+    /// Reads a request for time series. If the request names a stored time series, its definition provides
+    /// what the request leaves out.
     pub fn of_time_series(
         request: &QueryTimeSeriesRequest,
         subject: Subject,
@@ -90,7 +91,7 @@ impl QuerySpec {
         }
     }
 
-    /// Reads a request for executions, which is about the events of their calls.
+    /// Reads a request for executions, whose calls are events.
     pub fn of_executions(request: &QueryExecutionsRequest) -> Result<Self, ApiError> {
         for (index, label) in request.group_by.iter().enumerate() {
             if !LABELS.contains(&label.as_str()) {
@@ -118,13 +119,13 @@ impl QuerySpec {
         Ok(spec)
     }
 
-    /// The fields by which series are chosen and told apart.
+    /// The fields by which series are filtered and grouped.
     pub fn fields(&self) -> Vec<&Field> {
         let fields: BTreeSet<&Field> = self.filter.fields().into_iter().chain(&self.group_by).collect();
         fields.into_iter().collect()
     }
 
-    /// Takes from a stored time series what the request leaves out, and narrows the stored filter by the request's.
+    /// Takes from a stored time series what the request leaves out, and combines both filters.
     fn within(self, series: &NewTimeSeries, subject: Subject) -> Result<Self, ApiError> {
         let filter = series_filter(&series.filter, subject)?;
         let zone = match self.zone {
@@ -145,7 +146,7 @@ pub fn series_filter(text: &str, subject: Subject) -> Result<Filter, ApiError> {
     Ok(filter)
 }
 
-/// Reads how values of a subject are aggregated. `None` if the request does not say.
+/// Reads how values of a subject are aggregated. `None` if the request does not specify it.
 pub fn read_observed(number: i32, subject: Subject) -> Result<Option<Reading>, Violation> {
     match subject {
         Subject::Events => enums::observed("observed", number).map(|observed| observed.map(Reading::Numbers)),

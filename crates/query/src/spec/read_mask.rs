@@ -11,7 +11,7 @@ use flowmeter_service::error::ApiError;
 /// The fields of events that an answer has.
 #[derive(Debug)]
 pub struct ReadMask {
-    /// `None`: all fields.
+    /// The fields. `None` for all fields.
     paths: Option<BTreeSet<String>>,
 }
 
@@ -36,7 +36,8 @@ const FIELDS: [&str; 17] = [
     "attributes",
 ];
 
-/// A field by another name that filters know it by, or an attribute. The error is what was expected.
+/// The name of the field of events that `name` means, as in a filter, or the name of an attribute. The error
+/// says what was expected.
 fn field(name: &str) -> Result<&str, String> {
     let is_attribute = name.starts_with("attributes.");
     match Filter::field(name) {
@@ -82,7 +83,7 @@ impl ReadMask {
         Ok(Self { paths: Some(paths).filter(|_| !everything) })
     }
 
-    /// The fields of an event that the mask names.
+    /// The event with only the fields in the mask.
     pub fn apply(&self, stored: v1::StoredUsageEvent) -> v1::StoredUsageEvent {
         let Some(paths) = &self.paths else { return stored };
         let event = stored.event.unwrap_or_default();

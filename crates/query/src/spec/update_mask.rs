@@ -3,13 +3,13 @@
 use flowmeter_service::error::{ApiError, Reason};
 use prost_types::FieldMask;
 
-/// Characters of a wrong path that an error shows.
+/// The maximum number of characters of a wrong path in an error.
 const MAX_SHOWN_CHARS: usize = 100;
 
 /// The fields to change.
 #[derive(Debug)]
 pub struct Mask {
-    /// `None`: all fields.
+    /// The fields. `None` for all fields.
     paths: Option<Vec<String>>,
 }
 

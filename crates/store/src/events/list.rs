@@ -60,7 +60,7 @@ pub struct EventPosition {
 /// A query for a page of a list.
 #[derive(Debug, Clone)]
 pub struct EventPage {
-    /// Which events.
+    /// The events to list.
     pub list: EventSelection,
     /// The order. A timestamp key must be the last one. Events with equal keys are in the order of their ids.
     pub order: Vec<OrderKey>,

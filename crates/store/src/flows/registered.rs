@@ -1,4 +1,4 @@
-//! Which flows are registered, and during which time.
+//! The flows that are registered, and the time during which they are.
 
 use std::time::{Duration, SystemTime};
 

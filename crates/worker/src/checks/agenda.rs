@@ -1,5 +1,6 @@
-//! What to check next: the flows with their slots, those that are due and wait, and those that are being
-//! checked, which are not checked a second time meanwhile. Nothing here reads a clock or does I/O.
+//! The checks to make next. The agenda knows the flows with their slots, the flows that are due and wait, and
+//! the flows that are being checked, so that no flow is checked twice at the same time. Nothing here reads a
+//! clock or does I/O.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -38,13 +39,13 @@ pub struct Due {
 /// Slots that were skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// Because the flow still waited when its next slot was due.
+    /// The number of slots skipped because the flow still waited when its next slot was due.
     pub crowded: u64,
-    /// Because the flow was still being checked.
+    /// The number of slots skipped because the flow was still being checked.
     pub overlapping: u64,
 }
 
-/// The flows, and when each is to be checked.
+/// The flows, and the times of their next checks.
 #[derive(Debug)]
 pub struct Agenda {
     usual_interval: Duration,
@@ -61,14 +62,14 @@ impl Agenda {
         Self { usual_interval, flows, by_time, queue: FairQueue::new(concurrency) }
     }
 
-    /// Forgets everything but what is being checked.
+    /// Removes all flows except those that are being checked.
     pub fn clear(&mut self) {
         self.flows.clear();
         self.by_time.clear();
         self.queue.retain_waiting(|_| false);
     }
 
-    /// Replaces the list of flows by the one of the time `now`.
+    /// Replaces the list of flows at the time `now`.
     pub fn update(&mut self, flows: Vec<CheckedFlow>, now: Timestamp) {
         let mut before = std::mem::take(&mut self.flows);
         self.by_time.clear();
@@ -129,7 +130,8 @@ impl Agenda {
         self.by_time.first().map(|(slot, _)| *slot)
     }
 
-    /// Takes the next check that is due, if there is room for one. It is under way until [`Self::ended`].
+    /// Takes the next check that is due, if there is room for one. It counts as running until
+    /// [`Self::ended`].
     pub fn take_due(&mut self) -> Option<Due> {
         let name = self.queue.pop()?;
         let entry = self.flows.get_mut(&name).expect("only known flows wait");

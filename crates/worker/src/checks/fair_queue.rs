@@ -71,7 +71,7 @@ impl FairQueue {
         self.tenants.get(&name.tenant).is_some_and(|queue| queue.under_way.contains(name))
     }
 
-    /// Takes the next flow, if a slot is free. The flow is under way until [`Self::end`].
+    /// Takes the next flow, if a slot is free. The flow counts as being checked until [`Self::end`].
     pub fn pop(&mut self) -> Option<Arc<FlowName>> {
         if self.taken >= self.slots {
             return None;

@@ -1,12 +1,13 @@
 //! The addresses that checks may reach. Tenants choose the endpoints, so without a guard a check would give
 //! them access to the network of the worker: the metadata service of the cloud, the database, other services.
-//! The guard judges addresses and never names, so it must be given the very addresses that are connected to.
+//! The guard checks addresses and never names, so it must be given the addresses to which connections are
+//! made.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Judges addresses. Internal addresses are refused, except in the networks that an operator allows.
+/// Checks addresses. Internal addresses are rejected, except in the networks that an operator allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guard {
     allowed: Vec<IpNet>,
@@ -79,8 +80,8 @@ const fn v6([a, b, c]: [u16; 3], length: u8) -> Ipv6Net {
 }
 
 impl Guard {
-    /// Reads the networks that may be reached although they are internal, such as
-    /// `10.0.0.0/8,fd00::/8`. Nothing is none.
+    /// Reads the internal networks that checks can reach, such as `10.0.0.0/8,fd00::/8`. An empty text means
+    /// none.
     pub fn parse(allowed: &str) -> Result<Self, String> {
         let parts = allowed.split(',').map(str::trim).filter(|part| !part.is_empty());
         let network = |part: &str| {

@@ -1,5 +1,5 @@
-//! The availability of the endpoints of flows, as the log reports it: changes that last instead of every
-//! check, and not more of them than an operator reads, so that no tenant can flood the log.
+//! Logs the availability of the endpoints of flows. It only logs lasting changes, and a limited number of
+//! them, so that no tenant can flood the log.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

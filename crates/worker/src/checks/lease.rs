@@ -1,6 +1,6 @@
 //! Keeps the lease of the checks, so that one worker at a time makes them and endpoints are not checked
-//! twice. Where two workers do, for example because a clock is wrong, each check still counts once, by its
-//! id.
+//! twice. If two workers make them, for example because a clock is wrong, each check still counts once, by
+//! its id.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Lease {
     }
 }
 
-/// Takes the lease when it is free, and keeps it until it is asked to release it.
+/// Acquires the lease when it is free, and renews it until it is asked to release it.
 pub struct Keeper {
     store: Store,
     holder: Uuid,

@@ -1,4 +1,5 @@
-//! Counts the checks that were not made, and logs them once a minute. They say nothing about the endpoints.
+//! Counts the checks that were not made, and logs their number once a minute. Missed checks do not count in
+//! the availability of endpoints.
 
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ impl Missed {
         self.example = reason;
     }
 
-    /// Logs what was missed, once a minute. `late` results wait for the broker.
+    /// Logs the missed checks, once a minute. `late` is the number of results that wait for the broker.
     pub fn log(&mut self, concurrency: usize, late: usize) {
         let now = Instant::now();
         let Self { crowded, overlapping, faults, ref example, logged_at } = *self;

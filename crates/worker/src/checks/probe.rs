@@ -1,6 +1,6 @@
-//! One check: asks an endpoint whether it is active. The name is resolved once, the guard judges every
-//! address of it, and only these addresses are connected to, so that no second resolution, proxy or redirect
-//! can bypass the guard. Whatever the endpoint does, a check ends in time and takes little memory.
+//! One check: asks an endpoint whether it is active. The name is resolved once, the guard checks all of its
+//! addresses, and the connection is made to one of these addresses, so that no second resolution, proxy or
+//! redirect can bypass the guard. Whatever the endpoint does, a check ends in time and takes little memory.
 
 mod lookup;
 mod target;

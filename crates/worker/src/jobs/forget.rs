@@ -14,13 +14,13 @@ const WORKERS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the job looks for old schedules.
 const SCHEDULES_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Forgets departed workers, so that they do not hold back the watermark.
+/// Deletes departed workers, so that they do not hold back the watermark.
 pub async fn workers((store, stop): (Store, CancellationToken)) {
     let mut repeat = Repeat::new("forget departed workers", WORKERS_INTERVAL, stop);
     while repeat.after(forget_workers(&store).await.map(|()| WORKERS_INTERVAL)).await {}
 }
 
-/// Forgets schedules of executions that ended long ago.
+/// Deletes schedules of executions that ended long ago.
 pub async fn schedules((store, stop): (Store, CancellationToken)) {
     let mut repeat = Repeat::new("forget old schedules", Duration::ZERO, stop);
     while repeat.after(forget_schedules(&store).await.map(|_| SCHEDULES_INTERVAL)).await {}

@@ -13,8 +13,8 @@ use super::Repeat;
 /// import of history, which goes on, from events that come late.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Indexes weeks until it is asked to stop. A stop does not wait for an index: the next worker that looks builds it
-/// anew.
+/// Indexes weeks until it is asked to stop. A stop does not wait for an index, because the next worker builds
+/// it again.
 pub async fn run((store, stop): (Store, CancellationToken)) {
     let mut repeat = Repeat::new("index the events of a week", INTERVAL, stop.clone());
     let mut indexes = LabelSetIndexes::new();

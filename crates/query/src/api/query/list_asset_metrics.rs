@@ -1,8 +1,8 @@
 //! `ListAssetMetrics`: the metrics of an asset in a range of time, one document for each time.
 //!
-//! A page starts after the last document of the page before, so pages stay correct while values arrive. There is one
-//! exception: a page that starts within a document, after a metric, lacks metrics that arrived in the meantime and have
-//! their place before that metric, because an older request was the first to name them.
+//! A page starts after the last document of the page before, so pages stay correct while values arrive. There
+//! is one exception. A page that starts within a document does not contain metrics that arrived in the
+//! meantime and belong before its first metric, because an older request emitted them first.
 
 use flowmeter_core::ids::AssetId;
 use flowmeter_core::timestamp::Timestamp;

@@ -138,7 +138,7 @@ async fn answer_from_assets(
     Ok(answer::time_series(metric, grid, series, fresh_through))
 }
 
-/// Reads what was planned.
+/// Reads the series of a plan.
 pub(super) async fn read(
     api: &QueryApi,
     tenant: TenantId,

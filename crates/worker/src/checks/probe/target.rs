@@ -10,7 +10,7 @@ use url::Url;
 pub struct Target {
     /// Whether the connection uses TLS.
     pub is_tls: bool,
-    /// The host. An address is an address here, in whatever spelling the URL has it.
+    /// The host. An IP address is parsed, whatever its spelling in the URL is.
     pub host: Host,
     /// The port.
     pub port: u16,
