@@ -21,7 +21,7 @@ fn post(path: &str) -> Result<u16, io::Error> {
     if path == "/slow" { Err(io::ErrorKind::TimedOut.into()) } else { Ok(200) }
 }
 
-/// Records requests one by one, and then many requests with the same outcome at once.
+/// Records single requests, and then many requests with the same outcome at once.
 pub async fn record(client: &Client, flow_id: &str) -> Result<(), Box<dyn Error>> {
     let batcher = client.batcher(BatcherSettings::default());
     for path in ["/", "/slow"] {

@@ -21,7 +21,7 @@ pub enum SettingsError {
     },
     /// The token contains characters that are not allowed in a token. The token is not shown.
     Token,
-    /// There are settings for TLS, but the URL does not begin with `https://`, so that they would have no effect.
+    /// TLS settings are given, but the URL does not begin with `https://`, so that they would have no effect.
     TlsUnused {
         /// The URL that was given.
         url: String,
@@ -50,7 +50,7 @@ impl fmt::Display for SettingsError {
             Self::TlsUnused { url } => {
                 write!(
                     formatter,
-                    "expected a URL that begins with https://, because there are settings for TLS, found {url:?}"
+                    "expected a URL that begins with https://, because TLS settings are given, found {url:?}"
                 )
             }
             Self::TlsMissing { url } => write!(
@@ -59,9 +59,9 @@ impl fmt::Display for SettingsError {
                  feature tls, found {url:?}"
             ),
             Self::NoCertificate => {
-                formatter.write_str("expected a certificate in the PEM of the authority, found none")
+                formatter.write_str("expected a certificate in the PEM data of the authority, found none")
             }
-            Self::Tls(_) => formatter.write_str("the settings for TLS cannot be used"),
+            Self::Tls(_) => formatter.write_str("the TLS settings cannot be used"),
         }
     }
 }

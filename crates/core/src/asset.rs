@@ -20,7 +20,7 @@ pub const PROVIDER: &str = "asset";
 pub const MAX_URN_BYTES: usize = 512;
 /// The maximum length of a metric's name in bytes.
 pub const MAX_NAME_BYTES: usize = 512;
-/// The maximum length of a text value in bytes.
+/// The maximum length of a string value in bytes.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// Checks the URN of an asset, given in the request field `field`.

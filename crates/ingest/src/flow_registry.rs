@@ -34,7 +34,7 @@ impl<T: Into<String>> FromIterator<(T, Registration)> for RegisteredFlows {
     }
 }
 
-/// How long cached registrations are used without asking the store: a deleted flow must be refused within 30
+/// How long cached registrations are used without asking the store: a deleted flow must be rejected within 30
 /// s.
 const FRESH_FOR: Duration = Duration::from_secs(10);
 /// How long cached registrations are used while the store is unavailable. Tokens are used for as long.

@@ -4,7 +4,7 @@ pub mod admin;
 pub mod catalog;
 pub mod query;
 
-/// Runs a method in a span of its own, as part of the caller's trace.
+/// Runs a method in a separate span, as part of the caller's trace.
 macro_rules! traced {
     ($name:literal, $metadata:expr, $handling:expr) => {{
         let span = tracing::info_span!($name);

@@ -312,7 +312,7 @@ fn unprivileged(dir: &Path) -> Result<Option<Identity>> {
             return Ok(Some(identity));
         }
     }
-    bail!("user {uid}, as whom PostgreSQL is to run, cannot enter {}", dir.display())
+    bail!("PostgreSQL is to run as user {uid}, who cannot enter {}", dir.display())
 }
 
 fn find_user(passwd: &str, user: &str) -> Option<(u32, u32)> {

@@ -117,7 +117,7 @@ struct Checker {
     read_retry: Retry,
     /// The number of changes after which the flows were read, and until when that number is relied on.
     known: Option<(i64, Instant)>,
-    /// The checks that are under way, and their flows.
+    /// The running checks, and their flows.
     running: JoinSet<Option<String>>,
     names: HashMap<task::Id, Arc<FlowName>>,
     changes: Arc<Changes>,
@@ -126,7 +126,7 @@ struct Checker {
 }
 
 impl Checker {
-    /// Makes checks until it is asked to stop. Checks that are under way are then abandoned, and the results
+    /// Makes checks until it is asked to stop. Running checks are then abandoned, and the results
     /// that were published are confirmed, before the lease is released to the next worker.
     async fn run(mut self) {
         while !self.stop.is_cancelled() {

@@ -23,7 +23,7 @@ pub struct Reporter {
     publisher: Publisher,
     /// Cancelled by the first report: a worker that has nothing to report needs no connection.
     begun: CancellationToken,
-    /// One permit for each report that may be under way, which bounds the memory.
+    /// One permit for each report in progress, which bounds the memory.
     rooms: Arc<Semaphore>,
     /// Reports that wait for the broker.
     late: AtomicUsize,

@@ -24,7 +24,7 @@ use crate::{arguments::Remote, connection, moment, render::asset};
 /// Emit metrics of assets and read them back
 ///
 /// An asset is anything that has a URN: a database, a table, a report. Its metrics are those of the
-/// Semarchy xDG API: texts, numbers and booleans, each with a name and a time. Metrics of one
+/// Semarchy xDG API: strings, numbers and booleans, each with a name and a time. Metrics of one
 /// asset and time are merged by name, and the newest request wins.
 ///
 /// Emitting needs a token with the scope ingest, reading the scope query.

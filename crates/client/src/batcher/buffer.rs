@@ -254,7 +254,7 @@ mod tests {
         for metrics in [6_000, 4_001, 5_999, 1, 10_001, 0] {
             buffer.push(of(metrics));
         }
-        // 4,001 and 5,999 reach the limit. A report beyond the limit is a batch of its own, which the service rejects.
+        // 4,001 and 5,999 reach the limit. A report beyond the limit is a separate batch, which the service rejects.
         assert_eq!(sizes(&mut buffer), [1, 2, 1, 1]);
         buffer.seal();
         assert_eq!(sizes(&mut buffer), [1]);

@@ -1,4 +1,4 @@
-//! Reports drops, on a task of its own and with a rate limit, so that the callers of the batcher are not delayed.
+//! Reports drops, on a separate task and with a rate limit, so that the callers of the batcher are not delayed.
 
 use std::sync::Arc;
 

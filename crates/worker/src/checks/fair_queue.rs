@@ -43,7 +43,7 @@ impl FairQueue {
         Self { slots, taken: 0, tenants: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// The most checks of one tenant that may be under way.
+    /// The maximum number of running checks of one tenant.
     fn share(&self) -> usize {
         (self.slots / 2).max(1)
     }

@@ -46,8 +46,8 @@ impl Missed {
                 skipped = crowded,
                 concurrency,
                 waiting_for_broker = late,
-                "checks were skipped because too many others were under way, in total or of one tenant; raise \
-                 --flow-check-concurrency, unless results wait for the broker"
+                "checks were skipped because too many other checks were running, in total or for one tenant; \
+                 raise --flow-check-concurrency, unless results wait for the broker"
             );
         }
         if overlapping > 0 {

@@ -26,7 +26,7 @@ struct Written<'a> {
     name: Option<String>,
     value: Option<&'a RawValue>,
     /// The type that the service inferred, in an answer in the single form. A request must not declare it,
-    /// and is refused unless it is null.
+    /// and is rejected unless it is null.
     #[serde(alias = "value_type")]
     value_type: Option<String>,
     /// Only an answer contains the request id.

@@ -54,7 +54,7 @@ fn decided(request: &EmitAssetMetricsRequest) -> Result<(Decision, Document<'_>)
         .map_err(|error| tonic::Status::from(error).message().to_owned())
 }
 
-/// The error message of a request that is refused.
+/// The error message of a request that is rejected.
 fn refused(request: &EmitAssetMetricsRequest) -> String {
     decided(request).expect_err("the request is refused")
 }
