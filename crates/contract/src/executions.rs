@@ -43,7 +43,7 @@ impl<'a> Caller<'a> {
 }
 
 /// The usage events of a valid report at `timestamp`: one for each settled type, in the order in which the
-/// types first occur. Types without calls are left out. `allow_all` keeps types other than the permitted
+/// types first occur. Types without calls are left out. `allow_all` keeps types other than the six standard
 /// ones.
 #[must_use]
 pub fn usage_events(report: &ExecutionReport, timestamp: Timestamp, allow_all: bool) -> Vec<UsageEvent> {

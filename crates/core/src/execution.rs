@@ -5,14 +5,14 @@
 pub const PROVIDER: &str = "Executions";
 /// The metric that counts the calls.
 pub const METRIC: &str = "ApiCalls";
-/// The labels of a call. `type` is the event's field of that name.
+/// The labels of a call. `type` is the field of events with this name.
 pub const LABELS: [&str; 4] = ["integration", "instance", "command", "type"];
 
-/// The type that replaces types that are not permitted.
+/// The type that replaces all types other than the standard ones.
 const OTHER: &str = "GeneralError";
-/// The types that are permitted by default.
+/// The six standard types, which every tenant keeps.
 const PERMITTED: [&str; 6] = [OTHER, "OutOfQuota", "AuthError", "ServiceError", "RetryTimeout", "Successful"];
-/// Other names under which permitted types are reported.
+/// Other names under which standard types are reported.
 const ALIASES: [(&str, &str); 2] = [("QuotaError", "OutOfQuota"), ("TimeoutError", "RetryTimeout")];
 
 /// The type under which calls of a reported type are counted.

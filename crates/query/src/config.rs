@@ -33,7 +33,7 @@ pub struct Config {
     #[arg(long, env = "FLOWMETER_MAX_EVENT_AHEAD", default_value = "1h", value_parser = duration)]
     pub max_event_ahead: Duration,
 
-    /// Minimum number of requests of a flow before its metrics are shown.
+    /// Minimum number of requests that a flow needs before its metrics are shown.
     // As in the WhatsApp Flows Metrics API: rates of few requests are misleading.
     #[arg(long, env = "FLOWMETER_FLOW_MIN_REQUESTS", default_value_t = 250)]
     pub flow_min_requests: u32,

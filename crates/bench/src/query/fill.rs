@@ -95,7 +95,7 @@ impl Spread {
             let at = self.time_of(number);
             let place_in_request = place % usize::try_from(REQUEST_EVENTS).expect("small");
             if place_in_request == 0 {
-                // Of version 7 and of that time, as a client would have made it.
+                // A UUID of version 7 with this time, as a client would have generated it.
                 let name = format!("request of {number}");
                 let id = RequestId(EventId::keyed(self.tenant, &name, at).0);
                 let events = REQUEST_EVENTS.min(numbers.end - number);

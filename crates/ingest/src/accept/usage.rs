@@ -59,7 +59,7 @@ pub fn decide(
 }
 
 /// Refuses events of the provider that is reserved for reports of executions, whose types are mapped to the
-/// permitted ones and whose counts are never negative.
+/// standard ones and whose counts are never negative.
 fn check_provider(provider: &str) -> Result<(), Violation> {
     if provider != execution::PROVIDER {
         return Ok(());

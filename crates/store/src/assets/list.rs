@@ -38,7 +38,7 @@ pub struct AssetMetricsQuery {
 pub struct Arrival {
     /// The oldest request that emitted the metric at that time.
     pub request: RequestId,
-    /// The place of the value among the values of that time in that request.
+    /// The place of the value among the values of the same time in the same request.
     pub place: i16,
     /// The name.
     pub name: String,
