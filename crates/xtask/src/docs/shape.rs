@@ -99,10 +99,10 @@ impl<'a> Line<'a> {
         Self { shape, classed: found }
     }
 
-    /// Whether the line is the axis of a chart. Its times, and whether it exists, depend on the time of day.
+    /// Whether the line is the axis of a chart. Its times and dates, and whether it exists, depend on the time of day.
     fn is_axis(&self) -> bool {
-        let mut marks = self.shape.split(' ').peekable();
-        marks.peek().is_some() && marks.all(|mark| mark.chars().eq([placeholder(Class::TimeOfDay)]))
+        let marks = [Class::TimeOfDay, Class::Date].map(placeholder);
+        self.shape.split(' ').all(|mark| mark.chars().count() == 1 && mark.starts_with(marks))
     }
 }
 
@@ -259,6 +259,7 @@ mod tests {
     fn the_axis_of_a_chart_may_be_there_or_not() {
         assert!(agree("TIME\n  12:00   18:00\nend", "TIME\nend"));
         assert!(agree("TIME\nend", "TIME\n          06:00\nend"));
+        assert!(agree("TIME\n    12:00\nend", "TIME\n    12:00       2026-12-01\nend"));
         assert!(!agree("at 12:00", "end"));
     }
 
