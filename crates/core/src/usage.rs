@@ -175,6 +175,27 @@ impl<'a> UsageEvent<'a> {
         Some(self.attributes[at].1)
     }
 
+    /// Whether two events of the same id say the same. How their sender named them does not matter.
+    #[must_use]
+    pub fn has_content_of(&self, other: &UsageEvent<'_>) -> bool {
+        let Self {
+            event_id: _,
+            timestamp: _,
+            texts,
+            http_status,
+            duration_ms,
+            response_bytes,
+            value,
+            attributes,
+        } = self;
+        *texts == other.texts
+            && *http_status == other.http_status
+            && *duration_ms == other.duration_ms
+            && *response_bytes == other.response_bytes
+            && *value == other.value
+            && *attributes == other.attributes
+    }
+
     /// Fills in the defaults that do not depend on the request.
     pub fn settle(&mut self) {
         let provider = &mut self.texts[TextField::Provider as usize];

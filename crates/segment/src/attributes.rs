@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::bitmap::Bitmap;
 use crate::bytes::{Corrupt, Input, put_counted, put_varint};
 use crate::integers::{self, Kind};
 use crate::text::{TextColumn, TextWriter};
@@ -158,6 +159,25 @@ pub(crate) struct AllAttributes<'a> {
 }
 
 impl AllAttributes<'_> {
+    /// Whether no event has any.
+    pub(crate) fn are_absent(&self) -> bool {
+        self.columns.is_empty() && self.others.is_none()
+    }
+
+    /// The events that have an attribute whose value satisfies `holds`, as sets that overlap.
+    pub(crate) fn values_matching(
+        &self,
+        events: usize,
+        holds: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = Bitmap> {
+        let columns = self.columns.iter().map(|(_, column)| column.matching(events, &holds));
+        let others = self
+            .others
+            .iter()
+            .map(|others| Bitmap::from_fn(events, |event| others.of(event).any(|(_, value)| holds(&value))));
+        columns.chain(others).collect::<Vec<_>>().into_iter()
+    }
+
     /// The attributes of an event by ascending name.
     pub(crate) fn of(&self, event: usize) -> Vec<(String, String)> {
         let named =

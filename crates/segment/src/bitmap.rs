@@ -62,19 +62,26 @@ impl Bitmap {
     }
 
     /// Keeps the events that are in the other set as well.
-    pub(crate) fn intersect(&mut self, other: &Self) {
+    pub fn intersect(&mut self, other: &Self) {
         self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
     }
 
     /// Adds the events of the other set.
-    pub(crate) fn unite(&mut self, other: &Self) {
+    pub fn unite(&mut self, other: &Self) {
         self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
     }
 
     /// Takes the events that are not in the set instead.
-    pub(crate) fn negate(&mut self) {
+    pub fn negate(&mut self) {
         self.words.iter_mut().for_each(|word| *word = !*word);
         self.clear_rest();
+    }
+
+    /// Keeps the events at these positions.
+    pub fn keep(&mut self, positions: std::ops::Range<usize>) {
+        if positions.start > 0 || positions.end < self.events {
+            self.intersect(&Self::from_fn(self.events, |event| positions.contains(&event)));
+        }
     }
 
     pub(crate) fn put(&self, out: &mut Vec<u8>) {

@@ -7,11 +7,16 @@ use zstd::bulk::{Compressor, Decompressor};
 #[error("the segment is corrupt: {0}")]
 pub struct Corrupt(pub(crate) &'static str);
 
+impl Corrupt {
+    /// A number that is not one of its field.
+    pub const NUMBER: Self = Self("a number does not fit its field");
+}
+
 /// The level at which zstd compresses. Higher ones gain little on blocks that a dictionary has thinned out.
 const LEVEL: i32 = 1;
 
 /// The most bytes that a compressed block can have when it is decompressed: a bound on memory.
-const MAX_BLOCK_BYTES: usize = 1 << 30;
+const MAX_BLOCK_BYTES: usize = 1 << 27;
 
 /// Blocks shorter than this are stored as they are: the frame would take what compression gains.
 const MIN_COMPRESSED_BYTES: usize = 32;

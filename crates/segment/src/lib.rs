@@ -28,6 +28,8 @@ mod column;
 mod hex;
 mod ids;
 mod integers;
+mod labels;
+mod merge;
 mod numbers;
 mod read;
 mod select;
@@ -40,8 +42,11 @@ mod tests;
 pub use bitmap::Bitmap;
 pub use bytes::Corrupt;
 pub use column::Column;
+pub use labels::Labels;
+pub use merge::merge;
+pub use numbers::{Measured, Numbers};
 pub use read::{Event, SegmentReader};
-pub use select::select;
+pub use select::{matching, search, select};
 pub use write::{Segment, SegmentWriter};
 
 /// The most events that a segment can have. It bounds the memory that decoding a column can take.

@@ -24,7 +24,7 @@ const MAX_SCALE: u8 = 9;
 
 /// Numbers of events; 0 where an event has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Numbers<T> {
+pub struct Numbers<T> {
     present: Bitmap,
     values: Vec<T>,
 }
@@ -35,7 +35,8 @@ impl<T: Copy + Default> Numbers<T> {
     }
 
     /// The number of an event.
-    pub(crate) fn get(&self, event: usize) -> Option<T> {
+    #[must_use]
+    pub fn get(&self, event: usize) -> Option<T> {
         self.present.contains(event).then(|| self.values[event])
     }
 
@@ -54,6 +55,35 @@ impl<T: Copy + Default> Numbers<T> {
             spread[event] = value;
         }
         Self { present, values: spread }
+    }
+}
+
+/// The numbers of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measured {
+    /// Whole numbers.
+    Whole(Numbers<i64>),
+    /// Exact decimals.
+    Decimal(Numbers<Quantity>),
+}
+
+impl Measured {
+    /// The number of an event.
+    #[must_use]
+    pub fn get(&self, event: usize) -> Option<Quantity> {
+        match self {
+            Self::Whole(numbers) => numbers.get(event).map(Quantity::from),
+            Self::Decimal(numbers) => numbers.get(event),
+        }
+    }
+
+    /// The events that have a number.
+    #[must_use]
+    pub fn present(&self) -> &Bitmap {
+        match self {
+            Self::Whole(numbers) => &numbers.present,
+            Self::Decimal(numbers) => &numbers.present,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::MAX_EVENTS;
 use crate::attributes::{AllAttributes, Attributes};
 use crate::bytes::Corrupt;
 use crate::column::Column;
-use crate::numbers::{self, Numbers};
+use crate::numbers::{self, Measured, Numbers};
 use crate::text::TextColumn;
 
 /// A segment whose columns are decoded as they are needed, each once.
@@ -110,6 +110,19 @@ impl<'a> SegmentReader<'a> {
         numbers::read_whole(self.bytes(Column::of(field))?, self.events)
     }
 
+    /// The numbers of a field, if it is a field of numbers; otherwise no event has any.
+    pub fn measured(&self, field: &Field) -> Result<Measured, Corrupt> {
+        match field {
+            Field::Value => self.values().map(Measured::Decimal),
+            Field::HttpStatus | Field::Duration | Field::ResponseSize => {
+                self.whole(field).map(Measured::Whole)
+            }
+            Field::Text(_) | Field::Attribute(_) => {
+                numbers::read_whole(&[], self.events).map(Measured::Whole)
+            }
+        }
+    }
+
     /// The values.
     pub(crate) fn values(&self) -> Result<Numbers<Quantity>, Corrupt> {
         numbers::read_decimals(self.bytes(Column::Value)?, self.events)
@@ -144,7 +157,7 @@ impl<'a> SegmentReader<'a> {
         positions.into_iter().map(row).collect()
     }
 
-    fn all_attributes(&self) -> Result<&AllAttributes<'a>, Corrupt> {
+    pub(crate) fn all_attributes(&self) -> Result<&AllAttributes<'a>, Corrupt> {
         if let Some(attributes) = self.attributes.get() {
             return Ok(attributes);
         }

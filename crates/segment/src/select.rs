@@ -1,8 +1,8 @@
-//! Evaluates a filter on the columns of a segment.
+//! Evaluates conditions on the columns of a segment.
 
 use flowmeter_core::filter::{Condition, Filter, Operator, Value};
 use flowmeter_core::quantity::Quantity;
-use flowmeter_core::usage::Field;
+use flowmeter_core::usage::{Field, TextField};
 
 use crate::bitmap::Bitmap;
 use crate::bytes::Corrupt;
@@ -12,6 +12,35 @@ use crate::text::TextColumn;
 /// The events that satisfy a filter. It needs the columns of the filter's fields.
 pub fn select(filter: &Filter, segment: &SegmentReader<'_>) -> Result<Bitmap, Corrupt> {
     satisfying(filter.condition(), segment)
+}
+
+/// The events in which each of the words occurs in some text or attribute, with A to Z in lower case. It needs all
+/// columns of text.
+pub fn search(words: &[String], segment: &SegmentReader<'_>) -> Result<Bitmap, Corrupt> {
+    let events = segment.events();
+    let mut all = Bitmap::filled(events, true);
+    for word in words {
+        let holds = |text: &str| text.to_ascii_lowercase().contains(word.as_str());
+        let mut any = Bitmap::filled(events, false);
+        for field in TextField::ALL {
+            any.unite(&segment.text(field)?.matching(events, holds));
+        }
+        for column in segment.all_attributes()?.values_matching(events, holds) {
+            any.unite(&column);
+        }
+        all.intersect(&any);
+    }
+    Ok(all)
+}
+
+/// The events whose text in a field satisfies `holds`. An absent text counts as empty. Each distinct text of a
+/// dictionary is looked at once.
+pub fn matching(
+    field: TextField,
+    segment: &SegmentReader<'_>,
+    holds: impl FnMut(&str) -> bool,
+) -> Result<Bitmap, Corrupt> {
+    Ok(segment.text(field)?.matching(segment.events(), holds))
 }
 
 fn satisfying(condition: &Condition, segment: &SegmentReader<'_>) -> Result<Bitmap, Corrupt> {

@@ -100,6 +100,31 @@ impl TextWriter {
         self.is_plain |= self.values.len() >= MANY_DISTINCT && self.values.len() > self.codes.len() / 2;
     }
 
+    /// Adds the texts of other columns: for each event the index of its column, and its position there.
+    pub(crate) fn extend(&mut self, columns: &[TextColumn], events: &[(u32, u32)]) {
+        // What the code of a dictionary is here, once its text has come.
+        let dictionary = |column: &TextColumn| match column {
+            TextColumn::Dictionary { values, .. } => vec![0; values.len() + 1],
+            _ => Vec::new(),
+        };
+        let mut codes: Vec<Vec<u64>> = columns.iter().map(dictionary).collect();
+        for (column, event) in events {
+            let (index, event) = (*column as usize, *event as usize);
+            match &columns[index] {
+                TextColumn::Dictionary { values, codes: theirs } if theirs[event] > 0 => {
+                    let code = &mut codes[index][theirs[event] as usize];
+                    if *code == 0 {
+                        self.push(values.coded(theirs[event].into()));
+                        *code = *self.codes.last().expect("a text was just pushed");
+                    } else {
+                        self.codes.push(*code);
+                    }
+                }
+                other => self.push(other.get(event).as_deref()),
+            }
+        }
+    }
+
     /// Lets the text be absent up to `events`.
     pub(crate) fn pad(&mut self, events: usize) {
         self.codes.resize(events, 0);

@@ -18,8 +18,10 @@ pub struct Segment {
     pub last: EventId,
     /// The number of events.
     pub events: usize,
+    /// The bytes of all texts, also of those that repeat: what the segment can take when it is decoded.
+    pub text_bytes: usize,
     /// The bytes of each column, by its index. Empty where no event has the field.
-    columns: [Vec<u8>; Column::COUNT],
+    pub(crate) columns: [Vec<u8>; Column::COUNT],
 }
 
 impl Segment {
@@ -46,6 +48,7 @@ pub struct SegmentWriter {
     response_sizes: Vec<Option<i64>>,
     values: Vec<Option<Quantity>>,
     attributes: AttributesWriter,
+    text_bytes: usize,
 }
 
 impl SegmentWriter {
@@ -61,15 +64,23 @@ impl SegmentWriter {
         self.ids.is_empty()
     }
 
-    /// Adds an event, whose id is the greatest so far.
+    /// The bytes of all texts so far, also of those that repeat.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
+    /// Adds an event, than whose id none is greater so far.
     ///
     /// # Panics
     ///
-    /// If the id is not greater than the one before, or if the segment has [`MAX_EVENTS`] already.
+    /// If the id is less than the one before, or if the segment has [`MAX_EVENTS`] already.
     pub fn push(&mut self, id: EventId, event: &UsageEvent<'_>) {
-        assert!(self.ids.last().is_none_or(|last| *last < id), "events come in the order of their ids");
+        assert!(self.ids.last().is_none_or(|last| *last <= id), "events come in the order of their ids");
         assert!(self.ids.len() < MAX_EVENTS, "a segment has at most {MAX_EVENTS} events");
         self.ids.push(id);
+        let attributes = event.attributes.iter().map(|(name, value)| name.len() + value.len());
+        self.text_bytes += event.texts.iter().map(|text| text.len()).chain(attributes).sum::<usize>();
         for (writer, text) in self.texts.iter_mut().zip(event.texts) {
             writer.push(Some(text).filter(|text| !text.is_empty()));
         }
@@ -95,6 +106,6 @@ impl SegmentWriter {
         numbers::put_whole(&mut columns[Column::ResponseSize.index()], &self.response_sizes);
         numbers::put_decimals(&mut columns[Column::Value.index()], &self.values);
         columns[Column::Attributes.index()] = self.attributes.finish(compressor);
-        Some(Segment { first, last, events: self.ids.len(), columns })
+        Some(Segment { first, last, events: self.ids.len(), text_bytes: self.text_bytes, columns })
     }
 }
