@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("stack", &[]),
     ("segment", &["core"]),
     ("contract", &["core", "proto"]),
-    ("store", &["core"]),
+    ("store", &["core", "segment"]),
     ("queue", &["core", "proto"]),
     ("service", &["contract", "core", "proto", "queue", "store"]),
     ("ingest", &["contract", "core", "proto", "queue", "service", "store"]),

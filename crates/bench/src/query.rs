@@ -182,12 +182,12 @@ async fn fill(database: &Database, postgres: &Postgres, days: Days, progress: &P
         cpu().saturating_sub(cpu_after).as_secs_f64() / millions,
     ));
     let begin = Instant::now();
-    let (weeks, bytes) = database.index_weeks().await?;
+    let settled = database.settle().await?;
     progress.note(format_args!(
-        "indexed {} by label set in {:.0} s: {:.0} MB",
-        counted(weeks, "week"),
+        "settled {} into {} in {:.0} s",
+        counted(settled.merged, "segment"),
+        settled.into,
         begin.elapsed().as_secs_f64(),
-        bytes as f64 / 1e6
     ));
     Ok(())
 }

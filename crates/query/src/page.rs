@@ -61,7 +61,13 @@ impl Page {
     /// there is a next page.
     #[must_use]
     pub fn limit(&self) -> i64 {
-        i64::try_from(self.size).expect("a list fits memory") + 1
+        i64::try_from(self.items()).expect("a list fits memory")
+    }
+
+    /// The same as [`limit`](Self::limit).
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.size + 1
     }
 
     /// The position after which the page starts, as `read` understands it. `None` on the first page.

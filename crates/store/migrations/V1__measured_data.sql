@@ -35,50 +35,70 @@ CREATE TABLE ingest_request (
     PRIMARY KEY (tenant_id, request_id)
 ) PARTITION BY RANGE (request_id);
 
--- The events themselves. The id is the timestamp, to the microsecond, and 62 bits
--- that tell events of one microsecond apart: see event_timestamp().
-CREATE TABLE usage_event (
+-- Usage events, in segments: the events of one tenant and one span of time, column by column. A column of a
+-- segment is encoded by itself, and NULL where none of the events has the field. The columns are not compressed
+-- again, so a query reads those that it needs and passes over the others.
+CREATE TABLE event_segment (
     tenant_id     uuid NOT NULL,
-    id            uuid NOT NULL,
-    -- Stands for what event_label_set says of it. 0: it is not in there.
-    label_set     integer NOT NULL,
-    provider      text,
-    action        text,
-    application   text,
-    detail        text,
-    environment   text,
-    invocation_id text,
-    method        text,
-    service       text,
-    type          text,
-    "user"        text,
-    httpstatus    smallint,
-    duration      bigint,
-    response_size bigint,
-    value         numeric,
-    attributes    jsonb,
-    -- The tenant's generation of metrics by which the event was rolled up; NULL where the tenant
-    -- had none of its own. A metric of a later generation owes the event to its backfill.
-    generation    integer,
-    -- With the label set, so that events of rare ones are found by the index alone.
-    PRIMARY KEY (tenant_id, id) INCLUDE (label_set)
-) PARTITION BY RANGE (id);
+    -- The ids of the first and the last event.
+    first_id      uuid NOT NULL,
+    last_id       uuid NOT NULL,
+    -- Tells apart segments that begin with the same id.
+    segment_id    bigint NOT NULL,
+    events        integer NOT NULL,
+    -- The size of all its texts when they are decoded.
+    text_bytes    integer NOT NULL,
+    -- 0: as a worker appended it. 1: its hour has been settled. 2: its week has been settled.
+    level         smallint NOT NULL,
+    -- The tenant's generation of metrics by which the events were rolled up; 0 if the tenant had no metrics of
+    -- its own. The events are missing from the roll-ups of later generations until these are backfilled.
+    generation    integer NOT NULL,
+    ids           bytea NOT NULL,
+    provider      bytea,
+    action        bytea,
+    application   bytea,
+    detail        bytea,
+    environment   bytea,
+    invocation_id bytea,
+    method        bytea,
+    service       bytea,
+    type          bytea,
+    "user"        bytea,
+    httpstatus    bytea,
+    duration      bytea,
+    response_size bytea,
+    value         bytea,
+    attributes    bytea,
+    PRIMARY KEY (tenant_id, first_id, segment_id)
+) PARTITION BY RANGE (first_id);
+ALTER TABLE event_segment
+    ALTER ids SET STORAGE EXTERNAL,
+    ALTER provider SET STORAGE EXTERNAL,
+    ALTER action SET STORAGE EXTERNAL,
+    ALTER application SET STORAGE EXTERNAL,
+    ALTER detail SET STORAGE EXTERNAL,
+    ALTER environment SET STORAGE EXTERNAL,
+    ALTER invocation_id SET STORAGE EXTERNAL,
+    ALTER method SET STORAGE EXTERNAL,
+    ALTER service SET STORAGE EXTERNAL,
+    ALTER type SET STORAGE EXTERNAL,
+    ALTER "user" SET STORAGE EXTERNAL,
+    ALTER httpstatus SET STORAGE EXTERNAL,
+    ALTER duration SET STORAGE EXTERNAL,
+    ALTER response_size SET STORAGE EXTERNAL,
+    ALTER value SET STORAGE EXTERNAL,
+    ALTER attributes SET STORAGE EXTERNAL;
+-- What is still to be settled.
+CREATE INDEX event_segment_unsettled ON event_segment (level, tenant_id, first_id)
+    WHERE level < 2;
 
--- The dictionary of label sets: what an event's number stands for. Rows are never removed. Two label
--- sets may share a number, which is 32 bits of their key.
-CREATE TABLE event_label_set (
-    tenant_id   uuid NOT NULL,
-    key         uuid NOT NULL,
-    label_set   integer NOT NULL,
-    provider    text,
-    action      text,
-    application text,
-    environment text,
-    method      text,
-    service     text,
-    type        text,
-    PRIMARY KEY (tenant_id, key)
-);
+-- The ids of events that their senders named, so that none is stored twice. An id is removed when the week of
+-- the event has been settled; then the segments of the week are searched instead.
+CREATE TABLE event_key (
+    tenant_id uuid NOT NULL,
+    id        uuid NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+) PARTITION BY RANGE (id);
 
 -- The timestamp that an event's id carries.
 CREATE FUNCTION event_timestamp(id uuid) RETURNS timestamptz

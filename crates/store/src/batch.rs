@@ -6,7 +6,7 @@
 //! conflicts, or that merges values. The next few batches are written cautiously at once, because duplicates
 //! come in bursts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use flowmeter_core::fold::{Folded, TenantEvent, fold};
@@ -18,15 +18,16 @@ use uuid::Uuid;
 
 use crate::assets::{AssetValue, KnownAssets, insert_asset_values};
 use crate::catalog::{MetricCatalogs, generations};
-use crate::copy::BinaryCopy;
-use crate::events::EventContext;
-use crate::events::label_sets::{LabelSets, Numbering};
+use crate::events::{
+    Event, EventKey, NewSegments, SettledWeeks, append_segments, insert_keys, insert_missing_keys,
+    stored_events,
+};
 use crate::flows::{FlowCounts, append_flow_counts};
-use crate::partitions::{EVENTS, Partitions, REQUESTS};
+use crate::partitions::{EVENT_KEYS, EVENTS, Partitions, REQUESTS, week_has_ended};
 use crate::progress::Worker;
 use crate::rollups::{append_partials, insert_series};
 use crate::schedules::{Schedule, insert_schedules};
-use crate::{Store, StoreError, events, progress};
+use crate::{Store, StoreError, progress};
 
 /// A request of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,24 +85,10 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// The context of an event.
-    fn context<'a>(
-        &'a self,
-        event: &'a NewEvent<'_>,
-        generations: &Generations,
-        label_sets: &mut Numbering<'_, 'a>,
-    ) -> EventContext {
-        let tenant = self.requests[event.request].tenant;
-        EventContext {
-            tenant,
-            generation: generations.get(&tenant).copied(),
-            label_set: label_sets.number(tenant, &event.event),
-        }
+    fn key(&self, event: &NewEvent<'_>) -> EventKey {
+        (self.requests[event.request].tenant, event.id)
     }
 }
-
-/// The generations of the metrics of those tenants that have defined metrics.
-type Generations = HashMap<TenantId, i32>;
 
 /// The outcome of a batch.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +151,6 @@ pub struct Writer {
     partitions: Partitions,
     known_series: HashSet<(TenantId, SeriesId)>,
     known_assets: KnownAssets,
-    label_sets: LabelSets,
     /// How many of the next batches write their events, or their values of assets, cautiously.
     cautious_events: u32,
     cautious_values: u32,
@@ -182,16 +168,9 @@ impl Writer {
             partitions,
             known_series: HashSet::new(),
             known_assets: KnownAssets::default(),
-            label_sets: LabelSets::default(),
             cautious_events: 0,
             cautious_values: 0,
         }
-    }
-
-    /// Limits the number of label sets of a tenant in the dictionary.
-    #[cfg(test)]
-    pub(crate) fn with_label_sets(self, limit: usize) -> Self {
-        Self { label_sets: LabelSets::new(limit), ..self }
     }
 
     /// Applies a batch. `applied_through` returns the time up to which the worker has applied everything once
@@ -202,10 +181,11 @@ impl Writer {
         applied_through: impl Fn() -> Timestamp,
     ) -> Result<Applied, StoreError> {
         self.partitions.ensure(&EVENTS, batch.events.iter().map(|event| event.id.0)).await?;
+        let keyed = || batch.events.iter().filter(|event| event.keyed);
+        self.partitions.ensure(&EVENT_KEYS, keyed().map(|event| event.id.0)).await?;
         self.partitions.ensure(&REQUESTS, batch.requests.iter().map(|request| request.id.0)).await?;
-        let keyed = batch.events.iter().any(|event| event.keyed);
         let mut cautious = Cautious {
-            events: keyed && self.cautious_events > 0,
+            events: keyed().next().is_some() && self.cautious_events > 0,
             values: !batch.asset_values.is_empty() && self.cautious_values > 0,
         };
         self.cautious_events -= u32::from(cautious.events);
@@ -245,35 +225,35 @@ impl Writer {
             insert_requests(&transaction, &batch.requests)
         )?;
         self.catalogs.refresh(&transaction, &generations).await?;
-        self.label_sets.load(&transaction, batch.requests.iter().map(|request| request.tenant)).await?;
-        let mut label_sets = self.label_sets.numbering();
 
-        // In order of ids, so that neighbours in the index are written together, and so that two workers with
-        // the same events write them in the same order and cannot deadlock.
+        // In the order of keys, so that segments are in the order of their ids, and so that two workers with the same
+        // events insert their keys in the same order and cannot deadlock.
         let mut order: Vec<usize> =
             (0..batch.events.len()).filter(|index| fresh[batch.events[*index].request]).collect();
-        order.sort_by_key(|index| (batch.events[*index].id, *index));
+        order.sort_by_key(|index| (batch.key(&batch.events[*index]), *index));
 
         let mut outcomes = vec![Outcome::Repeated; batch.events.len()];
-        let folded = if cautious.events {
-            copy_cautiously(&transaction, batch, (&order, &generations), &mut label_sets, &mut outcomes)
-                .await?;
+        if cautious.events {
+            self.distinguish(&transaction, batch, &order, &mut outcomes).await?;
             if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Duplicate | Outcome::Conflict)) {
                 correct_receipts(&transaction, batch, &outcomes).await?;
             }
-            self.fold(batch, &outcomes)
         } else {
-            let failed = |error| if_duplicate(error, Failed::DuplicateEvent);
-            let copy = copy_new(&transaction, batch, (&order, &generations), &mut label_sets);
-            let copy = copy.await.map_err(failed)?;
-            for index in &order {
-                outcomes[*index] = Outcome::New;
-            }
-            // Meanwhile the server processes the rows.
-            let folded = self.fold(batch, &outcomes);
-            copy.finish().await.map_err(failed)?;
-            folded
-        };
+            let new = self.expect_new(&transaction, batch, &order).await;
+            new.map_err(|error| if_duplicate(error, Failed::DuplicateEvent))?;
+            mark_new(&order, &mut outcomes);
+        }
+        let mut segments = NewSegments::default();
+        for index in order.iter().filter(|index| outcomes[**index] == Outcome::New) {
+            let event = &batch.events[*index];
+            let tenant = batch.requests[event.request].tenant;
+            let generation = generations.get(&tenant).copied().unwrap_or(0);
+            segments.push((tenant, generation), event.id, &event.event);
+        }
+        let copy = append_segments(&transaction, &segments.finish()).await?;
+        // Meanwhile the server processes the segments.
+        let folded = self.fold(batch, &outcomes);
+        copy.finish().await?;
         append_partials(&transaction, &folded).await?;
         append_flow_counts(&transaction, FromRequest::of_fresh(&batch.flow_counts, &fresh)).await?;
         insert_schedules(&transaction, FromRequest::of_fresh(&batch.schedules, &fresh)).await?;
@@ -282,7 +262,6 @@ impl Writer {
             insert_asset_values(&transaction, values, &self.known_assets, cautious.values).await;
         let added_assets = added_assets.map_err(|error| if_duplicate(error, Failed::DuplicateValue))?;
         let added = insert_series(&transaction, &folded, &self.known_series).await?;
-        let new_label_sets = label_sets.insert(&transaction).await?;
         progress::record(&transaction, self.worker, applied_through()).await?;
         transaction.batch_execute("-- apply\nNOTIFY flowmeter_applied").await?;
         transaction.commit().await?;
@@ -292,8 +271,81 @@ impl Writer {
         }
         self.known_series.extend(added);
         self.known_assets.remember(added_assets);
-        self.label_sets.remember(new_label_sets);
         Ok(summary(&fresh, &outcomes))
+    }
+
+    /// Inserts the keys of events that are all expected to be new. `order` has the events in the order of their keys.
+    async fn expect_new(
+        &self,
+        transaction: &Transaction<'_>,
+        batch: &Batch<'_>,
+        order: &[usize],
+    ) -> Result<(), StoreError> {
+        let events = order.iter().map(|index| &batch.events[*index]);
+        let keys: Vec<_> = events.filter(|event| event.keyed).map(|event| batch.key(event)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        if keys.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(StoreError::Duplicate("two events of a batch have the same id".to_owned()));
+        }
+        insert_keys(transaction, keys.iter().copied()).await?;
+        if self.settled(transaction, keys).await?.is_empty() {
+            Ok(())
+        } else {
+            Err(StoreError::Duplicate("an event is in a week that was settled".to_owned()))
+        }
+    }
+
+    /// Inserts the keys of events of which some may be stored already, and determines the outcome of each.
+    async fn distinguish(
+        &self,
+        transaction: &Transaction<'_>,
+        batch: &Batch<'_>,
+        order: &[usize],
+        outcomes: &mut [Outcome],
+    ) -> Result<(), StoreError> {
+        let keyed = || order.iter().copied().filter(|index| batch.events[*index].keyed);
+        let keys: BTreeSet<EventKey> = keyed().map(|index| batch.key(&batch.events[index])).collect();
+        let keys: Vec<_> = keys.into_iter().collect();
+        let mut new = insert_missing_keys(transaction, &keys).await?;
+        // Only now, because a week can have been settled up to the moment at which the key was inserted.
+        let mut stored = self.settled(transaction, new.iter().copied()).await?;
+        new.retain(|key| !stored.contains_key(key));
+        let known: BTreeSet<_> =
+            keys.into_iter().filter(|key| !new.contains(key) && !stored.contains_key(key)).collect();
+        stored.extend(stored_events(&self.store, transaction, &known, SettledWeeks::Included).await?);
+
+        mark_new(order, outcomes);
+        // Of several events with one key, the first one is stored and the others are compared with it.
+        let mut first: HashMap<EventKey, usize> = HashMap::new();
+        for index in keyed() {
+            let event = &batch.events[index];
+            let key = batch.key(event);
+            if new.remove(&key) {
+                first.insert(key, index);
+                continue;
+            }
+            let is_same = match (first.get(&key), stored.get(&key)) {
+                (Some(first), _) => batch.events[*first].event.has_content_of(&event.event),
+                (None, Some(stored)) => stored.borrowed().has_content_of(&event.event),
+                // It was stored, and its week has been dropped since.
+                (None, None) => true,
+            };
+            outcomes[index] = if is_same { Outcome::Duplicate } else { Outcome::Conflict };
+        }
+        Ok(())
+    }
+
+    /// Those of the events that are stored in weeks that have been settled, whose keys are not kept.
+    async fn settled(
+        &self,
+        transaction: &Transaction<'_>,
+        keys: impl IntoIterator<Item = EventKey>,
+    ) -> Result<HashMap<EventKey, Event>, StoreError> {
+        let now = Timestamp::now();
+        let late: BTreeSet<_> = keys.into_iter().filter(|(_, id)| week_has_ended(*id, now)).collect();
+        stored_events(&self.store, transaction, &late, SettledWeeks::Only).await
     }
 
     fn fold<'a>(&'a self, batch: &'a Batch<'a>, outcomes: &[Outcome]) -> Folded<'a> {
@@ -308,6 +360,12 @@ impl Writer {
 /// `duplicate` of the error if a key exists already.
 fn if_duplicate(error: StoreError, duplicate: fn(StoreError) -> Failed) -> Failed {
     if matches!(error, StoreError::Duplicate(_)) { duplicate(error) } else { Failed::Store(error) }
+}
+
+fn mark_new(order: &[usize], outcomes: &mut [Outcome]) {
+    for index in order {
+        outcomes[*index] = Outcome::New;
+    }
 }
 
 fn summary(fresh: &[bool], outcomes: &[Outcome]) -> Applied {
@@ -358,92 +416,6 @@ async fn insert_requests(
     }
     let inserted: HashSet<(Uuid, Uuid)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     Ok(requests.iter().map(|request| inserted.contains(&(request.tenant.0, request.id.0))).collect())
-}
-
-/// Writes events that are all expected to be new, by plain COPY.
-async fn copy_new<'a>(
-    transaction: &Transaction<'_>,
-    batch: &'a Batch<'_>,
-    (order, generations): (&[usize], &Generations),
-    label_sets: &mut Numbering<'_, 'a>,
-) -> Result<BinaryCopy, StoreError> {
-    let same = |pair: &[usize]| {
-        let [a, b] = [&batch.events[pair[0]], &batch.events[pair[1]]];
-        a.id == b.id && batch.requests[a.request].tenant == batch.requests[b.request].tenant
-    };
-    if order.windows(2).any(same) {
-        return Err(StoreError::Duplicate("two events of a batch have the same id".to_owned()));
-    }
-    let statement = transaction.prepare_cached(&events::copy_statement("usage_event", "")).await?;
-    let mut copy = BinaryCopy::new(transaction.copy_in(&statement).await?);
-    let mut scratch = Vec::new();
-    for index in order {
-        let event = &batch.events[*index];
-        let mut row = copy.row(events::COLUMNS);
-        let context = batch.context(event, generations, label_sets);
-        events::write(&mut row, context, event.id, &event.event, &mut scratch);
-        copy.flush_full().await?;
-    }
-    copy.flush().await?;
-    Ok(copy)
-}
-
-/// Writes events of which some may be stored already, and determines the outcome of each.
-async fn copy_cautiously<'a>(
-    transaction: &Transaction<'_>,
-    batch: &'a Batch<'_>,
-    (order, generations): (&[usize], &Generations),
-    label_sets: &mut Numbering<'_, 'a>,
-    outcomes: &mut [Outcome],
-) -> Result<(), StoreError> {
-    transaction
-        .batch_execute(
-            "-- copy_cautiously
-             CREATE TEMP TABLE IF NOT EXISTS incoming_event (LIKE usage_event, ordinal integer)
-                ON COMMIT DELETE ROWS;
-             -- The temporary table has no statistics, and the large table must never be scanned.
-             SET LOCAL enable_hashjoin = off;
-             SET LOCAL enable_mergejoin = off;
-             SET LOCAL enable_seqscan = off",
-        )
-        .await?;
-    let statement =
-        transaction.prepare_cached(&events::copy_statement("incoming_event", ", ordinal")).await?;
-    let mut copy = BinaryCopy::new(transaction.copy_in(&statement).await?);
-    let mut scratch = Vec::new();
-    for index in order {
-        let event = &batch.events[*index];
-        let mut row = copy.row(events::COLUMNS + 1);
-        let context = batch.context(event, generations, label_sets);
-        events::write(&mut row, context, event.id, &event.event, &mut scratch);
-        row.integer(i32::try_from(*index).expect("a batch has far fewer events"));
-        copy.flush_full().await?;
-    }
-    copy.flush().await?;
-    copy.finish().await?;
-
-    let statement = transaction.prepare_cached(&events::insert_incoming_statement()).await?;
-    let inserted = transaction.query(&statement, &[]).await?;
-    let mut inserted: HashSet<(Uuid, Uuid)> = inserted.iter().map(|row| (row.get(0), row.get(1))).collect();
-    // The first event with an id is the one that was inserted; later ones are not new.
-    let mut known = Vec::new();
-    for index in order {
-        let event = &batch.events[*index];
-        if inserted.remove(&(batch.requests[event.request].tenant.0, event.id.0)) {
-            outcomes[*index] = Outcome::New;
-        } else {
-            known.push(i32::try_from(*index).expect("a batch has far fewer events"));
-        }
-    }
-    if known.is_empty() {
-        return Ok(());
-    }
-    let statement = transaction.prepare_cached(&events::compare_incoming_statement()).await?;
-    for row in transaction.query(&statement, &[&known]).await? {
-        let index = usize::try_from(row.get::<_, i32>(0)).expect("ordinals are indices");
-        outcomes[index] = if row.get(1) { Outcome::Conflict } else { Outcome::Duplicate };
-    }
-    Ok(())
 }
 
 /// Corrects the counts of requests that contain events which are not new.

@@ -28,6 +28,8 @@ pub struct Store {
     /// Permits for queries, which may be slow: one for each connection that queries may use.
     query_permits: Arc<Semaphore>,
     query_connections: usize,
+    /// Permits to evaluate segments: one for each processor.
+    evaluators: Arc<Semaphore>,
 }
 
 /// Connections that are reserved for statements that are always fast: tokens, definitions and the health check.
@@ -61,7 +63,9 @@ impl Store {
             .map_err(|error| StoreError::refused(&error))?;
         let query_connections = settings.max_connections.saturating_sub(RESERVED_CONNECTIONS).max(1);
         let query_permits = Arc::new(Semaphore::new(query_connections));
-        Ok(Self { pool, config, query_permits, query_connections })
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let evaluators = Arc::new(Semaphore::new(processors));
+        Ok(Self { pool, config, query_permits, query_connections, evaluators })
     }
 
     /// The number of connections that all queries together may use.
@@ -76,6 +80,22 @@ impl Store {
         permit.ok().and_then(Result::ok).ok_or_else(|| {
             StoreError::Unavailable("too many concurrent queries: none has finished in time".to_owned())
         })
+    }
+
+    /// Runs work that computes, on a thread of its own: as many at a time as there are processors, in the order in
+    /// which they ask.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let permit = self.evaluators.clone().acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
+        let computed = tokio::task::spawn_blocking(move || {
+            let computed = work();
+            drop(permit);
+            computed
+        });
+        computed.await.map_err(|error| StoreError::refused(&error))
     }
 
     /// A connection from the pool.

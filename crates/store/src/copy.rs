@@ -182,23 +182,6 @@ impl CopyRow<'_> {
         }
     }
 
-    /// `jsonb`: an object of texts. An empty object is written as NULL.
-    pub(crate) fn json_object(&mut self, entries: &[(&str, &str)], scratch: &mut Vec<u8>) {
-        if entries.is_empty() {
-            return self.null();
-        }
-        scratch.clear();
-        scratch.push(1); // version of jsonb's binary format
-        for (index, (name, value)) in entries.iter().enumerate() {
-            scratch.push(if index == 0 { b'{' } else { b',' });
-            serde_json::to_writer(&mut *scratch, name).expect("a vector accepts all text");
-            scratch.push(b':');
-            serde_json::to_writer(&mut *scratch, value).expect("a vector accepts all text");
-        }
-        scratch.push(b'}');
-        self.bytes(scratch);
-    }
-
     pub(crate) fn text_array(&mut self, texts: &[&str]) {
         const TEXT_OID: u32 = 25;
         let bytes: usize = texts.iter().map(|text| 4 + text.len()).sum();

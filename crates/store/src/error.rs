@@ -64,6 +64,12 @@ impl From<tokio_postgres::Error> for StoreError {
     }
 }
 
+impl From<flowmeter_segment::Corrupt> for StoreError {
+    fn from(error: flowmeter_segment::Corrupt) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
 impl From<deadpool_postgres::PoolError> for StoreError {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         match error {

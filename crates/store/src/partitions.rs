@@ -19,12 +19,16 @@ pub struct Table {
     storage: &'static str,
 }
 
-/// The usage events. They are vacuumed soon after they were inserted, whatever the size of the partition:
-/// before that, an index-only scan must look up each of them in the table.
+/// The segments of usage events. They are merged soon after they were appended, so what they leave is cleared away
+/// soon, whatever the size of the partition.
 pub const EVENTS: Table = Table {
-    name: "usage_event",
-    storage: " WITH (autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000)",
+    name: "event_segment",
+    storage: " WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, \
+              autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 10000, \
+              toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 20000)",
 };
+/// The ids of events that their senders named.
+pub const EVENT_KEYS: Table = Table { name: "event_key", storage: "" };
 /// The ledger of requests.
 pub const REQUESTS: Table = Table { name: "ingest_request", storage: "" };
 
@@ -130,10 +134,20 @@ fn partition_start(id: Uuid) -> Timestamp {
     week_start(Timestamp::from_micros(millis.saturating_mul(1_000)).min(Timestamp::END))
 }
 
+/// Whether the week of an event has ended at a time.
+pub(crate) fn week_has_ended(id: EventId, now: Timestamp) -> bool {
+    partition_start(id.0).plus(WIDTH) <= now
+}
+
 /// The start of the week that contains a time.
 fn week_start(at: Timestamp) -> Timestamp {
     let shifted = at.plus(MONDAY_OFFSET).floor_to(WIDTH);
     Timestamp::from_micros(shifted.micros() - i64::try_from(MONDAY_OFFSET.as_micros()).expect("three days"))
+}
+
+/// The lower bound of the partition that contains an id.
+pub(crate) fn partition_bound(id: EventId) -> Uuid {
+    lower_bound(EventId::first_at(partition_start(id.0)).0)
 }
 
 /// The smallest UUID of the same millisecond, ignoring version and variant.
@@ -162,8 +176,8 @@ mod tests {
     #[test]
     fn partitions_are_named_by_their_start() {
         for (time, name) in [
-            ("2024-11-24T23:59:59.999999Z", "usage_event_20241118"),
-            ("1970-01-01T00:00:00Z", "usage_event_19691229"),
+            ("2024-11-24T23:59:59.999999Z", "event_segment_20241118"),
+            ("1970-01-01T00:00:00Z", "event_segment_19691229"),
         ] {
             let at: Timestamp = time.parse().unwrap();
             assert_eq!(EVENTS.partition(at), name);
@@ -171,7 +185,7 @@ mod tests {
             assert_eq!((week.start, week.end), (week_start(at), week_start(at).plus(WIDTH)));
         }
         for other in
-            ["usage_event", "usage_event_20241318", "usage_event_+0241118", "ingest_request_20241118"]
+            ["event_segment", "event_segment_20241318", "event_segment_+0241118", "ingest_request_20241118"]
         {
             assert_eq!(EVENTS.week(other), None, "{other}");
         }

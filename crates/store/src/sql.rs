@@ -8,9 +8,6 @@ mod snapshot;
 use std::fmt::Write;
 
 use deadpool_postgres::Object;
-use flowmeter_core::ids::EventId;
-use flowmeter_core::range::TimeRange;
-use flowmeter_core::usage::Field;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, Row};
@@ -41,28 +38,11 @@ impl Sql {
         self
     }
 
-    /// The value of a field of `usage_event`; NULL if it is absent.
-    pub(crate) fn field(&mut self, field: &Field) -> &mut Self {
-        match field {
-            Field::Attribute(name) => self.push("(attributes ->> ").value(name.clone(), Type::TEXT).push(")"),
-            own => {
-                let column = own.own_name().expect("only attributes are named by their senders");
-                self.push("\"").push(column).push("\"")
-            }
-        }
-    }
-
     /// A value as a parameter.
     pub(crate) fn value(&mut self, value: impl ToSql + Sync + Send + 'static, of: Type) -> &mut Self {
         self.values.push((Box::new(value), of));
         write!(self.text, "${}", self.values.len()).expect("a string accepts all text");
         self
-    }
-
-    /// ` AND` the event is in the time range.
-    pub(crate) fn ids_within(&mut self, range: TimeRange) -> &mut Self {
-        self.push(" AND id >= ").value(EventId::first_at(range.start).0, Type::UUID);
-        self.push(" AND id < ").value(EventId::first_at(range.end).0, Type::UUID)
     }
 
     /// Runs the statement in one round trip. It is planned for its values, so that only the relevant

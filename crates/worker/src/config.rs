@@ -9,6 +9,7 @@ use flowmeter_service::config::{DatabaseArgs, QueueArgs, ServerArgs, duration};
 
 use crate::checks::guard::Guard;
 use crate::checks::schedule::{LONGEST_INTERVAL, SHORTEST_INTERVAL};
+use crate::jobs::Intervals;
 
 /// Applies reports: receives requests from the queue, and writes events and roll-ups. Its gRPC server answers
 /// health checks and reflection only.
@@ -36,10 +37,9 @@ pub struct Config {
     #[command(flatten)]
     pub batching: Batching,
 
-    /// How often partial rows are folded into roll-ups.
-    // Queries add the partial rows, so a longer interval only makes them slower.
-    #[arg(long, env = "FLOWMETER_FOLD_INTERVAL", default_value = "1s", value_parser = duration)]
-    pub fold_interval: Duration,
+    /// Periodic jobs.
+    #[command(flatten)]
+    pub jobs: Intervals,
 
     /// Checks of the endpoints of flows.
     #[command(flatten)]

@@ -5,27 +5,42 @@ mod backfill;
 mod deadlines;
 mod fold;
 mod forget;
-mod index;
 mod purge;
+mod settle;
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use flowmeter_queue::Settings;
+use flowmeter_service::config::duration;
 use flowmeter_service::retry::{Retry, pause};
 use flowmeter_service::tasks::Tasks;
 use flowmeter_store::Store;
 use tokio_util::sync::CancellationToken;
 
+/// How often jobs run.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Intervals {
+    /// How often partial rows are folded into roll-ups.
+    // Queries add the partial rows, so a longer interval only makes them slower.
+    #[arg(long, env = "FLOWMETER_FOLD_INTERVAL", default_value = "1s", value_parser = duration)]
+    pub fold_interval: Duration,
+
+    /// How often small segments of events are merged into larger ones.
+    // Queries read small segments, too, so a longer interval only makes them slower.
+    #[arg(long, env = "FLOWMETER_SETTLE_INTERVAL", default_value = "1s", value_parser = duration)]
+    pub settle_interval: Duration,
+}
+
 /// Spawns every job.
-pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, fold_interval: Duration) {
+pub fn spawn(tasks: &mut Tasks, store: &Store, queue: &Settings, intervals: Intervals) {
     let stop = tasks.stop();
     let parts = || (store.clone(), stop.clone());
-    tasks.spawn("fold roll-ups", fold::rollups(parts(), fold_interval));
-    tasks.spawn("fold flow counters", fold::flow_counters(parts(), fold_interval));
+    tasks.spawn("fold roll-ups", fold::rollups(parts(), intervals.fold_interval));
+    tasks.spawn("fold flow counters", fold::flow_counters(parts(), intervals.fold_interval));
     tasks.spawn("backfill metrics", backfill::run(parts()));
     tasks.spawn("purge roll-ups", purge::run(parts()));
-    tasks.spawn("index label sets", index::run(parts()));
+    tasks.spawn("settle events", settle::run(parts(), intervals.settle_interval));
     tasks.spawn("forget workers", forget::workers(parts()));
     tasks.spawn("forget schedules", forget::schedules(parts()));
     deadlines::spawn(tasks, store, queue);

@@ -46,7 +46,7 @@ pub async fn run(config: Config, mut tasks: Tasks) -> anyhow::Result<()> {
         };
         tasks.spawn(format!("shard {index}"), shard.run(stop.clone()));
     }
-    jobs::spawn(&mut tasks, &store, &queue, config.fold_interval);
+    jobs::spawn(&mut tasks, &store, &queue, config.jobs);
     let check = move || {
         let (store, is_connected) = (store.clone(), connections.are_open());
         async move {

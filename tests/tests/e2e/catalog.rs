@@ -207,7 +207,7 @@ async fn a_built_in_metric_is_answered_from_a_substitute_metric() {
     rolled_up(&tenant, "ODSLRequest/ReadsByKey").await;
     // When the events are deleted, only roll-ups can answer.
     let client = installation.store.client().await.unwrap();
-    client.execute("DELETE FROM usage_event", &[]).await.unwrap();
+    client.execute("DELETE FROM event_segment", &[]).await.unwrap();
     let scope = "service = object AND key = '#HENG'";
     assert_eq!(total(&tenant, "ODSLRequest/ReadRequests", scope).await, 2);
     assert_eq!(total(&tenant, "ODSLRequest/ReadRequests", "key = ''").await, 1);

@@ -102,8 +102,8 @@ async fn only_the_poison_request_is_dead_and_its_receipt_has_the_reason() {
         };
         (id.to_string(), request)
     };
-    // PostgreSQL does not accept NUL in text. Only the database detects this.
-    let nul = flowmeter_proto::v1::UsageEvent { user: "a\0b".into(), ..event() };
+    // PostgreSQL does not accept NUL in text, and so not in a label. Only the database detects this.
+    let nul = flowmeter_proto::v1::UsageEvent { service: "a\0b".into(), ..event() };
     let (rejected, rejected_request) = request(nul.encode_to_vec());
     let (unreadable, unreadable_request) = request(vec![0xff]);
     let (first_good, first_request) = request(event().encode_to_vec());

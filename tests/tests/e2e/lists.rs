@@ -101,7 +101,7 @@ async fn a_filter_selects_the_same_events_in_sql_and_in_memory() {
         "nothing = there",
         "provider = ODSLRequest",
         r#"{"service":"object","duration":{"$eq":1}}"#,
-        "service = \"'; DROP TABLE usage_event; --\"",
+        "service = \"'; DROP TABLE event_segment; --\"",
     ] {
         let filter = Filter::parse(text).unwrap();
         let expected = events.iter().filter(|event| {

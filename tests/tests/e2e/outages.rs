@@ -107,7 +107,7 @@ async fn a_dropped_week_accepts_late_events_again() {
     tenant.settled(&first).await;
     let client = installation.store.client().await.unwrap();
     let partitions =
-        "SELECT min(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'usage_event'::regclass";
+        "SELECT min(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'event_segment'::regclass";
     let name: String = client.query_one(partitions, &[]).await.unwrap().get(0);
     client.batch_execute(&format!("DROP TABLE {name}")).await.unwrap();
     let late = request_id();

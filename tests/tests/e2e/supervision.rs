@@ -48,8 +48,10 @@ async fn a_worker_ends_with_an_error_and_loses_nothing_when_its_shard_panics() {
     assert_eq!(tenant.settled(&first).await.state(), State::Applied);
     installation.worker.kill9().unwrap();
 
-    // A worker reads the label sets of a tenant when it applies the first request of the tenant.
-    change_type(&installation, "event_label_set", "label_set", "bigint").await;
+    // A worker reads the generation of a tenant's metrics in each transaction.
+    let generation = "INSERT INTO tenant_catalog SELECT tenant_id, 1 FROM tenant";
+    installation.store.client().await.unwrap().batch_execute(generation).await.unwrap();
+    change_type(&installation, "tenant_catalog", "generation", "bigint").await;
     let requests: Vec<_> = (0..5).map(|_| request_id()).collect();
     let recorded = join_all(requests.iter().map(|request| tenant.record(request, vec![event(); 3]))).await;
     assert!(recorded.iter().all(Result::is_ok), "acknowledged: {recorded:?}");
@@ -69,7 +71,7 @@ async fn a_worker_ends_with_an_error_and_loses_nothing_when_its_shard_panics() {
     assert!(panicked["fields"]["location"].as_str().unwrap().contains(".rs:"), "{panicked}");
     assert_eq!(tenant.read_requests().await, 1, "no event of the later requests is applied");
 
-    change_type(&installation, "event_label_set", "label_set", "integer").await;
+    change_type(&installation, "tenant_catalog", "generation", "integer").await;
     let _worker = installation.start_another_worker();
     for request in &requests {
         let receipt = tenant.settled(request).await;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_stack::Postgres;
-use flowmeter_store::events::LabelSetIndexes;
+use flowmeter_store::events::{Settled, Settler};
 use flowmeter_store::tenants::{get_tenant, insert_tenant};
 use flowmeter_store::tokens::insert_token;
 use flowmeter_store::{Settings, Store, migrate};
@@ -55,7 +55,7 @@ impl Database {
             .query(
                 "SELECT oid::regclass::text FROM pg_class
                  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                   AND relname ~ '^(usage_event|ingest_request|rollup|rollup_partial|series|worker_progress)'",
+                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup|rollup_partial|series|worker_progress)'",
                 &[],
             )
             .await?;
@@ -70,19 +70,17 @@ impl Database {
         Ok(())
     }
 
-    /// Indexes the weeks that have ended, as a worker would have done. Returns the number of weeks and the
-    /// size of the indexes in bytes.
-    pub async fn index_weeks(&self) -> Result<(usize, i64)> {
-        let mut indexes = LabelSetIndexes::new();
-        // The first look finds out how large they are, the second that they grow no more.
-        indexes.look(&self.store, Timestamp::now()).await?;
-        let built = indexes.look(&self.store, Timestamp::now()).await?;
-        let sizes = "SELECT coalesce(sum(pg_relation_size(oid)), 0)::bigint FROM pg_class
-                     WHERE relkind = 'i' AND relname ~ '^usage_event_[0-9]{8}_label_set$'";
-        let client = connect(&self.url).await?;
-        let bytes = client.query_one(sizes, &[]).await?.get(0);
-        client.batch_execute("CHECKPOINT").await?;
-        Ok((built, bytes))
+    /// Settles the events, as a worker would have done meanwhile.
+    pub async fn settle(&self) -> Result<Settled> {
+        let mut settler = Settler::new(self.store.clone());
+        let mut all = Settled::default();
+        loop {
+            let settled = settler.round(Timestamp::now()).await?;
+            all += settled;
+            if settled.merged == 0 {
+                return Ok(all);
+            }
+        }
     }
 
     /// Prints the size of each kind of table, and its number of rows for this number of events.
@@ -94,7 +92,7 @@ impl Database {
                         sum(pg_table_size(oid))::bigint, sum(pg_indexes_size(oid))::bigint,
                         sum(greatest(reltuples, 0))::bigint
                  FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                   AND relname ~ '^(usage_event|ingest_request|rollup|rollup_partial|series)'
+                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup|rollup_partial|series)'
                  GROUP BY name ORDER BY name",
                 &[],
             )

@@ -3,15 +3,16 @@
 use flowmeter_contract::time::to_proto as time_to_proto;
 use flowmeter_core::usage::TextField;
 use flowmeter_proto::v1;
-use flowmeter_store::events::StoredEvent;
+use flowmeter_store::events::Event;
 
 /// A stored event, with its id.
-pub fn to_proto(stored: StoredEvent) -> v1::StoredUsageEvent {
+pub fn to_proto(stored: Event) -> v1::StoredUsageEvent {
     let mut texts = stored.texts;
     let mut text = |field: TextField| std::mem::take(&mut texts[field as usize]);
     // An integer is encoded as such, and any other value as an exact decimal.
-    let value = stored.value.as_deref().and_then(|value| value.parse::<i64>().ok());
-    let decimal_value = if value.is_none() { stored.value.unwrap_or_default() } else { String::new() };
+    let decimal = stored.value.map(|value| value.to_string()).unwrap_or_default();
+    let value = decimal.parse::<i64>().ok();
+    let decimal_value = if value.is_none() { decimal } else { String::new() };
     let event = v1::UsageEvent {
         event_id: String::new(),
         timestamp: Some(time_to_proto(stored.id.timestamp())),
@@ -20,7 +21,7 @@ pub fn to_proto(stored: StoredEvent) -> v1::StoredUsageEvent {
         application: text(TextField::Application),
         detail: text(TextField::Detail),
         environment: text(TextField::Environment),
-        httpstatus: stored.http_status.map(i32::from),
+        httpstatus: stored.http_status,
         invocation_id: text(TextField::InvocationId),
         method: text(TextField::Method),
         service: text(TextField::Service),

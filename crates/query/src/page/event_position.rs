@@ -2,7 +2,7 @@
 //! order.
 
 use flowmeter_core::range::TimeRange;
-use flowmeter_store::events::{EventPosition, OrderKey};
+use flowmeter_store::events::{EventPosition, OrderKey, SortKey};
 use uuid::Uuid;
 
 use super::range;
@@ -11,7 +11,8 @@ use super::range;
 #[must_use]
 pub fn write(range: TimeRange, place: &EventPosition) -> Vec<u8> {
     let (start, end) = (range.start.micros(), range.end.micros());
-    serde_json::json!([start, end, place.id.to_string(), place.keys]).to_string().into_bytes()
+    let keys: Vec<_> = place.keys.iter().map(SortKey::to_text).collect();
+    serde_json::json!([start, end, place.id.to_string(), keys]).to_string().into_bytes()
 }
 
 /// Reads a position in an order of these keys. `None` if the bytes are not one.
@@ -31,12 +32,13 @@ mod tests {
     #[test]
     fn a_position_is_read_as_it_was_written() {
         let order = event_list::order("duration desc, user").unwrap();
-        let place =
-            EventPosition { keys: vec!["-1".into(), "a \"b\" ü".into()], id: EventId(Uuid::from_u128(7)) };
+        let keys = vec![SortKey::Absent, SortKey::Text("a \"b\" ü".into())];
+        let place = EventPosition { keys, id: EventId(Uuid::from_u128(7)) };
         let again = read(&write(TimeRange::ALL, &place), &order);
         assert_eq!(again, Some((TimeRange::ALL, place.clone())));
         assert_eq!(read(&write(TimeRange::ALL, &place), &[]), None);
-        let wrong = EventPosition { keys: vec!["many".into(), String::new()], ..place };
+        let wrong =
+            EventPosition { keys: vec![SortKey::Text("many".into()), SortKey::Text(String::new())], ..place };
         assert_eq!(read(&write(TimeRange::ALL, &wrong), &order), None);
     }
 

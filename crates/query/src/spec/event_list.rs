@@ -5,7 +5,7 @@ use flowmeter_core::range::TimeRange;
 use flowmeter_core::usage::Field;
 use flowmeter_proto::v1::{ListFieldValuesRequest, ListUsageEventsRequest};
 use flowmeter_service::error::{ApiError, Reason};
-use flowmeter_store::events::{EventPosition, EventSelection, OrderBy, OrderKey};
+use flowmeter_store::events::{EventPosition, EventSelection, OrderBy, OrderKey, SortKey};
 use jiff::tz::TimeZone;
 
 use super::clock::RequestClock;
@@ -67,7 +67,7 @@ pub struct FieldValuesSpec {
     /// The page.
     pub page: Page,
     /// The last value of the previous page.
-    pub after: Option<String>,
+    pub after: Option<SortKey>,
 }
 
 impl FieldValuesSpec {
@@ -83,7 +83,7 @@ impl FieldValuesSpec {
             return Err(ApiError::field(Reason::InvalidField, "prefix", text));
         }
         let zone = time_zone(&request.time_zone)?.unwrap_or(TimeZone::UTC);
-        let position: Option<(TimeRange, String)> =
+        let position: Option<(TimeRange, SortKey)> =
             page.after(|bytes| value_position::read(bytes, &field))?;
         let (range, after) = match position {
             None => (time_range(&request.range, zone, clock)?, None),

@@ -3,21 +3,23 @@
 //! A page continues after the last event of the previous page, by the values of its order keys and its id. So
 //! it stays correct while events arrive.
 
-mod rare_page;
+mod by_fields;
+mod by_id;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::{EventId, TenantId};
 use flowmeter_core::quantity::Quantity;
 use flowmeter_core::range::TimeRange;
-use flowmeter_core::usage::{Field, TextField};
-use tokio_postgres::types::Type;
+use flowmeter_core::usage::Field;
+use flowmeter_segment::{Corrupt, Event};
 use uuid::Uuid;
 
-use super::label_sets::{PageStart, RareLabels, Reads, push_events, rare_labels};
-use super::{SELECT, StoredEvent, read};
-use crate::sql::{Snapshot, Sql};
+use super::scan::{Columns, Evaluation, SegmentKey, SegmentRow, Wanted, evaluate, evaluate_keys, ids_within};
+use crate::sql::Snapshot;
 use crate::{Store, StoreError};
-use rare_page::read_rare_page;
 
 /// Selects events.
 #[derive(Debug, Clone)]
@@ -51,10 +53,50 @@ pub struct OrderKey {
 /// The position of an event in a list: the values of its order keys, and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventPosition {
-    /// The values of the fields by which the list is ordered, as text.
-    pub keys: Vec<String>,
+    /// The values of the fields by which the list is ordered.
+    pub keys: Vec<SortKey>,
     /// The event.
     pub id: EventId,
+}
+
+/// The value of a field by which a list is ordered. An absent value is less than any other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SortKey {
+    /// No number.
+    Absent,
+    /// A number.
+    Number(Quantity),
+    /// A text; empty if absent.
+    Text(String),
+}
+
+/// How an absent number is written.
+const ABSENT: &str = "-Infinity";
+
+impl SortKey {
+    /// The key as text, which [`parse`](Self::parse) reads.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Absent => ABSENT.to_owned(),
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+
+    /// The key of a field. None if the text does not fit the field.
+    #[must_use]
+    pub fn parse(field: &Field, text: String) -> Option<Self> {
+        match field {
+            Field::Text(_) | Field::Attribute(_) => Some(Self::Text(text)),
+            Field::HttpStatus | Field::Duration | Field::ResponseSize | Field::Value => {
+                if text == ABSENT {
+                    return Some(Self::Absent);
+                }
+                Quantity::parse_kept(&text).ok().map(Self::Number)
+            }
+        }
+    }
 }
 
 /// A query for a page of a list.
@@ -67,182 +109,37 @@ pub struct EventPage {
     /// The position after which the page begins. None for the first page.
     pub after: Option<EventPosition>,
     /// The maximum number of events.
-    pub limit: i64,
+    pub limit: usize,
 }
 
 /// An event of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListedEvent {
     /// The event.
-    pub event: StoredEvent,
+    pub event: Event,
     /// Its position in the list.
     pub position: EventPosition,
 }
 
-/// Lists events.
-pub async fn list_events(
-    store: &Store,
-    tenant: TenantId,
-    page: &EventPage,
-) -> Result<Vec<ListedEvent>, StoreError> {
-    let (fields, descending) = (page.fields(), page.ids_descend());
-    // Only a page in the order of ids is read in that order.
-    let reads = if fields.is_empty() {
-        Reads::Page(PageStart { after: page.after.as_ref().map(|place| place.id), descending })
-    } else {
-        Reads::All
-    };
-    let mut snapshot = Snapshot::new(store);
-    let rare = page.list.rare_labels(&mut snapshot, tenant, reads).await?;
-    let rows = match (reads, &rare) {
-        (Reads::Page(start), Some(labels)) if labels.has_indexed_weeks() => {
-            read_rare_page(snapshot, tenant, page, start, labels).await?
-        }
-        _ => statement(tenant, page, reads, rare.as_ref()).query_last(snapshot).await?,
-    };
-    let listed = |row: &tokio_postgres::Row| {
-        let event = read(row);
-        let first_key = row.len() - fields.len();
-        let keys = (first_key..row.len()).map(|index| row.get(index)).collect();
-        ListedEvent { position: EventPosition { keys, id: event.id }, event }
-    };
-    Ok(rows.iter().map(listed).collect())
-}
-
-/// The statement that reads a page.
-fn statement(tenant: TenantId, page: &EventPage, reads: Reads, rare: Option<&RareLabels>) -> Sql {
-    let (fields, ids_descending) = (page.fields(), page.ids_descend());
-    let mut sql = Sql::new("-- list_events\nSELECT ");
-    sql.push(&SELECT);
-    for (field, _) in &fields {
-        sql.push(", (");
-        push_key(&mut sql, field);
-        sql.push(")::text");
-    }
-    let id = push_list(&mut sql, tenant, &page.list, reads, rare);
-    if let Some(place) = page.after.as_ref().filter(|_| reads == Reads::All) {
-        push_after(&mut sql, &fields, ids_descending, place);
-    }
-    sql.push(" ORDER BY ");
-    for (field, descending) in &fields {
-        push_key(&mut sql, field);
-        sql.push(if *descending { " DESC, " } else { ", " });
-    }
-    sql.push(id).push(if ids_descending { " DESC" } else { "" });
-    sql.push(" LIMIT ").value(page.limit, Type::INT8);
-    sql
-}
-
-/// Counts the events of a list.
-pub async fn count_events(store: &Store, tenant: TenantId, list: &EventSelection) -> Result<i64, StoreError> {
-    let mut snapshot = Snapshot::new(store);
-    let rare = list.rare_labels(&mut snapshot, tenant, Reads::All).await?;
-    let mut sql = Sql::new("-- count_events\nSELECT count(*)");
-    push_list(&mut sql, tenant, list, Reads::All, rare.as_ref());
-    let rows = sql.query_last(snapshot).await?;
-    Ok(rows.first().map_or(0, |row| row.get(0)))
-}
-
-fn field(key: &OrderKey) -> Option<&Field> {
-    match &key.by {
-        OrderBy::Timestamp => None,
-        OrderBy::Field(field) => Some(field),
+impl EventSelection {
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted { ids: ids_within(self.range), filter: self.filter.clone(), words: self.words.clone() }
     }
 }
 
 impl EventPage {
     /// The fields by which the list is ordered, each with whether the order is descending.
-    fn fields(&self) -> Vec<(&Field, bool)> {
-        self.order.iter().filter_map(|key| Some((field(key)?, key.descending))).collect()
+    fn fields(&self) -> Vec<(Field, bool)> {
+        let field = |key: &OrderKey| match &key.by {
+            OrderBy::Timestamp => None,
+            OrderBy::Field(field) => Some((field.clone(), key.descending)),
+        };
+        self.order.iter().filter_map(field).collect()
     }
 
     /// Whether events with equal fields are in descending order of their ids.
     fn ids_descend(&self) -> bool {
-        self.order.last().is_some_and(|key| field(key).is_none() && key.descending)
-    }
-}
-
-impl EventSelection {
-    /// The label sets that satisfy the filter, if they are rare enough that most events need not be read.
-    pub(super) async fn rare_labels(
-        &self,
-        snapshot: &mut Snapshot<'_>,
-        tenant: TenantId,
-        reads: Reads,
-    ) -> Result<Option<RareLabels>, StoreError> {
-        rare_labels(snapshot, tenant, self.range, &self.filter, reads).await
-    }
-}
-
-/// `FROM … WHERE …` of the events of a list. Returns the column that orders them by id.
-pub(super) fn push_list(
-    sql: &mut Sql,
-    tenant: TenantId,
-    list: &EventSelection,
-    reads: Reads,
-    rare: Option<&RareLabels>,
-) -> &'static str {
-    let id = push_events(sql, tenant, list.range, reads, rare);
-    push_demands(sql, list);
-    id
-}
-
-/// ` AND` an event satisfies the selection, apart from the time range.
-fn push_demands(sql: &mut Sql, list: &EventSelection) {
-    sql.matching(&list.filter);
-    if list.words.is_empty() {
-        return;
-    }
-    // Each word must occur in the concatenation of all texts. A word cannot contain the separator.
-    sql.push(" AND (SELECT bool_and(strpos(everything, word) > 0) FROM (SELECT lower(concat_ws(E'\\n'");
-    for field in TextField::ALL {
-        sql.push(", ").field(&Field::Text(field));
-    }
-    sql.push(", (SELECT string_agg(value, E'\\n') FROM jsonb_each_text(attributes))) COLLATE \"C\")");
-    sql.push(" AS everything OFFSET 0) AS text, unnest(").value(list.words.clone(), Type::TEXT_ARRAY);
-    sql.push(") AS word)");
-}
-
-/// The sort key of a field. It is never NULL: an absent value is less than any other.
-fn push_key(sql: &mut Sql, field: &Field) {
-    sql.push("coalesce(").field(field);
-    sql.push(match field {
-        Field::Text(_) | Field::Attribute(_) => ", '') COLLATE \"C\"",
-        // None of these is negative.
-        Field::HttpStatus | Field::Duration | Field::ResponseSize => ", -1)::numeric",
-        Field::Value => ", '-Infinity'::numeric)",
-    });
-}
-
-/// ` AND` the event comes after a position.
-fn push_after(sql: &mut Sql, fields: &[(&Field, bool)], ids_descending: bool, place: &EventPosition) {
-    let value = |sql: &mut Sql, index: usize| {
-        sql.value(place.keys[index].clone(), Type::TEXT);
-        if matches!(fields[index].0, Field::Text(_) | Field::Attribute(_)) {
-            sql.push("::text");
-        } else {
-            sql.push("::text::numeric");
-        }
-    };
-    sql.push(" AND (");
-    for (index, (field, descending)) in fields.iter().enumerate() {
-        push_equal_keys(sql, &fields[..index], &value);
-        push_key(sql, field);
-        sql.push(if *descending { " < " } else { " > " });
-        value(sql, index);
-        sql.push(" OR ");
-    }
-    push_equal_keys(sql, fields, &value);
-    sql.push(if ids_descending { "id < " } else { "id > " }).value(place.id.0, Type::UUID);
-    sql.push(")");
-}
-
-fn push_equal_keys(sql: &mut Sql, fields: &[(&Field, bool)], value: &impl Fn(&mut Sql, usize)) {
-    for (index, (field, _)) in fields.iter().enumerate() {
-        push_key(sql, field);
-        sql.push(" = ");
-        value(sql, index);
-        sql.push(" AND ");
+        self.order.last().is_some_and(|key| key.by == OrderBy::Timestamp && key.descending)
     }
 }
 
@@ -251,14 +148,144 @@ impl EventPosition {
     /// number.
     #[must_use]
     pub fn new(keys: Vec<String>, id: Uuid, order: &[OrderKey]) -> Option<Self> {
-        let fields: Vec<_> = order.iter().filter_map(field).collect();
-        let fits = |(key, field): (&String, &&Field)| match field {
-            Field::Text(_) | Field::Attribute(_) => !key.contains('\0'),
-            Field::HttpStatus | Field::Duration | Field::ResponseSize | Field::Value => {
-                key == "-Infinity" || Quantity::parse_kept(key).is_ok()
-            }
-        };
-        let all_fit = keys.len() == fields.len() && keys.iter().zip(&fields).all(fits);
-        all_fit.then_some(Self { keys, id: EventId(id) })
+        let fields = order.iter().filter_map(|key| match &key.by {
+            OrderBy::Timestamp => None,
+            OrderBy::Field(field) => Some(field),
+        });
+        let fields: Vec<_> = fields.collect();
+        if keys.len() != fields.len() {
+            return None;
+        }
+        let keys = fields.into_iter().zip(keys).map(|(field, key)| SortKey::parse(field, key));
+        Some(Self { keys: keys.collect::<Option<_>>()?, id: EventId(id) })
+    }
+}
+
+/// An event that was found, before its content is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Candidate {
+    position: EventPosition,
+    segment: SegmentKey,
+    /// Its index in the segment.
+    index: usize,
+}
+
+/// Lists events.
+pub async fn list_events(
+    store: &Store,
+    tenant: TenantId,
+    page: &EventPage,
+) -> Result<Vec<ListedEvent>, StoreError> {
+    let mut snapshot = Snapshot::new(store);
+    let candidates = if page.fields().is_empty() {
+        by_id::candidates(store, &mut snapshot, tenant, page).await?
+    } else {
+        by_fields::candidates(store, &mut snapshot, tenant, page).await?
+    };
+    let listed = contents(store, &mut snapshot, tenant, candidates).await?;
+    snapshot.end().await?;
+    Ok(listed)
+}
+
+/// The event with this id.
+pub async fn get_event(store: &Store, tenant: TenantId, id: EventId) -> Result<Option<Event>, StoreError> {
+    let mut snapshot = Snapshot::new(store);
+    let candidates = by_id::with_id(store, &mut snapshot, tenant, id).await?;
+    let mut listed = contents(store, &mut snapshot, tenant, candidates).await?;
+    snapshot.end().await?;
+    Ok(listed.pop().map(|listed| listed.event))
+}
+
+/// Reads the contents of events, in the given order.
+async fn contents(
+    store: &Store,
+    snapshot: &mut Snapshot<'_>,
+    tenant: TenantId,
+    candidates: Vec<Candidate>,
+) -> Result<Vec<ListedEvent>, StoreError> {
+    let mut chosen: HashMap<SegmentKey, Vec<usize>> = HashMap::new();
+    for candidate in &candidates {
+        chosen.entry(candidate.segment).or_default().push(candidate.index);
+    }
+    let mut events = read_places(store, snapshot, tenant, chosen).await?;
+    let listed = candidates.into_iter().filter_map(|Candidate { position, segment, index }| {
+        let event = events.remove(&(segment, index))?;
+        Some(ListedEvent { event, position })
+    });
+    Ok(listed.collect())
+}
+
+/// Reads the events at some places of segments.
+pub(super) async fn read_places(
+    store: &Store,
+    snapshot: &mut Snapshot<'_>,
+    tenant: TenantId,
+    chosen: HashMap<SegmentKey, Vec<usize>>,
+) -> Result<HashMap<(SegmentKey, usize), Event>, StoreError> {
+    let keys: Vec<_> = chosen.keys().copied().collect();
+    let mut events = HashMap::new();
+    if !keys.is_empty() {
+        let contents = Arc::new(Contents { chosen });
+        evaluate_keys(store, snapshot, (tenant, &keys), &contents, &mut events).await?;
+    }
+    Ok(events)
+}
+
+/// Reads some events of segments.
+struct Contents {
+    chosen: HashMap<SegmentKey, Vec<usize>>,
+}
+
+impl Evaluation for Contents {
+    type Found = HashMap<(SegmentKey, usize), Event>;
+
+    fn columns(&self) -> Columns {
+        Columns::ALL
+    }
+
+    fn add(&self, found: &mut Self::Found, segment: &SegmentRow) -> Result<(), Corrupt> {
+        let key = segment.key();
+        let Some(positions) = self.chosen.get(&key) else { return Ok(()) };
+        let events = segment.reader()?.rows(positions.iter().copied())?;
+        found.extend(positions.iter().map(|position| (key, *position)).zip(events));
+        Ok(())
+    }
+
+    fn merge(&self, found: &mut Self::Found, other: Self::Found) -> Result<(), StoreError> {
+        found.extend(other);
+        Ok(())
+    }
+}
+
+/// Counts the events of a list.
+pub async fn count_events(store: &Store, tenant: TenantId, list: &EventSelection) -> Result<i64, StoreError> {
+    let mut snapshot = Snapshot::new(store);
+    let wanted = list.wanted();
+    let ids = wanted.ids.clone();
+    let mut count = 0;
+    evaluate(store, &mut snapshot, (tenant, &ids), &Arc::new(Count(wanted)), &mut count).await?;
+    snapshot.end().await?;
+    Ok(count)
+}
+
+/// Counts events.
+struct Count(Wanted);
+
+impl Evaluation for Count {
+    type Found = i64;
+
+    fn columns(&self) -> Columns {
+        self.0.columns()
+    }
+
+    fn add(&self, found: &mut i64, segment: &SegmentRow) -> Result<(), Corrupt> {
+        let selected = self.0.select(segment, &segment.reader()?)?;
+        *found += i64::try_from(selected.count()).unwrap_or(i64::MAX);
+        Ok(())
+    }
+
+    fn merge(&self, found: &mut i64, other: i64) -> Result<(), StoreError> {
+        *found += other;
+        Ok(())
     }
 }

@@ -1,12 +1,15 @@
 //! The distinct values of a field.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use flowmeter_core::ids::TenantId;
 use flowmeter_core::usage::Field;
-use tokio_postgres::types::Type;
+use flowmeter_segment::{Corrupt, Labels};
 
-use super::label_sets::Reads;
-use super::list::{EventSelection, push_list};
-use crate::sql::{Snapshot, Sql};
+use super::list::{EventSelection, SortKey};
+use super::scan::{Columns, Evaluation, SegmentRow, Wanted, evaluate};
+use crate::sql::Snapshot;
 use crate::{Store, StoreError};
 
 /// A query for the distinct values of a field.
@@ -19,9 +22,9 @@ pub struct FieldValuesQuery {
     /// The prefix of the values.
     pub prefix: String,
     /// The last value of the previous page.
-    pub after: Option<String>,
+    pub after: Option<SortKey>,
     /// The maximum number of values.
-    pub limit: i64,
+    pub limit: usize,
 }
 
 /// A value of a field.
@@ -39,33 +42,74 @@ pub async fn list_field_values(
     tenant: TenantId,
     query: &FieldValuesQuery,
 ) -> Result<Vec<FieldValue>, StoreError> {
-    let is_text = matches!(query.field, Field::Text(_) | Field::Attribute(_));
     let mut snapshot = Snapshot::new(store);
-    let rare = query.list.rare_labels(&mut snapshot, tenant, Reads::All).await?;
-    // Values are grouped as they are stored, and cast only afterwards.
-    let mut sql = Sql::new("-- list_field_values\nSELECT ");
-    sql.push(if is_text { "stored" } else { "trim_scale(stored::numeric)::text" });
-    sql.push(", sum(count)::bigint FROM (SELECT ");
-    sql.field(&query.field);
-    sql.push(if is_text { " COLLATE \"C\" AS stored" } else { " AS stored" }).push(", count(*) AS count");
-    push_list(&mut sql, tenant, &query.list, Reads::All, rare.as_ref());
-    sql.push(" AND ");
-    sql.field(&query.field);
-    sql.push(if is_text { " <> ''" } else { " IS NOT NULL" });
-    if !query.prefix.is_empty() {
-        sql.push(" AND starts_with(");
-        sql.field(&query.field);
-        sql.push("::text, ").value(query.prefix.clone(), Type::TEXT).push(")");
+    let wanted = query.list.wanted();
+    let ids = wanted.ids.clone();
+    let values = Values { wanted, query: query.clone() };
+    let mut found = BTreeMap::new();
+    evaluate(store, &mut snapshot, (tenant, &ids), &Arc::new(values), &mut found).await?;
+    snapshot.end().await?;
+    let value = |(key, count): (SortKey, i64)| FieldValue { value: key.to_text(), count };
+    Ok(found.into_iter().map(value).collect())
+}
+
+/// Counts the events of each value.
+struct Values {
+    wanted: Wanted,
+    query: FieldValuesQuery,
+}
+
+impl Values {
+    /// Adds the events of a value, and drops the last value if there are more than the page has. A value that was
+    /// dropped has the page full of lesser ones before it, so it cannot come back.
+    fn count(&self, found: &mut BTreeMap<SortKey, i64>, key: SortKey, count: i64) {
+        if let Some(known) = found.get_mut(&key) {
+            *known += count;
+            return;
+        }
+        if found.len() >= self.query.limit && found.last_key_value().is_none_or(|(last, _)| key > *last) {
+            return;
+        }
+        found.insert(key, count);
+        if found.len() > self.query.limit {
+            found.pop_last();
+        }
     }
-    if let Some(after) = &query.after {
-        sql.push(" AND ");
-        sql.field(&query.field);
-        sql.push(if is_text { " COLLATE \"C\" > " } else { "::numeric > " });
-        sql.value(after.clone(), Type::TEXT).push(if is_text { "::text" } else { "::text::numeric" });
+}
+
+impl Evaluation for Values {
+    type Found = BTreeMap<SortKey, i64>;
+
+    fn columns(&self) -> Columns {
+        self.wanted.columns().and_fields([&self.query.field])
     }
-    sql.push(" GROUP BY 1) AS found GROUP BY ");
-    sql.push(if is_text { "stored ORDER BY stored" } else { "stored::numeric ORDER BY stored::numeric" });
-    sql.push(" LIMIT ").value(query.limit, Type::INT8);
-    let rows = sql.query_last(snapshot).await?;
-    Ok(rows.iter().map(|row| FieldValue { value: row.get(0), count: row.get(1) }).collect())
+
+    fn add(&self, found: &mut Self::Found, segment: &SegmentRow) -> Result<(), Corrupt> {
+        let reader = segment.reader()?;
+        let selected = self.wanted.select(segment, &reader)?;
+        if selected.is_empty() {
+            return Ok(());
+        }
+        let FieldValuesQuery { field, prefix, after, .. } = &self.query;
+        let labels = Labels::of(field, &reader)?;
+        let mut counts = vec![0_i64; labels.values().len()];
+        selected.iter().for_each(|event| counts[labels.code(event) as usize] += 1);
+        for (value, count) in labels.values().iter().zip(counts) {
+            if count == 0 || value.is_empty() || !value.starts_with(prefix.as_str()) {
+                continue;
+            }
+            let key = SortKey::parse(field, value.clone()).ok_or(Corrupt::NUMBER)?;
+            if after.as_ref().is_none_or(|after| key > *after) {
+                self.count(found, key, count);
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&self, found: &mut Self::Found, other: Self::Found) -> Result<(), StoreError> {
+        for (key, count) in other {
+            self.count(found, key, count);
+        }
+        Ok(())
+    }
 }

@@ -6,20 +6,20 @@
 
 use std::collections::HashSet;
 
+use deadpool_postgres::Transaction;
 use flowmeter_core::fold::{TenantEvent, fold};
 use flowmeter_core::ids::{EventId, TenantId};
-use flowmeter_core::metric::Catalog;
-use flowmeter_core::usage::UsageEvent;
-use tokio_postgres::types::Type;
+use flowmeter_core::metric::{Catalog, MetricDefinition};
 use uuid::Uuid;
 
 use super::{append_partials, insert_series};
 use crate::catalog::{metrics, share_lock};
-use crate::{Store, StoreError, events};
+use crate::events::{PendingEvents, pending_backfill};
+use crate::{Store, StoreError};
 
-/// The number of events that one step examines: a transaction of a fraction of a second, and typically a few
+/// The number of events that one step examines: a transaction of a fraction of a second, and typically some ten
 /// megabytes of events.
-const STEP_EVENTS: i64 = 5_000;
+const STEP_EVENTS: usize = 10_000;
 /// The advisory lock that lets one worker make a step at a time.
 const BACKFILL_LOCK: i64 = 0x666c_6f77_6261_636b;
 
@@ -89,6 +89,15 @@ async fn next_pending_backfill(store: &Store) -> Result<Option<PendingBackfill>,
     }))
 }
 
+/// The definition that a backfill is for, if it is still in use.
+async fn definition(
+    transaction: &Transaction<'_>,
+    due: &PendingBackfill,
+) -> Result<Option<MetricDefinition>, StoreError> {
+    let definitions = metrics::definitions(&**transaction, due.tenant).await?;
+    Ok(definitions.into_iter().find(|definition| definition.generation == due.generation))
+}
+
 async fn step(store: &Store, due: &PendingBackfill) -> Result<BackfillStep, StoreError> {
     let &PendingBackfill { tenant, generation, .. } = due;
     let mut client = store.client().await?;
@@ -99,13 +108,7 @@ async fn step(store: &Store, due: &PendingBackfill) -> Result<BackfillStep, Stor
     if !free.get::<_, bool>(0) {
         return Ok(BackfillStep::Busy);
     }
-    // Roll-ups for a definition that no longer exists would stay for ever.
-    share_lock(&transaction, [tenant]).await?;
-    let definitions = metrics::definitions(&*transaction, tenant).await?;
-    let Some(definition) = definitions.into_iter().find(|definition| definition.generation == generation)
-    else {
-        return Ok(BackfillStep::Advanced);
-    };
+    let Some(definition) = definition(&transaction, due).await? else { return Ok(BackfillStep::Advanced) };
     let after = transaction
         .query_one(
             "-- backfill_step
@@ -114,26 +117,24 @@ async fn step(store: &Store, due: &PendingBackfill) -> Result<BackfillStep, Stor
         )
         .await?;
     let after = after.get::<_, Option<Uuid>>(0).unwrap_or(Uuid::nil());
-    let bound = transaction
-        .query_typed(
-            "-- backfill_step
-             SELECT id FROM usage_event WHERE tenant_id = $1 AND id > $2 ORDER BY id OFFSET $3 LIMIT 1",
-            &[(&tenant.0, Type::UUID), (&after, Type::UUID), (&(STEP_EVENTS - 1), Type::INT8)],
-        )
-        .await?;
-    let bound: Option<Uuid> = bound.first().map(|row| row.get(0));
-
-    let provider = &definition.selector.provider;
-    let (after, through) = (EventId(after), bound.map(EventId));
-    let stored = events::pending_backfill(&transaction, tenant, generation, provider, after, through).await?;
+    let provider = definition.selector.provider.clone();
+    let of = (tenant, generation);
+    let PendingEvents { events, through } =
+        pending_backfill(store, of, &provider, EventId(after), STEP_EVENTS).await?;
+    let bound = through.map(|id| id.0);
     let catalog = Catalog::of([definition]);
-    let pending = stored.iter().map(|stored| Ok((stored.id, stored.borrowed()?)));
-    let pending: Vec<(EventId, UsageEvent<'_>)> = pending.collect::<Result<_, StoreError>>()?;
+    let pending: Vec<_> = events.iter().map(|event| (event.id, event.borrowed())).collect();
     let folded =
         fold(pending.iter().map(|(id, event)| TenantEvent { tenant, catalog: &catalog, id: *id, event }));
     // Every event that the metric selects is in the series without labels.
     let unfiltered = folded.partials.iter().filter(|partial| folded.series[partial.series].values.is_empty());
     let rolled_up: i64 = unfiltered.map(|partial| partial.aggregate.count).sum();
+    // Roll-ups for a definition that no longer exists would stay for ever. A change of metrics waits for this lock, so it
+    // is taken as late as possible: all events of earlier generations were stored before this one was defined.
+    share_lock(&transaction, [tenant]).await?;
+    if self::definition(&transaction, due).await?.is_none() {
+        return Ok(BackfillStep::Advanced);
+    }
     append_partials(&transaction, &folded).await?;
     insert_series(&transaction, &folded, &HashSet::new()).await?;
     transaction

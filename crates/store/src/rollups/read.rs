@@ -1,21 +1,28 @@
 //! Reads time series: from roll-ups if a label set covers the query, and otherwise from the events, all in
 //! one snapshot.
 
+mod events;
+mod groups;
+
 use std::time::SystemTime;
 
+use flowmeter_core::aggregate::{Aggregate, EventValue};
 use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::{EventId, SeriesId, TenantId};
 use flowmeter_core::metric::{LabelSet, Measure, MetricDefinition, Observed};
 use flowmeter_core::plan::{Piece, Source};
+use flowmeter_core::quantity::Quantity;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Field;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use crate::events::label_sets::{RareLabels, Reads, push_events, rare_labels};
-use crate::points::{LabelledPoints, ReadError, labelled_points, select_points};
+use crate::points::{LabelledPoints, ReadError};
 use crate::sql::{Snapshot, Sql};
 use crate::{Store, StoreError};
+use events::read_events;
+use groups::Groups;
 
 /// A query for time series of one metric.
 #[derive(Debug)]
@@ -53,11 +60,48 @@ pub async fn read_series(store: &Store, query: &SeriesQuery<'_>) -> Result<Vec<L
         _ => None,
     };
     let mut snapshot = Snapshot::new(store);
-    let rare = rare_in_events(&mut snapshot, query, kept.is_some()).await?;
-    let Some(sql) = statement(query, kept.as_ref(), rare.as_ref()) else { return Ok(Vec::new()) };
-    let rows = sql.query_last(snapshot).await?;
-    labelled_points(&rows, query.group_by.len(), query.max_points)
+    let mut groups = Groups::new(query.max_points);
+    if let Some(sql) = kept.as_ref().and_then(|kept| statement(query, kept)) {
+        read_rollups(&sql.query_in(&mut snapshot).await?, query, &mut groups)?;
+    }
+    let of_events = |piece: &&Piece| piece.source == Source::Events || kept.is_none();
+    for piece in query.pieces.iter().filter(of_events) {
+        read_events(store, &mut snapshot, query, piece, &mut groups).await?;
+    }
+    let points = groups.finish(query.definition.measure, query.observed)?;
+    snapshot.end().await?;
+    Ok(points)
 }
+
+/// Adds what the statement of roll-ups returned.
+fn read_rollups(rows: &[Row], query: &SeriesQuery<'_>, groups: &mut Groups) -> Result<(), ReadError> {
+    let labels = query.group_by.len();
+    for row in rows {
+        let group = groups.group((0..labels).map(|index| row.get::<_, &str>(index)));
+        let bucket =
+            usize::try_from(row.get::<_, i32>(labels) - 1).expect("no row is before the first bucket");
+        let mut aggregate =
+            Aggregate { count: row.get(labels + 1), ..Aggregate::of(EventId(Uuid::nil()), ZERO) };
+        if query.definition.measure != Measure::Count {
+            let billionths: &str = row.get(labels + 2);
+            let billionths =
+                billionths.parse().map_err(|_| StoreError::Refused(format!("a sum of {billionths}")))?;
+            let value = Quantity::from_billionths(billionths);
+            let event = |index| EventValue { id: EventId(row.get(labels + index)), value };
+            match query.observed {
+                Observed::Summed | Observed::Averaged => aggregate.sum = value,
+                Observed::High => aggregate.max = value,
+                Observed::Low => aggregate.min = value,
+                Observed::Beginning => aggregate.first = event(3),
+                Observed::End => aggregate.last = event(3),
+            }
+        }
+        groups.add(group, bucket, &aggregate);
+    }
+    groups.check()
+}
+
+const ZERO: Quantity = Quantity::from_billionths(0);
 
 /// The series of a label set that a query reads.
 #[derive(Debug, Default)]
@@ -67,32 +111,55 @@ struct KeptSeries {
     labels: Vec<Vec<String>>,
 }
 
-/// The statement. None if there is nothing to read.
-fn statement(query: &SeriesQuery<'_>, kept: Option<&KeptSeries>, rare: Option<&RareLabels>) -> Option<Sql> {
+/// The statement that reads roll-ups. None if there is nothing to read.
+fn statement(query: &SeriesQuery<'_>, kept: &KeptSeries) -> Option<Sql> {
     let mut sql = Sql::new("-- read_series\nWITH part AS (");
     let mut between = "";
     for piece in query.pieces {
-        match (piece.source, kept) {
-            (Source::Events, _) | (_, None) => {
-                sql.push(between);
-                from_events(&mut sql, query, piece, rare);
-            }
-            (_, Some(kept)) if kept.ids.is_empty() => continue,
-            (Source::Rollup(resolution), Some(kept)) => {
-                sql.push(between);
-                from_rollups(&mut sql, query, piece, kept, Some(resolution.minutes()));
-                sql.push("\nUNION ALL ");
-                from_rollups(&mut sql, query, piece, kept, None);
-            }
+        let Source::Rollup(resolution) = piece.source else { continue };
+        if kept.ids.is_empty() {
+            continue;
         }
+        sql.push(between);
+        from_rollups(&mut sql, query, piece, kept, Some(resolution.minutes()));
+        sql.push("\nUNION ALL ");
+        from_rollups(&mut sql, query, piece, kept, None);
         between = "\nUNION ALL ";
     }
     if between.is_empty() {
         return None;
     }
-    sql.push(")\n");
-    let value = observed_value(query.definition.measure, query.observed);
-    select_points(&mut sql, query.group_by.len(), value, "sum(count)::bigint", query.max_points);
+    let labels = |sql: &mut Sql| {
+        for index in 0..query.group_by.len() {
+            sql.push("label").index(index).push(", ");
+        }
+    };
+    sql.push(")\nSELECT ");
+    labels(&mut sql);
+    sql.push("bucket, sum(count)::bigint");
+    if query.definition.measure != Measure::Count {
+        // In billionths, which are whole.
+        let aggregated = match query.observed {
+            Observed::Summed | Observed::Averaged => "sum(sum)",
+            Observed::High => "max(max)",
+            Observed::Low => "min(min)",
+            Observed::Beginning => "(array_agg(first_value ORDER BY first_id))[1]",
+            Observed::End => "(array_agg(last_value ORDER BY last_id DESC))[1]",
+        };
+        sql.push(", trunc((").push(aggregated).push(") * 1000000000)::numeric(60, 0)::text");
+        match query.observed {
+            Observed::Beginning => {
+                sql.push(", (array_agg(first_id ORDER BY first_id))[1]");
+            }
+            Observed::End => {
+                sql.push(", (array_agg(last_id ORDER BY last_id DESC))[1]");
+            }
+            _ => {}
+        }
+    }
+    sql.push(" FROM part GROUP BY ");
+    labels(&mut sql);
+    sql.push("bucket");
     Some(sql)
 }
 
@@ -104,26 +171,6 @@ fn part_columns(observed: Observed) -> &'static [&'static str] {
         Observed::Low => &["min"],
         Observed::Beginning => &["first_id", "first_value"],
         Observed::End => &["last_id", "last_value"],
-    }
-}
-
-/// The aggregation of the parts of a bucket.
-fn observed_value(measure: Measure, observed: Observed) -> &'static str {
-    if measure == Measure::Count {
-        // Each event counts one.
-        return if observed == Observed::Summed { "sum(count)" } else { "1" };
-    }
-    match observed {
-        Observed::Summed => "trim_scale(sum(sum))",
-        // A quotient has as many decimals as its dividend: enough that rounding to 9 decimals gives the same
-        // result as rounding the exact quotient, whatever the count.
-        Observed::Averaged => {
-            "trim_scale(round((sum(sum) + 0.000000000000000000000000000000) / sum(count), 9))"
-        }
-        Observed::High => "trim_scale(max(max))",
-        Observed::Low => "trim_scale(min(min))",
-        Observed::Beginning => "trim_scale((array_agg(first_value ORDER BY first_id))[1])",
-        Observed::End => "trim_scale((array_agg(last_value ORDER BY last_id DESC))[1])",
     }
 }
 
@@ -176,59 +223,6 @@ fn from_rollups(
     if !query.group_by.is_empty() {
         sql.push(" OFFSET 0) AS found");
     }
-}
-
-/// The label sets that satisfy the query, if they are rare enough that most events in the longest piece that
-/// is read from events need not be read.
-async fn rare_in_events(
-    snapshot: &mut Snapshot<'_>,
-    query: &SeriesQuery<'_>,
-    is_kept: bool,
-) -> Result<Option<RareLabels>, StoreError> {
-    let from_events = |piece: &&Piece| piece.source == Source::Events || !is_kept;
-    let width = |piece: &&Piece| piece.range.end.micros() - piece.range.start.micros();
-    let Some(longest) = query.pieces.iter().filter(from_events).max_by_key(width) else {
-        return Ok(None);
-    };
-    let filter = query.definition.selector.filter.clone().and(query.filter.clone());
-    rare_labels(snapshot, query.tenant, longest.range, &filter, Reads::All).await
-}
-
-fn from_events(sql: &mut Sql, query: &SeriesQuery<'_>, piece: &Piece, rare: Option<&RareLabels>) {
-    sql.push("SELECT ");
-    for (index, label) in query.group_by.iter().enumerate() {
-        // Empty if the event has none.
-        sql.push("coalesce(").field(label).push("::text, '') COLLATE \"C\" AS label").index(index).push(", ");
-    }
-    let starts: Vec<Uuid> = query.bucket_starts.iter().map(|start| EventId::first_at(*start).0).collect();
-    sql.push("width_bucket(id, ").value(starts, Type::UUID_ARRAY).push(") AS bucket, 1::bigint AS count");
-    let selector = &query.definition.selector;
-    let measured = match query.definition.measure {
-        Measure::Count => None,
-        Measure::Duration => Some("duration::numeric"),
-        Measure::ResponseSize => Some("response_size::numeric"),
-        Measure::Value => Some("value"),
-    };
-    if let Some(measured) = measured {
-        for column in part_columns(query.observed) {
-            sql.push(", ").push(if column.ends_with("_id") { "id" } else { measured });
-            sql.push(" AS ").push(column);
-        }
-    }
-    push_events(sql, query.tenant, piece.range, Reads::All, rare);
-    sql.push(" AND provider = ").value(selector.provider.clone(), Type::TEXT);
-    if let Some(class) = selector.method_class {
-        let methods: Vec<String> = class.methods().iter().map(ToString::to_string).collect();
-        sql.push(" AND lower(method COLLATE \"C\") = ANY (").value(methods, Type::TEXT_ARRAY).push(")");
-    }
-    if let Some(action) = &selector.action {
-        sql.push(" AND action = ").value(action.clone(), Type::TEXT);
-    }
-    if let Some(measured) = measured {
-        sql.push(" AND ").push(measured).push(" IS NOT NULL");
-    }
-    sql.matching(&selector.filter);
-    sql.matching(query.filter);
 }
 
 /// The series of a label set that satisfy the filter. If the filter gives the value of every label, the id of

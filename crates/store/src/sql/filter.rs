@@ -16,8 +16,6 @@ use crate::StoreError;
 /// Where the values of fields are.
 #[derive(Clone, Copy)]
 enum Place<'a> {
-    /// In the columns of `usage_event`: absent values are NULL.
-    Event,
     /// In the column `label_values` of `series`, in this order: absent values are empty.
     Labels(&'a [Field]),
     /// In the column `urn` of `asset`, which is never NULL.
@@ -25,11 +23,6 @@ enum Place<'a> {
 }
 
 impl Sql {
-    /// ` AND` the filter is satisfied by an event in `usage_event`.
-    pub(crate) fn matching(&mut self, filter: &Filter) -> &mut Self {
-        self.filter(filter, Place::Event)
-    }
-
     /// ` AND` the filter is satisfied by the events of a series in `series`, whose label
     /// values are those of `labels` in this order. Every field of the filter must be a
     /// label.
@@ -101,9 +94,8 @@ impl Sql {
     }
 
     fn equal(&mut self, field: &Field, text: &str, place: Place<'_>) -> &mut Self {
-        match (place, field) {
-            (Place::Event, Field::Text(_)) if text.is_empty() => self.text(field, place).push(" IS NULL"),
-            _ if text.is_empty() => self.text_or_empty(field, place).push(" = ''"),
+        match text {
+            "" => self.text_or_empty(field, place).push(" = ''"),
             _ => self.text(field, place).push(" = ").value(text.to_owned(), Type::TEXT),
         }
     }
@@ -140,7 +132,6 @@ impl Sql {
     fn text(&mut self, field: &Field, place: Place<'_>) -> &mut Self {
         match (place, field) {
             (Place::Labels(labels), field) => self.label(field, labels),
-            (Place::Event, field) => self.field(field),
             (Place::Asset, _) => self.push("urn"),
         }
     }
@@ -150,7 +141,7 @@ impl Sql {
         match place {
             // Bare, so that an order or the beginning of a pattern can go through the index.
             Place::Asset => self.text(field, place),
-            Place::Event | Place::Labels(_) => self.push("coalesce(").text(field, place).push(", '')"),
+            Place::Labels(_) => self.push("coalesce(").text(field, place).push(", '')"),
         }
     }
 
@@ -158,7 +149,7 @@ impl Sql {
     fn number(&mut self, field: &Field, place: Place<'_>) -> &mut Self {
         match place {
             Place::Labels(labels) => self.push("nullif(").label(field, labels).push(", '')::numeric"),
-            Place::Event | Place::Asset => self.text(field, place),
+            Place::Asset => self.text(field, place),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Several statements that read the same snapshot of the database.
 
+use deadpool_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, RowStream};
 
 use super::{Running, Sql};
 use crate::{Store, StoreError};
@@ -65,6 +66,32 @@ impl Sql {
             running.finished();
         }
         Ok(rows?)
+    }
+
+    /// Runs the statement in a snapshot, in which others may follow. The rows come as the server sends them, and no
+    /// faster than they are taken.
+    pub(crate) async fn stream_in(&self, snapshot: &mut Snapshot<'_>) -> Result<RowStream, StoreError> {
+        let params = || self.values.iter().map(|(value, of)| (&**value as &(dyn ToSql + Sync), of.clone()));
+        if let Some(running) = &snapshot.begun {
+            return Ok(running.client().query_typed_raw(&self.text, params()).await?);
+        }
+        let running = Running::new(snapshot.store).await?;
+        let client = running.client();
+        // Pipelined into one round trip.
+        let (begun, rows) = tokio::join!(
+            biased;
+            client.batch_execute(BEGIN),
+            client.query_typed_raw(&self.text, params())
+        );
+        begun?;
+        let rows = rows?;
+        snapshot.begun = Some(running);
+        Ok(rows)
+    }
+
+    /// Runs the statement in a transaction that may write.
+    pub(crate) async fn query_on(&self, transaction: &Transaction<'_>) -> Result<Vec<Row>, StoreError> {
+        Ok(self.run(transaction.client()).await?)
     }
 
     async fn run(&self, client: &Client) -> Result<Vec<Row>, tokio_postgres::Error> {

@@ -22,7 +22,7 @@ pub(super) async fn handle(
     api.wait_until_applied(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = api.fresh_through().await?;
     let _admitted = api.tenant_limiter.admit(tenant).await?;
-    let question = FieldValuesQuery { field, list, prefix, after, limit: page.limit() };
+    let question = FieldValuesQuery { field, list, prefix, after, limit: page.items() };
     let mut values = list_field_values(&api.store, tenant, &question).await?;
     let range = question.list.range;
     let next_page_token = page.cut(&mut values, |last| value_position::write(range, &last.value));

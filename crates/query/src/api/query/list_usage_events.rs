@@ -28,7 +28,7 @@ pub(super) async fn handle(
     api.wait_until_applied(tenant, &request.after_request_id, deadline).await?;
     let fresh_through = api.fresh_through().await?;
     let _admitted = api.tenant_limiter.admit(tenant).await?;
-    let question = EventPage { list, order, after, limit: page.limit() };
+    let question = EventPage { list, order, after, limit: page.items() };
     let counting = async {
         if !request.include_total_size {
             return Ok(None);
