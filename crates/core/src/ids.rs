@@ -187,33 +187,20 @@ impl SeriesId {
     }
 }
 
-/// The combination of values in those fields of an event that identify the kind of call. The id is a hash of the
-/// values, for the same reason.
+/// The series of a tenant that a metric keeps by one label set. The id is a hash of the names, for the same reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LabelSetId(pub Uuid);
+pub struct RollupId(pub Uuid);
 
-impl LabelSetId {
-    /// The label set with these values. The order of the fields must never change.
-    #[must_use]
-    pub fn new(tenant: TenantId, values: &[&str]) -> Self {
-        let mut hasher = Hasher::new(b"label set");
+impl RollupId {
+    /// The series of `metric` by these labels, in the order of the label set.
+    pub fn new<'a>(tenant: TenantId, metric: &str, labels: impl Iterator<Item = &'a str>) -> Self {
+        let mut hasher = Hasher::new(b"rollup");
         hasher.part(tenant.0.as_bytes());
-        for value in values {
-            hasher.part(value.as_bytes());
-        }
+        hasher.part(metric.as_bytes());
+        labels.for_each(|label| hasher.part(label.as_bytes()));
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hasher.finish()[..16]);
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
-    }
-
-    /// A short form of the id, never 0, which is stored with every event. Two label sets may share a number.
-    #[must_use]
-    pub fn number(self) -> i32 {
-        let [a, b, c, d, ..] = *self.0.as_bytes();
-        match i32::from_be_bytes([a, b, c, d]) {
-            0 => 1,
-            number => number,
-        }
     }
 }
 
@@ -240,7 +227,7 @@ macro_rules! displayed_as_uuid {
         }
     )*};
 }
-displayed_as_uuid!(TenantId, RequestId, EventId, SeriesId, LabelSetId, AssetId);
+displayed_as_uuid!(TenantId, RequestId, EventId, SeriesId, RollupId, AssetId);
 
 fn millis_of(uuid: Uuid) -> i64 {
     let (high, _) = uuid.as_u64_pair();

@@ -118,46 +118,44 @@ CREATE TABLE series (
 );
 CREATE INDEX series_by_labels ON series (tenant_id, metric, label_names);
 
--- Roll-ups by resolution in minutes. Metrics that count keep the count alone.
-CREATE TABLE rollup (
-    tenant_id   uuid NOT NULL,
-    series_id   uuid NOT NULL,
-    resolution  smallint NOT NULL,
-    bucket      timestamptz NOT NULL,
-    count       bigint NOT NULL,
-    sum         numeric,
-    min         numeric,
-    max         numeric,
-    first_id    uuid,
-    first_value numeric,
-    last_id     uuid,
-    last_value  numeric,
-    PRIMARY KEY (tenant_id, series_id, resolution, bucket)
-) WITH (fillfactor = 80);
+-- Roll-ups: a row is a series on a day (UTC). The bytes are written and read by the services.
+CREATE TABLE rollup_day (
+    tenant_id uuid NOT NULL,
+    series_id uuid NOT NULL,
+    day       timestamptz NOT NULL,
+    -- The aggregate of the whole day.
+    total     bytea NOT NULL,
+    -- The aggregates of its buckets: minutes if the series is that of all events of a metric, else quarter-hours.
+    buckets   bytea NOT NULL,
+    PRIMARY KEY (tenant_id, series_id, day)
+) WITH (
+    -- The buckets are dense already, and stay in the row.
+    toast_tuple_target = 8160, fillfactor = 80,
+    autovacuum_vacuum_scale_factor = 0.05
+);
+ALTER TABLE rollup_day ALTER total SET STORAGE EXTERNAL, ALTER buckets SET STORAGE EXTERNAL;
 
--- What batches have added since roll-ups were last folded, at the finest resolution
--- of each series. Rows are only appended and removed, so workers never wait for
--- each other. A reader adds these to the roll-ups.
+-- What batches have added since roll-ups were last folded: a row is what one of them added to the series of a metric and
+-- label set on a day. Rows are only appended and removed, so workers never wait for each other. A reader adds these to
+-- the days.
 CREATE TABLE rollup_partial (
-    tenant_id   uuid NOT NULL,
-    series_id   uuid NOT NULL,
-    resolution  smallint NOT NULL,
-    bucket      timestamptz NOT NULL,
-    count       bigint NOT NULL,
-    sum         numeric,
-    min         numeric,
-    max         numeric,
-    first_id    uuid,
-    first_value numeric,
-    last_id     uuid,
-    last_value  numeric
+    tenant_id  uuid NOT NULL,
+    rollup_id  uuid NOT NULL,
+    day        timestamptz NOT NULL,
+    -- Random.
+    partial_id bigint NOT NULL,
+    series     bytea NOT NULL,
+    PRIMARY KEY (tenant_id, rollup_id, day, partial_id)
 ) WITH (
     autovacuum_vacuum_scale_factor = 0,
-    autovacuum_vacuum_threshold = 20000,
+    autovacuum_vacuum_threshold = 5000,
     autovacuum_vacuum_insert_threshold = -1,
-    autovacuum_vacuum_cost_delay = 0
+    autovacuum_vacuum_cost_delay = 0,
+    toast.autovacuum_vacuum_scale_factor = 0,
+    toast.autovacuum_vacuum_threshold = 20000,
+    toast.autovacuum_vacuum_cost_delay = 0
 );
-CREATE INDEX rollup_partial_by_series ON rollup_partial (tenant_id, series_id, bucket);
+ALTER TABLE rollup_partial ALTER series SET STORAGE EXTERNAL;
 
 -- What tenants define. The generation counts the changes of metrics that matter to roll-ups. A
 -- worker reads it in the transaction that applies events, under a shared lock that a change

@@ -2,7 +2,6 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use flowmeter_core::asset::Number;
-use flowmeter_core::quantity::Quantity;
 use flowmeter_core::timestamp::Timestamp;
 use futures::SinkExt;
 use tokio_postgres::CopyInSink;
@@ -130,25 +129,6 @@ impl CopyRow<'_> {
             }
             None => self.null(),
         }
-    }
-
-    /// `numeric`.
-    pub(crate) fn quantity(&mut self, quantity: Quantity) {
-        const ONE: u128 = 1_000_000_000;
-        // Ten groups hold any i128 of billionths: 39 digits, and 3 to pad the fraction.
-        let mut groups = [0_u16; 12];
-        let magnitude = quantity.billionths().unsigned_abs();
-        let (mut whole, mut fraction) = (magnitude / ONE, (magnitude % ONE) * 1_000);
-        for group in groups[9..].iter_mut().rev() {
-            *group = (fraction % 10_000) as u16;
-            fraction /= 10_000;
-        }
-        for group in groups[..9].iter_mut().rev() {
-            *group = (whole % 10_000) as u16;
-            whole /= 10_000;
-        }
-        let scale = if groups[9..] == [0, 0, 0] { 0 } else { 9 };
-        self.numeric(&groups, 8, quantity.billionths() < 0, scale);
     }
 
     /// `numeric`.

@@ -297,7 +297,7 @@ async fn rollups_of_a_deleted_metric_are_removed() {
         );
         client.query_one(&sql, &[&key]).await.unwrap().get::<_, i64>(0)
     };
-    eventually(7, async || rows("rollup", "ODSLRequest/Gone#%").await).await;
+    eventually(2, async || rows("rollup_day", "ODSLRequest/Gone#%").await).await;
     let request = DeleteMetricRequest { name: "ODSLRequest/Gone".into(), version: 0 };
     tenant.catalog.clone().delete_metric(request).await.unwrap();
     let waited = "UPDATE metric_rollup SET abandoned_at = abandoned_at - interval '1 hour'";
@@ -310,7 +310,7 @@ async fn rollups_of_a_deleted_metric_are_removed() {
         for sql in [
             series,
             states,
-            "SELECT count(*) FROM rollup WHERE (tenant_id, series_id) NOT IN (
+            "SELECT count(*) FROM rollup_day WHERE (tenant_id, series_id) NOT IN (
                                          SELECT tenant_id, series_id FROM series)",
         ] {
             left += client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
@@ -318,7 +318,7 @@ async fn rollups_of_a_deleted_metric_are_removed() {
         left
     };
     eventually(0, left).await;
-    assert_eq!(rows("rollup", "ODSLRequest/Kept#%").await, 7);
+    assert_eq!(rows("rollup_day", "ODSLRequest/Kept#%").await, 2);
     assert_eq!(total(&tenant, "ODSLRequest/Kept", "").await, 3);
     assert_eq!(tenant.read_requests().await, 3);
 }

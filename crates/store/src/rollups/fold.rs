@@ -1,10 +1,32 @@
-//! Folds partial rows into the roll-ups of every resolution.
+//! Folds partial rows into days.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant, SystemTime};
+
+use deadpool_postgres::Transaction;
+use flowmeter_core::ids::{RollupId, SeriesId, TenantId};
+use flowmeter_core::timestamp::Timestamp;
+use futures::future::try_join_all;
+use uuid::Uuid;
 
 use super::FOLD_LOCK;
+use super::append::{Key, PartialRow, write_partials};
+use super::encoding::{Malformed, RollupDay, SeriesDays};
 use crate::{Store, StoreError};
 
-/// The maximum number of partial rows in one fold: enough to catch up, few enough to be fast.
-const FOLD_ROWS: i64 = 50_000;
+/// The maximum number of roll-ups and days whose partial rows one fold looks at.
+const GROUPS: i64 = 10_000;
+/// Partial rows of about this size are folded in one transaction: enough to catch up, few enough to be fast and to fit
+/// in memory.
+const FOLD_BYTES: i64 = 8 << 20;
+/// The maximum number of days that are read, updated and written together.
+const CHUNK_DAYS: usize = 1_000;
+/// Of a roll-up with more bytes of partial rows, a day is written this often at most. In between, its partial rows are
+/// merged. So days, which grow until midnight, are not written again for every batch.
+const LARGE: i64 = 16 << 10;
+const LARGE_INTERVAL: Duration = Duration::from_secs(20);
+/// The number of partial rows at which they are merged.
+const MANY: i64 = 4;
 
 /// The outcome of a fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,55 +42,219 @@ pub enum FoldOutcome {
     Busy,
 }
 
-/// Folds some partial rows. Call it again while it folds as many as it can.
+/// The partial rows of a roll-up for one day.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    key: Key,
+    rows: i64,
+    bytes: i64,
+}
+
+/// What happens to the partial rows of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Into {
+    /// They are added to the days of their series.
+    Days,
+    /// They become one partial row.
+    OneRow,
+}
+
+/// Folds partial rows round by round.
+pub struct Folder {
+    store: Store,
+    /// When the days of a large group were written last.
+    written: HashMap<Key, Instant>,
+}
+
+impl Folder {
+    /// A folder that remembers nothing yet.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store, written: HashMap::new() }
+    }
+
+    /// Folds or merges the partial rows that are due. Call it again at once while it folds as many as it can.
+    pub async fn round(&mut self) -> Result<FoldOutcome, StoreError> {
+        let groups = groups(&self.store).await?;
+        self.written.retain(|_, written| written.elapsed() < LARGE_INTERVAL);
+        let due = groups.iter().filter_map(|group| {
+            let is_recent = group.bytes > LARGE && self.written.contains_key(&group.key);
+            if is_recent {
+                (group.rows >= MANY).then_some((*group, Into::OneRow))
+            } else {
+                Some((*group, Into::Days))
+            }
+        });
+        let due: Vec<_> = due.collect();
+        let outcome = fold(&self.store, &due, groups.len()).await?;
+        if outcome != FoldOutcome::Busy {
+            let written = due.iter().filter(|(group, into)| *into == Into::Days && group.bytes > LARGE);
+            let now = Instant::now();
+            self.written.extend(written.map(|(group, _)| (group.key, now)));
+        }
+        Ok(outcome)
+    }
+}
+
+/// Folds partial rows into days. Call it again while it folds as many as it can.
 pub async fn fold_partials(store: &Store) -> Result<FoldOutcome, StoreError> {
+    let groups = groups(store).await?;
+    let due: Vec<_> = groups.iter().map(|group| (*group, Into::Days)).collect();
+    fold(store, &due, groups.len()).await
+}
+
+async fn groups(store: &Store) -> Result<Vec<Group>, StoreError> {
+    let client = store.client().await?;
+    let statement = client
+        .prepare_cached(
+            "-- partial_groups
+             SELECT tenant_id, rollup_id, day, count(*), sum(octet_length(series))::bigint FROM rollup_partial
+             GROUP BY tenant_id, rollup_id, day ORDER BY tenant_id, rollup_id, day LIMIT $1",
+        )
+        .await?;
+    let rows = client.query(&statement, &[&GROUPS]).await?;
+    let group = |row: &tokio_postgres::Row| {
+        let day = Timestamp::from(row.get::<_, SystemTime>(2));
+        let key = (TenantId(row.get(0)), RollupId(row.get(1)), day);
+        Group { key, rows: row.get(3), bytes: row.get(4) }
+    };
+    Ok(rows.iter().map(group).collect())
+}
+
+async fn fold(store: &Store, due: &[(Group, Into)], found: usize) -> Result<FoldOutcome, StoreError> {
+    let mut rows = 0;
+    let mut rest = due;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |(group, _): &&(Group, Into)| {
+            bytes += group.bytes;
+            bytes <= FOLD_BYTES
+        };
+        let taken = rest.iter().take_while(fits).count().max(1);
+        let Some(folded) = fold_groups(store, &rest[..taken]).await? else { return Ok(FoldOutcome::Busy) };
+        rows += folded;
+        rest = &rest[taken..];
+    }
+    let is_full = i64::try_from(found).is_ok_and(|found| found == GROUPS);
+    Ok(FoldOutcome::Folded { rows, is_full })
+}
+
+/// Folds some groups in one transaction, and returns the number of partial rows. None if another worker folds.
+///
+/// Only folds write days, so the days that are read under the lock do not change before they are written.
+async fn fold_groups(store: &Store, due: &[(Group, Into)]) -> Result<Option<u64>, StoreError> {
     let mut client = store.client().await?;
     let transaction = client.transaction().await?;
     let lock = transaction
         .query_one("-- fold_partials\nSELECT pg_try_advisory_xact_lock($1)", &[&FOLD_LOCK])
         .await?;
     if !lock.get::<_, bool>(0) {
-        return Ok(FoldOutcome::Busy);
+        return Ok(None);
     }
+    let of_tenants = due.chunk_by(|(a, _), (b, _)| a.key.0 == b.key.0);
+    // Pipelined, because there may be many small tenants.
+    let taken = try_join_all(of_tenants.map(|due| take(&transaction, due))).await?;
+    let mut rows = 0;
+    let mut merged = Vec::new();
+    let mut days: BTreeMap<TenantId, BTreeMap<(SeriesId, Timestamp), RollupDay>> = BTreeMap::new();
+    for (taken, count) in taken {
+        rows += count;
+        for ((key, into), series) in taken {
+            match into {
+                Into::OneRow => merged.push((key, series)),
+                Into::Days => {
+                    let of_tenant = days.entry(key.0).or_default();
+                    of_tenant.extend(series.0.into_iter().map(|(series, added)| ((series, key.2), added)));
+                }
+            }
+        }
+    }
+    if !merged.is_empty() {
+        let rows = merged.iter().map(|(key, series)| PartialRow { key: *key, series });
+        write_partials(&transaction, rows).await?;
+    }
+    let of_tenants = days.into_iter().map(|(tenant, days)| add_days(&transaction, tenant, days));
+    try_join_all(of_tenants).await?;
+    transaction.commit().await?;
+    Ok(Some(rows))
+}
+
+type Taken = Vec<((Key, Into), SeriesDays)>;
+
+/// Removes the partial rows of groups of one tenant, and returns what they add, and their number.
+async fn take(transaction: &Transaction<'_>, due: &[(Group, Into)]) -> Result<(Taken, u64), StoreError> {
+    let Some((Group { key: (tenant, ..), .. }, _)) = due.first() else { return Ok((Vec::new(), 0)) };
     let statement = transaction
         .prepare_cached(
-            "-- fold_partials
-             WITH taken AS (
-                 DELETE FROM rollup_partial
-                 WHERE ctid = ANY (ARRAY(SELECT ctid FROM rollup_partial LIMIT $1))
-                 RETURNING *
-             ), merged AS (
-                 SELECT tenant_id, series_id, kept.resolution,
-                        date_bin(kept.width, bucket, 'epoch') AS bucket,
-                        sum(count) AS count, sum(sum) AS sum, min(min) AS min, max(max) AS max,
-                        (array_agg(first_id ORDER BY first_id) FILTER (WHERE sum IS NOT NULL))[1] AS first_id,
-                        (array_agg(first_value ORDER BY first_id) FILTER (WHERE sum IS NOT NULL))[1] AS first_value,
-                        (array_agg(last_id ORDER BY last_id DESC) FILTER (WHERE sum IS NOT NULL))[1] AS last_id,
-                        (array_agg(last_value ORDER BY last_id DESC) FILTER (WHERE sum IS NOT NULL))[1] AS last_value
-                 FROM taken JOIN (VALUES (1::smallint, interval '1 minute'),
-                                         (15::smallint, interval '15 minutes'),
-                                         (60::smallint, interval '1 hour'),
-                                         (1440::smallint, interval '1 day')) AS kept (resolution, width)
-                      ON kept.resolution >= taken.resolution
-                 GROUP BY 1, 2, 3, 4
-             ), written AS (
-                 INSERT INTO rollup SELECT * FROM merged
-                 ON CONFLICT (tenant_id, series_id, resolution, bucket) DO UPDATE SET
-                     count = rollup.count + excluded.count,
-                     sum = rollup.sum + excluded.sum,
-                     min = least(rollup.min, excluded.min),
-                     max = greatest(rollup.max, excluded.max),
-                     first_id = least(rollup.first_id, excluded.first_id),
-                     first_value = CASE WHEN excluded.first_id < rollup.first_id
-                                        THEN excluded.first_value ELSE rollup.first_value END,
-                     last_id = greatest(rollup.last_id, excluded.last_id),
-                     last_value = CASE WHEN excluded.last_id > rollup.last_id
-                                       THEN excluded.last_value ELSE rollup.last_value END
-             )
-             SELECT count(*) FROM taken",
+            "-- take_partials
+             DELETE FROM rollup_partial
+             WHERE tenant_id = $1
+               AND (rollup_id, day) IN (SELECT * FROM unnest($2::uuid[], $3::timestamptz[]))
+             RETURNING rollup_id, day, series",
         )
         .await?;
-    let taken: i64 = transaction.query_one(&statement, &[&FOLD_ROWS]).await?.get(0);
-    transaction.commit().await?;
-    Ok(FoldOutcome::Folded { rows: taken.unsigned_abs(), is_full: taken == FOLD_ROWS })
+    let rollups: Vec<Uuid> = due.iter().map(|(group, _)| group.key.1.0).collect();
+    let days: Vec<SystemTime> = due.iter().map(|(group, _)| group.key.2.into()).collect();
+    let rows = transaction.query(&statement, &[&tenant.0, &rollups, &days]).await?;
+    let mut taken: HashMap<(RollupId, Timestamp), SeriesDays> = HashMap::new();
+    for row in &rows {
+        let day = Timestamp::from(row.get::<_, SystemTime>(1));
+        taken.entry((RollupId(row.get(0)), day)).or_default().add_encoded(row.get(2), day)?;
+    }
+    let of_group = |(group, into): &(Group, Into)| {
+        let series = taken.remove(&(group.key.1, group.key.2))?;
+        Some(((group.key, *into), series))
+    };
+    Ok((due.iter().filter_map(of_group).collect(), rows.len() as u64))
+}
+
+/// Reads some days of a tenant's series, adds to them and writes them back.
+async fn add_days(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    days: BTreeMap<(SeriesId, Timestamp), RollupDay>,
+) -> Result<(), StoreError> {
+    let mut days: Vec<_> = days.into_iter().collect();
+    for chunk in days.chunks_mut(CHUNK_DAYS) {
+        add_some_days(transaction, tenant, chunk).await?;
+    }
+    Ok(())
+}
+
+async fn add_some_days(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    days: &mut [((SeriesId, Timestamp), RollupDay)],
+) -> Result<(), StoreError> {
+    let read = transaction
+        .prepare_cached(
+            // OFFSET 0 makes the planner look up row by row through the index instead of reading the whole table.
+            "-- read_days
+             SELECT place, found.buckets
+             FROM unnest($2::uuid[], $3::timestamptz[]) WITH ORDINALITY AS added (series_id, day, place),
+             LATERAL (SELECT buckets FROM rollup_day AS kept
+                      WHERE kept.tenant_id = $1 AND kept.series_id = added.series_id AND kept.day = added.day
+                      OFFSET 0) AS found",
+        )
+        .await?;
+    let write = transaction
+        .prepare_cached(
+            "-- write_days
+             INSERT INTO rollup_day (tenant_id, series_id, day, total, buckets)
+             SELECT $1, * FROM unnest($2::uuid[], $3::timestamptz[], $4::bytea[], $5::bytea[])
+             ON CONFLICT (tenant_id, series_id, day)
+             DO UPDATE SET total = excluded.total, buckets = excluded.buckets",
+        )
+        .await?;
+    let series: Vec<Uuid> = days.iter().map(|((series, _), _)| series.0).collect();
+    let begins: Vec<SystemTime> = days.iter().map(|((_, day), _)| (*day).into()).collect();
+    for row in transaction.query(&read, &[&tenant.0, &series, &begins]).await? {
+        let place = usize::try_from(row.get::<_, i64>(0) - 1).map_err(|_| Malformed)?;
+        let ((_, day), added) = days.get_mut(place).ok_or(Malformed)?;
+        added.add_encoded(row.get(1), *day)?;
+    }
+    let totals: Vec<_> = days.iter().map(|((_, day), buckets)| buckets.total().encode(*day)).collect();
+    let buckets: Vec<_> = days.iter().map(|((_, day), buckets)| buckets.encode(*day)).collect();
+    transaction.execute(&write, &[&tenant.0, &series, &begins, &totals, &buckets]).await?;
+    Ok(())
 }

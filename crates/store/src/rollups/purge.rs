@@ -1,14 +1,15 @@
 //! Removes the roll-ups of metrics that were changed or deleted.
 
+use std::collections::HashSet;
+
+use flowmeter_core::ids::{RollupId, TenantId};
 use uuid::Uuid;
 
 use super::FOLD_LOCK;
 use crate::{Store, StoreError};
 
-/// The maximum number of series, and of rows of their roll-ups, that one call removes: a transaction of a
-/// fraction of a second.
+/// The maximum number of series that one call removes: with their days, a transaction of a fraction of a second.
 const SERIES: i64 = 100;
-const ROWS: i64 = 20_000;
 /// How long abandoned roll-ups are kept. A query checks at its end that the roll-ups were still in use, and
 /// otherwise starts again. The delay makes that rare.
 const QUIET_SECONDS: f64 = 60.0;
@@ -32,49 +33,34 @@ pub async fn purge_abandoned(store: &Store) -> Result<bool, StoreError> {
         .await?;
     let Some(due) = due else { return Ok(false) };
     let (tenant, generation, key): (Uuid, i32, String) = (due.get(0), due.get(1), due.get(2));
-    let removed: i64 = transaction
-        .query_one(
+    let rows = transaction
+        .query(
             "-- purge
-             WITH gone AS (
-                 SELECT series_id FROM series WHERE tenant_id = $1 AND metric = $2 LIMIT $3
-             ), removed AS (
-                 DELETE FROM rollup WHERE ctid = ANY (ARRAY(
-                     SELECT rollup.ctid FROM gone JOIN rollup USING (series_id)
-                     WHERE rollup.tenant_id = $1 LIMIT $4))
-                 RETURNING 1
-             )
-             SELECT count(*) FROM removed",
-            &[&tenant, &key, &SERIES, &ROWS],
+             SELECT series_id, label_names FROM series WHERE tenant_id = $1 AND metric = $2 LIMIT $3",
+            &[&tenant, &key, &SERIES],
         )
-        .await?
-        .get(0);
-    if removed < ROWS {
-        let series = transaction
+        .await?;
+    let series: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+    let rollup = |row: &tokio_postgres::Row| {
+        let labels: Vec<&str> = row.get(1);
+        RollupId::new(TenantId(tenant), &key, labels.into_iter()).0
+    };
+    let rollups: HashSet<Uuid> = rows.iter().map(rollup).collect();
+    let rollups: Vec<Uuid> = rollups.into_iter().collect();
+    for (statement, ids) in [
+        ("-- purge\nDELETE FROM rollup_day WHERE tenant_id = $1 AND series_id = ANY ($2)", &series),
+        ("-- purge\nDELETE FROM rollup_partial WHERE tenant_id = $1 AND rollup_id = ANY ($2)", &rollups),
+        ("-- purge\nDELETE FROM series WHERE tenant_id = $1 AND series_id = ANY ($2)", &series),
+    ] {
+        transaction.execute(statement, &[&tenant, ids]).await?;
+    }
+    if series.is_empty() {
+        transaction
             .execute(
-                "-- purge
-                 WITH gone AS (
-                     DELETE FROM series WHERE tenant_id = $1 AND series_id IN (
-                         SELECT series_id FROM series WHERE tenant_id = $1 AND metric = $2
-                           AND NOT EXISTS (SELECT FROM rollup WHERE rollup.tenant_id = series.tenant_id
-                                                                AND rollup.series_id = series.series_id)
-                         LIMIT $3)
-                     RETURNING series_id
-                 ), partial AS (
-                     DELETE FROM rollup_partial USING gone
-                     WHERE rollup_partial.tenant_id = $1 AND rollup_partial.series_id = gone.series_id
-                 )
-                 SELECT FROM gone",
-                &[&tenant, &key, &SERIES],
+                "-- purge\nDELETE FROM metric_rollup WHERE tenant_id = $1 AND generation = $2",
+                &[&tenant, &generation],
             )
             .await?;
-        if series == 0 {
-            transaction
-                .execute(
-                    "-- purge\nDELETE FROM metric_rollup WHERE tenant_id = $1 AND generation = $2",
-                    &[&tenant, &generation],
-                )
-                .await?;
-        }
     }
     transaction.commit().await?;
     Ok(true)

@@ -3,18 +3,15 @@
 
 mod events;
 mod groups;
+mod kept;
 
-use std::time::SystemTime;
-
-use flowmeter_core::aggregate::{Aggregate, EventValue};
 use flowmeter_core::filter::Filter;
-use flowmeter_core::ids::{EventId, SeriesId, TenantId};
-use flowmeter_core::metric::{LabelSet, Measure, MetricDefinition, Observed};
+use flowmeter_core::ids::{SeriesId, TenantId};
+use flowmeter_core::metric::{LabelSet, MetricDefinition, Observed};
 use flowmeter_core::plan::{Piece, Source};
 use flowmeter_core::quantity::Quantity;
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::Field;
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -23,6 +20,7 @@ use crate::sql::{Snapshot, Sql};
 use crate::{Store, StoreError};
 use events::read_events;
 use groups::Groups;
+use kept::{KeptSeries, read_kept};
 
 /// A query for time series of one metric.
 #[derive(Debug)]
@@ -61,10 +59,11 @@ pub async fn read_series(store: &Store, query: &SeriesQuery<'_>) -> Result<Vec<L
     };
     let mut snapshot = Snapshot::new(store);
     let mut groups = Groups::new(query.max_points);
-    if let Some(sql) = kept.as_ref().and_then(|kept| statement(query, kept)) {
-        read_rollups(&sql.query_in(&mut snapshot).await?, query, &mut groups)?;
+    let has_rollups = kept.is_some();
+    if let (Some(label_set), Some(kept)) = (query.label_set, kept) {
+        read_kept(store, &mut snapshot, (query, label_set), kept, &mut groups).await?;
     }
-    let of_events = |piece: &&Piece| piece.source == Source::Events || kept.is_none();
+    let of_events = |piece: &&Piece| piece.source == Source::Events || !has_rollups;
     for piece in query.pieces.iter().filter(of_events) {
         read_events(store, &mut snapshot, query, piece, &mut groups).await?;
     }
@@ -73,157 +72,7 @@ pub async fn read_series(store: &Store, query: &SeriesQuery<'_>) -> Result<Vec<L
     Ok(points)
 }
 
-/// Adds what the statement of roll-ups returned.
-fn read_rollups(rows: &[Row], query: &SeriesQuery<'_>, groups: &mut Groups) -> Result<(), ReadError> {
-    let labels = query.group_by.len();
-    for row in rows {
-        let group = groups.group((0..labels).map(|index| row.get::<_, &str>(index)));
-        let bucket =
-            usize::try_from(row.get::<_, i32>(labels) - 1).expect("no row is before the first bucket");
-        let mut aggregate =
-            Aggregate { count: row.get(labels + 1), ..Aggregate::of(EventId(Uuid::nil()), ZERO) };
-        if query.definition.measure != Measure::Count {
-            let billionths: &str = row.get(labels + 2);
-            let billionths =
-                billionths.parse().map_err(|_| StoreError::Refused(format!("a sum of {billionths}")))?;
-            let value = Quantity::from_billionths(billionths);
-            let event = |index| EventValue { id: EventId(row.get(labels + index)), value };
-            match query.observed {
-                Observed::Summed | Observed::Averaged => aggregate.sum = value,
-                Observed::High => aggregate.max = value,
-                Observed::Low => aggregate.min = value,
-                Observed::Beginning => aggregate.first = event(3),
-                Observed::End => aggregate.last = event(3),
-            }
-        }
-        groups.add(group, bucket, &aggregate);
-    }
-    groups.check()
-}
-
 const ZERO: Quantity = Quantity::from_billionths(0);
-
-/// The series of a label set that a query reads.
-#[derive(Debug, Default)]
-struct KeptSeries {
-    ids: Vec<Uuid>,
-    /// For each label of the grouping, the value of each series.
-    labels: Vec<Vec<String>>,
-}
-
-/// The statement that reads roll-ups. None if there is nothing to read.
-fn statement(query: &SeriesQuery<'_>, kept: &KeptSeries) -> Option<Sql> {
-    let mut sql = Sql::new("-- read_series\nWITH part AS (");
-    let mut between = "";
-    for piece in query.pieces {
-        let Source::Rollup(resolution) = piece.source else { continue };
-        if kept.ids.is_empty() {
-            continue;
-        }
-        sql.push(between);
-        from_rollups(&mut sql, query, piece, kept, Some(resolution.minutes()));
-        sql.push("\nUNION ALL ");
-        from_rollups(&mut sql, query, piece, kept, None);
-        between = "\nUNION ALL ";
-    }
-    if between.is_empty() {
-        return None;
-    }
-    let labels = |sql: &mut Sql| {
-        for index in 0..query.group_by.len() {
-            sql.push("label").index(index).push(", ");
-        }
-    };
-    sql.push(")\nSELECT ");
-    labels(&mut sql);
-    sql.push("bucket, sum(count)::bigint");
-    if query.definition.measure != Measure::Count {
-        // In billionths, which are whole.
-        let aggregated = match query.observed {
-            Observed::Summed | Observed::Averaged => "sum(sum)",
-            Observed::High => "max(max)",
-            Observed::Low => "min(min)",
-            Observed::Beginning => "(array_agg(first_value ORDER BY first_id))[1]",
-            Observed::End => "(array_agg(last_value ORDER BY last_id DESC))[1]",
-        };
-        sql.push(", trunc((").push(aggregated).push(") * 1000000000)::numeric(60, 0)::text");
-        match query.observed {
-            Observed::Beginning => {
-                sql.push(", (array_agg(first_id ORDER BY first_id))[1]");
-            }
-            Observed::End => {
-                sql.push(", (array_agg(last_id ORDER BY last_id DESC))[1]");
-            }
-            _ => {}
-        }
-    }
-    sql.push(" FROM part GROUP BY ");
-    labels(&mut sql);
-    sql.push("bucket");
-    Some(sql)
-}
-
-/// The columns of a part from which the aggregated value is computed.
-fn part_columns(observed: Observed) -> &'static [&'static str] {
-    match observed {
-        Observed::Summed | Observed::Averaged => &["sum"],
-        Observed::High => &["max"],
-        Observed::Low => &["min"],
-        Observed::Beginning => &["first_id", "first_value"],
-        Observed::End => &["last_id", "last_value"],
-    }
-}
-
-/// Selects the rows of the roll-ups of a resolution, or the partial rows if there is none.
-fn from_rollups(
-    sql: &mut Sql,
-    query: &SeriesQuery<'_>,
-    piece: &Piece,
-    kept: &KeptSeries,
-    resolution: Option<i16>,
-) {
-    let starts: Vec<_> = query.bucket_starts.iter().map(|start| SystemTime::from(*start)).collect();
-    sql.push("SELECT ");
-    for index in 0..query.group_by.len() {
-        sql.push("kept.label").index(index).push(" COLLATE \"C\" AS label").index(index).push(", ");
-    }
-    sql.push("width_bucket(bucket, ").value(starts, Type::TIMESTAMPTZ_ARRAY).push(") AS bucket, count");
-    let columns: &[&'static str] =
-        if query.definition.measure == Measure::Count { &[] } else { part_columns(query.observed) };
-    for column in columns {
-        sql.push(", ").push(column);
-    }
-    let table = if resolution.is_some() { "rollup" } else { "rollup_partial" };
-    if query.group_by.is_empty() {
-        sql.push(" FROM ").push(table).push(" WHERE series_id = ANY (");
-        sql.value(kept.ids.clone(), Type::UUID_ARRAY).push(")");
-    } else {
-        // Reads series by series through the index, whatever number of rows the planner expects.
-        sql.push(" FROM unnest(").value(kept.ids.clone(), Type::UUID_ARRAY);
-        for values in &kept.labels {
-            sql.push(", ").value(values.clone(), Type::TEXT_ARRAY);
-        }
-        sql.push(") AS kept (id");
-        for index in 0..query.group_by.len() {
-            sql.push(", label").index(index);
-        }
-        sql.push("), LATERAL (SELECT bucket, count");
-        for column in columns {
-            sql.push(", ").push(column);
-        }
-        sql.push(" FROM ").push(table).push(" WHERE series_id = kept.id");
-    }
-    sql.push(" AND tenant_id = ").value(query.tenant.0, Type::UUID);
-    if let Some(resolution) = resolution {
-        sql.push(" AND resolution = ").value(resolution, Type::INT2);
-    }
-    let (start, end) = (piece.range.start, piece.range.end);
-    sql.push(" AND bucket >= ").value(SystemTime::from(start), Type::TIMESTAMPTZ);
-    sql.push(" AND bucket < ").value(SystemTime::from(end), Type::TIMESTAMPTZ);
-    if !query.group_by.is_empty() {
-        sql.push(" OFFSET 0) AS found");
-    }
-}
 
 /// The series of a label set that satisfy the filter. If the filter gives the value of every label, the id of
 /// the series is computed; otherwise the series are looked up in the dictionary. None if there are so many

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flowmeter_store::Store;
 use flowmeter_store::flows::fold_flow_partials;
-use flowmeter_store::rollups::{FoldOutcome, fold_partials};
+use flowmeter_store::rollups::{FoldOutcome, Folder};
 use tokio_util::sync::CancellationToken;
 
 use super::Repeat;
@@ -12,7 +12,8 @@ use super::Repeat;
 /// Folds the roll-ups of events.
 pub async fn rollups((store, stop): (Store, CancellationToken), interval: Duration) {
     let mut repeat = Repeat::new("fold roll-ups", interval, stop);
-    while repeat.after(fold_partials(&store).await.map(|folded| wait_after(folded, interval))).await {}
+    let mut folder = Folder::new(store);
+    while repeat.after(folder.round().await.map(|folded| wait_after(folded, interval))).await {}
 }
 
 /// Folds the counters of flows.
