@@ -41,17 +41,18 @@ impl Shape {
         self.template.split(|byte| *byte == 0).count() - 1
     }
 
+    /// The values of the digits of a text that fits.
+    fn digits_of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = u8> + 'a {
+        let digits = text.bytes().zip(&self.template).filter(|(_, wanted)| **wanted == 0);
+        digits.map(|(byte, _)| digit(byte).unwrap_or(0))
+    }
+
     /// The bytes of a text, two digits each; the last one may have one digit.
     fn packed(&self, text: &str) -> Option<Vec<u8>> {
         if !self.fits(text) {
             return None;
         }
-        let digits: Vec<_> = text
-            .bytes()
-            .zip(&self.template)
-            .filter(|(_, wanted)| **wanted == 0)
-            .filter_map(|(byte, _)| digit(byte))
-            .collect();
+        let digits: Vec<_> = self.digits_of(text).collect();
         Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair.get(1).copied().unwrap_or(0)).collect())
     }
 
@@ -60,25 +61,39 @@ impl Shape {
     pub(crate) fn put<'a>(
         &self,
         out: &mut Vec<u8>,
-        texts: impl Iterator<Item = &'a str>,
+        texts: impl ExactSizeIterator<Item = &'a str>,
         compressor: &mut zstd::bulk::Compressor<'static>,
     ) {
-        let packed: Vec<_> = texts.filter_map(|text| self.packed(text)).collect();
+        let count = texts.len();
+        let mut planes = vec![vec![0_u8; count]; self.digits().div_ceil(2)];
+        for (index, text) in texts.enumerate() {
+            let mut digits = self.digits_of(text);
+            for plane in &mut planes {
+                let (high, low) = (digits.next().unwrap_or(0), digits.next().unwrap_or(0));
+                plane[index] = high << 4 | low;
+            }
+        }
         put_counted(out, &self.template);
-        for place in 0..self.digits().div_ceil(2) {
-            let plane: Vec<_> = packed.iter().map(|bytes| bytes[place]).collect();
+        for plane in planes {
             put_block(out, &plane, compressor);
         }
     }
 }
 
 /// The value of a digit. Upper-case ones are not meant: the text must come back as it was.
+#[inline]
 fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
+    /// By the byte; above 15 for one that is not a digit.
+    const DIGITS: [u8; 256] = {
+        let mut digits = [u8::MAX; 256];
+        let mut value = 0;
+        while value < 16 {
+            digits[b"0123456789abcdef"[value as usize] as usize] = value;
+            value += 1;
+        }
+        digits
+    };
+    Some(DIGITS[usize::from(byte)]).filter(|digit| *digit < 16)
 }
 
 /// Decoded texts of one shape.

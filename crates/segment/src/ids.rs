@@ -5,8 +5,11 @@
 //! are grouped by request: a group costs eight bytes, and an event that follows another one of its request costs
 //! hardly anything.
 
+use std::collections::HashMap;
+
 use flowmeter_core::ids::EventId;
 use flowmeter_core::timestamp::Timestamp;
+use foldhash::fast::FixedState;
 
 use crate::bytes::{Corrupt, Input, put_varint};
 use crate::integers::{self, Kind};
@@ -14,7 +17,7 @@ use crate::integers::{self, Kind};
 /// Times and groups.
 const GROUPED: u8 = 1;
 
-/// Places in a request are below this, so ids whose bits are further apart are of different requests.
+/// Places in a request are below this, so most ids of a request agree in the bits above it.
 const MAX_DISTANCE: u64 = 1 << 14;
 
 /// The event is the first one of a new group.
@@ -54,16 +57,14 @@ pub(crate) fn put(out: &mut Vec<u8>, ids: &[EventId]) {
     integers::put(out, &steps, Kind::Code);
 }
 
-/// For each id the number of its group.
+/// For each id the number of its group: ids whose bits agree apart from the lowest ones.
 fn groups(ids: &[EventId]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..ids.len()).collect();
-    order.sort_unstable_by_key(|index| ids[*index].distinct());
-    let mut groups = vec![0; ids.len()];
-    for pair in order.windows(2) {
-        let is_near = ids[pair[1]].distinct() - ids[pair[0]].distinct() < MAX_DISTANCE;
-        groups[pair[1]] = groups[pair[0]] + usize::from(!is_near);
-    }
-    groups
+    let mut known: HashMap<u64, usize, FixedState> = HashMap::default();
+    let group = |id: &EventId| {
+        let next = known.len();
+        *known.entry(id.distinct() / MAX_DISTANCE).or_insert(next)
+    };
+    ids.iter().map(group).collect()
 }
 
 /// Reads the ids of `events`.

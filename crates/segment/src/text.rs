@@ -158,14 +158,11 @@ impl TextWriter {
             put_counted(&mut out, values.get(0).as_bytes());
         } else if values.len() > codes.len() / 2 {
             let texts = || codes.iter().map(|code| values.coded(*code));
-            put_plain(&mut out, texts(), compressor);
-            // Reading these is faster, too.
             if let Some(shape) = Shape::of(texts()) {
-                let mut hex = vec![HEX];
-                shape.put(&mut hex, texts().flatten(), compressor);
-                if hex.len() <= out.len() {
-                    return hex;
-                }
+                out.push(HEX);
+                shape.put(&mut out, texts().map(Option::unwrap_or_default), compressor);
+            } else {
+                put_plain(&mut out, texts(), compressor);
             }
         } else {
             out.push(DICTIONARY);

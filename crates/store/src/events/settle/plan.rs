@@ -33,9 +33,9 @@ pub(super) struct Step {
     pub level: Level,
 }
 
-/// A segment of so many events is large: it is not merged before its week has ended. So an event is copied a few times
-/// at most.
-pub(super) const LARGE: usize = 32_768;
+/// A segment of so many events is large: it is dense enough, and stays as it is. So under load, when batches are large,
+/// an event is written once.
+pub(super) const LARGE: usize = 16_384;
 /// So many segments of about the same size are merged before their hour has ended, or when they came late.
 const MANY: usize = 8;
 
@@ -90,18 +90,26 @@ pub(super) fn steps_of_week(segments: &[Placed]) -> Vec<Step> {
     runs.filter(|step| step.keys.len() > 1 || !settled.contains(&step.keys[0])).collect()
 }
 
-/// Cuts segments into runs that each become one segment.
+/// Cuts segments into runs that each become one segment. Those that are large already stay alone.
 fn runs(segments: &[Placed], level: Level) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    let (mut events, mut text_bytes) = (0, 0);
+    let (mut events, mut text_bytes, mut step_is_large) = (0, 0, false);
     for segment in segments {
         events += segment.events;
         text_bytes += segment.text_bytes;
         match steps.last_mut() {
-            Some(step) if events <= MAX_EVENTS && text_bytes <= MAX_TEXT_BYTES => step.keys.push(segment.key),
+            Some(step)
+                if !step_is_large
+                    && !segment.is_large()
+                    && events <= MAX_EVENTS
+                    && text_bytes <= MAX_TEXT_BYTES =>
+            {
+                step.keys.push(segment.key);
+            }
             _ => {
                 (events, text_bytes) = (segment.events, segment.text_bytes);
                 let Placed { tenant, key, generation, .. } = *segment;
+                step_is_large = segment.is_large();
                 steps.push(Step { tenant, keys: vec![key], generation, level });
             }
         }
