@@ -1,5 +1,6 @@
 //! Applies a batch of messages in one transaction. If the database rejects the batch, the faulty requests are
-//! found by bisection. They become dead letters, and the other requests are applied.
+//! found by bisection. They become dead letters, and the other requests are applied. A batch that takes the database too
+//! long is halved as well, so that it is not repeated as it is for ever.
 
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::queue::Request;
@@ -73,7 +74,7 @@ impl Applier {
         Ok(dead)
     }
 
-    /// Writes a batch. Retries while the database is unavailable. Some messages that were enqueued at
+    /// Writes a batch. Retries while the database is unavailable, and a single request also if it takes too long. Some messages that were enqueued at
     /// `not_applied_from` or later are not in the batch.
     async fn write(
         &mut self,
@@ -85,6 +86,10 @@ impl Applier {
         let applied_through = || not_applied_from.into_iter().fold(watermark.time(), Timestamp::min);
         loop {
             match self.writer.apply(batch, applied_through).await {
+                Err(error @ StoreError::TimedOut(_)) if batch.requests.len() > 1 => {
+                    tracing::warn!(%error, requests = batch.requests.len(), "a batch took too long and is halved");
+                    return Ok(Err(error));
+                }
                 Err(error) if error.is_transient() => retry.wait_after(&error, &self.stop).await?,
                 outcome => {
                     retry.succeeded();

@@ -4,7 +4,7 @@ use flowmeter_core::ids::{RequestId, TenantId};
 use flowmeter_proto::queue::{Envelope, FlowCounts, Request, Usage};
 use flowmeter_proto::v1::get_receipt_response::State;
 use flowmeter_queue::DEAD_LETTER_REASON;
-use flowmeter_tests::{Installation, event, eventually, request_id, servers};
+use flowmeter_tests::{Installation, Options, event, eventually, request_id, servers};
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions};
 use lapin::types::AMQPValue;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -136,4 +136,49 @@ async fn only_the_poison_request_is_dead_and_its_receipt_has_the_reason() {
     .await;
     // Each dead letter is an envelope with a single request, and can be requeued unchanged.
     assert!(letters.iter().all(|(data, _)| Envelope::decode(&data[..]).unwrap().requests.len() == 1));
+}
+
+#[tokio::test]
+async fn a_batch_that_takes_too_long_is_halved_and_no_request_is_lost() {
+    let settings = vec![("FLOWMETER_STATEMENT_TIMEOUT".to_owned(), "1s".to_owned())];
+    let options = Options { settings, ..Options::default() };
+    let installation = Installation::start_with("slow-batch", options).await;
+    let tenant = installation.tenant("acme").await;
+    let client = installation.store.client().await.unwrap();
+    // A statement that inserts more than one request takes longer than any may.
+    client
+        .batch_execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF (SELECT count(*) FROM added) > 1 THEN PERFORM pg_sleep(60); END IF;
+                 RETURN NULL;
+             END $$;
+             CREATE TRIGGER slow AFTER INSERT ON ingest_request
+                 REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION slow()",
+        )
+        .await
+        .unwrap();
+    let (_connection, channel) = broker().await;
+    let request = || Request {
+        tenant_id: TenantId::named("acme").0.as_bytes().to_vec().into(),
+        request_id: RequestId::generate().0.as_bytes().to_vec().into(),
+        usage: vec![Usage {
+            id: uuid::Uuid::now_v7().as_bytes().to_vec().into(),
+            keyed: false,
+            event: event().encode_to_vec().into(),
+        }],
+        ..Request::default()
+    };
+    let requests: Vec<_> = (0..3).map(|_| request()).collect();
+    let ids: Vec<_> = requests
+        .iter()
+        .map(|request| uuid::Uuid::from_slice(&request.request_id).unwrap().to_string())
+        .collect();
+    publish(&channel, &installation.queue_prefix, &Envelope { requests }.encode_to_vec()).await;
+    for id in ids {
+        assert_eq!(tenant.settled(&id).await.state(), State::Applied);
+    }
+    assert_eq!(tenant.read_requests().await, 3);
+    let log = std::fs::read_to_string(installation.worker.log()).unwrap();
+    assert!(log.contains("a batch took too long and is halved"), "{log}");
 }
