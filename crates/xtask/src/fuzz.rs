@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use flowmeter_stack::{cargo_of_toolchain, workspace_root};
 
 /// The names of the targets in `fuzz/fuzz_targets`.
-const TARGETS: [&str; 7] = ["range", "calendar", "holiday", "filter", "page_token", "names", "list"];
+const TARGETS: [&str; 8] =
+    ["range", "calendar", "holiday", "filter", "page_token", "names", "list", "segment"];
 
 /// The maximum length of an input in bytes, which is more than any parser accepts.
 const MAX_INPUT_BYTES: u32 = 9_000;
