@@ -218,7 +218,7 @@ async fn database_bytes(stack: &Stack) -> Result<Vec<(String, i64)>> {
         .query(
             "SELECT regexp_replace(relname, '_[0-9]{8}$', '') AS name, sum(pg_total_relation_size(oid))::bigint
              FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-               AND relname ~ '^(event_segment|event_key|ingest_request|rollup_day|rollup_partial|series)'
+               AND relname ~ '^(event_segment|event_key|ingest_request|rollup|rollup_day|rollup_partial|series)'
              GROUP BY name ORDER BY name",
             &[],
         )

@@ -107,16 +107,25 @@ CREATE FUNCTION event_timestamp(id uuid) RETURNS timestamptz
         + ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint * interval '1 millisecond'
         + ceil(('x' || substr(id::text, 16, 3))::bit(12)::integer * 1000 / 4096.0) * interval '1 microsecond';
 
--- The dictionary of series: what a series id, which is a hash, stands for.
+-- What a roll-up id, which is a hash, stands for: the series that a metric keeps by one label set. No text of a sender is
+-- in a key, so nothing is too long to be kept.
+CREATE TABLE rollup (
+    tenant_id   uuid NOT NULL,
+    rollup_id   uuid NOT NULL,
+    metric      text NOT NULL,
+    label_names text[] NOT NULL,
+    PRIMARY KEY (tenant_id, rollup_id)
+);
+
+-- What a series id, which is a hash, stands for.
 CREATE TABLE series (
     tenant_id    uuid NOT NULL,
+    rollup_id    uuid NOT NULL,
     series_id    uuid NOT NULL,
-    metric       text NOT NULL,
-    label_names  text[] NOT NULL,
+    -- In the order of the names of the roll-up.
     label_values text[] NOT NULL,
-    PRIMARY KEY (tenant_id, series_id)
+    PRIMARY KEY (tenant_id, rollup_id, series_id)
 );
-CREATE INDEX series_by_labels ON series (tenant_id, metric, label_names);
 
 -- Roll-ups: a row is a series on a day (UTC). The bytes are written and read by the services.
 CREATE TABLE rollup_day (

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use flowmeter_core::fold::{Folded, TenantEvent, fold};
-use flowmeter_core::ids::{EventId, RequestId, SeriesId, TenantId};
+use flowmeter_core::ids::{EventId, RequestId, TenantId};
 use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::UsageEvent;
 use tokio_postgres::types::Type;
@@ -25,7 +25,7 @@ use crate::events::{
 use crate::flows::{FlowCounts, append_flow_counts};
 use crate::partitions::{EVENT_KEYS, EVENTS, Partitions, REQUESTS, week_has_ended};
 use crate::progress::Worker;
-use crate::rollups::{append_partials, insert_series};
+use crate::rollups::{KnownSeries, append_partials, insert_series};
 use crate::schedules::{Schedule, insert_schedules};
 use crate::{Store, StoreError, progress};
 
@@ -139,17 +139,13 @@ impl<E: Into<StoreError>> From<E> for Failed {
 
 /// The number of batches that are written cautiously after a duplicate was found.
 const CAUTIOUS_BATCHES: u32 = 16;
-/// The maximum number of series that are cached as being in the dictionary. When the cache is full it is
-/// cleared, which costs one look-up for each series.
-const KNOWN_SERIES: usize = 200_000;
-
 /// Applies batches one after the other.
 pub struct Writer {
     store: Store,
     catalogs: MetricCatalogs,
     worker: Worker,
     partitions: Partitions,
-    known_series: HashSet<(TenantId, SeriesId)>,
+    known_series: KnownSeries,
     known_assets: KnownAssets,
     /// How many of the next batches write their events, or their values of assets, cautiously.
     cautious_events: u32,
@@ -166,7 +162,7 @@ impl Writer {
             catalogs: MetricCatalogs::default(),
             worker,
             partitions,
-            known_series: HashSet::new(),
+            known_series: KnownSeries::default(),
             known_assets: KnownAssets::default(),
             cautious_events: 0,
             cautious_values: 0,
@@ -266,10 +262,7 @@ impl Writer {
         transaction.batch_execute("-- apply\nNOTIFY flowmeter_applied").await?;
         transaction.commit().await?;
 
-        if self.known_series.len() + added.len() > KNOWN_SERIES {
-            self.known_series.clear();
-        }
-        self.known_series.extend(added);
+        self.known_series.remember(added);
         self.known_assets.remember(added_assets);
         Ok(summary(&fresh, &outcomes))
     }

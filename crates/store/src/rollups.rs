@@ -14,7 +14,7 @@ mod read;
 use flowmeter_core::resolution::Resolution;
 use flowmeter_core::timestamp::Timestamp;
 
-pub(crate) use append::{append_partials, insert_series};
+pub(crate) use append::{KnownSeries, append_partials, insert_series};
 pub use backfill::{BackfillError, BackfillStep, backfill_step};
 pub use fold::{FoldOutcome, Folder, fold_partials};
 pub use purge::purge_abandoned;

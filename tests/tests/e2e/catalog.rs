@@ -293,7 +293,8 @@ async fn rollups_of_a_deleted_metric_are_removed() {
     let client = installation.store.client().await.unwrap();
     let rows = async |table: &str, key: &str| {
         let sql = format!(
-            "SELECT count(*) FROM {table} JOIN series USING (tenant_id, series_id) WHERE metric LIKE $1"
+            "SELECT count(*) FROM {table} JOIN series USING (tenant_id, series_id)
+             JOIN rollup USING (tenant_id, rollup_id) WHERE metric LIKE $1"
         );
         client.query_one(&sql, &[&key]).await.unwrap().get::<_, i64>(0)
     };
@@ -304,7 +305,7 @@ async fn rollups_of_a_deleted_metric_are_removed() {
     client.execute(waited, &[]).await.unwrap();
     let left = async || {
         purge_abandoned(&installation.store).await.unwrap();
-        let series = "SELECT count(*) FROM series WHERE metric LIKE 'ODSLRequest/Gone#%'";
+        let series = "SELECT count(*) FROM rollup WHERE metric LIKE 'ODSLRequest/Gone#%'";
         let states = "SELECT count(*) FROM metric_rollup WHERE series_key LIKE 'ODSLRequest/Gone#%'";
         let mut left = 0;
         for sql in [

@@ -55,7 +55,7 @@ impl Database {
             .query(
                 "SELECT oid::regclass::text FROM pg_class
                  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup_day|rollup_partial|series|worker_progress)'",
+                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup|rollup_day|rollup_partial|series|worker_progress)'",
                 &[],
             )
             .await?;
@@ -92,7 +92,7 @@ impl Database {
                         sum(pg_table_size(oid))::bigint, sum(pg_indexes_size(oid))::bigint,
                         sum(greatest(reltuples, 0))::bigint
                  FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup_day|rollup_partial|series)'
+                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup|rollup_day|rollup_partial|series)'
                  GROUP BY name ORDER BY name",
                 &[],
             )

@@ -23,19 +23,7 @@ pub(crate) async fn append_partials(
     if folded.partials.is_empty() {
         return Ok(());
     }
-    let rollup = |series: &Series<'_>| {
-        let labels = series.label_set.labels.iter().map(Field::name);
-        RollupId::new(series.tenant, &series.definition.series_key(), labels)
-    };
-    // The series of a roll-up mostly follow each other.
-    let mut rollups: Vec<RollupId> = Vec::with_capacity(folded.series.len());
-    for (index, series) in folded.series.iter().enumerate() {
-        let before = index.checked_sub(1).map(|before| &folded.series[before]);
-        let is_same = before.is_some_and(|before| {
-            before.tenant == series.tenant && std::ptr::eq(before.label_set, series.label_set)
-        });
-        rollups.push(if is_same { rollups[index - 1] } else { rollup(series) });
-    }
+    let rollups = rollup_ids(folded);
     let mut rows: BTreeMap<Key, SeriesDays> = BTreeMap::new();
     for partial in &folded.partials {
         let series = &folded.series[partial.series];
@@ -83,19 +71,76 @@ pub(super) async fn write_partials(
     copy.finish().await
 }
 
-/// Inserts the series that are not `known` yet into the dictionary, and returns them.
+/// The roll-up of each series of a batch.
+fn rollup_ids(folded: &Folded<'_>) -> Vec<RollupId> {
+    let mut ids: Vec<RollupId> = Vec::with_capacity(folded.series.len());
+    let mut last: Option<(&Series<'_>, RollupId)> = None;
+    for series in &folded.series {
+        // The series of a roll-up often follow each other.
+        let same = last.filter(|(other, _)| {
+            other.tenant == series.tenant && std::ptr::eq(other.label_set, series.label_set)
+        });
+        let id = same.map_or_else(
+            || {
+                let labels = series.label_set.labels.iter().map(Field::name);
+                RollupId::new(series.tenant, &series.definition.series_key(), labels)
+            },
+            |(_, id)| id,
+        );
+        last = Some((series, id));
+        ids.push(id);
+    }
+    ids
+}
+
+/// Series and roll-ups that are in the dictionaries.
+#[derive(Debug, Default)]
+pub(crate) struct KnownSeries {
+    series: HashSet<(TenantId, SeriesId)>,
+    rollups: HashSet<(TenantId, RollupId)>,
+}
+
+/// The maximum number of series that are cached as being in the dictionary. When the cache is full it is
+/// cleared, which costs one look-up for each series.
+const MAX_KNOWN: usize = 200_000;
+
+impl KnownSeries {
+    /// Adds what a transaction that is now committed has inserted.
+    pub(crate) fn remember(&mut self, added: Self) {
+        if self.series.len() + added.series.len() > MAX_KNOWN {
+            *self = Self::default();
+        }
+        self.series.extend(added.series);
+        self.rollups.extend(added.rollups);
+    }
+}
+
+/// Inserts the series of a batch that are not `known` yet into the dictionaries, and returns them.
 pub(crate) async fn insert_series(
     transaction: &Transaction<'_>,
     folded: &Folded<'_>,
-    known: &HashSet<(TenantId, SeriesId)>,
-) -> Result<Vec<(TenantId, SeriesId)>, StoreError> {
-    let mut unknown: Vec<_> =
-        folded.series.iter().filter(|series| !known.contains(&(series.tenant, series.id))).collect();
+    known: &KnownSeries,
+) -> Result<KnownSeries, StoreError> {
+    let rollups = rollup_ids(folded);
+    let mut unknown: Vec<_> = folded
+        .series
+        .iter()
+        .zip(rollups)
+        .filter(|(series, _)| !known.series.contains(&(series.tenant, series.id)))
+        .collect();
     if unknown.is_empty() {
-        return Ok(Vec::new());
+        return Ok(KnownSeries::default());
     }
     // Sorted, so that all workers insert in the same order and cannot deadlock.
-    unknown.sort_by_key(|series| (series.tenant, series.id));
+    unknown.sort_by_key(|(series, rollup)| (series.tenant, *rollup, series.id));
+    let mut added = KnownSeries::default();
+    for (series, rollup) in
+        unknown.iter().filter(|(series, rollup)| !known.rollups.contains(&(series.tenant, *rollup)))
+    {
+        if added.rollups.insert((series.tenant, *rollup)) {
+            insert_rollup(transaction, series, *rollup).await?;
+        }
+    }
     transaction
         .batch_execute(
             "-- insert_series
@@ -106,13 +151,11 @@ pub(crate) async fn insert_series(
         .prepare_cached("-- insert_series\nCOPY incoming_series FROM STDIN (FORMAT binary)")
         .await?;
     let mut copy = BinaryCopy::new(transaction.copy_in(&statement).await?);
-    for series in &unknown {
-        let names: Vec<_> = series.label_set.labels.iter().map(Field::name).collect();
-        let mut row = copy.row(5);
+    for (series, rollup) in &unknown {
+        let mut row = copy.row(4);
         row.uuid(series.tenant.0);
+        row.uuid(rollup.0);
         row.uuid(series.id.0);
-        row.text(&series.definition.series_key());
-        row.text_array(&names);
         row.text_array(&series.values);
         copy.flush_full().await?;
     }
@@ -121,10 +164,29 @@ pub(crate) async fn insert_series(
     transaction
         .execute(
             "-- insert_series
-             INSERT INTO series SELECT * FROM incoming_series ORDER BY tenant_id, series_id
+             INSERT INTO series SELECT * FROM incoming_series ORDER BY tenant_id, rollup_id, series_id
              ON CONFLICT DO NOTHING",
             &[],
         )
         .await?;
-    Ok(unknown.iter().map(|series| (series.tenant, series.id)).collect())
+    added.series.extend(unknown.iter().map(|(series, _)| (series.tenant, series.id)));
+    Ok(added)
+}
+
+async fn insert_rollup(
+    transaction: &Transaction<'_>,
+    series: &Series<'_>,
+    rollup: RollupId,
+) -> Result<(), StoreError> {
+    let statement = transaction
+        .prepare_cached(
+            "-- insert_rollup
+             INSERT INTO rollup (tenant_id, rollup_id, metric, label_names) VALUES ($1, $2, $3, $4)
+             ON CONFLICT DO NOTHING",
+        )
+        .await?;
+    let names: Vec<_> = series.label_set.labels.iter().map(Field::name).collect();
+    let metric = series.definition.series_key();
+    transaction.execute(&statement, &[&series.tenant.0, &rollup.0, &metric, &names]).await?;
+    Ok(())
 }

@@ -4,15 +4,13 @@
 //! exactly those that the metric still lacks, whatever arrives meanwhile. A step rolls up the next events by
 //! id and advances, in one transaction. So a worker can stop or die at any time, and another one continues.
 
-use std::collections::HashSet;
-
 use deadpool_postgres::Transaction;
 use flowmeter_core::fold::{TenantEvent, fold};
 use flowmeter_core::ids::{EventId, TenantId};
 use flowmeter_core::metric::{Catalog, MetricDefinition};
 use uuid::Uuid;
 
-use super::{append_partials, insert_series};
+use super::{KnownSeries, append_partials, insert_series};
 use crate::catalog::{metrics, share_lock};
 use crate::events::{PendingEvents, pending_backfill};
 use crate::{Store, StoreError};
@@ -136,7 +134,7 @@ async fn step(store: &Store, due: &PendingBackfill) -> Result<BackfillStep, Stor
         return Ok(BackfillStep::Advanced);
     }
     append_partials(&transaction, &folded).await?;
-    insert_series(&transaction, &folded, &HashSet::new()).await?;
+    insert_series(&transaction, &folded, &KnownSeries::default()).await?;
     transaction
         .execute(
             "-- backfill_step

@@ -1,8 +1,5 @@
 //! Removes the roll-ups of metrics that were changed or deleted.
 
-use std::collections::HashSet;
-
-use flowmeter_core::ids::{RollupId, TenantId};
 use uuid::Uuid;
 
 use super::FOLD_LOCK;
@@ -33,32 +30,53 @@ pub async fn purge_abandoned(store: &Store) -> Result<bool, StoreError> {
         .await?;
     let Some(due) = due else { return Ok(false) };
     let (tenant, generation, key): (Uuid, i32, String) = (due.get(0), due.get(1), due.get(2));
-    let rows = transaction
+    let rollups: Vec<Uuid> = transaction
+        .query(
+            "-- purge\nSELECT rollup_id FROM rollup WHERE tenant_id = $1 AND metric = $2",
+            &[&tenant, &key],
+        )
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    let series: Vec<Uuid> = transaction
         .query(
             "-- purge
-             SELECT series_id, label_names FROM series WHERE tenant_id = $1 AND metric = $2 LIMIT $3",
-            &[&tenant, &key, &SERIES],
+             SELECT series_id FROM series WHERE tenant_id = $1 AND rollup_id = ANY ($2) LIMIT $3",
+            &[&tenant, &rollups, &SERIES],
+        )
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    transaction
+        .execute(
+            "-- purge\nDELETE FROM rollup_partial WHERE tenant_id = $1 AND rollup_id = ANY ($2)",
+            &[&tenant, &rollups],
         )
         .await?;
-    let series: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
-    let rollup = |row: &tokio_postgres::Row| {
-        let labels: Vec<&str> = row.get(1);
-        RollupId::new(TenantId(tenant), &key, labels.into_iter()).0
-    };
-    let rollups: HashSet<Uuid> = rows.iter().map(rollup).collect();
-    let rollups: Vec<Uuid> = rollups.into_iter().collect();
-    for (statement, ids) in [
-        ("-- purge\nDELETE FROM rollup_day WHERE tenant_id = $1 AND series_id = ANY ($2)", &series),
-        ("-- purge\nDELETE FROM rollup_partial WHERE tenant_id = $1 AND rollup_id = ANY ($2)", &rollups),
-        ("-- purge\nDELETE FROM series WHERE tenant_id = $1 AND series_id = ANY ($2)", &series),
-    ] {
-        transaction.execute(statement, &[&tenant, ids]).await?;
-    }
     if series.is_empty() {
+        transaction
+            .execute("-- purge\nDELETE FROM rollup WHERE tenant_id = $1 AND metric = $2", &[&tenant, &key])
+            .await?;
         transaction
             .execute(
                 "-- purge\nDELETE FROM metric_rollup WHERE tenant_id = $1 AND generation = $2",
                 &[&tenant, &generation],
+            )
+            .await?;
+    } else {
+        transaction
+            .execute(
+                "-- purge\nDELETE FROM rollup_day WHERE tenant_id = $1 AND series_id = ANY ($2)",
+                &[&tenant, &series],
+            )
+            .await?;
+        transaction
+            .execute(
+                "-- purge
+                 DELETE FROM series WHERE tenant_id = $1 AND rollup_id = ANY ($2) AND series_id = ANY ($3)",
+                &[&tenant, &rollups, &series],
             )
             .await?;
     }

@@ -6,7 +6,7 @@ mod groups;
 mod kept;
 
 use flowmeter_core::filter::Filter;
-use flowmeter_core::ids::{SeriesId, TenantId};
+use flowmeter_core::ids::{RollupId, SeriesId, TenantId};
 use flowmeter_core::metric::{LabelSet, MetricDefinition, Observed};
 use flowmeter_core::plan::{Piece, Source};
 use flowmeter_core::quantity::Quantity;
@@ -88,11 +88,10 @@ async fn kept_series(
         let id = SeriesId::new(query.tenant, &key, labels).0;
         return Ok(Some(with_labels(query, label_set, [(id, values)])));
     }
-    let names: Vec<String> = label_set.labels.iter().map(|label| label.name().to_owned()).collect();
+    let rollup = RollupId::new(query.tenant, &key, label_set.labels.iter().map(Field::name));
     let mut sql = Sql::new("-- kept_series\nSELECT series_id, label_values FROM series WHERE tenant_id = ");
     sql.value(query.tenant.0, Type::UUID);
-    sql.push(" AND metric = ").value(key.into_owned(), Type::TEXT);
-    sql.push(" AND label_names = ").value(names, Type::TEXT_ARRAY);
+    sql.push(" AND rollup_id = ").value(rollup.0, Type::UUID);
     sql.matching_labels(query.filter, &label_set.labels)?;
     sql.push(" LIMIT ").value(MAX_SERIES + 1, Type::INT8);
     let rows = sql.query(store).await?;

@@ -31,8 +31,10 @@ pub(super) struct KeptSeries {
     pub labels: Vec<Vec<String>>,
 }
 
-/// The number of rows that are decoded together on another thread.
+/// The number of days that are decoded together on another thread.
 const CHUNK_ROWS: usize = 2_048;
+/// The same of partial rows, which have many series each.
+const CHUNK_PARTIALS: usize = 64;
 
 /// Adds the roll-ups of the pieces that are read from them.
 pub(super) async fn read_kept(
@@ -189,18 +191,19 @@ async fn read_partials(
     let first = first.start.floor_to(Resolution::Day.width());
     sql.push(" AND day >= ").value(SystemTime::from(first), Type::TIMESTAMPTZ);
     sql.push(" AND day < ").value(SystemTime::from(last.end), Type::TIMESTAMPTZ);
-    let rows = sql.query_in(snapshot).await?;
-    if rows.is_empty() {
-        return Ok(());
+    let rows = sql.stream_in(snapshot).await?;
+    let mut chunks = std::pin::pin!(rows.try_chunks(CHUNK_PARTIALS));
+    while let Some(rows) = chunks.try_next().await.map_err(|error| StoreError::from(error.1))? {
+        let reading = reading.clone();
+        let read = move || {
+            let mut groups = Groups::new(reading.max_points);
+            rows.iter().try_for_each(|row| reading.add_partial(&mut groups, row))?;
+            Ok::<_, Malformed>(groups)
+        };
+        groups.merge(store.compute(read).await?.map_err(StoreError::from)?);
+        groups.check()?;
     }
-    let reading = reading.clone();
-    let read = move || {
-        let mut groups = Groups::new(reading.max_points);
-        rows.iter().try_for_each(|row| reading.add_partial(&mut groups, row))?;
-        Ok::<_, Malformed>(groups)
-    };
-    groups.merge(store.compute(read).await?.map_err(StoreError::from)?);
-    groups.check()
+    Ok(())
 }
 
 impl Reading {
