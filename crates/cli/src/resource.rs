@@ -9,10 +9,10 @@ pub(crate) enum Source {
     TimeSeries(String),
 }
 
-/// The provider of metrics of assets, whose names can contain a `/`.
+/// The provider of asset metrics, whose names can contain a `/`.
 pub(crate) const ASSET: &str = "asset";
 
-/// Whether a metric, as PROVIDER/NAME, is a metric of assets.
+/// Whether a metric, as PROVIDER/NAME, is an asset metric.
 pub(crate) fn is_of_assets(metric: &str) -> bool {
     metric.split_once('/').is_some_and(|(provider, _)| provider == ASSET)
 }

@@ -119,7 +119,7 @@ async fn metric(name: &str, of_version: bool, command: &[&str], remote: &Remote)
     if is_change && is_of_assets(name) {
         return "metrics of assets come with their values; they cannot be defined or changed".into();
     }
-    // Metrics of assets are listed separately.
+    // Asset metrics are listed separately.
     let (provider, list) =
         if is_of_assets(name) { (ASSET, "metric list asset") } else { ("", "metric list") };
     let known = metrics(provider, remote).await.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Emits metrics of assets: strings, numbers and booleans.
+//! Emits asset metrics: strings, numbers and booleans.
 //!
 //! Start Flowmeter with `cargo xtask up --detach`, set the variables that it prints, and run
 //! `cargo run -p flowmeter-client --example asset_metrics`.

@@ -23,7 +23,7 @@ impl AssetValue {
     }
 }
 
-/// Creates a metric of an asset from a string, a number or a boolean.
+/// Creates an asset metric from a string, a number or a boolean.
 ///
 /// ```
 /// use flowmeter_client::{AssetValue, asset_metric};

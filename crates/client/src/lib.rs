@@ -9,7 +9,7 @@
 //! | how the API calls of one run of a command ended, in the background | [`Batcher::start_execution`], whose guard reports when it is dropped |
 //! | the same, and get the result | [`ExecutionMetrics`] and [`Client::report_executions`] |
 //! | requests to the endpoint of a flow | [`FlowLayer`], [`Batcher::start_flow_request`], [`Batcher::record_flow_request`] |
-//! | metrics of assets: strings, numbers and booleans | [`Client::emit_asset_metrics`] and [`Client::batch_emit_asset_metrics`] |
+//! | asset metrics: strings, numbers and booleans | [`Client::emit_asset_metrics`] and [`Client::batch_emit_asset_metrics`] |
 //!
 //! # Reporting in the background
 //!
@@ -163,7 +163,7 @@
 //! # });
 //! ```
 //!
-//! # Metrics of assets
+//! # Asset metrics
 //!
 //! ```
 //! # use flowmeter_client::{AssetDocument, AssetValue, Client, ClientSettings, asset_metric};

@@ -52,7 +52,7 @@ pub fn tenant_resource(tenant: &str) -> String {
     format!("tenants/{}", if tenant.is_empty() { OPERATOR } else { tenant })
 }
 
-/// The name of a metric: its provider, and its name within the provider. Metrics of assets, with the provider
+/// The name of a metric: its provider, and its name within the provider. Asset metrics, with the provider
 /// [`asset::PROVIDER`], have the names that their senders chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricName {
@@ -79,7 +79,7 @@ impl MetricName {
         Ok(Self { provider: provider.to_owned(), name: name.to_owned() })
     }
 
-    /// Whether it is a metric of assets.
+    /// Whether it is an asset metric.
     #[must_use]
     pub fn is_of_assets(&self) -> bool {
         self.provider == asset::PROVIDER

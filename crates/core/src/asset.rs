@@ -1,4 +1,4 @@
-//! Metrics of assets: a named value of one of three types at a point in time. The semantics and the names are those
+//! Asset metrics: a named value of one of three types at a point in time. The semantics and the names are those
 //! of the Semarchy xDG API.
 
 mod metric;

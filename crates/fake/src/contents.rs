@@ -44,7 +44,7 @@ pub struct Assets {
     pub documents: Vec<api::AssetDocument>,
     /// The current values of every asset, by name.
     pub latest: Vec<api::LatestAssetMetric>,
-    /// The metrics of assets in the catalog, by name.
+    /// The asset metrics in the catalog, by name.
     pub metrics: Vec<api::Metric>,
     /// The assets, by URN.
     pub known: Vec<api::Asset>,

@@ -22,7 +22,7 @@ use flowmeter_service::error::{ApiError, Reason};
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub batch: BatchLimits,
-    /// The limits of a usage event. Reports of executions and metrics of assets have the same limits of text
+    /// The limits of a usage event. Reports of executions and asset metrics have the same limits of text
     /// and time.
     pub event: EventLimits,
     /// The limits of a request to the endpoint of a flow.

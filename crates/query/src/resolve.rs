@@ -49,7 +49,7 @@ pub async fn event_metric(
     found.map(EventMetric::from).ok_or_else(|| ApiError::not_found("metric", &full_name))
 }
 
-/// The metric of assets with this name.
+/// The asset metric with this name.
 pub async fn asset_metric(
     store: &Store,
     tenant: TenantId,

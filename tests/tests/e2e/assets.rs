@@ -1,4 +1,4 @@
-//! Metrics of assets: emitting, merging and reading them.
+//! Asset metrics: emitting, merging and reading them.
 
 mod examples;
 mod lists;

@@ -156,7 +156,7 @@ fn document(place: usize, assets: usize) -> Result<AssetDocument> {
         value: Some(value),
         ..AssetMetric::default()
     };
-    // A metric of an asset has one value at a time.
+    // An asset metric has one value at a time.
     let timestamp = prost_types::Timestamp {
         seconds: i64::try_from(now.as_secs())?,
         nanos: i32::try_from(now.subsec_micros())? * 1_000,

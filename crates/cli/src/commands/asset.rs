@@ -1,4 +1,4 @@
-//! `flowmeter asset`: metrics of assets, emitted and read back.
+//! `flowmeter asset`: asset metrics, emitted and read back.
 
 mod document;
 mod emit;

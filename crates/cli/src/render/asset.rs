@@ -1,4 +1,4 @@
-//! Metrics of assets: accepted metrics, the history and the current values of an asset, and the list of
+//! Asset metrics: accepted metrics, the history and the current values of an asset, and the list of
 //! assets.
 
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! Metrics of assets: emitted from arguments and files, and read back.
+//! Asset metrics: emitted from arguments and files, and read back.
 
 mod files;
 mod help;

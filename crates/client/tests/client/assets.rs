@@ -1,4 +1,4 @@
-//! Metrics of assets: what is sent, and when it is retried.
+//! Asset metrics: what is sent, and when it is retried.
 
 use std::time::Duration;
 

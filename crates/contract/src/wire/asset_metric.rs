@@ -1,4 +1,4 @@
-//! Decodes the metrics of assets and their values.
+//! Decodes asset metrics and their values.
 
 use flowmeter_core::asset::{AssetMetric, Sent, ValueType};
 use flowmeter_core::violation::Violation;

@@ -69,7 +69,7 @@ impl Reading {
     }
 }
 
-/// Which types of values a metric of assets has that can be read as time series. Strings cannot be read.
+/// Which types of values an asset metric has that can be read as time series. Strings cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readable {
     /// Only numbers.

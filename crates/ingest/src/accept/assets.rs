@@ -1,4 +1,4 @@
-//! Metrics of assets, in one document or in a batch of documents.
+//! Asset metrics, in one document or in a batch of documents.
 
 mod document;
 

@@ -47,7 +47,7 @@ pub fn to_proto(metric: &Metric) -> v1::Metric {
     }
 }
 
-/// A metric of assets.
+/// An asset metric.
 pub fn of_assets(metric: ReadableMetric) -> v1::Metric {
     let description = match metric.readable {
         Readable::Numbers => "Numbers of assets",

@@ -132,7 +132,7 @@ async fn checked_time_series(
     let names_another =
         |current: &NewTimeSeries| (&current.provider, &current.metric) != (&metric.provider, &metric.name);
     if metric.is_of_assets() {
-        // Metrics of assets are never deleted, so this finds the metric of `current` too.
+        // Asset metrics are never deleted, so this finds the metric of `current` too.
         let found = resolve::asset_metric(catalog.store, catalog.tenant, &metric).await?;
         // The default of today is stored, because there is no default once the metric has values of another type.
         new.observed = Some(reading(new.observed, found.readable).map_err(within)?);

@@ -82,7 +82,7 @@ pub fn default_reading(readable: Readable) -> Option<Reading> {
     }
 }
 
-/// How a metric of assets is read: as the request says, if the metric has such values.
+/// How an asset metric is read: as the request says, if the metric has such values.
 pub fn reading(asked: Option<Reading>, readable: Readable) -> Result<Reading, ApiError> {
     let Some(reading) = asked.or_else(|| default_reading(readable)) else {
         let reason = "because the metric has numbers and booleans, found none";

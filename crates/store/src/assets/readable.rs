@@ -1,4 +1,4 @@
-//! The metrics of assets that can be read as time series: those that have had numbers or booleans.
+//! The asset metrics that can be read as time series: those that have had numbers or booleans.
 
 use flowmeter_core::asset::Readable;
 use flowmeter_core::ids::TenantId;
@@ -7,7 +7,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::{Store, StoreError};
 
-/// A metric of assets that can be read as a time series.
+/// An asset metric that can be read as a time series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadableMetric {
     /// Its name, without the provider.
@@ -24,7 +24,7 @@ fn read(row: &Row) -> Result<ReadableMetric, StoreError> {
     Ok(ReadableMetric { name: row.get(0), readable })
 }
 
-/// Lists a tenant's metrics of assets after this name, in byte order of the names.
+/// Lists a tenant's asset metrics after this name, in byte order of the names.
 pub async fn list_readable(
     store: &Store,
     tenant: TenantId,
@@ -42,7 +42,7 @@ pub async fn list_readable(
     rows.iter().map(read).collect()
 }
 
-/// The metric of assets with this name.
+/// The asset metric with this name.
 pub async fn get_readable(
     store: &Store,
     tenant: TenantId,
@@ -57,7 +57,7 @@ pub async fn get_readable(
     rows.first().map(read).transpose()
 }
 
-/// Counts the metrics of assets that a tenant can read.
+/// Counts the asset metrics that a tenant can read.
 pub async fn count_readable(store: &Store, tenant: TenantId) -> Result<i64, StoreError> {
     let client = store.client().await?;
     let rows = client

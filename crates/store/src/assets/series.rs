@@ -15,7 +15,7 @@ use crate::points::{LabelledPoints, ReadError, labelled_points, select_points};
 use crate::sql::Sql;
 use crate::{Store, StoreError};
 
-/// A query for time series of one metric of assets.
+/// A query for time series of one asset metric.
 #[derive(Debug)]
 pub struct AssetSeriesQuery<'a> {
     /// The tenant that owns the assets.

@@ -31,7 +31,7 @@ pub struct NewTimeSeries {
     pub description: String,
     /// The code of the calendar.
     pub calendar: String,
-    /// The aggregation. None for the default of the metric. Only metrics of assets can aggregate booleans.
+    /// The aggregation. None for the default of the metric. Only asset metrics can aggregate booleans.
     pub observed: Option<Reading>,
     /// The filter of the events, as the tenant wrote it.
     pub filter: String,

@@ -37,7 +37,7 @@ const URNS: [&str; 8] =
     ["urn:a", "urn:a:1", "urn:a:10", "urn:A", "urn:%", "urn:_a\\", "ürn:\u{1f600} '\"", "urn:none"];
 const NAMES: [&str; 9] = ["a", "b", "A", "aa", "nbRecords", "isActive", "ä b", "%", "\u{1f600}"];
 
-/// The name of a metric of an asset, and a time in microseconds.
+/// The name of an asset metric, and a time in microseconds.
 type Key = (String, i64, String);
 
 /// The merged value.

@@ -1,4 +1,4 @@
-//! Invalid metrics of assets, and valid ones at the limits.
+//! Invalid asset metrics, and valid ones at the limits.
 
 use flowmeter_proto::v1::asset_metric::ValueType;
 use flowmeter_proto::v1::{AssetMetric, EmitAssetMetricsRequest, ListAssetMetricsRequest, ListAssetsRequest};

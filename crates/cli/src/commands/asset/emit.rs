@@ -1,4 +1,4 @@
-//! `flowmeter asset emit`: metrics of an asset from arguments, or documents from a file.
+//! `flowmeter asset emit`: asset metrics from arguments, or documents from a file.
 
 use std::{path::PathBuf, process::ExitCode};
 

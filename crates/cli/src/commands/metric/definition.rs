@@ -140,7 +140,7 @@ pub(super) fn describe(metric: &Metric, now: Timestamp) -> String {
     ])
 }
 
-/// The unit of the values. Empty for metrics of assets: their values have no unit, and the aggregation says
+/// The unit of the values. Empty for asset metrics: their values have no unit, and the aggregation says
 /// whether they are counts or fractions.
 fn unit(metric: &Metric) -> String {
     if is_of_assets(&metric.name) { String::new() } else { words::unit(&metric.unit).to_owned() }

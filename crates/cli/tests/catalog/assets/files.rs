@@ -1,4 +1,4 @@
-//! Metrics of assets in files.
+//! Asset metrics in files.
 
 use flowmeter_fake::{Contents, Fake};
 use flowmeter_proto::v1::{self as api, asset_metric::ValueType};

@@ -44,7 +44,7 @@ pub async fn handle(
     Ok(ListMetricsResponse { metrics, next_page_token })
 }
 
-/// A page of the metrics of assets, by name.
+/// A page of asset metrics, by name.
 async fn asset_metrics(catalog: &TenantCatalog<'_>, page: Page) -> Result<ListMetricsResponse, ApiError> {
     let after = page.after_text(|name| check_name("name", name).is_ok())?.unwrap_or_default();
     let mut found = list_readable(catalog.store, catalog.tenant, &after, page.limit()).await?;

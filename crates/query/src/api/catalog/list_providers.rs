@@ -48,7 +48,7 @@ pub async fn handle(
     Ok(ListProvidersResponse { providers: providers.into_values().collect() })
 }
 
-/// The provider of metrics of assets.
+/// The provider of asset metrics.
 async fn asset_provider(catalog: &TenantCatalog<'_>) -> Result<Provider, ApiError> {
     let metrics = count_readable(catalog.store, catalog.tenant).await?;
     Ok(Provider {

@@ -1,4 +1,4 @@
-//! Metrics of assets in the catalog, and time series of objects that read them.
+//! Asset metrics in the catalog, and time series of objects that read them.
 
 use flowmeter_proto::v1::{
     CreateMetricRequest, CreateTimeSeriesRequest, GetMetricRequest, ListMetricsRequest, ListProvidersRequest,
@@ -95,7 +95,7 @@ async fn metrics_of_assets_are_in_the_catalog() {
         let status = ask(&tenant, |it| it.metric = name.into()).await.unwrap_err();
         assert_eq!(shown(&status), not_found(), "{name}");
     }
-    // Metrics of assets cannot be defined.
+    // Asset metrics cannot be defined.
     let own = Metric { name: "asset/own".into(), ..Metric::default() };
     let status = catalog.create_metric(CreateMetricRequest { metric: Some(own) }).await.unwrap_err();
     assert!(matches!(status.code(), Code::InvalidArgument | Code::FailedPrecondition), "{status:?}");

@@ -41,7 +41,7 @@ enum Valued {
     Text,
 }
 
-/// The name of a metric of an asset, and a time in microseconds.
+/// The name of an asset metric, and a time in microseconds.
 type Key = (&'static str, i64, &'static str);
 
 /// A value with its time and its asset.
