@@ -5,6 +5,7 @@ mod flows;
 mod time_series;
 
 use flowmeter_proto::v1::backfill::State;
+use flowmeter_proto::v1::get_receipt_response::State as ReceiptState;
 use flowmeter_proto::v1::{
     CreateMetricRequest, DeleteMetricRequest, GetMetricRequest, LabelSet, ListCalendarsRequest,
     ListMetricsRequest, ListProvidersRequest, Measure, MethodClass, Metric, Observed, QueryTimeSeriesRequest,
@@ -415,4 +416,61 @@ async fn definitions_belong_to_one_tenant_and_need_the_scope() {
     assert!(get(&editor, "own/metric").await.is_ok());
     let sender = installation.client(&installation.token("acme", &[Scope::Ingest]).await).await;
     assert_eq!(shown(&get(&sender, "own/metric").await.unwrap_err()).1, "SCOPE_MISSING");
+}
+
+/// Text of the greatest length that does not compress.
+fn longest(seed: u64) -> String {
+    let mut state = seed;
+    let character = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'a' + u8::try_from((state >> 33) % 26).unwrap())
+    };
+    std::iter::repeat_with(character).take(1_024).collect()
+}
+
+#[tokio::test]
+async fn the_largest_event_is_kept_by_the_longest_labels() {
+    let installation = Installation::start("longest-labels").await;
+    let tenant = installation.tenant("acme").await;
+    let mut largest = event();
+    largest.attributes = (0..32).map(|index| (longest(index), longest(100 + index))).collect();
+    let texts = [
+        &mut largest.application,
+        &mut largest.detail,
+        &mut largest.environment,
+        &mut largest.invocation_id,
+        &mut largest.service,
+        &mut largest.r#type,
+        &mut largest.user,
+    ];
+    for (seed, text) in (200..).zip(texts) {
+        *text = longest(seed);
+    }
+    largest.duration = Some(i64::MAX);
+    largest.response_size = Some(i64::MAX);
+    largest.decimal_value = "-999999999999999999.999999999".into();
+    let labels: Vec<String> = (0..4).map(longest).collect();
+    let metric = Metric {
+        name: "ODSLRequest/Largest".into(),
+        measure: Measure::Value.into(),
+        label_sets: vec![LabelSet { labels: labels.clone() }],
+        ..Metric::default()
+    };
+    create(&tenant, metric).await.unwrap();
+    let request = request_id();
+    tenant.record(&request, vec![largest.clone(), event()]).await.unwrap();
+    let receipt = tenant.settled(&request).await;
+    assert_eq!((receipt.state(), receipt.accepted_count), (ReceiptState::Applied, 2), "{receipt:?}");
+    let question = QueryTimeSeriesRequest {
+        metric: "ODSLRequest/Largest".into(),
+        calendar: "#P1Y".into(),
+        range: "from(2000)".into(),
+        observed: Observed::Summed.into(),
+        group_by: labels.clone(),
+        ..QueryTimeSeriesRequest::default()
+    };
+    let answer = tenant.query.clone().query_time_series(question).await.unwrap().into_inner();
+    let [series] = &answer.series[..] else { panic!("{} series", answer.series.len()) };
+    assert_eq!(series.labels[&labels[2]], largest.attributes[&labels[2]]);
+    assert_eq!(series.points[0].value.as_deref(), Some("-999999999999999999.999999999"));
 }
