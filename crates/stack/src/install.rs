@@ -12,6 +12,43 @@ use anyhow::{Context, Result};
 use self::apt::Apt;
 use crate::progress::Progress;
 
+/// A server, and how to get it.
+#[derive(Clone, Copy, Debug)]
+struct Package {
+    /// The name in Debian and Ubuntu.
+    name: &'static str,
+    /// The service of systemd that the package enables.
+    unit: &'static str,
+    /// The name in Homebrew.
+    homebrew: &'static str,
+    /// The environment variable that names a server to use instead, with the form of its value.
+    variable: Option<&'static str>,
+}
+
+const POSTGRESQL: Package = Package {
+    name: "postgresql",
+    unit: "postgresql.service",
+    homebrew: "postgresql@17",
+    variable: Some("DATABASE_URL (postgres://…)"),
+};
+
+const RABBITMQ: Package = Package {
+    name: "rabbitmq-server",
+    unit: "rabbitmq-server.service",
+    homebrew: "rabbitmq",
+    variable: Some("AMQP_URL (amqp://…)"),
+};
+
+const VICTORIA_METRICS: Package = Package {
+    name: "victoria-metrics",
+    unit: "victoria-metrics.service",
+    homebrew: "victoriametrics",
+    variable: None,
+};
+
+const INFLUXDB: Package =
+    Package { name: "influxdb", unit: "influxdb.service", homebrew: "influxdb@1", variable: None };
+
 /// The oldest supported major version of PostgreSQL.
 const POSTGRES_MAJOR: u32 = 15;
 
@@ -55,7 +92,7 @@ pub fn ensure_postgres(major: Option<u32>, progress: &Progress) -> Result<PathBu
     };
     let wanted =
         major.map_or(format!("PostgreSQL {POSTGRES_MAJOR} or newer"), |major| format!("PostgreSQL {major}"));
-    find_or_install(&wanted, "postgresql", find, progress)
+    find_or_install(&wanted, POSTGRESQL, find, progress)
 }
 
 /// The server script of RabbitMQ and the port mapper of Erlang. Installs RabbitMQ if it is missing.
@@ -70,12 +107,39 @@ pub fn ensure_rabbitmq(progress: &Progress) -> Result<(PathBuf, PathBuf)> {
             places(&EPMD_PLACES).into_iter().map(|bin| bin.join("epmd")).find(|epmd| epmd.is_file())?;
         Some((script, epmd))
     };
-    find_or_install("RabbitMQ 3.10 or newer", "rabbitmq-server", find, progress)
+    find_or_install("RabbitMQ 3.10 or newer", RABBITMQ, find, progress)
+}
+
+/// The program of VictoriaMetrics. Installs it if it is missing.
+pub(crate) fn ensure_victoria_metrics(progress: &Progress) -> Result<PathBuf> {
+    find_or_install("VictoriaMetrics", VICTORIA_METRICS, || program("victoria-metrics"), progress)
+}
+
+/// The server program of InfluxDB 1, because later versions do not have its query language. Installs it if it is
+/// missing.
+pub(crate) fn ensure_influxdb(progress: &Progress) -> Result<PathBuf> {
+    let find = || {
+        program("influxd").filter(|program| {
+            let output = Command::new(program).arg("version").output();
+            output.is_ok_and(|output| is_influxdb_1(&String::from_utf8_lossy(&output.stdout)))
+        })
+    };
+    find_or_install("InfluxDB 1", INFLUXDB, find, progress)
+}
+
+/// A program in PATH.
+fn program(name: &str) -> Option<PathBuf> {
+    places(&[]).into_iter().map(|bin| bin.join(name)).find(|path| path.is_file())
+}
+
+/// Whether the output of `influxd version` is that of version 1.
+fn is_influxdb_1(output: &str) -> bool {
+    output.split(' ').nth(1).is_some_and(|version| version.trim_start_matches('v').starts_with("1."))
 }
 
 fn find_or_install<T>(
     wanted: &str,
-    package: &str,
+    package: Package,
     find: impl Fn() -> Option<T>,
     progress: &Progress,
 ) -> Result<T> {
@@ -88,19 +152,18 @@ fn find_or_install<T>(
     if let Some(found) = find() {
         return Ok(found);
     }
-    progress.note(format_args!("installing {package} with apt-get"));
-    progress.step(format_args!("install {package}"), || apt.install(package)).with_context(not_installed)?;
-    find().with_context(|| format!("{package} was installed, but is not {wanted}; {}", advice(package)))
+    let name = package.name;
+    progress.note(format_args!("installing {name} with apt-get"));
+    progress.step(format_args!("install {name}"), || apt.install(package)).with_context(not_installed)?;
+    find().with_context(|| format!("{name} was installed, but is not {wanted}; {}", advice(package)))
 }
 
-fn advice(package: &str) -> String {
-    let (homebrew, variable) = match package {
-        "postgresql" => ("postgresql@17", "DATABASE_URL (postgres://…)"),
-        _ => ("rabbitmq", "AMQP_URL (amqp://…)"),
-    };
+fn advice(package: Package) -> String {
+    let Package { name, homebrew, variable, .. } = package;
+    let otherwise =
+        variable.map_or(String::new(), |variable| format!(", or name a server to use in {variable}"));
     format!(
-        "install it (Debian, Ubuntu: `apt-get install {package}`; macOS: `brew install {homebrew}`), \
-         or name a server to use in {variable}"
+        "install it (Debian, Ubuntu: `apt-get install {name}`; macOS: `brew install {homebrew}`){otherwise}"
     )
 }
 
@@ -146,6 +209,23 @@ mod tests {
         assert_eq!(parse_major("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)\n"), Some(15));
         assert_eq!(parse_major("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(parse_major("nonsense"), None);
+    }
+
+    #[test]
+    fn only_the_first_version_of_influxdb_is_used() {
+        assert!(is_influxdb_1("InfluxDB v1.6.7~rc0 (git: unknown unknown)\n"));
+        assert!(!is_influxdb_1("InfluxDB v2.7.5 (git: 09a9607fd9) build_date: 2024-01-05T17:00:27Z\n"));
+        assert!(!is_influxdb_1("nonsense"));
+    }
+
+    #[test]
+    fn a_missing_server_comes_with_advice() {
+        assert_eq!(
+            advice(RABBITMQ),
+            "install it (Debian, Ubuntu: `apt-get install rabbitmq-server`; macOS: `brew install rabbitmq`), \
+             or name a server to use in AMQP_URL (amqp://…)"
+        );
+        assert!(advice(INFLUXDB).ends_with("`brew install influxdb@1`)"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::{POSTGRESQL, Package};
 use crate::credentials::random_password;
 use crate::directory::read_tail;
 
@@ -35,13 +36,14 @@ impl Apt {
     }
 
     /// Installs a package and its dependencies.
-    pub(super) fn install(&self, package: &str) -> Result<()> {
+    pub(super) fn install(&self, package: Package) -> Result<()> {
         let _no_start = Temporary::place(&self.root, Path::new("/usr/sbin/policy-rc.d"), NO_START, "755")?;
-        let _no_cluster = (package == "postgresql").then(|| place_no_cluster(&self.root)).transpose()?;
+        let _no_cluster =
+            (package.name == POSTGRESQL.name).then(|| place_no_cluster(&self.root)).transpose()?;
         let port_mapper_ran = port_mapper_runs();
         // Waits for an installation of another program.
         let apt_get = [PROGRAM, "-o", "DPkg::Lock::Timeout=120"];
-        let install = [&apt_get[..], &["install", "-y", "--no-install-recommends", package]].concat();
+        let install = [&apt_get[..], &["install", "-y", "--no-install-recommends", package.name]].concat();
         let installed = self
             .root
             .run(&[&apt_get[..], &["update"]].concat(), Stdio::null())
@@ -52,8 +54,7 @@ impl Apt {
         }
         if Path::new("/run/systemd/system").exists() {
             // A package enables its service for the next boot; only what has just been installed is disabled.
-            let unit = if package == "postgresql" { "postgresql.service" } else { "rabbitmq-server.service" };
-            let _ = self.root.run(&["systemctl", "disable", unit], Stdio::null());
+            let _ = self.root.run(&["systemctl", "disable", package.unit], Stdio::null());
         }
         installed
     }
