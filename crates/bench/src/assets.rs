@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use flowmeter_proto::v1::query_service_client::QueryServiceClient;
 use flowmeter_stack::Stack;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
-use crate::installation::{Used, channel, counted, rate, setting, with_stack};
+use crate::figures::{Figure, Target};
+use crate::installation::{Used, channel, connect, counted, rate, setting, with_stack};
 use crate::percentiles::Durations;
+use crate::report::Report;
 
 /// The shape of the load.
-#[derive(clap::Args)]
+#[derive(Debug, clap::Args)]
 pub struct Assets {
     /// The number of assets. Every asset receives one document per round.
     #[arg(long = "assets", default_value_t = 1_000_000)]
@@ -45,63 +47,63 @@ pub struct Assets {
     settings: Vec<(String, String)>,
 }
 
+/// The target for the values per second that become queryable.
+const QUERYABLE: Target = Target::AtLeast(100_000.0);
 /// The time within which all data must be applied after it is sent. If it takes longer, something is broken.
 const DRAIN_LIMIT: Duration = Duration::from_mins(5);
 
 impl Assets {
-    pub fn run(&self) -> Result<()> {
+    pub fn run(&self, report: &mut Report) -> Result<()> {
         ensure!(
             self.batch.is_multiple_of(load::METRICS),
             "expected a multiple of 5 values in a batch, because a document has 5"
         );
-        with_stack(&self.settings, async |stack| self.measure(stack).await)
+        with_stack(&self.settings, report, async |stack, report| self.measure(stack, report).await)
     }
 
-    async fn measure(&self, stack: &Stack) -> Result<()> {
+    async fn measure(&self, stack: &Stack, report: &mut Report) -> Result<()> {
         let bench = Bench {
             token: format!("Bearer {}", stack.installation.token).parse()?,
             ingest: stack.installation.ingest.url(),
             query: QueryServiceClient::new(channel(&stack.installation.query.url()).await?),
         };
-        let (client, connection) = tokio_postgres::connect(stack.servers.postgres.url(), NoTls).await?;
-        let connection = tokio::spawn(connection);
+        let client = connect(stack.servers.postgres.url()).await?;
 
         let before = Used::by(stack);
         let sent = load::run(&bench, self).await?;
         let applied = wait_until_all_is_there(&client, sent.values).await?;
         let after = Used::by(stack);
-        println!();
-        println!(
+        report.section(format_args!(
             "{} values of {} in batches of {} over {}",
             sent.values,
             counted(self.number, "asset"),
             self.batch,
             counted(self.connections, "connection")
+        ));
+        let acknowledged = rate(sent.values, sent.last.duration_since(sent.first));
+        report.add(Figure::new("acknowledged", "values/s", acknowledged).headline());
+        let queryable = rate(sent.values, applied.duration_since(sent.first));
+        report.add(
+            Figure::new("acknowledged and queryable", "values/s", queryable).target(QUERYABLE).headline(),
         );
-        println!(
-            "  acknowledged   {:>9.0} values/s",
-            rate(sent.values, sent.last.duration_since(sent.first))
-        );
-        println!("  all queryable  {:>9.0} values/s", rate(sent.values, applied.duration_since(sent.first)));
-        println!("  acknowledgement    {}", Durations::new(sent.latencies));
-        println!("  then to queryable  {}", Durations::new(sent.queryable));
-        after.print_since(&before, sent.values, "values");
+        report.add_durations("acknowledgement", &Durations::new(sent.latencies), None);
+        report.add_durations("from acknowledgement to queryable", &Durations::new(sent.queryable), None);
+        after.report_since(&before, (sent.values, "values"), report);
 
         let begin = Instant::now();
         for table in ["asset", "asset_metric", "asset_value"] {
             client.batch_execute(&format!("VACUUM (ANALYZE) {table}")).await?;
         }
-        println!("  vacuumed in {:.0} s", begin.elapsed().as_secs_f64());
+        report.add(Figure::new("vacuum", "s", begin.elapsed().as_secs_f64()));
         for table in ["asset", "asset_value"] {
             let size: i64 = client
                 .query_one("SELECT pg_total_relation_size($1::text::regclass)", &[&table])
                 .await?
                 .get(0);
-            println!("  on disk  {table:<12} {:>7.1} bytes per value", size as f64 / sent.values as f64);
+            let per_value = size as f64 / sent.values as f64;
+            report.add(Figure::new(format!("on disk: {table}"), "bytes/value", per_value));
         }
-        drop(client);
-        connection.await??;
-        questions::ask_all(&bench, self).await
+        questions::ask_all(&bench, self, report).await
     }
 }
 

@@ -16,11 +16,13 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
 use crate::authorized;
+use crate::figures::Figure;
 use crate::installation::{Used, channel, counted, rate, setting, with_stack};
 use crate::percentiles::Durations;
+use crate::report::Report;
 
 /// The shape of the load.
-#[derive(clap::Args)]
+#[derive(Debug, clap::Args)]
 pub struct Flows {
     /// The number of seconds to send batches for.
     #[arg(long, default_value_t = 10)]
@@ -52,11 +54,11 @@ const ZONES: [&str; 4] = ["UTC", "America/Los_Angeles", "Asia/Kolkata", "Asia/Ka
 const DRAIN_LIMIT: Duration = Duration::from_mins(5);
 
 impl Flows {
-    pub fn run(&self) -> Result<()> {
-        with_stack(&self.settings, async |stack| self.measure(stack).await)
+    pub fn run(&self, report: &mut Report) -> Result<()> {
+        with_stack(&self.settings, report, async |stack, report| self.measure(stack, report).await)
     }
 
-    async fn measure(&self, stack: &Stack) -> Result<()> {
+    async fn measure(&self, stack: &Stack, report: &mut Report) -> Result<()> {
         let bench = Bench {
             token: format!("Bearer {}", stack.installation.token).parse()?,
             ingest: stack.installation.ingest.url(),
@@ -69,35 +71,30 @@ impl Flows {
         let sent = load::run(&bench, self).await?;
         let answered = bench.wait_until_all_is_answered(sent.requests as u64).await?;
         let after = Used::by(stack);
-        println!();
-        println!(
+        report.section(format_args!(
             "{} requests in batches of {} over {}",
             sent.requests,
             self.batch,
             counted(self.connections, "connection")
-        );
-        println!(
-            "  acknowledged   {:>9.0} requests/s",
-            rate(sent.requests, sent.last.duration_since(sent.first))
-        );
-        println!(
-            "  all counted    {:>9.0} requests/s",
-            rate(sent.requests, answered.duration_since(sent.first))
-        );
-        println!("  acknowledgement    {}", Durations::new(sent.latencies));
-        after.print_since(&before, sent.requests, "requests");
+        ));
+        let acknowledged = rate(sent.requests, sent.last.duration_since(sent.first));
+        report.add(Figure::new("acknowledged", "requests/s", acknowledged).headline());
+        let counted = rate(sent.requests, answered.duration_since(sent.first));
+        report.add(Figure::new("acknowledged and counted", "requests/s", counted).headline());
+        report.add_durations("acknowledgement", &Durations::new(sent.latencies), None);
+        after.report_since(&before, (sent.requests, "requests"), report);
 
-        println!();
+        report.section(format_args!(
+            "90 days of history by quarter-hours, each query {} times over 1 connection",
+            self.queries
+        ));
         let begin = Instant::now();
         let written = history::write(&bench).await?;
         bench.wait_until_all_is_answered(sent.requests as u64 + written).await?;
         history::settle(stack).await?;
-        println!(
-            "90 days of history by quarter-hours, written, folded and vacuumed in {:.0} s",
-            begin.elapsed().as_secs_f64()
-        );
-        questions::ask_all(&bench, self.queries).await?;
-        history::print_sizes(stack).await
+        report.add(Figure::new("history written, folded and vacuumed", "s", begin.elapsed().as_secs_f64()));
+        questions::ask_all(&bench, self.queries, report).await?;
+        history::report_size(stack, report).await
     }
 }
 

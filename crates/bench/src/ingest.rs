@@ -1,11 +1,12 @@
 //! `bench ingest`: the whole path, from a client's batch to the answer that contains it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use flowmeter_core::ids::RequestId;
+use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::raw::RecordUsageRequest;
 use flowmeter_proto::raw::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::query_service_client::QueryServiceClient;
@@ -15,12 +16,14 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
 use crate::authorized;
-use crate::events::Templates;
-use crate::installation::{Used, channel, counted, rate, setting, with_stack};
+use crate::events::Encoder;
+use crate::figures::Figure;
+use crate::installation::{Used, channel, connect, counted, event_tables, rate, setting, with_stack};
 use crate::percentiles::Durations;
+use crate::report::Report;
 
 /// The shape of the load.
-#[derive(clap::Args)]
+#[derive(Debug, clap::Args)]
 pub struct Ingest {
     /// The number of seconds to send batches for.
     #[arg(long, default_value_t = 20)]
@@ -30,13 +33,13 @@ pub struct Ingest {
     connections: usize,
     /// The number of events in a batch.
     #[arg(long, default_value_t = 1_000)]
-    batch: usize,
+    batch: u32,
     /// The maximum number of unacknowledged batches per connection.
     #[arg(long, default_value_t = 4)]
     in_flight: usize,
     /// The maximum number of events to send per second. Default: as many as the service accepts.
     #[arg(long)]
-    rate: Option<usize>,
+    rate: Option<u32>,
     /// Sends an `event_id` with each event, so that the service looks for duplicates.
     #[arg(long)]
     keyed: bool,
@@ -46,7 +49,7 @@ pub struct Ingest {
 }
 
 /// The number of batches from one measurement of the time until a batch is queryable to the next.
-const PROBE_EVERY: usize = 25;
+const PROBE_EVERY: u64 = 25;
 /// The time within which all data must be applied after it is sent. If it takes longer, something is broken.
 const DRAIN_LIMIT: Duration = Duration::from_mins(2);
 
@@ -56,19 +59,20 @@ struct Acknowledged {
 }
 
 impl Ingest {
-    pub fn run(&self) -> Result<()> {
-        with_stack(&self.settings, async |stack| self.measure(stack).await)
+    pub fn run(&self, report: &mut Report) -> Result<()> {
+        with_stack(&self.settings, report, async |stack, report| self.measure(stack, report).await)
     }
 
-    async fn measure(&self, stack: &Stack) -> Result<()> {
+    async fn measure(&self, stack: &Stack, report: &mut Report) -> Result<()> {
         let token: MetadataValue<Ascii> = format!("Bearer {}", stack.installation.token).parse()?;
-        let templates = Arc::new(Templates::new());
+        let encoder = Arc::new(Encoder::new());
         let query = QueryServiceClient::new(channel(&stack.installation.query.url()).await?);
         let before = Used::by(stack);
-        let bytes_before = database_bytes(stack).await?;
+        let database = connect(stack.servers.postgres.url()).await?;
+        let sizes_before = event_tables(&database).await?;
 
         let deadline = Instant::now() + Duration::from_secs(self.seconds);
-        let next = Arc::new(AtomicUsize::new(0));
+        let next = Arc::new(AtomicU64::new(0));
         let mut senders = Vec::new();
         for _ in 0..self.connections {
             let channel = channel(&stack.installation.ingest.url()).await?;
@@ -77,7 +81,7 @@ impl Ingest {
                     client: IngestServiceClient::new(channel.clone()),
                     query: query.clone(),
                     token: token.clone(),
-                    templates: templates.clone(),
+                    encoder: encoder.clone(),
                     next: next.clone(),
                     batch: self.batch,
                     keyed: self.keyed,
@@ -95,32 +99,30 @@ impl Ingest {
         }
         let first = acknowledged.iter().map(|ack| ack.at).min().context("nothing was acknowledged")?;
         let last = acknowledged.iter().map(|ack| ack.at).max().context("nothing was acknowledged")?;
-        let events = acknowledged.len() * self.batch;
+        let events = acknowledged.len() * usize::try_from(self.batch)?;
         let answered = wait_until_all_is_answered(query, &token, events).await?;
         let after = Used::by(stack);
 
         let total = answered.duration_since(first);
-        println!();
-        println!(
+        report.section(format_args!(
             "{events} events in batches of {} over {}",
             self.batch,
             counted(self.connections, "connection")
-        );
-        println!("  acknowledged   {:>9.0} events/s", rate(events, last.duration_since(first)));
-        println!("  all queryable  {:>9.0} events/s", rate(events, total));
-        println!(
-            "  acknowledgement    {}",
-            Durations::new(acknowledged.iter().map(|ack| ack.latency).collect())
-        );
-        println!("  then to queryable  {}", Durations::new(queryable));
-        after.print_since(&before, events, "events");
+        ));
+        let acknowledged_rate = rate(events, last.duration_since(first));
+        report.add(Figure::new("acknowledged", "events/s", acknowledged_rate).headline());
+        report.add(Figure::new("acknowledged and queryable", "events/s", rate(events, total)).headline());
+        let latencies = acknowledged.iter().map(|ack| ack.latency).collect();
+        report.add_durations("acknowledgement", &Durations::new(latencies), None);
+        report.add_durations("from acknowledgement to queryable", &Durations::new(queryable), None);
+        after.report_since(&before, (events, "events"), report);
         // What is folded away and vacuumed later is not the size that lasts.
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let bytes = database_bytes(stack).await?;
-        for (name, size) in &bytes {
-            let grown =
-                size - bytes_before.iter().find(|(other, _)| other == name).map_or(0, |(_, size)| *size);
-            println!("  on disk  {name:<15} {:>7.1} bytes per event", grown as f64 / events as f64);
+        for size in event_tables(&database).await? {
+            let before = sizes_before.iter().find(|other| other.name == size.name);
+            let before = before.map_or(0, |before| before.bytes + before.index_bytes);
+            let per_event = (size.bytes + size.index_bytes - before) as f64 / events as f64;
+            report.add(Figure::new(format!("on disk: {}", size.name), "bytes/event", per_event));
         }
         Ok(())
     }
@@ -130,12 +132,12 @@ struct Sender {
     client: IngestServiceClient<Channel>,
     query: QueryServiceClient<Channel>,
     token: MetadataValue<Ascii>,
-    templates: Arc<Templates>,
-    next: Arc<AtomicUsize>,
-    batch: usize,
+    encoder: Arc<Encoder>,
+    next: Arc<AtomicU64>,
+    batch: u32,
     keyed: bool,
     begin: Instant,
-    rate: Option<usize>,
+    rate: Option<u32>,
 }
 
 impl Sender {
@@ -143,12 +145,15 @@ impl Sender {
         let (mut acknowledged, mut probes) = (Vec::new(), Vec::new());
         while Instant::now() < deadline {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let first = number * u64::from(self.batch);
             if let Some(rate) = self.rate {
-                let due = Duration::from_secs_f64((number * self.batch) as f64 / rate as f64);
+                let due = Duration::from_secs_f64(first as f64 / f64::from(rate));
                 tokio::time::sleep_until((self.begin + due).into()).await;
             }
-            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
-            let events = self.templates.batch(number, self.batch, u64::try_from(now)?, self.keyed);
+            let now = Timestamp::now();
+            let numbers = first..first + u64::from(self.batch);
+            let time_of = |number| now.plus(Duration::from_micros(number - first));
+            let events = self.encoder.batch(numbers, time_of, self.keyed)?;
             let request_id = RequestId::generate().to_string();
             let message = RecordUsageRequest { events, request_id: request_id.clone(), return_ids: false };
             let begin = Instant::now();
@@ -180,7 +185,7 @@ impl Sender {
 }
 
 /// Reads the three count metrics until they contain exactly the sent events.
-async fn wait_until_all_is_answered(
+pub async fn wait_until_all_is_answered(
     mut query: QueryServiceClient<Channel>,
     token: &MetadataValue<Ascii>,
     events: usize,
@@ -207,23 +212,4 @@ async fn wait_until_all_is_answered(
         ensure!(begin.elapsed() < DRAIN_LIMIT, "{counted} of {expected} events after {DRAIN_LIMIT:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// The size of each kind of table with its indexes.
-async fn database_bytes(stack: &Stack) -> Result<Vec<(String, i64)>> {
-    let (client, connection) =
-        tokio_postgres::connect(stack.servers.postgres.url(), tokio_postgres::NoTls).await?;
-    let connection = tokio::spawn(connection);
-    let rows = client
-        .query(
-            "SELECT regexp_replace(relname, '_[0-9]{8}$', '') AS name, sum(pg_total_relation_size(oid))::bigint
-             FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-               AND relname ~ '^(event_segment|event_key|ingest_request|rollup|rollup_day|rollup_partial|series)'
-             GROUP BY name ORDER BY name",
-            &[],
-        )
-        .await?;
-    drop(client);
-    connection.await??;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

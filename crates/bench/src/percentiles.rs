@@ -23,11 +23,9 @@ impl Durations {
         let index = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
         self.0.get(index).copied().unwrap_or_default()
     }
-}
 
-impl std::fmt::Display for Durations {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let millis = |percent| self.percentile(percent).as_secs_f64() * 1_000.0;
-        write!(f, "p50 {:.1} ms  p99 {:.1} ms  max {:.1} ms", millis(50), millis(99), millis(100))
+    /// The same in milliseconds.
+    pub fn millis(&self, percent: usize) -> f64 {
+        self.percentile(percent).as_secs_f64() * 1_000.0
     }
 }

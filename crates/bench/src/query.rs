@@ -3,7 +3,7 @@
 mod database;
 mod fill;
 mod plans;
-mod questions;
+pub mod questions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,16 +19,19 @@ use tokio::task::JoinSet;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
+use self::database::Database;
+use self::fill::fill;
+use self::plans::Log;
+use self::questions::{QUESTIONS, Question, Request};
 use crate::authorized;
+use crate::days::Days;
+use crate::figures::{Figure, Target};
 use crate::installation::{counted, setting};
 use crate::percentiles::Durations;
-use database::Database;
-use fill::Spread;
-use plans::Log;
-use questions::{Days, QUESTIONS, Question, Request};
+use crate::report::Report;
 
 /// The amount of data, and how the queries are run.
-#[derive(clap::Args)]
+#[derive(Debug, clap::Args)]
 pub struct Query {
     /// The number of events, spread evenly over the last 30 whole days.
     #[arg(long, default_value_t = 10_000_000)]
@@ -78,7 +81,7 @@ const TENANT: &str = "bench";
 const KEPT: &str = "postgres/filled";
 
 impl Query {
-    pub fn run(&self) -> Result<()> {
+    pub fn run(&self, report: &mut Report) -> Result<()> {
         ensure!(
             std::env::var_os("DATABASE_URL").is_none_or(|url| url.is_empty()),
             "expected no DATABASE_URL: this bench measures a private server"
@@ -88,7 +91,7 @@ impl Query {
         let mut postgres =
             progress.step("PostgreSQL", || Postgres::start(&dir.below("postgres")?, &progress))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let measured = runtime.block_on(self.measure(&dir, &postgres, &progress));
+        let measured = runtime.block_on(self.measure(&dir, &postgres, report));
         postgres.stop()?;
         if !self.keep {
             let data = dir.path().join("postgres");
@@ -97,27 +100,33 @@ impl Query {
         measured
     }
 
-    async fn measure(&self, dir: &StackDir, postgres: &Postgres, progress: &Progress) -> Result<()> {
+    async fn measure(&self, dir: &StackDir, postgres: &Postgres, report: &mut Report) -> Result<()> {
         let mut before: Option<Vec<Answered>> = None;
         for events in std::iter::once(self.events).chain(self.grow) {
             let kept = read_kept(dir).filter(|kept| self.keep && kept.events == events);
-            let days =
-                kept.unwrap_or(Days { end: Timestamp::now().floor_to(Duration::from_hours(24)), events });
+            let days = kept.unwrap_or_else(|| Days::until_today(events));
+            let load = Load { days, is_grown: before.is_some() };
             if kept.is_none() {
                 forget_kept(dir)?;
             }
             let database = Database::open(postgres, TENANT, kept.is_none()).await?;
+            report.set_postgresql(database.version().await?);
+            report.section(format_args!("{events} events over {}", days.range()));
             if kept.is_none() {
-                fill(&database, postgres, days, progress).await?;
+                fill_database(&database, postgres, &load, report).await?;
                 write_kept(dir, days)?;
             }
             let service = Asked::start(self, dir, "query", postgres.url(), &database)?;
             service.check_counts(days).await?;
-            println!();
-            let answered = service.ask_all(self, days, before.as_deref()).await?;
-            service.print_memory();
+            report.section(format_args!(
+                "each query up to {} times over {}",
+                self.queries,
+                counted(self.connections, "connection")
+            ));
+            let answered = service.ask_all(self, &load, before.as_deref(), report).await?;
+            service.report_memory(&load, report);
             service.stop()?;
-            database.print_sizes(days.events).await?;
+            database.report_sizes(&load, report).await?;
             self.print_plans(dir, postgres, &database, (days, &answered)).await?;
             before = Some(answered);
         }
@@ -159,36 +168,47 @@ impl Query {
     }
 }
 
-async fn fill(database: &Database, postgres: &Postgres, days: Days, progress: &Progress) -> Result<()> {
-    progress.note(format_args!("writing {} events", days.events));
+/// The events that the queries are about.
+struct Load {
+    days: Days,
+    /// Whether this is the larger load of `--grow`.
+    is_grown: bool,
+}
+
+impl Load {
+    /// The name of a figure about this load, which is different for the larger load.
+    fn named(&self, what: &str) -> String {
+        if self.is_grown { format!("{what}, grown") } else { what.to_owned() }
+    }
+}
+
+async fn fill_database(
+    database: &Database,
+    postgres: &Postgres,
+    load: &Load,
+    report: &mut Report,
+) -> Result<()> {
+    let days = load.days;
     let millions = days.events as f64 / 1e6;
     let cpu = || postgres.usage().unwrap_or_default().cpu;
+    let per_million = |cpu: Duration| cpu.as_secs_f64() / millions;
     let (begin, cpu_before, log_before) = (Instant::now(), cpu(), database.log_bytes().await?);
-    let spread = Spread { tenant: TenantId::named(TENANT), end: days.end, events: days.events };
-    spread.fill(&database.store).await?;
+    fill(&database.store, TenantId::named(TENANT), days).await?;
     let (written, cpu_after) = (begin.elapsed(), cpu());
     let log_bytes = database.log_bytes().await? - log_before;
-    progress.note(format_args!(
-        "written and folded in {:.0} s: {:.0} events/s; per million {:.2} s of PostgreSQL's CPU and {:.0} MB of its log",
-        written.as_secs_f64(),
-        days.events as f64 / written.as_secs_f64(),
-        cpu_after.saturating_sub(cpu_before).as_secs_f64() / millions,
-        log_bytes as f64 / 1e6 / millions,
-    ));
+    let mut add = |what: &str, unit: &str, value: f64| {
+        report.add(Figure::new(load.named(what), unit, value));
+    };
+    add("written and folded", "events/s", days.events as f64 / written.as_secs_f64());
+    add("CPU of postgresql to write", "s/million events", per_million(cpu_after.saturating_sub(cpu_before)));
+    add("write-ahead log", "bytes/event", log_bytes as f64 / days.events as f64);
     database.vacuum().await?;
-    progress.note(format_args!(
-        "vacuumed in {:.0} s: per million {:.2} s of CPU",
-        begin.elapsed().saturating_sub(written).as_secs_f64(),
-        cpu().saturating_sub(cpu_after).as_secs_f64() / millions,
-    ));
+    add("vacuum", "s", begin.elapsed().saturating_sub(written).as_secs_f64());
+    add("CPU of postgresql to vacuum", "s/million events", per_million(cpu().saturating_sub(cpu_after)));
     let begin = Instant::now();
     let settled = database.settle().await?;
-    progress.note(format_args!(
-        "settled {} into {} in {:.0} s",
-        counted(settled.merged, "segment"),
-        settled.into,
-        begin.elapsed().as_secs_f64(),
-    ));
+    let note = format!("{} into {}", counted(settled.merged, "segment"), settled.into);
+    report.add(Figure::new(load.named("settled"), "s", begin.elapsed().as_secs_f64()).note(note));
     Ok(())
 }
 
@@ -262,23 +282,22 @@ impl Asked {
         Ok(())
     }
 
-    async fn ask_all(&self, query: &Query, days: Days, before: Option<&[Answered]>) -> Result<Vec<Answered>> {
-        println!(
-            "{} events over {}, asked over {}",
-            days.events,
-            days.range(),
-            counted(query.connections, "connection")
-        );
-        println!(
-            "  {:<42} {:>7} {:>9} {:>9} {:>9} {:>9} {:>6}  {:<22} verdict",
-            "first, p50, p99 and max in ms", "target", "first", "p50", "p99", "max", "asked", "answer"
-        );
+    async fn ask_all(
+        &self,
+        query: &Query,
+        load: &Load,
+        before: Option<&[Answered]>,
+        report: &mut Report,
+    ) -> Result<Vec<Answered>> {
         let mut all = Vec::new();
         for question in query.questions() {
-            let (answered, answer) = self.ask_often(query, days, question).await?;
+            let (answered, answer) = self.ask_often(query, load.days, question).await?;
             let earlier =
                 before.and_then(|before| before.iter().find(|other| other.question.name == question.name));
-            print_answered(&answered, &answer, earlier);
+            add_answered(&answered, &answer, load, report);
+            if let Some(earlier) = earlier {
+                add_growth(&answered, earlier, report);
+            }
             all.push(answered);
         }
         Ok(all)
@@ -341,9 +360,10 @@ impl Asked {
         Ok((first.unwrap_or_default(), turn))
     }
 
-    fn print_memory(&self) {
+    fn report_memory(&self, load: &Load, report: &mut Report) {
         let usage = self.service.usage().unwrap_or_default();
-        println!("  memory of the query service: {:.0} MB at most", usage.peak_rss_bytes as f64 / 1e6);
+        let peak = usage.peak_rss_bytes as f64 / 1e6;
+        report.add(Figure::new(load.named("peak memory of query"), "MB", peak));
     }
 
     fn stop(mut self) -> Result<()> {
@@ -381,36 +401,22 @@ async fn ask(
     }
 }
 
-fn print_answered(answered: &Answered, answer: &str, before: Option<&Answered>) {
+fn add_answered(answered: &Answered, answer: &str, load: &Load, report: &mut Report) {
     let Answered { question, durations, first, .. } = answered;
-    let millis = |duration: Duration| duration.as_secs_f64() * 1_000.0;
-    let p99 = durations.percentile(99);
-    let mut verdict = match question.target {
-        None => String::new(),
-        Some(target) if p99 <= target => "holds".to_owned(),
-        Some(target) => format!("MISSES by {:.1}×", p99.as_secs_f64() / target.as_secs_f64()),
-    };
-    if let Some(before) = before {
-        let ratio = |percent| {
-            durations.percentile(percent).as_secs_f64() / before.durations.percentile(percent).as_secs_f64()
-        };
-        let (typical, slow) = (ratio(50), ratio(99));
-        let judged = match question.growth {
-            Some(limit) if typical < limit => format!(", holds {limit}×"),
-            Some(limit) => format!(", MISSES {limit}×"),
-            None => String::new(),
-        };
-        verdict = format!("{verdict:<15} p50 {typical:.2}× p99 {slow:.2}×{judged}");
+    let name = load.named(question.name);
+    let target = question.target.map(|target| Target::AtMost(target.as_secs_f64() * 1_000.0));
+    let note = format!("{answer}, asked {}", counted(durations.count(), "time"));
+    let first = first.as_secs_f64() * 1_000.0;
+    report.add(Figure::new(format!("{name}, first"), "ms", first).note(note));
+    report.add_durations(&name, durations, target);
+}
+
+/// Reports by which factor the times of a query have grown with the number of events.
+fn add_growth(answered: &Answered, before: &Answered, report: &mut Report) {
+    for percent in [50, 99] {
+        let growth = answered.durations.millis(percent) / before.durations.millis(percent);
+        let figure = Figure::new(format!("{}, p{percent}, growth", answered.question.name), "×", growth);
+        let limit = answered.question.growth.filter(|_| percent == 50);
+        report.add(figure.target(limit.map(Target::AtMost)).headline());
     }
-    println!(
-        "  {:<42} {:>7} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>6}  {:<22} {verdict}",
-        question.name,
-        question.target.map_or_else(String::new, |target| format!("{}", target.as_millis())),
-        millis(*first),
-        millis(durations.percentile(50)),
-        millis(p99),
-        millis(durations.percentile(100)),
-        durations.count(),
-        answer,
-    );
 }

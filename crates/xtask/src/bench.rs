@@ -11,7 +11,7 @@ use flowmeter_stack::{Profile, build_executables};
 #[derive(Clone, Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Bench {
-    /// The name of the bench, and its options.
+    /// The name of the bench, and its options. Without a name, all benches run.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -21,11 +21,27 @@ impl Bench {
         // The whole workspace, as the bench itself and `cargo build --release` ask for it.
         let built = build_executables(Profile::Release, &["--workspace", "--bins"])?;
         let program = built.get("flowmeter-bench").context("cargo built no program named flowmeter-bench")?;
-        let arguments = if self.arguments.is_empty() { &["--help".to_owned()][..] } else { &self.arguments };
         let ended = Command::new(program)
-            .args(arguments)
+            .args(&self.arguments)
             .status()
             .with_context(|| format!("run {}", program.display()))?;
         Ok(if ended.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::{Arguments, Task};
+
+    #[test]
+    fn everything_after_bench_is_passed_on() {
+        for line in ["", "--help", "--json a", "--compare a ingest --seconds 3", "copy --json a --help"] {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let parsed = Arguments::try_parse_from(["xtask", "bench"].iter().chain(&words)).unwrap();
+            let Task::Bench(bench) = parsed.task else { panic!("expected a bench, found {:?}", parsed.task) };
+            assert_eq!(bench.arguments, words);
+        }
     }
 }

@@ -47,7 +47,8 @@ enum Task {
     Docs(docs::Docs),
     /// Measures speed, memory and size in release mode, with private servers and a generated load.
     ///
-    /// `cargo xtask bench --help` lists the benches. Each has its own `--help`.
+    /// Without arguments, all benches run one after the other, and a summary follows. `cargo xtask bench --help`
+    /// lists the benches. Each has its own `--help`.
     Bench(bench::Bench),
     /// Lists all texts that users read, such as help, errors, logs and documentation, in `target/strings.txt`.
     Strings,

@@ -1,6 +1,6 @@
 //! Queries assets, one query after the other over one connection.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use flowmeter_proto::v1::{
@@ -10,14 +10,16 @@ use flowmeter_proto::v1::{
 use super::load::{METRICS, urn};
 use super::{Assets, Bench};
 use crate::authorized;
+use crate::figures::Target;
 use crate::percentiles::Durations;
+use crate::report::Report;
 
-/// The target for reading the current values of an asset.
-const TARGET: Duration = Duration::from_millis(5);
+/// The target in milliseconds for reading the current values of an asset.
+const TARGET: Target = Target::AtMost(5.0);
 
-pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
-    println!();
-    println!("each query run {} times for random assets, over 1 connection", settings.queries);
+pub async fn ask_all(bench: &Bench, settings: &Assets, report: &mut Report) -> Result<()> {
+    report
+        .section(format_args!("each query {} times for random assets, over 1 connection", settings.queries));
     let asset = |turn: usize| urn(turn.wrapping_mul(7_919) % settings.number);
 
     let mut query = bench.query.clone();
@@ -27,9 +29,7 @@ pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
         ensure!(answer.metrics.len() == METRICS, "{} current values", answer.metrics.len());
         Ok(())
     });
-    let latest = latest.await?;
-    let verdict = if latest.percentile(99) <= TARGET { "holds" } else { "MISSES" };
-    println!("  current values of an asset      {latest}  target {} ms: {verdict}", TARGET.as_millis());
+    report.add_durations("current values of an asset", &latest.await?, Some(TARGET));
 
     let mut query = bench.query.clone();
     let listed = measure(settings.queries, async |turn| {
@@ -38,7 +38,7 @@ pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
         ensure!(answer.documents.len() == settings.rounds.min(100), "{} documents", answer.documents.len());
         Ok(())
     });
-    println!("  all documents of an asset       {}", listed.await?);
+    report.add_durations("all documents of an asset", &listed.await?, None);
 
     let mut query = bench.query.clone();
     let series = measure(settings.queries, async |turn| {
@@ -53,7 +53,7 @@ pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
         ensure!(!answer.series[0].points.is_empty(), "a series without points");
         Ok(())
     });
-    println!("  30 days of an asset's number    {}", series.await?);
+    report.add_durations("30 days of an asset's number", &series.await?, None);
 
     let mut query = bench.query.clone();
     let assets = measure(settings.queries, async |turn| {
@@ -63,7 +63,7 @@ pub async fn ask_all(bench: &Bench, settings: &Assets) -> Result<()> {
         ensure!(!answer.assets.is_empty(), "no assets");
         Ok(())
     });
-    println!("  first page of assets by prefix  {}", assets.await?);
+    report.add_durations("first page of assets by prefix", &assets.await?, None);
     Ok(())
 }
 

@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use flowmeter_core::ids::RequestId;
 use flowmeter_proto::v1::ingest_service_client::IngestServiceClient;
 use flowmeter_proto::v1::{FlowOutcome, FlowRequest, RecordFlowRequestsRequest};
 use flowmeter_stack::Stack;
 use tokio::task::JoinSet;
-use tokio_postgres::NoTls;
 
 use super::{Bench, DRAIN_LIMIT};
 use crate::authorized;
-use crate::installation::channel;
+use crate::figures::Figure;
+use crate::installation::{channel, connect};
+use crate::report::Report;
 
 const QUARTER: u64 = 15 * 60;
 /// The number of quarter-hours, just within the accepted age.
@@ -81,8 +82,7 @@ fn history(flow: &str, now: u64) -> impl Iterator<Item = FlowRequest> {
 
 /// Waits until all counters are folded, and does what autovacuum would have done in 90 days.
 pub async fn settle(stack: &Stack) -> Result<()> {
-    let (client, connection) = tokio_postgres::connect(stack.servers.postgres.url(), NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let client = connect(stack.servers.postgres.url()).await?;
     let begin = Instant::now();
     loop {
         let row = client.query_one("SELECT EXISTS (SELECT FROM flow_partial)", &[]).await?;
@@ -96,19 +96,17 @@ pub async fn settle(stack: &Stack) -> Result<()> {
         client.batch_execute(&format!("VACUUM (ANALYZE) {table}")).await?;
     }
     client.batch_execute("CHECKPOINT").await?;
-    drop(client);
-    connection.await?.context("the connection for vacuum")
+    Ok(())
 }
 
-/// Prints the size of the counters on disk.
-pub async fn print_sizes(stack: &Stack) -> Result<()> {
-    let (client, connection) = tokio_postgres::connect(stack.servers.postgres.url(), NoTls).await?;
-    let connection = tokio::spawn(connection);
+/// Reports the size of the counters on disk.
+pub async fn report_size(stack: &Stack, report: &mut Report) -> Result<()> {
+    let client = connect(stack.servers.postgres.url()).await?;
     let row = client
         .query_one("SELECT pg_total_relation_size('flow_day')::float8, count(*)::float8 FROM flow_day", &[])
         .await?;
     let (bytes, rows): (f64, f64) = (row.get(0), row.get(1));
-    println!("  on disk  {:.0} MB, {:.0} bytes for each of {rows} days of flows", bytes / 1e6, bytes / rows);
-    drop(client);
-    connection.await?.context("the connection for sizes")
+    report.add(Figure::new("on disk: flow_day", "MB", bytes / 1e6));
+    report.add(Figure::new("on disk: a day of a flow", "bytes", bytes / rows).headline());
+    Ok(())
 }

@@ -10,7 +10,12 @@ use flowmeter_store::events::{Settled, Settler};
 use flowmeter_store::tenants::{get_tenant, insert_tenant};
 use flowmeter_store::tokens::insert_token;
 use flowmeter_store::{Settings, Store, migrate};
-use tokio_postgres::NoTls;
+
+use crate::figures::Figure;
+use crate::installation::{connect, counted, event_tables, version};
+use crate::report::Report;
+
+use super::Load;
 
 /// A migrated database with a tenant.
 pub struct Database {
@@ -55,7 +60,7 @@ impl Database {
             .query(
                 "SELECT oid::regclass::text FROM pg_class
                  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup|rollup_day|rollup_partial|series|worker_progress)'",
+                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup_day|rollup_partial|series|worker_progress)'",
                 &[],
             )
             .await?;
@@ -83,38 +88,25 @@ impl Database {
         }
     }
 
-    /// Prints the size of each kind of table, and its number of rows for this number of events.
-    pub async fn print_sizes(&self, events: u64) -> Result<()> {
-        let client = connect(&self.url).await?;
-        let rows = client
-            .query(
-                "SELECT regexp_replace(relname, '_[0-9]{8}$', '') AS name,
-                        sum(pg_table_size(oid))::bigint, sum(pg_indexes_size(oid))::bigint,
-                        sum(greatest(reltuples, 0))::bigint
-                 FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup|rollup_day|rollup_partial|series)'
-                 GROUP BY name ORDER BY name",
-                &[],
-            )
-            .await?;
-        println!("  on disk");
-        for row in &rows {
-            let (name, table, indexes, count): (String, i64, i64, i64) =
-                (row.get(0), row.get(1), row.get(2), row.get(3));
-            println!(
-                "    {name:<15} {:>8.1} MB, indexes {:>8.1} MB, {count:>9} rows, {:>6.1} bytes per event",
-                table as f64 / 1e6,
-                indexes as f64 / 1e6,
-                (table + indexes) as f64 / events as f64
+    /// The version of the server.
+    pub async fn version(&self) -> Result<String> {
+        version(&connect(&self.url).await?).await
+    }
+
+    /// Reports the size of each kind of table.
+    pub async fn report_sizes(&self, load: &Load, report: &mut Report) -> Result<()> {
+        let events = load.days.events as f64;
+        for size in event_tables(&connect(&self.url).await?).await? {
+            let bytes = (size.bytes + size.index_bytes) as f64;
+            let name = load.named(&format!("on disk: {}", size.name));
+            let note = format!(
+                "{:.1} MB, and indexes {:.1} MB, of {}",
+                size.bytes as f64 / 1e6,
+                size.index_bytes as f64 / 1e6,
+                counted(usize::try_from(size.rows).unwrap_or_default(), "row"),
             );
+            report.add(Figure::new(name, "bytes/event", bytes / events).note(note));
         }
         Ok(())
     }
-}
-
-async fn connect(url: &str) -> Result<tokio_postgres::Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // It ends with the client.
-    tokio::spawn(connection);
-    Ok(client)
 }

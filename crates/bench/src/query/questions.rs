@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use flowmeter_core::timestamp::Timestamp;
 use flowmeter_proto::v1::{ListUsageEventsRequest, QueryTimeSeriesRequest};
 
-use super::fill::{DAYS, OBJECTS_OF_SERVICE, invocation_id};
-use crate::events::{APPLICATIONS, LABEL_SETS, Labels};
+use crate::days::{DAYS, Days};
+use crate::events::{APPLICATIONS, LABEL_SETS, Labels, OBJECTS_OF_SERVICE, invocation_id};
 
 /// A kind of query.
 pub struct Question {
@@ -27,29 +26,8 @@ pub enum Request {
     List(ListUsageEventsRequest),
 }
 
-/// The days that contain the events.
-#[derive(Debug, Clone, Copy)]
-pub struct Days {
-    /// The end of the last day.
-    pub end: Timestamp,
-    /// The number of events.
-    pub events: u64,
-}
-
 impl Days {
-    /// A day, counted from the first.
-    fn day(&self, number: usize) -> String {
-        let back = u32::try_from(number).map_or(0, |number| DAYS.saturating_sub(number));
-        let text = self.end.minus(Duration::from_hours(24) * back).to_string();
-        text.split('T').next().unwrap_or_default().to_owned()
-    }
-
-    /// The range of all days.
-    pub fn range(&self) -> String {
-        format!("between({},{})", self.day(0), self.day(DAYS as usize - 1))
-    }
-
-    fn series(&self, calendar: &str) -> QueryTimeSeriesRequest {
+    pub fn series(&self, calendar: &str) -> QueryTimeSeriesRequest {
         QueryTimeSeriesRequest {
             metric: "ODSLRequest/ReadRequests".into(),
             calendar: calendar.into(),
@@ -81,7 +59,7 @@ impl Days {
 }
 
 /// A filter for the reads of one application.
-fn reads(turn: usize) -> String {
+pub fn reads(turn: usize) -> String {
     format!("application = 'application-{}' AND method = 'get'", turn % APPLICATIONS)
 }
 
@@ -176,14 +154,14 @@ pub const QUESTIONS: [Question; 12] = [
         },
     },
     Question {
-        name: "first page, 1 in 2,000: and service",
+        name: "first page, about 1 in 2,000",
         target: Some(Duration::from_millis(20)),
         growth: None,
         repeats: LABEL_SETS,
         ask: |days, turn| days.list(rare(turn)),
     },
     Question {
-        name: "newest first, 1 in 2,000",
+        name: "newest first, about 1 in 2,000",
         target: None,
         growth: None,
         repeats: LABEL_SETS,
