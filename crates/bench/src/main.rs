@@ -4,6 +4,7 @@
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod assets;
+mod copy;
 mod days;
 mod events;
 mod figures;
@@ -66,6 +67,11 @@ enum Bench {
     Query(query::Query),
     /// Measures how many bytes an event takes in columns, and how fast columns are written and read.
     Segments(segments::Segments),
+    /// Measures what the private servers can take at most, without Flowmeter.
+    ///
+    /// PostgreSQL copies rows with a primary key and appends large binary values, and RabbitMQ confirms messages of a
+    /// quorum queue, all with fsync on. Flowmeter cannot be faster than these limits on the same machine.
+    Copy(copy::Copy),
 }
 
 impl Bench {
@@ -76,17 +82,19 @@ impl Bench {
             Self::Assets(bench) => bench.run(report),
             Self::Query(bench) => bench.run(report),
             Self::Segments(bench) => bench.run(report),
+            Self::Copy(bench) => bench.run(report),
         }
     }
 }
 
 /// What runs without a command. The sizes are moderate, so that all of it takes about 10 minutes on 2 cores.
-const ALL: [&str; 5] = [
+const ALL: [&str; 6] = [
     "ingest --seconds 10",
     "query --events 1000000 --queries 200 --seconds 5",
     "flows --seconds 5 --queries 200",
     "assets --assets 200000 --queries 500",
     "segments --events 1000,20000",
+    "copy",
 ];
 
 fn main() -> ExitCode {
@@ -184,13 +192,12 @@ mod tests {
 
     #[test]
     fn files_are_given_before_or_after_the_bench() {
-        for line in ["--json a --compare b flows", "flows --json a --compare b", "--json a flows --compare=b"]
-        {
+        for line in ["--json a --compare b copy", "copy --json a --compare b", "--json a copy --compare=b"] {
             let arguments = parse(line).unwrap();
             assert_eq!(arguments.json, Some("a".into()), "{line}");
             assert_eq!(arguments.compare, Some("b".into()), "{line}");
-            assert!(matches!(arguments.bench, Some(Bench::Flows(_))), "{line}");
-            assert_eq!(command(line.split(' ').map(str::to_owned)), "flows", "{line}");
+            assert!(matches!(arguments.bench, Some(Bench::Copy(_))), "{line}");
+            assert_eq!(command(line.split(' ').map(str::to_owned)), "copy", "{line}");
         }
     }
 
