@@ -21,6 +21,8 @@ pub const APPLICATIONS: usize = 20;
 pub const SERVICES: usize = 20;
 /// The methods. Three fifths of the events are reads.
 pub const METHODS: [&str; 5] = ["get", "options", "head", "post", "delete"];
+/// The methods that `ReadRequests` counts.
+pub const READS: [&str; 3] = ["get", "options", "head"];
 /// The number of objects of each service that are called.
 pub const OBJECTS_OF_SERVICE: usize = 500;
 

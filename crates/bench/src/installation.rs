@@ -131,6 +131,13 @@ impl Used {
             report.add(Figure::new(format!("peak memory of {name}"), "MB", peak));
         }
     }
+
+    /// The CPU time since `before` of all processes but this one.
+    pub fn cpu_since(&self, before: &Self) -> Duration {
+        let used =
+            |used: &Self| used.0.iter().filter(|(name, _)| *name != LOAD).map(|(_, usage)| usage.cpu).sum();
+        Duration::saturating_sub(used(self), used(before))
+    }
 }
 
 /// A connection to a service.

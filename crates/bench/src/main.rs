@@ -11,6 +11,7 @@ mod figures;
 mod flows;
 mod ingest;
 mod installation;
+mod peers;
 mod percentiles;
 mod query;
 mod report;
@@ -32,7 +33,7 @@ const NAME: &str = "cargo xtask bench";
 /// Measures Flowmeter on this machine, with private servers and services in release
 /// mode.
 ///
-/// Without a command, all benches run one after the other with moderate sizes, in about 10 minutes, and a
+/// Without a command, all benches but `peers` run one after the other with moderate sizes, in about 10 minutes, and a
 /// summary follows. A figure with a target says whether the target holds.
 #[derive(Debug, Parser)]
 #[command(name = NAME)]
@@ -72,6 +73,12 @@ enum Bench {
     /// PostgreSQL copies rows with a primary key and appends large binary values, and RabbitMQ confirms messages of a
     /// quorum queue, all with fsync on. Flowmeter cannot be faster than these limits on the same machine.
     Copy(copy::Copy),
+    /// Loads the same events into Flowmeter, VictoriaMetrics and InfluxDB 1, asks the same questions, and compares.
+    ///
+    /// VictoriaMetrics and InfluxDB are installed with apt-get if they are missing (the packages `victoria-metrics`
+    /// and `influxdb` of Debian); no other command does that. They run as private processes on free loopback ports
+    /// with their data in target/stack-bench-peers, and are stopped and their data removed at the end.
+    Peers(peers::Peers),
 }
 
 impl Bench {
@@ -83,6 +90,7 @@ impl Bench {
             Self::Query(bench) => bench.run(report),
             Self::Segments(bench) => bench.run(report),
             Self::Copy(bench) => bench.run(report),
+            Self::Peers(bench) => bench.run(report),
         }
     }
 }
@@ -187,6 +195,7 @@ mod tests {
     #[test]
     fn each_command_of_all_is_a_bench() {
         let benches: Vec<_> = ALL.iter().map(|command| parsed(command).unwrap()).collect();
+        assert!(!benches.iter().any(|bench| matches!(bench, Bench::Peers(_))));
         assert!(matches!(benches[0], Bench::Ingest(_)));
     }
 

@@ -11,7 +11,7 @@ use flowmeter_stack::{Profile, build_executables};
 #[derive(Clone, Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Bench {
-    /// The name of the bench, and its options. Without a name, all benches run.
+    /// The name of the bench, and its options. Without a name, all benches but `peers` run.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
