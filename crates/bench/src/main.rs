@@ -33,7 +33,7 @@ const NAME: &str = "cargo xtask bench";
 /// Measures Flowmeter on this machine, with private servers and services in release
 /// mode.
 ///
-/// Without a command, all benches but `peers` run one after the other with moderate sizes, in about 10 minutes, and a
+/// Without a command, all benches but `peers` run one after the other with moderate sizes, in about 5 minutes, and a
 /// summary follows. A figure with a target says whether the target holds.
 #[derive(Debug, Parser)]
 #[command(name = NAME)]
@@ -95,7 +95,7 @@ impl Bench {
     }
 }
 
-/// What runs without a command. The sizes are moderate, so that all of it takes about 10 minutes on 2 cores.
+/// What runs without a command. The sizes are moderate, so that all of it takes about 5 minutes on 2 cores.
 const ALL: [&str; 6] = [
     "ingest --seconds 10",
     "query --events 1000000 --queries 200 --seconds 5",
