@@ -70,7 +70,7 @@ pub async fn event_tables(client: &Client) -> Result<Vec<TableSize>> {
                     sum(pg_table_size(oid))::bigint, sum(pg_indexes_size(oid))::bigint,
                     sum(greatest(reltuples, 0))::bigint
              FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-               AND relname ~ '^(event_segment|event_key|ingest_request|rollup|rollup_partial|series)'
+               AND relname ~ '^(event_segment|event_key|ingest_request|rollup|series)'
              GROUP BY name ORDER BY name",
             &[],
         )

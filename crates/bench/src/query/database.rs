@@ -60,7 +60,7 @@ impl Database {
             .query(
                 "SELECT oid::regclass::text FROM pg_class
                  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup_day|rollup_partial|series|worker_progress)'",
+                   AND relname ~ '^(event_segment|event_key|ingest_request|rollup|series|worker_progress)'",
                 &[],
             )
             .await?;
