@@ -84,9 +84,11 @@ async fn nothing_is_acknowledged_for_a_deleted_queue() {
         .await
         .unwrap();
     let request = request_id();
-    let status = tenant.record(&request, vec![event(); 3]).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unavailable);
-    // The ingest service declares the queue again, and a retry succeeds.
+    // Unless the ingest service has noticed by a message without requests, and declared the queue again already.
+    if let Err(status) = tenant.record(&request, vec![event(); 3]).await {
+        assert_eq!(status.code(), Code::Unavailable);
+    }
+    // It declares the queue again, and a retry succeeds.
     eventually(true, async || tenant.record(&request, vec![event(); 3]).await.is_ok()).await;
     installation.worker.start_again().unwrap();
     assert_eq!(tenant.settled(&request).await.accepted_count, 3);
