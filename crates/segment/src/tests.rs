@@ -4,11 +4,11 @@ use flowmeter_core::filter::Filter;
 use flowmeter_core::ids::{EventId, RequestEventIds, RequestId, TenantId};
 use flowmeter_core::quantity::Quantity;
 use flowmeter_core::timestamp::Timestamp;
-use flowmeter_core::usage::{TextField, UsageEvent};
+use flowmeter_core::usage::{Field, TextField, UsageEvent};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use crate::{Bitmap, Column, Event, Segment, SegmentReader, SegmentWriter, select};
+use crate::{Bitmap, Column, Event, Labels, Segment, SegmentReader, SegmentWriter, merge, search, select};
 
 /// Few distinct texts, so that filters find some events and not others.
 fn text() -> impl Strategy<Value = String> {
@@ -107,6 +107,43 @@ proptest! {
             let expected = Bitmap::from_fn(events.len(), |event| filter.matches(&events[event].borrowed()));
             prop_assert_eq!(select(&filter, &reader(&segment)).unwrap(), expected, "{}", filter);
         }
+    }
+
+    #[test]
+    fn segments_are_merged_in_the_order_of_ids(events in events(), parts in proptest::collection::vec(0_usize..4, 120)) {
+        let of_part = |part| events.iter().zip(&parts).filter(move |(_, own)| **own == part).map(|(event, _)| event.clone());
+        let segments: Vec<_> = (0..4).map(|part| of_part(part).collect::<Vec<_>>()).filter(|part| !part.is_empty()).collect();
+        let segments: Vec<_> = segments.iter().map(|part| segment(part)).collect();
+        let readers: Vec<_> = segments.iter().map(reader).collect();
+        let text_bytes = segments.iter().map(|segment| segment.text_bytes).sum();
+        let merged = merge(&readers, text_bytes).unwrap().unwrap();
+        let whole = segment(&events);
+        prop_assert_eq!((merged.first, merged.last, merged.events), (whole.first, whole.last, whole.events));
+        prop_assert_eq!(merged.text_bytes, whole.text_bytes);
+        prop_assert_eq!(reader(&merged).rows(0..events.len()).unwrap(), events);
+    }
+
+    #[test]
+    fn labels_and_searches_find_what_events_say(events in events(), words in proptest::collection::vec("[ab0]{1,2}", 1..3)) {
+        let segment = segment(&events);
+        let reader = reader(&segment);
+        let user = Field::Text(TextField::User);
+        for (field, value) in [
+            (user, (|event: &Event| event.texts[TextField::User as usize].clone()) as fn(&Event) -> String),
+            (Field::HttpStatus, |event| event.http_status.map_or_else(String::new, |status| status.to_string())),
+            (Field::Value, |event| event.value.map_or_else(String::new, |value| value.to_string())),
+        ] {
+            let labels = Labels::of(&field, &reader).unwrap();
+            let found: Vec<_> = (0..events.len()).map(|index| labels.of_event(index).to_owned()).collect();
+            prop_assert_eq!(found, events.iter().map(value).collect::<Vec<_>>());
+        }
+        let texts = |event: &Event| {
+            let values = event.attributes.iter().map(|(_, value)| value.clone());
+            event.texts.iter().cloned().chain(values).map(|text| text.to_ascii_lowercase()).collect::<Vec<_>>()
+        };
+        let has = |event: &Event| words.iter().all(|word| texts(event).iter().any(|text| text.contains(word)));
+        let expected = Bitmap::from_fn(events.len(), |index| has(&events[index]));
+        prop_assert_eq!(search(&words, &reader).unwrap(), expected);
     }
 
     #[test]

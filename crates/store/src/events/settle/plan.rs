@@ -116,3 +116,81 @@ fn runs(segments: &[Placed], level: Level) -> Vec<Step> {
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flowmeter_core::ids::EventId;
+    use std::time::Duration;
+
+    const HOUR: &str = "2024-11-20T10:00:00Z";
+
+    /// Segments of one tenant, each of so many events, in one hour.
+    fn segments(events: &[usize]) -> Vec<Placed> {
+        let hour: Timestamp = HOUR.parse().unwrap();
+        let placed = |(minute, events): (u32, &usize)| Placed {
+            tenant: TenantId::named("acme"),
+            key: SegmentKey {
+                first: EventId::first_at(hour.plus(Duration::from_mins(minute.into()))),
+                number: 0,
+            },
+            events: *events,
+            text_bytes: events * 100,
+            generation: 0,
+            is_of_week: false,
+        };
+        (0..).zip(events).map(placed).collect()
+    }
+
+    /// The numbers of events that each step merges.
+    fn sizes(segments: &[Placed], steps: &[Step]) -> Vec<Vec<usize>> {
+        let size = |key: &SegmentKey| segments.iter().find(|segment| segment.key == *key).unwrap().events;
+        steps.iter().map(|step| step.keys.iter().map(size).collect()).collect()
+    }
+
+    fn during(events: &[usize]) -> Vec<Vec<usize>> {
+        let segments = segments(events);
+        sizes(&segments, &steps_of_hours(&segments, HOUR.parse().unwrap(), &HashSet::new()))
+    }
+
+    #[test]
+    fn an_hour_that_is_under_way_merges_many_of_a_size() {
+        assert_eq!(during(&[1; 7]), Vec::<Vec<usize>>::new());
+        assert_eq!(during(&[1; 8]), [vec![1; 8]]);
+        // Smaller ones are merged along, larger ones are not.
+        let mixed = [&[1, 100_000, 5_000][..], &[100; 8]].concat();
+        assert_eq!(during(&mixed), [[&[1][..], &[100; 8]].concat()]);
+        assert_eq!(during(&[LARGE; 20]), Vec::<Vec<usize>>::new());
+    }
+
+    #[test]
+    fn an_hour_that_has_ended_is_settled_once() {
+        let segments = segments(&[1, 2, LARGE, 3, 4]);
+        let ended: Timestamp = "2024-11-20T11:00:00Z".parse().unwrap();
+        let steps = steps_of_hours(&segments, ended, &HashSet::new());
+        assert_eq!(sizes(&segments, &steps), [vec![1, 2], vec![LARGE], vec![3, 4]]);
+        assert!(steps.iter().all(|step| step.level == Level::Hour));
+        let settled = HashSet::from([segments[0].hour()]);
+        assert_eq!(steps_of_hours(&segments, ended, &settled), []);
+        let before = "2024-11-20T10:59:59Z".parse().unwrap();
+        assert_eq!(steps_of_hours(&segments, before, &HashSet::new()), []);
+    }
+
+    #[test]
+    fn a_merged_segment_is_neither_too_large_nor_of_two_generations() {
+        let mut segments = segments(&[15_000; 8]);
+        let steps = steps_of_week(&segments);
+        assert_eq!(sizes(&segments, &steps), [vec![15_000; 6], vec![15_000; 2]]);
+        segments[3].generation = 1;
+        let steps = steps_of_week(&segments);
+        assert_eq!(sizes(&segments, &steps), [vec![15_000; 3], vec![15_000], vec![15_000; 4]]);
+        for segment in &mut segments {
+            segment.text_bytes = MAX_TEXT_BYTES / 2 - 1;
+        }
+        assert_eq!(steps_of_week(&segments[4..]).len(), 2);
+        for segment in &mut segments {
+            segment.is_of_week = true;
+        }
+        assert_eq!(steps_of_week(&segments[3..4]), [], "it is settled and alone");
+    }
+}
