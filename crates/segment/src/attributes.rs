@@ -73,17 +73,17 @@ impl AttributesWriter {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attributes<'a> {
     columns: Vec<(&'a str, &'a [u8])>,
-    others: Option<Others>,
+    others: Option<Others<'a>>,
     events: usize,
 }
 
 /// Attributes under names that have no column of their own.
 #[derive(Debug, Clone)]
-struct Others {
+struct Others<'a> {
     /// For each event where its pairs begin; and where those of the last one end.
     starts: Vec<usize>,
-    names: TextColumn,
-    values: TextColumn,
+    names: TextColumn<'a>,
+    values: TextColumn<'a>,
 }
 
 impl<'a> Attributes<'a> {
@@ -104,7 +104,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// The values of one name.
-    pub(crate) fn named(&self, name: &str) -> Result<TextColumn, Corrupt> {
+    pub(crate) fn named(&self, name: &str) -> Result<TextColumn<'a>, Corrupt> {
         if let Some((_, column)) = self.columns.iter().find(|(known, _)| *known == name) {
             return TextColumn::read(column, self.events);
         }
@@ -114,7 +114,8 @@ impl<'a> Attributes<'a> {
             let value = others.of(event).find(|(known, _)| known == name).map(|(_, value)| value);
             values.push(value.as_deref());
         }
-        TextColumn::read(&values.finish(&mut crate::bytes::compressor()), self.events)
+        let column = values.finish(&mut crate::bytes::compressor());
+        TextColumn::read(&column, self.events).map(TextColumn::into_owned)
     }
 
     /// All of them, decoded.
@@ -125,8 +126,8 @@ impl<'a> Attributes<'a> {
     }
 }
 
-impl Others {
-    fn read(input: &mut Input<'_>, events: usize) -> Result<Self, Corrupt> {
+impl<'a> Others<'a> {
+    fn read(input: &mut Input<'a>, events: usize) -> Result<Self, Corrupt> {
         /// Far above what the attributes of a segment's events can be: a bound on memory.
         const MAX_PAIRS: usize = crate::MAX_EVENTS * 64;
         let counts = integers::read_small(input, events, u32::MAX)?;
@@ -154,8 +155,8 @@ impl Others {
 /// The attributes of all events, decoded.
 #[derive(Debug, Clone)]
 pub(crate) struct AllAttributes<'a> {
-    columns: Vec<(&'a str, TextColumn)>,
-    others: Option<Others>,
+    columns: Vec<(&'a str, TextColumn<'a>)>,
+    others: Option<Others<'a>>,
 }
 
 impl AllAttributes<'_> {

@@ -1,5 +1,8 @@
 //! The bytes of a column: variable-length integers, counted slices and compressed blocks.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
+
 use zstd::bulk::{Compressor, Decompressor};
 
 /// A column whose bytes are not what a [`SegmentWriter`](crate::SegmentWriter) of this or an earlier version wrote.
@@ -20,6 +23,11 @@ const MAX_BLOCK_BYTES: usize = 1 << 27;
 
 /// Blocks shorter than this are stored as they are: the frame would take what compression gains.
 const MIN_COMPRESSED_BYTES: usize = 32;
+
+thread_local! {
+    /// Making one takes as long as decompressing a small block.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// Appends an integer, seven bits to a byte, the lowest first.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -101,17 +109,21 @@ impl<'a> Input<'a> {
         self.take(count)
     }
 
-    /// A block, decompressed.
-    pub(crate) fn block(&mut self) -> Result<Vec<u8>, Corrupt> {
+    /// A block, decompressed if it is compressed.
+    pub(crate) fn block(&mut self) -> Result<Cow<'a, [u8]>, Corrupt> {
         let bytes = self.count(MAX_BLOCK_BYTES)?;
         let stored = self.counted()?;
         if stored.len() == bytes {
-            return Ok(stored.to_vec());
+            return Ok(Cow::Borrowed(stored));
         }
-        let block = Decompressor::new()
-            .and_then(|mut decompressor| decompressor.decompress(stored, bytes))
-            .map_err(|_| Corrupt("a block cannot be decompressed"))?;
-        if block.len() == bytes { Ok(block) } else { Err(Corrupt("a block has another length")) }
+        let block = DECOMPRESSOR.with_borrow_mut(|decompressor| {
+            if decompressor.is_none() {
+                *decompressor = Decompressor::new().ok();
+            }
+            decompressor.as_mut().and_then(|decompressor| decompressor.decompress(stored, bytes).ok())
+        });
+        let block = block.ok_or(Corrupt("a block cannot be decompressed"))?;
+        if block.len() == bytes { Ok(Cow::Owned(block)) } else { Err(Corrupt("a block has another length")) }
     }
 
     /// Nothing may be left.
@@ -134,7 +146,7 @@ mod tests {
             put_block(&mut out, &block, &mut compressor());
             let mut input = Input::new(&out);
             prop_assert_eq!(input.varint(), Ok(value));
-            prop_assert_eq!(input.block(), Ok(block));
+            prop_assert_eq!(input.block(), Ok(Cow::Owned(block)));
             prop_assert!(input.end().is_ok());
         }
 

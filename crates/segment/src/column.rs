@@ -5,7 +5,9 @@ use flowmeter_core::usage::{Field, TextField};
 /// One column of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Column {
-    /// The ids of the events, ascending. They carry the timestamps.
+    /// The times of the events, ascending.
+    Times,
+    /// What tells apart events of one time. Together with the times these are the ids.
     Ids,
     /// A field of text.
     Text(TextField),
@@ -23,21 +25,22 @@ pub enum Column {
 
 impl Column {
     /// The number of columns.
-    pub const COUNT: usize = 6 + TextField::ALL.len();
+    pub const COUNT: usize = 7 + TextField::ALL.len();
 
     /// Every column, each at its [`index`](Self::index).
     pub const ALL: [Self; Self::COUNT] = {
-        let mut all = [Self::Ids; Self::COUNT];
+        let mut all = [Self::Times; Self::COUNT];
+        all[Self::Ids.index()] = Self::Ids;
         let mut text = 0;
         while text < TextField::ALL.len() {
-            all[1 + text] = Self::Text(TextField::ALL[text]);
+            all[2 + text] = Self::Text(TextField::ALL[text]);
             text += 1;
         }
-        all[1 + text] = Self::HttpStatus;
-        all[2 + text] = Self::Duration;
-        all[3 + text] = Self::ResponseSize;
-        all[4 + text] = Self::Value;
-        all[5 + text] = Self::Attributes;
+        all[2 + text] = Self::HttpStatus;
+        all[3 + text] = Self::Duration;
+        all[4 + text] = Self::ResponseSize;
+        all[5 + text] = Self::Value;
+        all[6 + text] = Self::Attributes;
         all
     };
 
@@ -58,8 +61,9 @@ impl Column {
     #[must_use]
     pub const fn index(self) -> usize {
         match self {
-            Self::Ids => 0,
-            Self::Text(text) => 1 + text as usize,
+            Self::Times => 0,
+            Self::Ids => 1,
+            Self::Text(text) => 2 + text as usize,
             Self::HttpStatus => Self::COUNT - 5,
             Self::Duration => Self::COUNT - 4,
             Self::ResponseSize => Self::COUNT - 3,
@@ -72,6 +76,7 @@ impl Column {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Times => "times",
             Self::Ids => "ids",
             Self::Text(text) => text.name(),
             Self::HttpStatus => "httpstatus",

@@ -1,6 +1,8 @@
 //! Texts of hexadecimal digits in one shape, such as UUIDs and trace ids: half a byte a digit, and found by comparing
 //! bytes.
 
+use std::borrow::Cow;
+
 use crate::bitmap::Bitmap;
 use crate::bytes::{Corrupt, Input, put_block, put_counted};
 
@@ -98,15 +100,15 @@ fn digit(byte: u8) -> Option<u8> {
 
 /// Decoded texts of one shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HexTexts {
+pub(crate) struct HexTexts<'a> {
     shape: Shape,
     /// For each place its bytes of all events.
-    planes: Vec<Vec<u8>>,
+    planes: Vec<Cow<'a, [u8]>>,
     events: usize,
 }
 
-impl HexTexts {
-    pub(crate) fn read(input: &mut Input<'_>, events: usize) -> Result<Self, Corrupt> {
+impl<'a> HexTexts<'a> {
+    pub(crate) fn read(input: &mut Input<'a>, events: usize) -> Result<Self, Corrupt> {
         let template = input.counted()?.to_vec();
         if template.len() > MAX_LENGTH || !template.is_ascii() {
             return Err(Corrupt("the shape of texts is not one"));
@@ -119,6 +121,11 @@ impl HexTexts {
         };
         let planes = (0..shape.digits().div_ceil(2)).map(plane).collect::<Result<_, _>>()?;
         Ok(Self { shape, planes, events })
+    }
+
+    pub(crate) fn into_owned(self) -> HexTexts<'static> {
+        let planes = self.planes.into_iter().map(|plane| Cow::Owned(plane.into_owned())).collect();
+        HexTexts { shape: self.shape, planes, events: self.events }
     }
 
     pub(crate) fn get(&self, event: usize) -> String {

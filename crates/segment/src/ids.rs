@@ -1,9 +1,9 @@
-//! The column of ids.
+//! The columns of ids: their times, and the 62 bits that tell events of one time apart.
 //!
-//! An id carries the time of its event and 62 bits that tell events of one time apart. For events that their sender
-//! did not name, these bits are a base that belongs to the request, plus the event's place in the request. So events
-//! are grouped by request: a group costs eight bytes, and an event that follows another one of its request costs
-//! hardly anything.
+//! The times are a column of their own, because most questions need no more of an id. The bits of events that their
+//! sender did not name are a base that belongs to the request, plus the event's place in the request. So events are
+//! grouped by request: a group costs eight bytes, and an event that follows another one of its request costs hardly
+//! anything.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,9 @@ use foldhash::fast::FixedState;
 use crate::bytes::{Corrupt, Input, put_varint};
 use crate::integers::{self, Kind};
 
-/// Times and groups.
+/// Times, each as what has passed since the one before.
+const DELTAS: u8 = 1;
+/// Groups of bits.
 const GROUPED: u8 = 1;
 
 /// Places in a request are below this, so most ids of a request agree in the bits above it.
@@ -23,15 +25,22 @@ const MAX_DISTANCE: u64 = 1 << 14;
 /// The event is the first one of a new group.
 const NEW_GROUP: u64 = 0;
 
-/// Appends ids, of which there is at least one, in ascending order.
-pub(crate) fn put(out: &mut Vec<u8>, ids: &[EventId]) {
+/// Appends the times of ids, of which there is at least one, in ascending order.
+pub(crate) fn put_times(out: &mut Vec<u8>, ids: &[EventId]) {
     let Some(first) = ids.first() else { return };
-    out.push(GROUPED);
+    out.push(DELTAS);
     let micros = |id: &EventId| id.timestamp().micros().unsigned_abs();
     put_varint(out, micros(first));
     let deltas: Vec<_> = ids.windows(2).map(|pair| micros(&pair[1]) - micros(&pair[0])).collect();
     integers::put(out, &deltas, Kind::Amount);
+}
 
+/// Appends what tells ids of one time apart. There is at least one.
+pub(crate) fn put_distinct(out: &mut Vec<u8>, ids: &[EventId]) {
+    if ids.is_empty() {
+        return;
+    }
+    out.push(GROUPED);
     let groups = groups(ids);
     // The last id of each group, by the order in which groups first come; and what is new of each event.
     let (mut last_of, mut codes, mut bases, mut steps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -67,8 +76,32 @@ fn groups(ids: &[EventId]) -> Vec<usize> {
     ids.iter().map(group).collect()
 }
 
-/// Reads the ids of `events`.
-pub(crate) fn read(column: &[u8], events: usize) -> Result<Vec<EventId>, Corrupt> {
+/// Reads the times of `events`.
+pub(crate) fn read_times(column: &[u8], events: usize) -> Result<Vec<Timestamp>, Corrupt> {
+    let mut input = Input::new(column);
+    let Some(rest) = events.checked_sub(1) else {
+        input.end()?;
+        return Ok(Vec::new());
+    };
+    if input.byte()? != DELTAS {
+        return Err(Corrupt("times have an unknown form"));
+    }
+    let mut micros = input.varint()?;
+    let deltas = integers::read(&mut input, rest)?;
+    input.end()?;
+    let mut times = Vec::with_capacity(events);
+    for delta in std::iter::once(0).chain(deltas) {
+        micros = micros.checked_add(delta).ok_or(TOO_LARGE)?;
+        times.push(Timestamp::from_micros(micros.cast_signed()));
+    }
+    // They ascend, so none is larger than the last one.
+    if i64::try_from(micros).is_ok() { Ok(times) } else { Err(TOO_LARGE) }
+}
+
+const TOO_LARGE: Corrupt = Corrupt("a time is too large");
+
+/// Reads what tells apart the ids of `events`.
+pub(crate) fn read_distinct(column: &[u8], events: usize) -> Result<Vec<u64>, Corrupt> {
     let mut input = Input::new(column);
     if events == 0 {
         input.end()?;
@@ -77,37 +110,27 @@ pub(crate) fn read(column: &[u8], events: usize) -> Result<Vec<EventId>, Corrupt
     if input.byte()? != GROUPED {
         return Err(Corrupt("ids have an unknown form"));
     }
-    let first = input.varint()?;
-    let deltas = integers::read(&mut input, events - 1)?;
     let codes = integers::read(&mut input, events)?;
     let new_groups = codes.iter().filter(|code| **code == NEW_GROUP).count();
     let mut bases = input.take(new_groups * 8)?.chunks_exact(8);
     let mut steps = integers::read(&mut input, events - new_groups)?.into_iter();
     input.end()?;
 
-    let mut micros = first;
     let mut last_of: Vec<u64> = Vec::with_capacity(new_groups);
-    let mut ids = Vec::with_capacity(events);
-    for (delta, code) in std::iter::once(0).chain(deltas).zip(codes) {
-        micros = micros.checked_add(delta).ok_or(Corrupt("a time is too large"))?;
-        let distinct = if code == NEW_GROUP {
-            let base =
-                bases.next().and_then(|base| base.try_into().ok()).ok_or(Corrupt("it ends too early"))?;
-            let base = u64::from_le_bytes(base);
+    let distinct = |code: u64| {
+        if code == NEW_GROUP {
+            let base = bases.next().and_then(|base| base.try_into().ok()).map(u64::from_le_bytes);
+            let base = base.ok_or(Corrupt("it ends too early"))?;
             last_of.push(base);
-            base
-        } else {
-            let number = usize::try_from(code).ok().and_then(|code| last_of.len().checked_sub(code));
-            let last =
-                number.and_then(|number| last_of.get_mut(number)).ok_or(Corrupt("a group is unknown"))?;
-            let step = unzigzag(steps.next().ok_or(Corrupt("it ends too early"))?);
-            *last = last.wrapping_add(1).wrapping_add(step.cast_unsigned());
-            *last
-        };
-        let micros = i64::try_from(micros).map_err(|_| Corrupt("a time is too large"))?;
-        ids.push(EventId::from_parts(Timestamp::from_micros(micros), distinct));
-    }
-    Ok(ids)
+            return Ok(base);
+        }
+        let number = usize::try_from(code).ok().and_then(|code| last_of.len().checked_sub(code));
+        let last = number.and_then(|number| last_of.get_mut(number)).ok_or(Corrupt("a group is unknown"))?;
+        let step = unzigzag(steps.next().ok_or(Corrupt("it ends too early"))?);
+        *last = last.wrapping_add(1).wrapping_add(step.cast_unsigned());
+        Ok(*last)
+    };
+    codes.into_iter().map(distinct).collect()
 }
 
 pub(crate) const fn zigzag(value: i64) -> u64 {
@@ -145,26 +168,35 @@ mod tests {
         })
     }
 
-    fn written(ids: &[EventId]) -> Vec<u8> {
-        let mut out = Vec::new();
-        put(&mut out, ids);
-        out
+    fn written(ids: &[EventId]) -> (Vec<u8>, Vec<u8>) {
+        let (mut times, mut distinct) = (Vec::new(), Vec::new());
+        put_times(&mut times, ids);
+        put_distinct(&mut distinct, ids);
+        (times, distinct)
     }
 
     proptest! {
         #[test]
         fn ids_are_read_as_written(ids in ids()) {
-            prop_assert_eq!(read(&written(&ids), ids.len()), Ok(ids));
+            let (times, distinct) = written(&ids);
+            let times = read_times(&times, ids.len()).unwrap();
+            let distinct = read_distinct(&distinct, ids.len()).unwrap();
+            let read: Vec<_> =
+                times.into_iter().zip(distinct).map(|(time, distinct)| EventId::from_parts(time, distinct)).collect();
+            prop_assert_eq!(read, ids);
         }
 
         #[test]
         fn damaged_ids_never_panic(ids in ids(), at: prop::sample::Index, flip in 1_u8.., events in 0_usize..300) {
-            let mut bytes = written(&ids);
-            if !bytes.is_empty() {
-                let at = at.index(bytes.len());
-                bytes[at] ^= flip;
-                let _ = read(&bytes, if flip % 2 == 0 { events } else { ids.len() });
-                let _ = read(&bytes[..at], ids.len());
+            let events = if flip % 2 == 0 { events } else { ids.len() };
+            let (mut times, mut distinct) = written(&ids);
+            for bytes in [&mut times, &mut distinct] {
+                if !bytes.is_empty() {
+                    let at = at.index(bytes.len());
+                    bytes[at] ^= flip;
+                    let _ = (read_times(bytes, events), read_times(&bytes[..at], ids.len()));
+                    let _ = (read_distinct(bytes, events), read_distinct(&bytes[..at], ids.len()));
+                }
             }
         }
 
@@ -184,6 +216,7 @@ mod tests {
             )
         };
         let ids: Vec<_> = (0..1_000).map(at).collect();
-        assert!(written(&ids).len() < 64, "{}", written(&ids).len());
+        let (times, distinct) = written(&ids);
+        assert!(times.len() + distinct.len() < 64, "{} {}", times.len(), distinct.len());
     }
 }

@@ -32,13 +32,15 @@ impl Labels {
         }
     }
 
-    fn of_texts(column: &TextColumn, events: usize) -> Self {
+    fn of_texts(column: &TextColumn<'_>, events: usize) -> Self {
         match column {
             TextColumn::Absent => Self { values: vec![String::new()], codes: vec![0; events] },
             TextColumn::Constant(text) => Self { values: vec![text.clone()], codes: vec![0; events] },
             TextColumn::Dictionary { values, codes } => {
-                let values = std::iter::once("").chain(values.iter()).map(str::to_owned).collect();
-                Self { values, codes: codes.clone() }
+                let values: Vec<_> = std::iter::once("").chain(values.iter()).map(str::to_owned).collect();
+                let known = |code: u32| if (code as usize) < values.len() { code } else { 0 };
+                let codes = codes.iter(events).map(known).collect();
+                Self { values, codes }
             }
             TextColumn::Plain { .. } | TextColumn::Hex(_) => {
                 let text = |event| column.get(event).unwrap_or_default().into_owned();

@@ -15,8 +15,9 @@
 //!
 //! | column | encodings |
 //! | --- | --- |
-//! | ids | microseconds as deltas; the rest of each id relative to the request that it came from |
-//! | text | one value for all, a dictionary and codes, plain texts, or hexadecimal digits in one shape |
+//! | times | microseconds, each as the difference from the one before |
+//! | ids | what tells events of one time apart, relative to the request that they came from |
+//! | text | one value for all, a dictionary and packed codes, plain texts, or hexadecimal digits in one shape |
 //! | numbers | integers, and where some are absent a bitmap of those that are there |
 //! | values | integers of the coarsest decimal scale that keeps all of them exact, else 128 bits each |
 //! | attributes | a column of text for each frequent name, and one of pairs for the other names |
@@ -24,6 +25,7 @@
 mod attributes;
 mod bitmap;
 mod bytes;
+mod codes;
 mod column;
 mod hex;
 mod ids;
@@ -45,7 +47,7 @@ pub use column::Column;
 pub use labels::Labels;
 pub use merge::merge;
 pub use numbers::{Measured, Numbers};
-pub use read::{Event, SegmentReader};
+pub use read::{Event, Ids, SegmentReader};
 pub use select::{matching, search, select};
 pub use write::{Segment, SegmentWriter};
 

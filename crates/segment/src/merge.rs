@@ -18,7 +18,7 @@ pub fn merge(segments: &[SegmentReader<'_>], text_bytes: usize) -> Result<Option
     }
     let mut events = Vec::new();
     for (index, segment) in (0..).zip(segments) {
-        events.extend(segment.ids()?.into_iter().zip(0..).map(|(id, event)| (id, (index, event))));
+        events.extend(segment.ids()?.iter().zip(0..).map(|(id, event)| (id, (index, event))));
     }
     // Stable and nearly linear: what was sorted already stays in runs.
     events.sort_by_key(|(id, _)| *id);
@@ -27,9 +27,10 @@ pub fn merge(segments: &[SegmentReader<'_>], text_bytes: usize) -> Result<Option
 
     let compressor = &mut bytes::compressor();
     let mut columns = [const { Vec::new() }; Column::COUNT];
-    ids::put(&mut columns[Column::Ids.index()], &ids);
+    ids::put_times(&mut columns[Column::Times.index()], &ids);
+    ids::put_distinct(&mut columns[Column::Ids.index()], &ids);
     for field in TextField::ALL {
-        let texts = segments.iter().map(|segment| segment.text(field).cloned());
+        let texts = segments.iter().map(|segment| segment.text(field));
         let texts = texts.collect::<Result<Vec<_>, _>>()?;
         let mut writer = TextWriter::default();
         writer.extend(&texts, &events);

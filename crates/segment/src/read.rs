@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use flowmeter_core::ids::EventId;
 use flowmeter_core::quantity::Quantity;
+use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::{Field, TextField, UsageEvent};
 
 use crate::MAX_EVENTS;
@@ -18,7 +19,9 @@ use crate::text::TextColumn;
 pub struct SegmentReader<'a> {
     events: usize,
     columns: [Option<&'a [u8]>; Column::COUNT],
-    texts: [OnceCell<TextColumn>; TextField::ALL.len()],
+    times: OnceCell<Vec<Timestamp>>,
+    distinct: OnceCell<Vec<u64>>,
+    texts: [OnceCell<TextColumn<'a>>; TextField::ALL.len()],
     attributes: OnceCell<AllAttributes<'a>>,
 }
 
@@ -58,6 +61,51 @@ impl Event {
     }
 }
 
+/// The ids of a segment, ascending.
+#[derive(Debug, Clone, Copy)]
+pub struct Ids<'a> {
+    times: &'a [Timestamp],
+    distinct: &'a [u64],
+}
+
+impl Ids<'_> {
+    /// The id of an event. None if the segment has fewer events.
+    #[must_use]
+    pub fn get(self, event: usize) -> Option<EventId> {
+        Some(EventId::from_parts(*self.times.get(event)?, *self.distinct.get(event)?))
+    }
+
+    /// All ids.
+    pub fn iter(self) -> impl Iterator<Item = EventId> {
+        let pairs = self.times.iter().zip(self.distinct);
+        pairs.map(|(time, distinct)| EventId::from_parts(*time, *distinct))
+    }
+
+    /// The number of ids that are less.
+    #[must_use]
+    pub fn count_before(self, id: EventId) -> usize {
+        let time = id.timestamp();
+        let (mut low, mut high) = (self.times.partition_point(|other| *other < time), self.times.len());
+        // Few events have the same time.
+        high = low + self.times[low..high].partition_point(|other| *other == time);
+        while low < high && EventId::from_parts(time, self.distinct[low]) < id {
+            low += 1;
+        }
+        low
+    }
+}
+
+/// The value of a cell, which is made when it is first needed.
+fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T, Corrupt>) -> Result<&T, Corrupt> {
+    match cell.get() {
+        Some(value) => Ok(value),
+        None => {
+            let value = make()?;
+            Ok(cell.get_or_init(|| value))
+        }
+    }
+}
+
 impl<'a> SegmentReader<'a> {
     /// A segment of so many events, whose columns are added by [`with`](Self::with).
     pub fn new(events: usize) -> Result<Self, Corrupt> {
@@ -67,6 +115,8 @@ impl<'a> SegmentReader<'a> {
         Ok(Self {
             events,
             columns: [None; Column::COUNT],
+            times: OnceCell::new(),
+            distinct: OnceCell::new(),
             texts: [const { OnceCell::new() }; TextField::ALL.len()],
             attributes: OnceCell::new(),
         })
@@ -85,23 +135,26 @@ impl<'a> SegmentReader<'a> {
         self.events
     }
 
+    /// The times of the events.
+    pub fn times(&self) -> Result<&[Timestamp], Corrupt> {
+        let read = || crate::ids::read_times(self.bytes(Column::Times)?, self.events);
+        once(&self.times, read).map(Vec::as_slice)
+    }
+
     /// The ids of the events.
-    pub fn ids(&self) -> Result<Vec<EventId>, Corrupt> {
-        crate::ids::read(self.bytes(Column::Ids)?, self.events)
+    pub fn ids(&self) -> Result<Ids<'_>, Corrupt> {
+        let read = || crate::ids::read_distinct(self.bytes(Column::Ids)?, self.events);
+        Ok(Ids { times: self.times()?, distinct: once(&self.distinct, read)? })
     }
 
     /// A field of text.
-    pub(crate) fn text(&self, field: TextField) -> Result<&TextColumn, Corrupt> {
-        let cell = &self.texts[field as usize];
-        if let Some(column) = cell.get() {
-            return Ok(column);
-        }
-        let column = TextColumn::read(self.bytes(Column::Text(field))?, self.events)?;
-        Ok(cell.get_or_init(|| column))
+    pub(crate) fn text(&self, field: TextField) -> Result<&TextColumn<'a>, Corrupt> {
+        let read = || TextColumn::read(self.bytes(Column::Text(field))?, self.events);
+        once(&self.texts[field as usize], read)
     }
 
     /// The values of an attribute.
-    pub(crate) fn attribute(&self, name: &str) -> Result<TextColumn, Corrupt> {
+    pub(crate) fn attribute(&self, name: &str) -> Result<TextColumn<'a>, Corrupt> {
         Attributes::read(self.bytes(Column::Attributes)?, self.events)?.named(name)
     }
 
@@ -141,7 +194,7 @@ impl<'a> SegmentReader<'a> {
         let values = self.values()?;
         let attributes = self.all_attributes()?;
         let row = |event: usize| {
-            let id = *ids.get(event).ok_or(Corrupt("there is no event at this position"))?;
+            let id = ids.get(event).ok_or(Corrupt("there is no event at this position"))?;
             let text = |index: usize| texts[index].get(event).unwrap_or_default().into_owned();
             let http_status = statuses.get(event).map(i32::try_from).transpose();
             Ok(Event {
@@ -158,11 +211,7 @@ impl<'a> SegmentReader<'a> {
     }
 
     pub(crate) fn all_attributes(&self) -> Result<&AllAttributes<'a>, Corrupt> {
-        if let Some(attributes) = self.attributes.get() {
-            return Ok(attributes);
-        }
-        let attributes = Attributes::read(self.bytes(Column::Attributes)?, self.events)?.all()?;
-        Ok(self.attributes.get_or_init(|| attributes))
+        once(&self.attributes, || Attributes::read(self.bytes(Column::Attributes)?, self.events)?.all())
     }
 
     fn bytes(&self, column: Column) -> Result<&'a [u8], Corrupt> {

@@ -85,7 +85,7 @@ fn satisfying(condition: &Condition, segment: &SegmentReader<'_>) -> Result<Bitm
     }
 }
 
-fn text_leaf(leaf: &Condition, column: &TextColumn, events: usize) -> Bitmap {
+fn text_leaf(leaf: &Condition, column: &TextColumn<'_>, events: usize) -> Bitmap {
     match leaf {
         Condition::Compare { operator: Operator::Equal, value: Value::Text(wanted), .. } => {
             column.equal(events, wanted)

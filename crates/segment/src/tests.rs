@@ -94,7 +94,7 @@ proptest! {
         let segment = segment(&events);
         prop_assert_eq!((segment.first, segment.last), (events[0].id, events[events.len() - 1].id));
         let reader = reader(&segment);
-        prop_assert_eq!(reader.ids().unwrap(), events.iter().map(|event| event.id).collect::<Vec<_>>());
+        prop_assert_eq!(reader.ids().unwrap().iter().collect::<Vec<_>>(), events.iter().map(|event| event.id).collect::<Vec<_>>());
         prop_assert_eq!(reader.rows(0..events.len()).unwrap(), events);
     }
 

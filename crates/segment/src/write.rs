@@ -97,7 +97,8 @@ impl SegmentWriter {
         let (first, last) = (*self.ids.first()?, *self.ids.last()?);
         let compressor = &mut bytes::compressor();
         let mut columns = [const { Vec::new() }; Column::COUNT];
-        ids::put(&mut columns[Column::Ids.index()], &self.ids);
+        ids::put_times(&mut columns[Column::Times.index()], &self.ids);
+        ids::put_distinct(&mut columns[Column::Ids.index()], &self.ids);
         for (field, writer) in TextField::ALL.into_iter().zip(self.texts) {
             columns[Column::Text(field).index()] = writer.finish(compressor);
         }

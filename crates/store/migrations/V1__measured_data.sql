@@ -53,6 +53,7 @@ CREATE TABLE event_segment (
     -- The tenant's generation of metrics by which the events were rolled up; 0 if the tenant had no metrics of
     -- its own. The events are missing from the roll-ups of later generations until these are backfilled.
     generation    integer NOT NULL,
+    times         bytea NOT NULL,
     ids           bytea NOT NULL,
     provider      bytea,
     action        bytea,
@@ -72,6 +73,7 @@ CREATE TABLE event_segment (
     PRIMARY KEY (tenant_id, first_id, segment_id)
 ) PARTITION BY RANGE (first_id);
 ALTER TABLE event_segment
+    ALTER times SET STORAGE EXTERNAL,
     ALTER ids SET STORAGE EXTERNAL,
     ALTER provider SET STORAGE EXTERNAL,
     ALTER action SET STORAGE EXTERNAL,
@@ -88,6 +90,8 @@ ALTER TABLE event_segment
     ALTER response_size SET STORAGE EXTERNAL,
     ALTER value SET STORAGE EXTERNAL,
     ALTER attributes SET STORAGE EXTERNAL;
+-- Pages that begin with the last event read segments by where they end.
+CREATE INDEX event_segment_by_end ON event_segment (tenant_id, last_id, segment_id);
 -- What is still to be settled.
 CREATE INDEX event_segment_unsettled ON event_segment (level, tenant_id, first_id)
     WHERE level < 2;

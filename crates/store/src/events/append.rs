@@ -52,7 +52,7 @@ pub(crate) struct NewSegments {
 /// The texts of a segment have about this many bytes at most, which bounds the memory of whoever reads it.
 pub(super) const MAX_TEXT_BYTES: usize = 64 * 1024 * 1024;
 /// The maximum number of events of a segment.
-pub(super) const MAX_EVENTS: usize = 100_000;
+pub(super) const MAX_EVENTS: usize = 32_768;
 
 impl NewSegments {
     /// Adds an event. Those of a tenant come together, in the order of their ids.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use flowmeter_core::ids::{EventId, TenantId};
 use flowmeter_core::usage::TextField;
-use flowmeter_segment::{Column, Corrupt, Event};
+use flowmeter_segment::{Corrupt, Event};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ async fn next_ids(
 ) -> Result<Vec<(EventId, Place)>, StoreError> {
     /// The number of segments that are read at a time.
     const SEGMENTS: i64 = 16;
-    let columns = Columns::default().and(Column::Ids);
+    let columns = Columns::IDS;
     let mut found: Vec<(EventId, Place)> = Vec::new();
     let mut from = (partition_bound(after), i64::MIN);
     loop {
@@ -92,7 +92,8 @@ fn ids_after(segments: &[SegmentRow], after: EventId) -> Result<Vec<(EventId, Pl
         let positions = segment.positions(&reader, &(successor(after)..EventId(Uuid::max())))?;
         let ids = reader.ids()?;
         let (key, generation) = (segment.key(), segment.further(0));
-        found.extend(positions.map(|index| (ids[index], Place { segment: key, generation, index })));
+        let place = |index| Some((ids.get(index)?, Place { segment: key, generation, index }));
+        found.extend(positions.filter_map(place));
     }
     Ok(found)
 }

@@ -31,6 +31,11 @@ pub(crate) fn ids_within(range: TimeRange) -> Range<EventId> {
     EventId::first_at(range.start)..EventId::first_at(range.end)
 }
 
+/// Whether an id is the smallest one of its time, so that times alone tell which ids are less.
+fn is_time(id: EventId) -> bool {
+    id == EventId::first_at(id.timestamp())
+}
+
 /// The smallest id that is greater.
 pub(crate) fn successor(id: EventId) -> EventId {
     EventId(Uuid::from_u128(id.0.as_u128().saturating_add(1)))
@@ -41,6 +46,8 @@ pub(crate) fn successor(id: EventId) -> EventId {
 pub(crate) struct Columns(u32);
 
 impl Columns {
+    /// The columns that make up the ids.
+    pub(crate) const IDS: Self = Self(0).and(Column::Times).and(Column::Ids);
     /// All columns.
     pub(crate) const ALL: Self = Self((1 << Column::COUNT) - 1);
 
@@ -130,8 +137,15 @@ impl SegmentRow {
         if ids.start <= self.first() && self.last() < ids.end {
             return Ok(0..self.events());
         }
-        let all = reader.ids()?;
-        Ok(all.partition_point(|id| *id < ids.start)..all.partition_point(|id| *id < ids.end))
+        let before = |id: EventId| {
+            if is_time(id) {
+                let time = id.timestamp();
+                Ok(reader.times()?.partition_point(|other| *other < time))
+            } else {
+                Ok(reader.ids()?.count_before(id))
+            }
+        };
+        Ok(before(ids.start)?..before(ids.end)?)
     }
 }
 
@@ -261,7 +275,9 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// The columns that tell which events are wanted.
     pub(crate) fn columns(&self) -> Columns {
-        let columns = Columns::default().and(Column::Ids).and_fields(self.filter.fields());
+        let columns = Columns::default().and(Column::Times).and_fields(self.filter.fields());
+        let columns =
+            if is_time(self.ids.start) && is_time(self.ids.end) { columns } else { columns.and(Column::Ids) };
         if self.words.is_empty() {
             return columns;
         }

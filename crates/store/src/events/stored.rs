@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use deadpool_postgres::Transaction;
 use flowmeter_core::ids::{EventId, TenantId};
-use flowmeter_segment::{Column, Corrupt, Event};
+use flowmeter_segment::{Corrupt, Event};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ async fn of_week(
     weeks: SettledWeeks,
 ) -> Result<Option<Vec<Event>>, StoreError> {
     // First the ids alone: most segments have none of them.
-    let columns = Columns::default().and(Column::Ids);
+    let columns = Columns::IDS;
     let mut sql = select(tenant, week, ids, columns);
     if weeks == SettledWeeks::Only {
         sql.push(" AND level = ").value(Level::Week as i16, Type::INT2);
@@ -90,8 +90,11 @@ type Places = HashMap<SegmentKey, Vec<usize>>;
 fn places(segments: impl Iterator<Item = SegmentRow>, wanted: &BTreeSet<EventId>) -> Result<Places, Corrupt> {
     let mut places = Places::new();
     for segment in segments {
-        let ids = segment.reader()?.ids()?;
-        let here = wanted.range(segment.first()..=segment.last()).filter_map(|id| ids.binary_search(id).ok());
+        let reader = segment.reader()?;
+        let ids = reader.ids()?;
+        let position =
+            |id: &EventId| Some(ids.count_before(*id)).filter(|index| ids.get(*index) == Some(*id));
+        let here = wanted.range(segment.first()..=segment.last()).filter_map(position);
         let here: Vec<_> = here.collect();
         if !here.is_empty() {
             places.insert(segment.key(), here);

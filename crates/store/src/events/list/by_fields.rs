@@ -92,7 +92,11 @@ impl Evaluation for Best {
     type Found = Vec<Candidate>;
 
     fn columns(&self) -> Columns {
-        self.wanted.columns().and(Column::Ids).and_fields(self.fields.iter().map(|(field, _)| field))
+        self.wanted
+            .columns()
+            .and(Column::Times)
+            .and(Column::Ids)
+            .and_fields(self.fields.iter().map(|(field, _)| field))
     }
 
     fn add(&self, found: &mut Self::Found, segment: &SegmentRow) -> Result<(), Corrupt> {
@@ -106,8 +110,8 @@ impl Evaluation for Best {
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
         let key = segment.key();
         for index in selected.iter() {
-            let position =
-                EventPosition { keys: keys.iter().map(|keys| keys.get(index)).collect(), id: ids[index] };
+            let Some(id) = ids.get(index) else { continue };
+            let position = EventPosition { keys: keys.iter().map(|keys| keys.get(index)).collect(), id };
             if self.after.as_ref().is_some_and(|after| self.compare(&position, after).is_le()) {
                 continue;
             }

@@ -178,12 +178,12 @@ mod tests {
 
     #[test]
     fn a_merged_segment_is_neither_too_large_nor_of_two_generations() {
-        let mut segments = segments(&[15_000; 8]);
+        let mut segments = segments(&[5_000; 8]);
         let steps = steps_of_week(&segments);
-        assert_eq!(sizes(&segments, &steps), [vec![15_000; 6], vec![15_000; 2]]);
+        assert_eq!(sizes(&segments, &steps), [vec![5_000; 6], vec![5_000; 2]]);
         segments[3].generation = 1;
         let steps = steps_of_week(&segments);
-        assert_eq!(sizes(&segments, &steps), [vec![15_000; 3], vec![15_000], vec![15_000; 4]]);
+        assert_eq!(sizes(&segments, &steps), [vec![5_000; 3], vec![5_000], vec![5_000; 4]]);
         for segment in &mut segments {
             segment.text_bytes = MAX_TEXT_BYTES / 2 - 1;
         }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use flowmeter_core::aggregate::Aggregate;
 use flowmeter_core::ids::EventId;
-use flowmeter_core::metric::{Measure, MethodClass, Selector};
+use flowmeter_core::metric::{Measure, MethodClass, Observed, Selector};
 use flowmeter_core::plan::Piece;
+use flowmeter_core::timestamp::Timestamp;
 use flowmeter_core::usage::{Field, TextField};
 use flowmeter_segment::{Column, Corrupt, Labels, SegmentReader, matching};
+use uuid::Uuid;
 
 use super::groups::Groups;
 use super::{SeriesQuery, ZERO};
@@ -33,7 +35,8 @@ pub(super) async fn read_events(
         selector: selector.clone(),
         measure: query.definition.measure,
         group_by: query.group_by.to_vec(),
-        starts: query.bucket_starts.iter().map(|start| EventId::first_at(*start)).collect(),
+        starts: query.bucket_starts.to_vec(),
+        order_matters: matches!(query.observed, Observed::Beginning | Observed::End),
         max_points: query.max_points,
     };
     let mut found = Found(None);
@@ -58,10 +61,15 @@ struct Events {
     selector: Selector,
     measure: Measure,
     group_by: Vec<Field>,
-    /// The smallest id of each bucket.
-    starts: Vec<EventId>,
+    /// The starts of the buckets, ascending.
+    starts: Vec<Timestamp>,
+    /// Whether the answer has the first or the last values, which needs ids: times can be equal.
+    order_matters: bool,
     max_points: u64,
 }
+
+/// The id of events whose order does not matter.
+const NO_ID: EventId = EventId(Uuid::nil());
 
 #[derive(Default)]
 struct Found(Option<Groups>);
@@ -87,6 +95,9 @@ impl Evaluation for Events {
         }
         if self.selector.action.is_some() {
             columns = columns.and(Column::Text(TextField::Action));
+        }
+        if self.order_matters {
+            columns = columns.and(Column::Ids);
         }
         columns.and_fields(&self.measured()).and_fields(&self.group_by)
     }
@@ -114,20 +125,22 @@ impl Evaluation for Events {
         if selected.is_empty() {
             return Ok(());
         }
-        let ids = reader.ids()?;
+        let times = reader.times()?;
+        let ids = if self.order_matters { Some(reader.ids()?) } else { None };
         let series = LocalSeries::of(&self.group_by, &reader)?;
         let groups = found.0.get_or_insert_with(|| Groups::new(self.max_points));
         let mut run =
             Run { series: &series, bucket: 0, cells: vec![None; series.len()], touched: Vec::new() };
         let mut end = self.starts.first().copied();
         for event in selected.iter() {
-            let id = ids[event];
-            if end.is_some_and(|end| end <= id) {
+            let time = times[event];
+            if end.is_some_and(|end| end <= time) {
                 run.flush(groups);
-                run.bucket = self.starts.partition_point(|start| *start <= id) - 1;
+                run.bucket = self.starts.partition_point(|start| *start <= time) - 1;
                 end = self.starts.get(run.bucket + 1).copied();
             }
             let value = measured.as_ref().and_then(|measured| measured.get(event)).unwrap_or(ZERO);
+            let id = ids.and_then(|ids| ids.get(event)).unwrap_or(NO_ID);
             run.add(series.of_event(event), &Aggregate::of(id, value));
         }
         run.flush(groups);

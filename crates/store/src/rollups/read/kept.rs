@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use flowmeter_core::aggregate::Aggregate;
 use flowmeter_core::ids::{RollupId, SeriesId};
 use flowmeter_core::metric::{LabelSet, Measure};
 use flowmeter_core::plan::{Piece, Source};
@@ -120,8 +121,14 @@ impl Reading {
         is_wanted: impl Fn(Timestamp) -> bool,
     ) -> Result<(), Malformed> {
         let mut group = None;
+        let mut add = |point, aggregate: &Aggregate| {
+            let labels = || self.labels.iter().map(|labels| labels[number].as_str());
+            let group = *group.get_or_insert_with(|| groups.group(labels()));
+            groups.add(group, point, aggregate);
+        };
         // Buckets ascend, so the next point is this one or one that follows.
         let mut point = 0;
+        let mut of_point: Option<Aggregate> = None;
         RollupDay::for_each(bytes, day, self.part, |minute, aggregate| {
             let at = Timestamp::from_micros(day.micros() + i64::from(minute) * 60_000_000);
             if !is_wanted(at) {
@@ -130,12 +137,17 @@ impl Reading {
             if self.starts.get(point).is_none_or(|start| *start > at)
                 || self.starts.get(point + 1).is_some_and(|end| *end <= at)
             {
+                if let Some(complete) = of_point.take() {
+                    add(point, &complete);
+                }
                 point = self.starts.partition_point(|start| *start <= at) - 1;
             }
-            let labels = || self.labels.iter().map(|labels| labels[number].as_str());
-            let group = *group.get_or_insert_with(|| groups.group(labels()));
-            groups.add(group, point, aggregate);
-        })
+            Aggregate::merge_into(&mut of_point, aggregate);
+        })?;
+        if let Some(last) = of_point {
+            add(point, &last);
+        }
+        Ok(())
     }
 }
 
