@@ -195,6 +195,17 @@ impl InvocationIds {
     }
 }
 
+/// What is special about the events of a load.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct Special {
+    /// Sends an `event_id` with each event, so that the service looks for duplicates.
+    #[arg(long)]
+    pub keyed: bool,
+    /// Gives each event an application of its own, so that it begins new series.
+    #[arg(long)]
+    pub new_series: bool,
+}
+
 /// Encodes events for the ingest service. The texts that events share are encoded in advance, so that the load hardly
 /// affects the measurement.
 pub struct Encoder {
@@ -225,12 +236,12 @@ impl Encoder {
         }
     }
 
-    /// The events with these numbers at these times. With `keyed`, each event has an `event_id`.
+    /// The events with these numbers at these times.
     pub fn batch(
         &self,
         numbers: Range<u64>,
         time_of: impl Fn(u64) -> Timestamp,
-        keyed: bool,
+        Special { keyed, new_series }: Special,
     ) -> Result<Vec<Bytes>, std::num::TryFromIntError> {
         let mut buffer = BytesMut::new();
         let events = numbers.map(|number| {
@@ -241,6 +252,8 @@ impl Encoder {
             // Fields of a message can be concatenated in any order.
             let own = UsageEvent {
                 event_id: if keyed { format!("bench-{number}") } else { String::new() },
+                // It replaces the application that was written before.
+                application: if new_series { format!("application-{number}") } else { String::new() },
                 httpstatus: Some(event.http_status),
                 invocation_id: event.invocation_id.to_string(),
                 duration: Some(event.duration_ms),
@@ -344,7 +357,9 @@ mod tests {
 
     #[test]
     fn an_encoded_event_is_a_message_of_the_contract() {
-        let batch = Encoder::new().batch(3..4, |_| Timestamp::from_micros(1_500_000), true).unwrap();
+        let batch = Encoder::new()
+            .batch(3..4, |_| Timestamp::from_micros(1_500_000), Special { keyed: true, new_series: false })
+            .unwrap();
         let decoded = UsageEvent::decode(&*batch[0]).unwrap();
         let event = Event::numbered(3);
         assert_eq!(decoded.event_id, "bench-3");

@@ -16,7 +16,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
 use crate::authorized;
-use crate::events::Encoder;
+use crate::events::{Encoder, Special};
 use crate::figures::Figure;
 use crate::installation::{Used, channel, connect, counted, event_tables, rate, setting, with_stack};
 use crate::percentiles::Durations;
@@ -40,9 +40,8 @@ pub struct Ingest {
     /// The maximum number of events to send per second. Default: as many as the service accepts.
     #[arg(long)]
     rate: Option<u32>,
-    /// Sends an `event_id` with each event, so that the service looks for duplicates.
-    #[arg(long)]
-    keyed: bool,
+    #[command(flatten)]
+    special: Special,
     /// Additional settings for the services, such as `FLOWMETER_SHARDS=2`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
@@ -84,7 +83,7 @@ impl Ingest {
                     encoder: encoder.clone(),
                     next: next.clone(),
                     batch: self.batch,
-                    keyed: self.keyed,
+                    special: self.special,
                     begin: Instant::now(),
                     rate: self.rate,
                 };
@@ -135,7 +134,7 @@ struct Sender {
     encoder: Arc<Encoder>,
     next: Arc<AtomicU64>,
     batch: u32,
-    keyed: bool,
+    special: Special,
     begin: Instant,
     rate: Option<u32>,
 }
@@ -153,7 +152,7 @@ impl Sender {
             let now = Timestamp::now();
             let numbers = first..first + u64::from(self.batch);
             let time_of = |number| now.plus(Duration::from_micros(number - first));
-            let events = self.encoder.batch(numbers, time_of, self.keyed)?;
+            let events = self.encoder.batch(numbers, time_of, self.special)?;
             let request_id = RequestId::generate().to_string();
             let message = RecordUsageRequest { events, request_id: request_id.clone(), return_ids: false };
             let begin = Instant::now();

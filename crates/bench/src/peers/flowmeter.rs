@@ -17,7 +17,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use super::dialect::Cache;
 use super::{Answer, Load, Measured, Question, ask_often, settled};
 use crate::authorized;
-use crate::events::Encoder;
+use crate::events::{Encoder, Special};
 use crate::ingest::wait_until_all_is_answered;
 use crate::installation::{Used, channel, connect, event_tables};
 use crate::query::questions::reads;
@@ -85,7 +85,7 @@ async fn send(stack: &Stack, load: &Load, token: &MetadataValue<Ascii>) -> Resul
                     return anyhow::Ok(());
                 }
                 let numbers = first..(first + batch).min(days.events);
-                let events = encoder.batch(numbers, |number| days.time_of(number), false)?;
+                let events = encoder.batch(numbers, |number| days.time_of(number), Special::default())?;
                 let request_id = RequestId::generate().to_string();
                 let message = RecordUsageRequest { events, request_id, return_ids: false };
                 let answer = client.record_usage(authorized(message, &token)).await?.into_inner();
