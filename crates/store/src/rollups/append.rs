@@ -33,7 +33,7 @@ pub(crate) async fn append_partials(
         let buckets = row.0.entry(series.id).or_insert_with(|| RollupDay::new(has_values));
         buckets.add(minute_of_day(partial.bucket), &partial.aggregate);
     }
-    let rows = rows.iter().map(|(key, series)| PartialRow { key: *key, series });
+    let rows = rows.iter().map(|(key, series)| PartialRow { key: *key, series: series.encode(key.2) });
     write_partials(transaction, rows).await
 }
 
@@ -41,15 +41,16 @@ pub(crate) async fn append_partials(
 pub(super) type Key = (TenantId, RollupId, Timestamp);
 
 /// What is added to the series of a roll-up on a day.
-pub(super) struct PartialRow<'a> {
+pub(super) struct PartialRow {
     pub key: Key,
-    pub series: &'a SeriesDays,
+    /// The encoded series.
+    pub series: Vec<u8>,
 }
 
 /// Writes partial rows.
 pub(super) async fn write_partials(
     transaction: &Transaction<'_>,
-    rows: impl Iterator<Item = PartialRow<'_>>,
+    rows: impl Iterator<Item = PartialRow>,
 ) -> Result<(), StoreError> {
     let statement = transaction
         .prepare_cached(
@@ -64,7 +65,7 @@ pub(super) async fn write_partials(
         row.uuid(rollup.0);
         row.timestamp(day);
         row.bigint(Some(rand::random()));
-        row.bytes(&series.encode(day));
+        row.bytes(&series);
         copy.flush_full().await?;
     }
     copy.flush().await?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant, SystemTime};
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use flowmeter_core::ids::{RollupId, SeriesId, TenantId};
 use flowmeter_core::timestamp::Timestamp;
 use futures::future::try_join_all;
@@ -17,8 +17,8 @@ use crate::{Store, StoreError};
 /// The maximum number of roll-ups and days whose partial rows one fold looks at.
 const GROUPS: i64 = 10_000;
 /// Partial rows of about this size are folded in one transaction: enough to catch up, few enough to be fast and to fit
-/// in memory.
-const FOLD_BYTES: i64 = 8 << 20;
+/// in memory, where a series takes ten times as much.
+const FOLD_BYTES: i64 = 4 << 20;
 /// The maximum number of days that are read, updated and written together.
 const CHUNK_DAYS: usize = 1_000;
 /// Of a roll-up with more bytes of partial rows, a day is written this often at most. In between, its partial rows are
@@ -27,6 +27,9 @@ const LARGE: i64 = 16 << 10;
 const LARGE_INTERVAL: Duration = Duration::from_secs(20);
 /// The number of partial rows at which they are merged.
 const MANY: i64 = 4;
+/// Partial rows that do not shrink by a tenth when they are merged have series of their own each. To merge them again
+/// gains nothing.
+const SHRUNK: f64 = 0.9;
 
 /// The outcome of a fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +65,16 @@ enum Into {
 /// Folds partial rows round by round.
 pub struct Folder {
     store: Store,
-    /// When the days of a large group were written last.
-    written: HashMap<Key, Instant>,
+    /// The large groups whose days were written recently.
+    written: HashMap<Key, Written>,
+}
+
+/// A large group whose days were written.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    at: Instant,
+    /// Whether its partial rows have series in common, as far as is known.
+    shrinks: bool,
 }
 
 impl Folder {
@@ -76,23 +87,29 @@ impl Folder {
     /// Folds or merges the partial rows that are due. Call it again at once while it folds as many as it can.
     pub async fn round(&mut self) -> Result<FoldOutcome, StoreError> {
         let groups = groups(&self.store).await?;
-        self.written.retain(|_, written| written.elapsed() < LARGE_INTERVAL);
-        let due = groups.iter().filter_map(|group| {
-            let is_recent = group.bytes > LARGE && self.written.contains_key(&group.key);
-            if is_recent {
-                (group.rows >= MANY).then_some((*group, Into::OneRow))
-            } else {
-                Some((*group, Into::Days))
+        self.written.retain(|_, written| written.at.elapsed() < LARGE_INTERVAL);
+        let due: Vec<_> = groups.iter().filter_map(|group| Some((*group, self.due(group)?))).collect();
+        let folded = fold(&self.store, &due).await?;
+        if let Some(Folded { merged, .. }) = &folded {
+            let at = Instant::now();
+            for (group, _) in due.iter().filter(|(group, into)| *into == Into::Days && group.bytes > LARGE) {
+                self.written.entry(group.key).or_insert(Written { at, shrinks: true }).at = at;
             }
-        });
-        let due: Vec<_> = due.collect();
-        let outcome = fold(&self.store, &due, groups.len()).await?;
-        if outcome != FoldOutcome::Busy {
-            let written = due.iter().filter(|(group, into)| *into == Into::Days && group.bytes > LARGE);
-            let now = Instant::now();
-            self.written.extend(written.map(|(group, _)| (group.key, now)));
+            for (key, share) in merged {
+                self.written.entry(*key).and_modify(|written| written.shrinks = *share < SHRUNK);
+            }
         }
-        Ok(outcome)
+        Ok(outcome(folded, groups.len()))
+    }
+
+    /// What is done with a group now.
+    fn due(&self, group: &Group) -> Option<Into> {
+        match self.written.get(&group.key) {
+            Some(Written { shrinks: true, .. }) if group.bytes > LARGE => {
+                (group.rows >= MANY && group.bytes <= FOLD_BYTES).then_some(Into::OneRow)
+            }
+            _ => Some(Into::Days),
+        }
     }
 }
 
@@ -100,7 +117,21 @@ impl Folder {
 pub async fn fold_partials(store: &Store) -> Result<FoldOutcome, StoreError> {
     let groups = groups(store).await?;
     let due: Vec<_> = groups.iter().map(|group| (*group, Into::Days)).collect();
-    fold(store, &due, groups.len()).await
+    Ok(outcome(fold(store, &due).await?, groups.len()))
+}
+
+fn outcome(folded: Option<Folded>, groups: usize) -> FoldOutcome {
+    let is_full = i64::try_from(groups).is_ok_and(|groups| groups == GROUPS);
+    folded.map_or(FoldOutcome::Busy, |folded| FoldOutcome::Folded { rows: folded.rows, is_full })
+}
+
+/// What a fold has done.
+#[derive(Debug, Default)]
+struct Folded {
+    /// The number of partial rows.
+    rows: u64,
+    /// The groups whose partial rows became one, each with the share of their bytes that it has.
+    merged: Vec<(Key, f64)>,
 }
 
 async fn groups(store: &Store) -> Result<Vec<Group>, StoreError> {
@@ -121,8 +152,9 @@ async fn groups(store: &Store) -> Result<Vec<Group>, StoreError> {
     Ok(rows.iter().map(group).collect())
 }
 
-async fn fold(store: &Store, due: &[(Group, Into)], found: usize) -> Result<FoldOutcome, StoreError> {
-    let mut rows = 0;
+/// Folds groups in as many transactions as their sizes take. None if another worker folds.
+async fn fold(store: &Store, due: &[(Group, Into)]) -> Result<Option<Folded>, StoreError> {
+    let mut all = Folded::default();
     let mut rest = due;
     while !rest.is_empty() {
         let mut bytes = 0;
@@ -130,56 +162,122 @@ async fn fold(store: &Store, due: &[(Group, Into)], found: usize) -> Result<Fold
             bytes += group.bytes;
             bytes <= FOLD_BYTES
         };
-        let taken = rest.iter().take_while(fits).count().max(1);
-        let Some(folded) = fold_groups(store, &rest[..taken]).await? else { return Ok(FoldOutcome::Busy) };
-        rows += folded;
-        rest = &rest[taken..];
+        let taken = rest.iter().take_while(fits).count();
+        if taken == 0 {
+            // The first one is too large for one transaction.
+            let Some(rows) = fold_large(store, &rest[0].0).await? else { return Ok(None) };
+            all.rows += rows;
+        } else {
+            let Some(folded) = fold_groups(store, &rest[..taken]).await? else { return Ok(None) };
+            all.rows += folded.rows;
+            all.merged.extend(folded.merged);
+        }
+        rest = &rest[taken.max(1)..];
     }
-    let is_full = i64::try_from(found).is_ok_and(|found| found == GROUPS);
-    Ok(FoldOutcome::Folded { rows, is_full })
+    Ok(Some(all))
 }
 
-/// Folds some groups in one transaction, and returns the number of partial rows. None if another worker folds.
+/// Begins the transaction of a fold. None if another worker folds.
 ///
 /// Only folds write days, so the days that are read under the lock do not change before they are written.
-async fn fold_groups(store: &Store, due: &[(Group, Into)]) -> Result<Option<u64>, StoreError> {
-    let mut client = store.client().await?;
+async fn begin(client: &mut Object) -> Result<Option<Transaction<'_>>, StoreError> {
     let transaction = client.transaction().await?;
     let lock = transaction
         .query_one("-- fold_partials\nSELECT pg_try_advisory_xact_lock($1)", &[&FOLD_LOCK])
         .await?;
-    if !lock.get::<_, bool>(0) {
-        return Ok(None);
-    }
+    Ok(lock.get::<_, bool>(0).then_some(transaction))
+}
+
+/// Folds some groups in one transaction. None if another worker folds.
+async fn fold_groups(store: &Store, due: &[(Group, Into)]) -> Result<Option<Folded>, StoreError> {
+    let mut client = store.client().await?;
+    let Some(transaction) = begin(&mut client).await? else { return Ok(None) };
     let of_tenants = due.chunk_by(|(a, _), (b, _)| a.key.0 == b.key.0);
     // Pipelined, because there may be many small tenants.
     let taken = try_join_all(of_tenants.map(|due| take(&transaction, due))).await?;
-    let mut rows = 0;
+    let mut folded = Folded::default();
     let mut merged = Vec::new();
-    let mut days: BTreeMap<TenantId, BTreeMap<(SeriesId, Timestamp), RollupDay>> = BTreeMap::new();
+    let mut days: BTreeMap<TenantId, Days> = BTreeMap::new();
     for (taken, count) in taken {
-        rows += count;
-        for ((key, into), series) in taken {
+        folded.rows += count;
+        for ((group, into), series) in taken {
+            let (tenant, _, day) = group.key;
             match into {
-                Into::OneRow => merged.push((key, series)),
-                Into::Days => {
-                    let of_tenant = days.entry(key.0).or_default();
-                    of_tenant.extend(series.0.into_iter().map(|(series, added)| ((series, key.2), added)));
-                }
+                Into::OneRow => merged.push((group, series)),
+                Into::Days => add(days.entry(tenant).or_default(), day, series),
             }
         }
     }
     if !merged.is_empty() {
-        let rows = merged.iter().map(|(key, series)| PartialRow { key: *key, series });
-        write_partials(&transaction, rows).await?;
+        let rows = merged
+            .iter()
+            .map(|(group, series)| PartialRow { key: group.key, series: series.encode(group.key.2) });
+        let rows: Vec<_> = rows.collect();
+        let share = |(row, (group, _)): (&PartialRow, &(Group, SeriesDays))| {
+            (group.key, row.series.len() as f64 / group.bytes as f64)
+        };
+        folded.merged = rows.iter().zip(&merged).map(share).collect();
+        write_partials(&transaction, rows.into_iter()).await?;
     }
     let of_tenants = days.into_iter().map(|(tenant, days)| add_days(&transaction, tenant, days));
     try_join_all(of_tenants).await?;
     transaction.commit().await?;
+    Ok(Some(folded))
+}
+
+/// Folds the partial rows of one group into days, in several transactions. Returns their number, or None if another
+/// worker folds.
+async fn fold_large(store: &Store, group: &Group) -> Result<Option<u64>, StoreError> {
+    let (tenant, _, day) = group.key;
+    let mut rows = 0;
+    for part in parts(store, group).await? {
+        let mut client = store.client().await?;
+        let Some(transaction) = begin(&mut client).await? else { return Ok(None) };
+        let mut days = Days::new();
+        let taken = take_rows(&transaction, group, &part).await?;
+        rows += part.len() as u64;
+        add(&mut days, day, taken);
+        add_days(&transaction, tenant, days).await?;
+        transaction.commit().await?;
+    }
     Ok(Some(rows))
 }
 
-type Taken = Vec<((Key, Into), SeriesDays)>;
+/// The partial rows of a group, in parts that each fit into a transaction.
+async fn parts(store: &Store, group: &Group) -> Result<Vec<Vec<i64>>, StoreError> {
+    let client = store.client().await?;
+    let statement = client
+        .prepare_cached(
+            "-- partials_of_group
+             SELECT partial_id, octet_length(series)::bigint FROM rollup_partial
+             WHERE tenant_id = $1 AND rollup_id = $2 AND day = $3 ORDER BY partial_id",
+        )
+        .await?;
+    let (tenant, rollup, day) = group.key;
+    let rows = client.query(&statement, &[&tenant.0, &rollup.0, &SystemTime::from(day)]).await?;
+    let mut parts: Vec<Vec<i64>> = Vec::new();
+    let mut bytes = 0;
+    for row in &rows {
+        bytes += row.get::<_, i64>(1);
+        match parts.last_mut() {
+            Some(part) if bytes <= FOLD_BYTES => part.push(row.get(0)),
+            _ => {
+                bytes = row.get(1);
+                parts.push(vec![row.get(0)]);
+            }
+        }
+    }
+    Ok(parts)
+}
+
+/// What is added to the days of series.
+type Days = BTreeMap<(SeriesId, Timestamp), RollupDay>;
+
+fn add(days: &mut Days, day: Timestamp, added: SeriesDays) {
+    days.extend(added.0.into_iter().map(|(series, added)| ((series, day), added)));
+}
+
+type Taken = Vec<((Group, Into), SeriesDays)>;
 
 /// Removes the partial rows of groups of one tenant, and returns what they add, and their number.
 async fn take(transaction: &Transaction<'_>, due: &[(Group, Into)]) -> Result<(Taken, u64), StoreError> {
@@ -203,17 +301,36 @@ async fn take(transaction: &Transaction<'_>, due: &[(Group, Into)]) -> Result<(T
     }
     let of_group = |(group, into): &(Group, Into)| {
         let series = taken.remove(&(group.key.1, group.key.2))?;
-        Some(((group.key, *into), series))
+        Some(((*group, *into), series))
     };
     Ok((due.iter().filter_map(of_group).collect(), rows.len() as u64))
 }
 
-/// Reads some days of a tenant's series, adds to them and writes them back.
-async fn add_days(
+/// Removes some partial rows of a group, and returns what they add.
+async fn take_rows(
     transaction: &Transaction<'_>,
-    tenant: TenantId,
-    days: BTreeMap<(SeriesId, Timestamp), RollupDay>,
-) -> Result<(), StoreError> {
+    group: &Group,
+    rows: &[i64],
+) -> Result<SeriesDays, StoreError> {
+    let statement = transaction
+        .prepare_cached(
+            "-- take_rows
+             DELETE FROM rollup_partial
+             WHERE tenant_id = $1 AND rollup_id = $2 AND day = $3 AND partial_id = ANY ($4)
+             RETURNING series",
+        )
+        .await?;
+    let (tenant, rollup, day) = group.key;
+    let begin = SystemTime::from(day);
+    let mut taken = SeriesDays::default();
+    for row in transaction.query(&statement, &[&tenant.0, &rollup.0, &begin, &rows]).await? {
+        taken.add_encoded(row.get(0), day)?;
+    }
+    Ok(taken)
+}
+
+/// Reads some days of a tenant's series, adds to them and writes them back.
+async fn add_days(transaction: &Transaction<'_>, tenant: TenantId, days: Days) -> Result<(), StoreError> {
     let mut days: Vec<_> = days.into_iter().collect();
     for chunk in days.chunks_mut(CHUNK_DAYS) {
         add_some_days(transaction, tenant, chunk).await?;

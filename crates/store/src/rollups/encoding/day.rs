@@ -1,7 +1,5 @@
 //! The buckets of one series on one day (UTC).
 
-use std::collections::BTreeMap;
-
 use flowmeter_core::aggregate::{Aggregate, EventValue};
 use flowmeter_core::ids::EventId;
 use flowmeter_core::metric::Observed;
@@ -32,7 +30,8 @@ const PLACES: u8 = 9;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct RollupDay {
     has_values: bool,
-    buckets: BTreeMap<u16, Aggregate>,
+    /// By ascending minute. Most days that are added have few.
+    buckets: Vec<(u16, Aggregate)>,
 }
 
 /// What a reader needs of each bucket, beside the count.
@@ -54,13 +53,16 @@ pub(crate) const fn counted(count: i64) -> Aggregate {
 impl RollupDay {
     /// A day without buckets. `has_values` is false if the metric counts.
     pub(crate) const fn new(has_values: bool) -> Self {
-        Self { has_values, buckets: BTreeMap::new() }
+        Self { has_values, buckets: Vec::new() }
     }
 
     /// Adds to a bucket.
     pub(crate) fn add(&mut self, minute: u16, aggregate: &Aggregate) {
         let aggregate = if self.has_values { *aggregate } else { counted(aggregate.count) };
-        self.buckets.entry(minute).and_modify(|known| known.merge(&aggregate)).or_insert(aggregate);
+        match self.buckets.binary_search_by_key(&minute, |(known, _)| *known) {
+            Ok(place) => self.buckets[place].1.merge(&aggregate),
+            Err(place) => self.buckets.insert(place, (minute, aggregate)),
+        }
     }
 
     /// Adds the buckets of an encoded day.
@@ -85,7 +87,7 @@ impl RollupDay {
     /// The day as a single bucket.
     pub(crate) fn total(&self) -> Self {
         let mut total = Self::new(self.has_values);
-        self.buckets.values().for_each(|aggregate| total.add(0, aggregate));
+        self.buckets.iter().for_each(|(_, aggregate)| total.add(0, aggregate));
         total
     }
 
@@ -95,11 +97,11 @@ impl RollupDay {
         out.push(if self.has_values { VALUES } else { COUNTS });
         put(&mut out, self.buckets.len() as u64);
         let mut before = 0;
-        for minute in self.buckets.keys() {
+        for (minute, _) in &self.buckets {
             put(&mut out, u64::from(minute - before));
             before = *minute;
         }
-        for aggregate in self.buckets.values() {
+        for (_, aggregate) in &self.buckets {
             put(&mut out, aggregate.count.unsigned_abs());
         }
         if self.has_values {
@@ -138,7 +140,7 @@ impl RollupDay {
 
     /// The number of decimal places that are zero in all values.
     fn omitted_places(&self) -> u8 {
-        let values = self.buckets.values().flat_map(|aggregate| {
+        let values = self.buckets.iter().flat_map(|(_, aggregate)| {
             [aggregate.sum, aggregate.min, aggregate.max, aggregate.first.value, aggregate.last.value]
         });
         let mut omitted = PLACES;
