@@ -60,8 +60,10 @@ fn packed(codes: &[u32], width: u32) -> Vec<u8> {
 /// The bits that an ideal code would take for each of the codes, by how often they occur.
 fn entropy(codes: &[u32], max: u32) -> f64 {
     let mut counts = vec![0_u32; max as usize + 1];
-    codes.iter().for_each(|code| counts[*code as usize] += 1);
-    let total = codes.len() as f64;
+    for code in codes {
+        counts[*code as usize] += 1;
+    }
+    let total = f64::from(u32::try_from(codes.len()).expect("a segment has fewer events"));
     let shares = counts.into_iter().filter(|count| *count > 0).map(|count| f64::from(count) / total);
     shares.map(|share| -share * share.log2()).sum()
 }

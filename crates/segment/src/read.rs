@@ -97,13 +97,11 @@ impl Ids<'_> {
 
 /// The value of a cell, which is made when it is first needed.
 fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T, Corrupt>) -> Result<&T, Corrupt> {
-    match cell.get() {
-        Some(value) => Ok(value),
-        None => {
-            let value = make()?;
-            Ok(cell.get_or_init(|| value))
-        }
+    if let Some(value) = cell.get() {
+        return Ok(value);
     }
+    let value = make()?;
+    Ok(cell.get_or_init(|| value))
 }
 
 impl<'a> SegmentReader<'a> {

@@ -27,9 +27,9 @@ const LARGE: i64 = 16 << 10;
 const LARGE_INTERVAL: Duration = Duration::from_secs(20);
 /// The number of partial rows at which they are merged.
 const MANY: i64 = 4;
-/// Partial rows that do not shrink by a tenth when they are merged have series of their own each. To merge them again
-/// gains nothing.
-const SHRUNK: f64 = 0.9;
+/// Partial rows that do not shrink to less than so many percent when they are merged have series of their own each. To
+/// merge them again gains nothing.
+const SHRUNK_PERCENT: i64 = 90;
 
 /// The outcome of a fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +95,8 @@ impl Folder {
             for (group, _) in due.iter().filter(|(group, into)| *into == Into::Days && group.bytes > LARGE) {
                 self.written.entry(group.key).or_insert(Written { at, shrinks: true }).at = at;
             }
-            for (key, share) in merged {
-                self.written.entry(*key).and_modify(|written| written.shrinks = *share < SHRUNK);
+            for (key, shrunk) in merged {
+                self.written.entry(*key).and_modify(|written| written.shrinks = *shrunk);
             }
         }
         Ok(outcome(folded, groups.len()))
@@ -130,8 +130,8 @@ fn outcome(folded: Option<Folded>, groups: usize) -> FoldOutcome {
 struct Folded {
     /// The number of partial rows.
     rows: u64,
-    /// The groups whose partial rows became one, each with the share of their bytes that it has.
-    merged: Vec<(Key, f64)>,
+    /// The groups whose partial rows became one, each with whether this made them smaller.
+    merged: Vec<(Key, bool)>,
 }
 
 async fn groups(store: &Store) -> Result<Vec<Group>, StoreError> {
@@ -213,10 +213,11 @@ async fn fold_groups(store: &Store, due: &[(Group, Into)]) -> Result<Option<Fold
             .iter()
             .map(|(group, series)| PartialRow { key: group.key, series: series.encode(group.key.2) });
         let rows: Vec<_> = rows.collect();
-        let share = |(row, (group, _)): (&PartialRow, &(Group, SeriesDays))| {
-            (group.key, row.series.len() as f64 / group.bytes as f64)
+        let shrunk = |(row, (group, _)): (&PartialRow, &(Group, SeriesDays))| {
+            let bytes = i64::try_from(row.series.len()).unwrap_or(i64::MAX);
+            (group.key, bytes.saturating_mul(100) < group.bytes.saturating_mul(SHRUNK_PERCENT))
         };
-        folded.merged = rows.iter().zip(&merged).map(share).collect();
+        folded.merged = rows.iter().zip(&merged).map(shrunk).collect();
         write_partials(&transaction, rows.into_iter()).await?;
     }
     let of_tenants = days.into_iter().map(|(tenant, days)| add_days(&transaction, tenant, days));
